@@ -1,0 +1,100 @@
+//! What userspace found out about this kernel and this session, as one read-only global.
+//!
+//! The global is frozen before the programs are loaded, so the verifier knows every field as a constant: a branch
+//! on it costs nothing, and code behind a feature that this kernel lacks is never verified.
+
+/// Where a tracepoint does not carry the argument that is asked for.
+pub const NO_ARGUMENT: u32 = u32::MAX;
+
+/// [`CacheFilter::mode`]: every slab cache is traced.
+pub const CACHES_ALL: u32 = 0;
+/// [`CacheFilter::mode`]: only the cache at [`CacheFilter::only`].
+pub const CACHES_ONE: u32 = 1;
+/// [`CacheFilter::mode`]: the caches whose addresses are keys of the map `CACHE_FILTER`.
+pub const CACHES_SET: u32 = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    pub caches: CacheFilter,
+    pub tasks: TaskFilter,
+    pub arguments: Arguments,
+    pub pages: Pages,
+    pub offsets: Offsets,
+}
+
+/// Which caches are traced. The dentry cache is named besides, since its objects get names.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheFilter {
+    /// Address of the one `struct kmem_cache`.
+    pub only: u64,
+    pub mode: u32,
+    /// 1 when objects of `dentry` are traced, so that their names are worth sending.
+    pub names: u32,
+}
+
+/// Whose allocations are traced. Frees are never filtered by task: anybody may free an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TaskFilter {
+    /// memtrace's own process, which is always left out.
+    pub own_tgid: u32,
+    /// 1: only processes that are keys of the map `PID_FILTER`.
+    pub by_pid: u32,
+    /// 1: only command names that are keys of the map `COMM_FILTER`.
+    pub by_comm: u32,
+    pub reserved: u32,
+}
+
+/// Which argument of a tracepoint, or of a traced function, holds what; [`NO_ARGUMENT`] where it is not there.
+/// A return value counts as the argument behind the last one, as in the context of an fexit program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arguments {
+    /// `struct kmem_cache *` of the tracepoint `kmem_cache_alloc`.
+    pub alloc_cache: u32,
+    /// `struct kmem_cache *` of the tracepoint `kmem_cache_free`.
+    pub free_cache: u32,
+    /// Return values of the traced functions.
+    pub alloc_return: u32,
+    pub alloc_lru_return: u32,
+    pub alloc_node_return: u32,
+    pub d_alloc_return: u32,
+    pub d_alloc_parallel_return: u32,
+    /// 1: `kmem_cache_free` fires when the object is back in its cache already, so its page may be no slab's any more.
+    pub free_is_late: u32,
+}
+
+/// How to find the slab cache of an object from its address alone: see [`crate::page`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pages {
+    /// 0 when it is not known: then no program that needs it is attached.
+    pub base: u64,
+    /// `PAGE_SHIFT`.
+    pub page_shift: u32,
+    /// `sizeof(struct page)`.
+    pub page_size: u32,
+    /// Largest `kmalloc` that is served from a slab cache, in bytes; above it the object is whole pages.
+    pub largest_slab_kmalloc: u32,
+    pub reserved: u32,
+}
+
+/// Offsets of fields in kernel structures, in bytes, from the kernel's BTF.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offsets {
+    pub task_flags: u32,
+    /// `page.compound_head`: bit 0 set in a tail page, the rest then points at the head page.
+    pub page_compound_head: u32,
+    /// `slab.slab_cache`, or `page.slab_cache` before v5.17.
+    pub slab_cache: u32,
+    pub dentry_parent: u32,
+    /// `dentry.d_name.name`: pointer to the bytes.
+    pub dentry_name: u32,
+    /// `dentry.d_name.len`: u32.
+    pub dentry_name_len: u32,
+}
+
+const _: () = assert!(size_of::<Config>() == 16 + 16 + 32 + 24 + 24);

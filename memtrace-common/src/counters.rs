@@ -1,0 +1,37 @@
+//! What the kernel side counts, per CPU: one [`Counters`] for each CPU, summed in userspace.
+
+/// Events by kind.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByKind {
+    pub allocs: u64,
+    pub frees: u64,
+    pub names: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events that passed the filters; `emitted = delivered to the ring + lost`.
+    pub emitted: ByKind,
+    /// Events that found the ring full.
+    pub lost: ByKind,
+    /// Objects whose cache could not be found from their page: neither emitted nor lost.
+    pub unresolved: u64,
+    /// No count but a state: the object whose event that probe took on last, by `TAKEN_ON_*`; 0 once its understudy saw it.
+    pub taken_on: [u64; 4],
+}
+
+/// Indices in [`Counters::taken_on`].
+pub const TAKEN_ON_CACHE_ALLOC: usize = 0;
+pub const TAKEN_ON_CACHE_FREE: usize = 1;
+pub const TAKEN_ON_KMALLOC: usize = 2;
+pub const TAKEN_ON_KFREE: usize = 3;
+
+impl ByKind {
+    pub const fn total(&self) -> u64 {
+        self.allocs + self.frees + self.names
+    }
+}
+
+const _: () = assert!(size_of::<Counters>() == 11 * 8);

@@ -1,0 +1,88 @@
+//! Records in the ring buffer. Each starts with a [`Header`]; its `kind` says which record follows.
+
+use crate::COMM_LEN;
+
+/// An object was handed out by its slab cache: an [`AllocEvent`].
+pub const KIND_ALLOC: u16 = 1;
+/// An object was given back to its slab cache: a [`FreeEvent`].
+pub const KIND_FREE: u16 = 2;
+/// A dentry was given its name, both names short: a [`ShortNameEvent`].
+pub const KIND_SHORT_NAME: u16 = 3;
+/// A dentry was given its name: a [`LongNameEvent`].
+pub const KIND_LONG_NAME: u16 = 4;
+
+/// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
+pub const FLAG_KTHREAD: u16 = 1 << 0;
+/// In [`AllocEvent`]: sent by an understudy, which may repeat an allocation that was sent before.
+pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
+
+/// In [`FreeEvent`]: the object may be of a cache that is not traced.
+pub const FLAG_ANY_CACHE: u16 = 1 << 2;
+
+/// The kernel's `NAME_MAX`: the longest file name, in bytes, without a terminating NUL.
+pub const NAME_MAX: usize = 255;
+/// Room in a [`ShortNameEvent`]. Most file names fit, and so do all inline dentry names (`DNAME_INLINE_LEN` is 40 at most).
+pub const SHORT_NAME_LEN: usize = 48;
+/// Room in a [`LongNameEvent`]: [`NAME_MAX`], rounded up to keep the record free of padding.
+pub const LONG_NAME_LEN: usize = 256;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub kind: u16,
+    pub flags: u16,
+    /// Allocations: process (thread group) of the current task, 0 for the idle task. Otherwise 0.
+    pub tgid: u32,
+    /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllocEvent {
+    pub header: Header,
+    /// Address of the object.
+    pub ptr: u64,
+    /// Address of its `struct kmem_cache`.
+    pub cache: u64,
+    /// Command name of the current task (a thread's own), NUL-terminated unless the kernel says otherwise.
+    pub comm: [u8; COMM_LEN],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeEvent {
+    pub header: Header,
+    /// Address of the object.
+    pub ptr: u64,
+}
+
+/// A dentry's name and that of its parent directory, `N` bytes of room for each.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameEvent<const N: usize> {
+    pub header: Header,
+    /// Address of the dentry: the object that the name belongs to.
+    pub dentry: u64,
+    /// Address of the parent's dentry; the dentry's own for a root.
+    pub parent: u64,
+    /// The name's full length in bytes; more than `N` means that `name` is cut.
+    pub name_len: u32,
+    /// The parent name's full length in bytes; more than `N` means that `parent_name` is cut.
+    pub parent_name_len: u32,
+    pub name: [u8; N],
+    pub parent_name: [u8; N],
+}
+
+pub type ShortNameEvent = NameEvent<SHORT_NAME_LEN>;
+pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
+
+const _: () = {
+    assert!(size_of::<Header>() == 16);
+    assert!(size_of::<AllocEvent>() == 48);
+    assert!(size_of::<FreeEvent>() == 24);
+    assert!(size_of::<ShortNameEvent>() == 40 + 2 * SHORT_NAME_LEN);
+    assert!(size_of::<LongNameEvent>() == 40 + 2 * LONG_NAME_LEN);
+    // A ring buffer record is aligned to 8 bytes and no more.
+    assert!(align_of::<AllocEvent>() == 8 && align_of::<LongNameEvent>() == 8);
+};

@@ -1,0 +1,26 @@
+//! The wire contract between memtrace's eBPF programs and its userspace: every byte layout and every
+//! name that both sides must agree on is here, once.
+//!
+//! All types are `repr(C)`, without implicit padding, `bool` or enums, so that any bit pattern is a valid value.
+
+#![no_std]
+
+pub mod config;
+pub mod counters;
+pub mod event;
+pub mod names;
+pub mod page;
+pub mod peek;
+
+/// Length of the kernel's `TASK_COMM_LEN`, the terminating NUL included.
+pub const COMM_LEN: usize = 16;
+
+#[cfg(feature = "user")]
+mod pod {
+    // SAFETY: all are `repr(C)` without padding, and every bit pattern is a valid value.
+    unsafe impl aya::Pod for crate::config::Config {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::counters::Counters {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::peek::Peek {}
+}

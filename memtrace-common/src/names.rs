@@ -1,0 +1,47 @@
+//! Names of maps, globals and programs, as the loader looks them up in the object file.
+
+pub mod map {
+    pub const EVENTS: &str = "EVENTS";
+    pub const COUNTERS: &str = "COUNTERS";
+    pub const CACHE_FILTER: &str = "CACHE_FILTER";
+    pub const PID_FILTER: &str = "PID_FILTER";
+    pub const COMM_FILTER: &str = "COMM_FILTER";
+    pub const PEEK: &str = "PEEK";
+    /// aya-log's own.
+    pub const LOGS: &str = "AYA_LOGS";
+}
+
+pub mod global {
+    pub const CONFIG: &str = "CONFIG";
+    /// aya-log's own: a u8, the most verbose level of its `Level` that is logged; 0 for none.
+    pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
+}
+
+pub mod program {
+    /// Runs on demand only: see [`crate::peek`].
+    pub const PEEK: &str = "peek";
+
+    // Raw tracepoints, named after the tracepoint.
+    pub const KMEM_CACHE_ALLOC: &str = "kmem_cache_alloc";
+    pub const KMEM_CACHE_ALLOC_NODE: &str = "kmem_cache_alloc_node";
+    pub const KMEM_CACHE_FREE: &str = "kmem_cache_free";
+    pub const KMALLOC: &str = "kmalloc";
+    pub const KMALLOC_NODE: &str = "kmalloc_node";
+    pub const KFREE: &str = "kfree";
+
+    // Understudies: on the same tracepoint as the program they stand in for.
+    pub const KMEM_CACHE_ALLOC_UNDERSTUDY: &str = "kmem_cache_alloc_understudy";
+    pub const KMALLOC_UNDERSTUDY: &str = "kmalloc_understudy";
+    pub const KMEM_CACHE_FREE_UNDERSTUDY: &str = "kmem_cache_free_understudy";
+    pub const KFREE_UNDERSTUDY: &str = "kfree_understudy";
+
+    // Trampolines, for kernels whose tracepoints do not carry the cache.
+    pub const ALLOC_FEXIT: &str = "alloc_fexit";
+    pub const ALLOC_LRU_FEXIT: &str = "alloc_lru_fexit";
+    pub const ALLOC_NODE_FEXIT: &str = "alloc_node_fexit";
+    pub const FREE_FENTRY: &str = "free_fentry";
+
+    pub const D_ALLOC_FEXIT: &str = "d_alloc_fexit";
+    pub const D_ALLOC_PARALLEL_FEXIT: &str = "d_alloc_parallel_fexit";
+    pub const D_ALLOC_KRETPROBE: &str = "d_alloc_kretprobe";
+}

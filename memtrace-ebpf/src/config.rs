@@ -1,0 +1,46 @@
+//! The session's read-only configuration: see [`memtrace_common::config`].
+
+use memtrace_common::config::Config;
+
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config {
+    caches: memtrace_common::config::CacheFilter { only: 0, mode: 0, names: 0 },
+    tasks: memtrace_common::config::TaskFilter { own_tgid: 0, by_pid: 0, by_comm: 0, reserved: 0 },
+    arguments: memtrace_common::config::Arguments {
+        alloc_cache: 0,
+        free_cache: 0,
+        alloc_return: 0,
+        alloc_lru_return: 0,
+        alloc_node_return: 0,
+        d_alloc_return: 0,
+        d_alloc_parallel_return: 0,
+        free_is_late: 0,
+    },
+    pages: memtrace_common::config::Pages {
+        base: 0,
+        page_shift: 0,
+        page_size: 0,
+        largest_slab_kmalloc: 0,
+        reserved: 0,
+    },
+    offsets: memtrace_common::config::Offsets {
+        task_flags: 0,
+        page_compound_head: 0,
+        slab_cache: 0,
+        dentry_parent: 0,
+        dentry_name: 0,
+        dentry_name_len: 0,
+    },
+};
+
+/// Reads one field of [`CONFIG`]: `config!(pages.base)`.
+///
+/// Volatile, because userspace rewrites the global before it loads the programs: the compiler must not fold the
+/// zeroes above. The verifier folds the real values.
+macro_rules! config {
+    ($section:ident . $field:ident) => {
+        // SAFETY: a static of plain integers, never written while programs run.
+        unsafe { core::ptr::read_volatile(&raw const $crate::config::CONFIG.$section.$field) }
+    };
+}
+pub(crate) use config;

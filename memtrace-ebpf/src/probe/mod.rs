@@ -1,0 +1,4 @@
+//! The programs, by what they watch.
+
+mod dentry;
+mod slab;

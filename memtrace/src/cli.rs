@@ -1,0 +1,72 @@
+//! The command line.
+
+mod man;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::cmd::{caches::CachesArgs, check::CheckArgs, live::LiveArgs};
+
+/// Says which process holds the kernel's slab memory.
+///
+/// Traces what slab caches hand out and get back, and shows who holds what was allocated since the start and not
+/// freed. Without a command it runs a live session until Ctrl-C, which then shows the final table. It changes nothing
+/// on the host, and leaves nothing behind, however it ends.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES, after_long_help = [EXAMPLES, DETAILS].join("\n\n"))]
+pub struct Cli {
+    #[command(flatten)]
+    pub live: LiveArgs,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Within 80 columns, as is [`DETAILS`]: clap would wrap a longer line anywhere.
+const EXAMPLES: &str = "\
+Examples:
+  sudo memtrace --cache dentry              who fills the dentry cache
+  sudo memtrace -c 'kmalloc-*' --by cache   which of these caches fill
+  sudo memtrace -c dentry -d 30s -o json    half a minute of it for a script
+  sudo memtrace caches --sort growth        which caches grow
+  sudo memtrace check                       what this host lets memtrace do";
+
+const DETAILS: &str = "\
+Privileges:
+  Tracing takes root, or CAP_BPF and CAP_PERFMON.
+
+Environment:
+  NO_COLOR  if it is set and not empty, the table has no colours
+
+Exit status:
+  0  it ended as asked, or nobody reads its output any more
+  1  it failed
+  2  it was asked for what cannot be: a usage error, or no such cache";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the slab caches: size, objects, growth, and which are merged
+    Caches(CachesArgs),
+    /// Show what this host offers, and which way memtrace takes for each need
+    Check(CheckArgs),
+    /// Print a completion script for a shell
+    ///
+    /// For bash: memtrace completions bash > /etc/bash_completion.d/memtrace
+    Completions { shell: Shell },
+    /// Print the man page; to read it: memtrace man | man -l -
+    Man,
+}
+
+/// The man page, in roff.
+pub fn man() -> std::io::Result<Vec<u8>> {
+    man::page()
+}
+
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "memtrace", &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests;

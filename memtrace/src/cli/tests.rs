@@ -1,0 +1,150 @@
+//! Every text of the command line, as a person sees it in a window of 80 columns.
+
+use clap::error::ErrorKind;
+
+use super::*;
+
+const WIDTH: usize = 80;
+
+/// What `memtrace` answers to these arguments, and its exit code.
+fn answer(line: &str) -> (String, i32) {
+    let arguments = std::iter::once("memtrace").chain(line.split_whitespace());
+    match Cli::command().term_width(WIDTH).try_get_matches_from(arguments) {
+        Ok(_) => panic!("{line:?} is right"),
+        Err(error) => (error.render().to_string(), error.exit_code()),
+    }
+}
+
+fn help(line: &str) -> String {
+    let (text, code) = answer(line);
+    assert_eq!(code, 0);
+    for line in text.lines() {
+        assert!(line.chars().count() <= WIDTH, "{line:?} is too long");
+    }
+    text
+}
+
+/// `name` of all commands' visible options.
+fn long_options(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(|arg| arg.get_long());
+    let own = own.map(|long| format!("--{long}"));
+    own.chain(command.get_subcommands().flat_map(long_options)).collect()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn short_help() {
+    insta::assert_snapshot!(help("-h"));
+}
+
+#[test]
+fn long_help() {
+    insta::assert_snapshot!(help("--help"));
+}
+
+#[test]
+fn help_of_caches() {
+    insta::assert_snapshot!(help("caches --help"));
+}
+
+#[test]
+fn help_of_the_small_commands() {
+    insta::assert_snapshot!(
+        ["check", "completions", "man"].map(|command| help(&format!("{command} --help"))).join("---\n")
+    );
+}
+
+#[test]
+fn usage_errors_name_the_option_and_say_what_would_do() {
+    let mut texts = String::new();
+    for (line, option) in [
+        ("--by user", "--by"),
+        ("--sort name", "--sort"),
+        ("-o xml", "--output"),
+        ("-i 0s", "--interval"),
+        ("-i -5s", "--interval"),
+        ("-i 5", "--interval"),
+        ("-i 1000000d", "--interval"),
+        ("-d soon", "--duration"),
+        ("--older 0ms", "--older"),
+        ("-n 0", "--count"),
+        ("-n -1", "--count"),
+        ("-t 0", "--top"),
+        ("-t many", "--top"),
+        ("-p 0", "--pid"),
+        ("-p -1", "--pid"),
+        ("-p abc", "--pid"),
+        ("-p 4294967296", "--pid"),
+        ("-c", "--cache"),
+        ("caches -t -1", "--top"),
+        ("caches -i 0s", "--interval"),
+        ("--cash dentry", "--cash"),
+        ("cache", "caches"),
+        ("-i 1s caches", "--interval"),
+        ("completions csh", "<SHELL>"),
+    ] {
+        let (text, code) = answer(line);
+        assert_eq!(code, 2, "{line}");
+        assert!(text.contains(option), "{line}: {text}");
+        texts += &format!("$ memtrace {line}\n{text}\n");
+    }
+    insta::assert_snapshot!(texts);
+}
+
+#[test]
+fn what_is_right_is_taken() {
+    for line in [
+        "",
+        "-c dentry -c kmalloc-* --by pid --pid 1 -p 2147483647 --comm curl -i 500ms -d 1h30m -n 3 -t 5",
+        "--cache all --sort age --older 5m -o json -v",
+        "caches dent -i 2s --sort growth --top 3 --aliases -o json",
+        "check",
+        "completions zsh",
+        "man",
+    ] {
+        let arguments = std::iter::once("memtrace").chain(line.split_whitespace());
+        assert!(Cli::try_parse_from(arguments).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn the_version_is_the_package_s() {
+    let error = Cli::command().try_get_matches_from(["memtrace", "--version"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DisplayVersion);
+    assert_eq!(error.to_string(), concat!("memtrace ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn completions_know_every_option() {
+    for shell in <Shell as clap::ValueEnum>::value_variants() {
+        let script = String::from_utf8(completions(*shell)).unwrap();
+        for option in long_options(&Cli::command()) {
+            assert!(script.contains(option.trim_start_matches('-')), "{shell}: {option}");
+        }
+    }
+    assert!(String::from_utf8(completions(Shell::Bash)).unwrap().contains("--cache"));
+}
+
+#[test]
+fn the_man_page_has_every_option_and_command() {
+    let page = String::from_utf8(man().unwrap()).unwrap();
+    // As one reads it: without font changes and escapes.
+    let text = page.replace(r"\-", "-").replace(r"\fB", "").replace(r"\fI", "").replace(r"\fR", "");
+    for option in long_options(&Cli::command()) {
+        assert!(text.contains(&option), "{option}");
+    }
+    for command in Cli::command().get_subcommands() {
+        assert!(text.contains(&format!("memtrace {}\n", command.get_name())), "{}", command.get_name());
+    }
+    for heading in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "EXAMPLES", "EXIT STATUS"] {
+        assert!(
+            text.contains(&format!(".SH {heading}\n")) || text.contains(&format!(".SH \"{heading}\"\n")),
+            "{heading}"
+        );
+    }
+    assert!(!text.contains("memtrace-caches(1)"), "there is one page for all commands");
+}

@@ -1,0 +1,116 @@
+//! `memtrace check`: what this host offers, and which way memtrace takes for each need.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::{
+    kernel::{
+        offer::{Item, Offer},
+        trials::Avoid,
+    },
+    output::escape,
+};
+
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// As text, or as one JSON object
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Output,
+
+    /// Do without something that the kernel offers, to see how memtrace fares on kernels that lack it
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', hide = true)]
+    pub avoid: Vec<Avoid>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error("a session cannot run here: {0}")]
+    Obstacle(String),
+    #[error("cannot write the answer: {0}")]
+    Write(#[from] io::Error),
+}
+
+pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
+    let uname = rustix::system::uname();
+    let kernel = uname.release().to_string_lossy();
+    let offer = Offer::find_out(&args.avoid);
+    match args.output {
+        Output::Text => out.write_all(text(&kernel, &offer).as_bytes())?,
+        Output::Json => writeln!(out, "{}", json(&kernel, &offer).map_err(io::Error::from)?)?,
+    }
+    out.flush()?;
+    offer.obstacle.map_or(Ok(()), |why| Err(CheckError::Obstacle(why)))
+}
+
+fn text(kernel: &str, offer: &Offer) -> String {
+    let sections = [
+        ("This host offers", &offer.host),
+        ("Tracepoints", &offer.tracepoints),
+        ("memtrace takes", &offer.ways),
+    ];
+    let all = sections.iter().flat_map(|(_, items)| items.iter());
+    let width = all.map(|item| item.name.len()).max().unwrap_or(0);
+    let mut text = format!("Linux {}\n", escape::terminal(kernel.as_bytes()));
+    for (title, items) in sections.iter().filter(|(_, items)| !items.is_empty()) {
+        text += &format!("\n{title}\n");
+        for Item { name, state } in *items {
+            let (mark, detail) = match state {
+                Ok(detail) => ("yes", detail),
+                Err(why) => ("no ", why),
+            };
+            text += &format!("  {name:width$}  {mark}  {}\n", escape::terminal(detail.as_bytes()));
+        }
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct JsonOffer<'a> {
+    r#type: &'static str,
+    version: u32,
+    kernel: &'a str,
+    /// Whether a session can run.
+    ok: bool,
+    host: Vec<JsonItem<'a>>,
+    tracepoints: Vec<JsonItem<'a>>,
+    ways: Vec<JsonItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonItem<'a> {
+    name: &'a str,
+    ok: bool,
+    detail: &'a str,
+}
+
+fn json(kernel: &str, offer: &Offer) -> serde_json::Result<String> {
+    serde_json::to_string(&JsonOffer {
+        r#type: "check",
+        version: 1,
+        kernel,
+        ok: offer.obstacle.is_none(),
+        host: json_items(&offer.host),
+        tracepoints: json_items(&offer.tracepoints),
+        ways: json_items(&offer.ways),
+    })
+}
+
+fn json_items(items: &[Item]) -> Vec<JsonItem<'_>> {
+    items.iter().map(json_item).collect()
+}
+
+fn json_item(Item { name, state }: &Item) -> JsonItem<'_> {
+    match state {
+        Ok(detail) => JsonItem { name, ok: true, detail },
+        Err(why) => JsonItem { name, ok: false, detail: why },
+    }
+}

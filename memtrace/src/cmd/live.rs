@@ -1,0 +1,118 @@
+//! `memtrace` without a command: the live session.
+
+use std::{
+    env, io,
+    num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{duration, number};
+use crate::{
+    kernel::trials::Avoid,
+    output::{Output, json::JsonLines, screen::Screen, table::Style},
+    session::{self, Options, SessionError},
+    view::{By, Sort, build::Request},
+};
+
+#[derive(Args, Clone, Debug)]
+pub struct LiveArgs {
+    /// Slab cache to trace: a name as in `memtrace caches`, a glob ('kmalloc-*') or all; may be given several times
+    #[arg(short, long = "cache", value_name = "NAME|GLOB", default_value = "all")]
+    pub caches: Vec<String>,
+
+    /// What each row stands for
+    #[arg(long, value_enum, value_name = "KEY", default_value_t = By::Comm)]
+    pub by: By,
+
+    /// Only what this process allocates; may be given several times
+    #[arg(short, long = "pid", value_name = "PID", value_parser = number::process_id, allow_hyphen_values = true)]
+    pub pids: Vec<u32>,
+
+    /// Only what is allocated under this command name; may be given several times
+    #[arg(long = "comm", value_name = "COMM")]
+    pub comms: Vec<String>,
+
+    /// Time between reports (500ms, 10s, 5m); the first comes after 1s at the latest
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = duration::parse, allow_hyphen_values = true)]
+    pub interval: Duration,
+
+    /// End after this time (30s, 5m) instead of with Ctrl-C
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, allow_hyphen_values = true)]
+    pub duration: Option<Duration>,
+
+    /// End after N reports
+    #[arg(short = 'n', long, value_name = "N", value_parser = number::at_least_one::<NonZeroU64>, allow_hyphen_values = true)]
+    pub count: Option<NonZeroU64>,
+
+    /// Show the first N rows; the others are added up
+    #[arg(short, long, value_name = "N", default_value = "20", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
+    pub top: NonZeroUsize,
+
+    /// What to order by, biggest or oldest first
+    #[arg(long, value_enum, value_name = "KEY", default_value_t = Sort::Bytes)]
+    pub sort: Sort,
+
+    /// Count only objects that are at least this old (10s, 5m)
+    #[arg(long, value_name = "AGE", value_parser = duration::parse, allow_hyphen_values = true)]
+    pub older: Option<Duration>,
+
+    /// As a table, or as one JSON object a line with exact numbers
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Format,
+
+    /// Show what the kernel-side programs log, on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Do without something that the kernel offers, to see how memtrace fares on kernels that lack it
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', hide = true)]
+    pub avoid: Vec<Avoid>,
+
+    /// Size of the ring buffer in bytes, a power of two: a tiny one shows what memtrace does when it overflows
+    #[arg(long, value_name = "BYTES", value_parser = ring_bytes, hide = true)]
+    pub ring_bytes: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+pub fn run(args: LiveArgs) -> Result<(), SessionError> {
+    let output: Box<dyn Output + Send> = match args.output {
+        Format::Table => Box::new(Screen::stdout(style())),
+        Format::Json => Box::new(JsonLines::new(io::stdout())),
+    };
+    let options = Options {
+        caches: args.caches,
+        pids: args.pids,
+        comms: args.comms,
+        request: Request { by: args.by, sort: args.sort, older: args.older, top: args.top.get() },
+        interval: args.interval,
+        duration: args.duration,
+        count: args.count.map(NonZeroU64::get),
+        verbose: args.verbose,
+        avoid: args.avoid,
+        ring_bytes: args.ring_bytes,
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
+    runtime.block_on(session::run(options, output))
+}
+
+/// A ring is a power of two of whole pages.
+fn ring_bytes(text: &str) -> Result<u32, &'static str> {
+    let bytes = text.parse().map_err(|_| "it is not a number of bytes")?;
+    let is_ring = u32::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
+    if is_ring { Ok(bytes) } else { Err("it is not a power of two of at least one page") }
+}
+
+/// Colour, unless the user does not want it; a pipe or file never gets any. See https://no-color.org.
+fn style() -> Style {
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if no_color { Style::Plain } else { Style::Colour }
+}

@@ -1,0 +1,7 @@
+//! The commands: one file each.
+
+pub mod caches;
+pub mod check;
+pub mod duration;
+pub mod live;
+pub mod number;

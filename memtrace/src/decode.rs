@@ -1,0 +1,104 @@
+//! From bytes in the ring to [`Event`]s.
+
+use std::mem::offset_of;
+
+use memtrace_common::event::{
+    AllocEvent, FLAG_ANY_CACHE, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE,
+    KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, NameEvent, SHORT_NAME_LEN,
+};
+
+use crate::event::{Alloc, Comm, Event, Free, Name, Task};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("a record of {len} bytes is too short to have a kind")]
+    NoHeader { len: usize },
+    #[error("a record of kind {kind} has {len} bytes, not {expected}")]
+    Length { kind: u16, len: usize, expected: usize },
+    #[error("a record of unknown kind {kind}")]
+    UnknownKind { kind: u16 },
+}
+
+/// A record type that any bytes of its size are a valid value of.
+///
+/// # Safety
+/// The type is `repr(C)`, has no padding, and consists of integers only.
+unsafe trait Record: Copy {}
+
+// SAFETY: see the definitions in `memtrace_common::event`, and the size assertions there.
+unsafe impl Record for Header {}
+// SAFETY: as above.
+unsafe impl Record for AllocEvent {}
+// SAFETY: as above.
+unsafe impl Record for FreeEvent {}
+
+/// Decodes one record. Names are borrowed from `bytes`.
+pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let header: Header = read(bytes).ok_or(DecodeError::NoHeader { len: bytes.len() })?;
+    match header.kind {
+        KIND_ALLOC => exactly(header.kind, bytes).map(alloc),
+        KIND_FREE => exactly(header.kind, bytes).map(free),
+        KIND_SHORT_NAME => name::<SHORT_NAME_LEN>(header.kind, bytes),
+        KIND_LONG_NAME => name::<LONG_NAME_LEN>(header.kind, bytes),
+        kind => Err(DecodeError::UnknownKind { kind }),
+    }
+}
+
+fn alloc(record: AllocEvent) -> Event<'static> {
+    let AllocEvent { header, ptr, cache, comm } = record;
+    let is_kthread = header.flags & FLAG_KTHREAD != 0;
+    let task = Task { tgid: header.tgid, comm: Comm::new(comm), is_kthread };
+    let may_repeat = header.flags & FLAG_MAY_REPEAT != 0;
+    Event::Alloc(Alloc { time: header.time_ns, ptr, cache, task, may_repeat })
+}
+
+fn free(record: FreeEvent) -> Event<'static> {
+    let any_cache = record.header.flags & FLAG_ANY_CACHE != 0;
+    Event::Free(Free { time: record.header.time_ns, ptr: record.ptr, any_cache })
+}
+
+/// A name's record is read field by field, so that the names themselves are not copied.
+fn name<const N: usize>(kind: u16, bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    check_length(kind, bytes, size_of::<NameEvent<N>>())?;
+    let text = |offset: usize, len_offset: usize| {
+        let len = u32_at(bytes, len_offset) as usize;
+        &bytes[offset..offset + len.min(N)]
+    };
+    Ok(Event::Name(Name {
+        dentry: u64_at(bytes, offset_of!(NameEvent<N>, dentry)),
+        name: text(offset_of!(NameEvent<N>, name), offset_of!(NameEvent<N>, name_len)),
+        parent: text(offset_of!(NameEvent<N>, parent_name), offset_of!(NameEvent<N>, parent_name_len)),
+    }))
+}
+
+fn exactly<T: Record>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
+    check_length(kind, bytes, size_of::<T>())?;
+    Ok(read(bytes).expect("the length was checked"))
+}
+
+fn check_length(kind: u16, bytes: &[u8], expected: usize) -> Result<(), DecodeError> {
+    if bytes.len() == expected {
+        Ok(())
+    } else {
+        Err(DecodeError::Length { kind, len: bytes.len(), expected })
+    }
+}
+
+fn read<T: Record>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: there are enough bytes, any bytes are a valid T, and the read need not be aligned.
+    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_ne_bytes(bytes[offset..offset + 4].try_into().expect("4 bytes"))
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_ne_bytes(bytes[offset..offset + 8].try_into().expect("8 bytes"))
+}
+
+#[cfg(test)]
+mod tests;

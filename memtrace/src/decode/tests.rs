@@ -1,0 +1,188 @@
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::event::COMM_LEN;
+
+/// The bytes of a record, as the kernel side writes them.
+fn bytes_of<T: Copy>(record: &T) -> Vec<u8> {
+    // SAFETY: records have no padding, so all their bytes are initialised; they are copied while `record` is borrowed.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(record).cast::<u8>(), size_of::<T>()) }.to_vec()
+}
+
+fn header(kind: u16) -> Header {
+    Header { kind, flags: 0, tgid: 0, time_ns: 7 }
+}
+
+fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes[..text.len()].copy_from_slice(text);
+    bytes
+}
+
+fn name_record<const N: usize>(kind: u16, name: &[u8], parent: &[u8]) -> NameEvent<N> {
+    NameEvent {
+        header: header(kind),
+        dentry: 0xffff_8880_0000_1000,
+        parent: 0xffff_8880_0000_2000,
+        name_len: name.len() as u32,
+        parent_name_len: parent.len() as u32,
+        name: padded(name),
+        parent_name: padded(parent),
+    }
+}
+
+/// One valid record of each kind.
+fn records() -> Vec<Vec<u8>> {
+    vec![
+        bytes_of(&AllocEvent { header: header(KIND_ALLOC), ptr: 1, cache: 2, comm: padded(b"curl") }),
+        bytes_of(&FreeEvent { header: header(KIND_FREE), ptr: 1 }),
+        bytes_of(&name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, b"x", b"y")),
+        bytes_of(&name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, b"x", b"y")),
+    ]
+}
+
+#[test]
+fn too_short_for_a_header() {
+    for len in 0..size_of::<Header>() {
+        assert_eq!(decode(&vec![1; len]), Err(DecodeError::NoHeader { len }));
+    }
+}
+
+#[test]
+fn a_record_has_its_kind_s_length_exactly() {
+    for record in records() {
+        let (expected, kind) = (record.len(), u16::from_ne_bytes([record[0], record[1]]));
+        assert!(decode(&record).is_ok(), "kind {kind}");
+        for len in (size_of::<Header>()..expected).chain([expected + 1, expected + 8]) {
+            let mut other = record.clone();
+            other.resize(len, 0);
+            assert_eq!(decode(&other), Err(DecodeError::Length { kind, len, expected }));
+        }
+    }
+}
+
+#[test]
+fn a_kind_of_another_version() {
+    for kind in [0, KIND_LONG_NAME + 1, u16::MAX] {
+        assert_eq!(decode(&bytes_of(&header(kind))), Err(DecodeError::UnknownKind { kind }));
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    for (error, text) in [
+        (DecodeError::NoHeader { len: 3 }, "a record of 3 bytes is too short to have a kind"),
+        (DecodeError::Length { kind: 2, len: 25, expected: 24 }, "a record of kind 2 has 25 bytes, not 24"),
+        (DecodeError::UnknownKind { kind: 9 }, "a record of unknown kind 9"),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+/// `name_len` is the name's length in the kernel; only what fits is there.
+#[test]
+fn a_longer_name_than_the_room_is_cut() {
+    let mut record = name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, &[b'n'; SHORT_NAME_LEN], b"dir");
+    for name_len in [SHORT_NAME_LEN as u32, SHORT_NAME_LEN as u32 + 1, u32::MAX] {
+        record.name_len = name_len;
+        let bytes = bytes_of(&record);
+        let Ok(Event::Name(event)) = decode(&bytes) else { panic!("no name") };
+        assert_eq!(event.name, [b'n'; SHORT_NAME_LEN]);
+        assert_eq!(event.parent, b"dir");
+    }
+}
+
+/// A ring's record may hold old bytes behind the name, which the kernel side does not clear.
+#[test]
+fn what_lies_behind_a_name_is_not_its_part() {
+    let mut record = name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, b"new-and-old", b"root");
+    record.name_len = 3;
+    record.parent_name_len = 0;
+    let bytes = bytes_of(&record);
+    let Ok(Event::Name(event)) = decode(&bytes) else { panic!("no name") };
+    assert_eq!((event.name, event.parent), (&b"new"[..], &b""[..]));
+}
+
+#[test]
+fn the_longest_name_is_whole() {
+    let longest = [b'x'; memtrace_common::event::NAME_MAX];
+    let bytes = bytes_of(&name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, &longest, &longest));
+    let Ok(Event::Name(event)) = decode(&bytes) else { panic!("no name") };
+    assert_eq!((event.name, event.parent), (&longest[..], &longest[..]));
+}
+
+#[test]
+fn equal_command_names_are_equal_whatever_follows_their_end() {
+    let comm = |comm: [u8; COMM_LEN]| {
+        let bytes = bytes_of(&AllocEvent { header: header(KIND_ALLOC), ptr: 1, cache: 2, comm });
+        match decode(&bytes) {
+            Ok(Event::Alloc(alloc)) => alloc.task.comm,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(comm(*b"sh\0ld name here\0"), comm(padded(b"sh")));
+    // The kernel always ends it with a NUL; where there is none, all is name.
+    assert_eq!(comm([b'a'; COMM_LEN]).as_bytes(), [b'a'; COMM_LEN]);
+}
+
+proptest! {
+    #[test]
+    fn allocations_arrive_as_sent(
+        time in any::<u64>(),
+        ptr in any::<u64>(),
+        cache in any::<u64>(),
+        tgid in any::<u32>(),
+        flags in any::<u16>(),
+        comm in any::<[u8; COMM_LEN]>(),
+    ) {
+        let header = Header { kind: KIND_ALLOC, flags, tgid, time_ns: time };
+        let bytes = bytes_of(&AllocEvent { header, ptr, cache, comm });
+        let task = Task { tgid, comm: Comm::new(comm), is_kthread: flags & FLAG_KTHREAD != 0 };
+        let may_repeat = flags & FLAG_MAY_REPEAT != 0;
+        prop_assert_eq!(decode(&bytes), Ok(Event::Alloc(Alloc { time, ptr, cache, task, may_repeat })));
+    }
+
+    #[test]
+    fn frees_arrive_as_sent(time in any::<u64>(), ptr in any::<u64>(), flags in any::<u16>()) {
+        let header = Header { kind: KIND_FREE, flags, tgid: 0, time_ns: time };
+        let bytes = bytes_of(&FreeEvent { header, ptr });
+        let any_cache = flags & FLAG_ANY_CACHE != 0;
+        prop_assert_eq!(decode(&bytes), Ok(Event::Free(Free { time, ptr, any_cache })));
+    }
+
+    #[test]
+    fn names_arrive_as_sent(
+        dentry in any::<u64>(),
+        name in vec(any::<u8>(), 0..=SHORT_NAME_LEN),
+        parent in vec(any::<u8>(), 0..=SHORT_NAME_LEN),
+    ) {
+        let short = name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, &name, &parent);
+        let long = name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, &name, &parent);
+        for bytes in [bytes_of(&NameEvent { dentry, ..short }), bytes_of(&NameEvent { dentry, ..long })] {
+            prop_assert_eq!(decode(&bytes), Ok(Event::Name(Name { dentry, name: &name, parent: &parent })));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused(bytes in vec(any::<u8>(), 0..700)) {
+        let _ = decode(&bytes);
+    }
+
+    /// Of a valid kind and length, any bytes are a valid record.
+    #[test]
+    fn any_bytes_of_the_right_length_are_a_record(seed in any::<u64>(), record in proptest::sample::select(records())) {
+        let mut bytes = record;
+        for (index, byte) in bytes.iter_mut().enumerate().skip(2) {
+            *byte = (seed.rotate_left(index as u32) >> (index % 8)) as u8;
+        }
+        prop_assert!(decode(&bytes).is_ok());
+    }
+
+    /// The ring aligns records to 8 bytes; a recording need not.
+    #[test]
+    fn bytes_need_not_be_aligned(shift in 0..8usize, record in proptest::sample::select(records())) {
+        let mut bytes = vec![0; shift];
+        bytes.extend_from_slice(&record);
+        prop_assert_eq!(decode(&bytes[shift..]), decode(&record));
+    }
+}

@@ -1,0 +1,95 @@
+//! What happened to a slab object: the one type that flows from every source to the ledger.
+
+use std::fmt;
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+pub type TimeNs = u64;
+/// Address of an object, a cache or a dentry in the kernel.
+pub type Address = u64;
+
+/// Length of a command name in the kernel, its NUL included.
+pub const COMM_LEN: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    Alloc(Alloc),
+    Free(Free),
+    Name(Name<'a>),
+}
+
+/// A slab cache handed out an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alloc {
+    pub time: TimeNs,
+    pub ptr: Address,
+    /// The slab cache's `struct kmem_cache`.
+    pub cache: Address,
+    pub task: Task,
+    /// The kernel side could not rule out that it sent this allocation before.
+    pub may_repeat: bool,
+}
+
+/// An object went back to its slab cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    pub time: TimeNs,
+    pub ptr: Address,
+    /// It may be of a cache that is not traced: then it is no surprise that nobody knows it.
+    pub any_cache: bool,
+}
+
+/// A dentry, which is a slab object, got its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    pub dentry: Address,
+    pub name: &'a [u8],
+    /// Name of the directory that it is in.
+    pub parent: &'a [u8],
+}
+
+/// The task on whose behalf an object was allocated: the current one, also when an interrupt did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Task {
+    /// Process (thread group); 0 is the idle task.
+    pub tgid: u32,
+    pub comm: Comm,
+    pub is_kthread: bool,
+}
+
+/// A command name: up to 15 bytes that the process chose itself, NUL-padded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Comm([u8; COMM_LEN]);
+
+impl Comm {
+    /// Bytes behind the first NUL are dropped, so that equal names are equal.
+    pub fn new(mut bytes: [u8; COMM_LEN]) -> Self {
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(COMM_LEN);
+        bytes[end..].fill(0);
+        Self(bytes)
+    }
+
+    /// A name as the kernel would keep it: cut after 15 bytes.
+    pub fn truncated(name: &[u8]) -> Self {
+        let mut bytes = [0; COMM_LEN];
+        let len = name.len().min(COMM_LEN - 1);
+        bytes[..len].copy_from_slice(&name[..len]);
+        Self::new(bytes)
+    }
+
+    /// The name without its padding.
+    pub fn as_bytes(&self) -> &[u8] {
+        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(COMM_LEN);
+        &self.0[..end]
+    }
+
+    /// As the kernel keeps it.
+    pub fn padded(&self) -> [u8; COMM_LEN] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.as_bytes().escape_ascii())
+    }
+}

@@ -1,0 +1,27 @@
+//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be.
+
+use std::{io, process::ExitCode};
+
+use crate::{
+    cmd::caches::CachesError,
+    session::{SessionError, SetupError},
+};
+
+const FAILED: u8 = 1;
+/// As clap exits on a usage error.
+const USAGE: u8 = 2;
+
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(if is_usage(error) { USAGE } else { FAILED })
+}
+
+/// The reader of our output has gone, as `head` does: no error.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut io_errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io_errors.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SessionError::Setup(SetupError::Resolve(_))))
+        || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
+}

@@ -1,0 +1,96 @@
+//! Which slab caches the kernel has, and at which addresses: read from the kernel's own list.
+//!
+//! The list is found without symbols, which production kernels hide: our task leads to its PID namespace, that to the
+//! cache its `struct pid`s come from, and every cache links to the next. Works the same from 5.10 to 7.x, also where
+//! `iter/kmem_cache` is missing (before v6.13) and CONFIG_KALLSYMS_ALL is off.
+
+use std::collections::HashSet;
+
+use super::{
+    layout::Layout,
+    memory::{Memory, MemoryError},
+};
+
+/// More caches than any kernel has; a walk that sees more is lost.
+const MOST_CACHES: usize = 100_000;
+
+/// One `struct kmem_cache`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelCache {
+    pub address: u64,
+    /// As in /proc/slabinfo; for a merged cache the name it was first created under.
+    pub name: String,
+    /// Memory that one object takes, in bytes, padding and metadata included.
+    pub size: u64,
+    /// Of that, what the owner asked for.
+    pub object_size: u64,
+    /// Pages of one slab, as a power of two.
+    pub order: u32,
+}
+
+/// Lists all slab caches.
+///
+/// The walk takes no lock. A cache that is destroyed meanwhile can end it early; then it is tried again.
+pub fn list(memory: &Memory, layout: &Layout) -> Result<Vec<KernelCache>, MemoryError> {
+    const TRIES: usize = 5;
+    let mut last = None;
+    for _ in 0..TRIES {
+        match walk(memory, layout) {
+            Ok(caches) => return Ok(caches),
+            Err(error @ MemoryError::Fault(_)) => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.expect("tried at least once"))
+}
+
+/// Reads the cache at an address, as it came with an event; None where there is none (any more).
+pub fn read(memory: &Memory, layout: &Layout, address: u64) -> Option<KernelCache> {
+    let cache = read_unchecked(memory, layout, address).ok()?;
+    cache.is_plausible().then_some(cache)
+}
+
+fn walk(memory: &Memory, layout: &Layout) -> Result<Vec<KernelCache>, MemoryError> {
+    let list = u64::from(layout.cache.list);
+    let first = first_cache(memory, layout)?;
+    let mut caches = Vec::new();
+    let mut seen = HashSet::new();
+    let mut address = first;
+    while seen.insert(address) && seen.len() < MOST_CACHES {
+        // The list's head is in the circle too, and is no cache.
+        caches.extend(read(memory, layout, address));
+        address = memory.u64(address + list)?.wrapping_sub(list);
+    }
+    // Back where it began: the circle is whole.
+    if address == first { Ok(caches) } else { Err(MemoryError::Fault(address)) }
+}
+
+fn first_cache(memory: &Memory, layout: &Layout) -> Result<u64, MemoryError> {
+    let task = memory.current_task()?;
+    let namespaces = memory.u64(task + u64::from(layout.task.nsproxy))?;
+    let pid_namespace = memory.u64(namespaces + u64::from(layout.task.nsproxy_pid_ns))?;
+    memory.u64(pid_namespace + u64::from(layout.task.pid_ns_cache))
+}
+
+fn read_unchecked(memory: &Memory, layout: &Layout, address: u64) -> Result<KernelCache, MemoryError> {
+    let at = |offset: u32| address.wrapping_add(u64::from(offset));
+    let name = memory.string(memory.u64(at(layout.cache.name))?)?;
+    Ok(KernelCache {
+        address,
+        name: String::from_utf8(name).unwrap_or_default(),
+        size: u64::from(memory.u32(at(layout.cache.size))?),
+        object_size: u64::from(memory.u32(at(layout.cache.object_size))?),
+        order: memory.u32(at(layout.cache.order_objects))? >> 16,
+    })
+}
+
+impl KernelCache {
+    /// Whether what was read there can be a cache: the list's head is surrounded by anything.
+    fn is_plausible(&self) -> bool {
+        const LARGEST_OBJECT: u64 = 64 << 20;
+        const LARGEST_ORDER: u32 = 20;
+        let named = !self.name.is_empty() && self.name.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        let sized = self.object_size > 0 && self.object_size <= self.size && self.size <= LARGEST_OBJECT;
+        named && sized && self.order <= LARGEST_ORDER
+    }
+}

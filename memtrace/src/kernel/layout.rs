@@ -1,0 +1,130 @@
+//! Everything memtrace needs to know of this kernel's types, looked up once.
+
+use memtrace_common::config::{Arguments, NO_ARGUMENT, Offsets};
+
+use super::types::{KernelTypes, TypesError};
+
+/// What the kernel's BTF says; offsets and sizes in bytes.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// For the eBPF programs.
+    pub arguments: Arguments,
+    pub offsets: Offsets,
+    pub task: TaskLayout,
+    pub cache: CacheLayout,
+    pub slab: SlabLayout,
+    /// Separate tracepoints for allocations on a NUMA node: before v6.1.
+    pub has_node_tracepoints: bool,
+    /// `kmem_cache_alloc_lru` exists: from v5.18, Linux commit f53bf711d4d8 ("mm: dcache: use kmem_cache_alloc_lru()
+    /// to allocate dentry").
+    pub has_alloc_lru: bool,
+}
+
+/// The way from a task to some slab cache: `task->nsproxy->pid_ns_for_children->pid_cachep`.
+#[derive(Clone, Debug)]
+pub struct TaskLayout {
+    pub nsproxy: u32,
+    pub nsproxy_pid_ns: u32,
+    pub pid_ns_cache: u32,
+}
+
+/// `struct kmem_cache` and `struct kmem_cache_node`.
+#[derive(Clone, Debug)]
+pub struct CacheLayout {
+    pub name: u32,
+    pub size: u32,
+    pub object_size: u32,
+    /// Order of the cache's slabs in the upper half, objects in each in the lower.
+    pub order_objects: u32,
+    /// Links all caches.
+    pub list: u32,
+    pub nodes: u32,
+    pub node_partial: u32,
+}
+
+/// `struct slab`, or before v5.17 the part of `struct page` that became it.
+#[derive(Clone, Debug)]
+pub struct SlabLayout {
+    pub list: u32,
+    pub freelist: u32,
+    pub page_size: u32,
+}
+
+impl Layout {
+    pub fn from_types(types: &KernelTypes) -> Result<Self, TypesError> {
+        let cache = |field| types.offset("kmem_cache", field);
+        // Linux commit d122019bf061 ("mm: Split slab into its own type") (in v5.17) made `struct slab`.
+        let slab = |field| types.first_offset(&[("slab", field), ("page", field)]);
+        Ok(Self {
+            arguments: arguments(types),
+            offsets: offsets(types)?,
+            task: TaskLayout {
+                nsproxy: types.offset("task_struct", "nsproxy")?,
+                nsproxy_pid_ns: types.offset("nsproxy", "pid_ns_for_children")?,
+                pid_ns_cache: types.offset("pid_namespace", "pid_cachep")?,
+            },
+            cache: CacheLayout {
+                name: cache("name")?,
+                size: cache("size")?,
+                object_size: cache("object_size")?,
+                order_objects: cache("oo")?,
+                list: cache("list")?,
+                nodes: cache("node").or_else(|_| per_node(types))?,
+                node_partial: types.offset("kmem_cache_node", "partial")?,
+            },
+            slab: SlabLayout {
+                list: slab("slab_list")?,
+                freelist: slab("freelist")?,
+                page_size: types.size("page")?,
+            },
+            has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
+            has_alloc_lru: types.argument_count("kmem_cache_alloc_lru").is_some(),
+        })
+    }
+
+    /// `kmem_cache_alloc` says which cache it allocates from.
+    pub fn alloc_names_cache(&self) -> bool {
+        self.arguments.alloc_cache != NO_ARGUMENT
+    }
+
+    /// `kmem_cache_free` says which cache it frees to.
+    pub fn free_names_cache(&self) -> bool {
+        self.arguments.free_cache != NO_ARGUMENT
+    }
+}
+
+/// From v7.1 the pointer to a cache's node sits in an array of structures.
+fn per_node(types: &KernelTypes) -> Result<u32, TypesError> {
+    Ok(types.offset("kmem_cache", "per_node")? + types.offset("kmem_cache_per_node_ptrs", "node")?)
+}
+
+/// The same change that added the cache's name as the third argument of `kmem_cache_free` moved it to before the object is
+/// given back: Linux commit 3544de8ee6e4 ("mm, tracing: record slab name for kmem_cache_free()") (in v5.12).
+fn arguments(types: &KernelTypes) -> Arguments {
+    let cache = |tracepoint| types.tracepoint_argument(tracepoint, "kmem_cache").unwrap_or(NO_ARGUMENT);
+    let returned = |function| types.argument_count(function).unwrap_or(NO_ARGUMENT);
+    Arguments {
+        alloc_cache: cache("kmem_cache_alloc"),
+        free_cache: cache("kmem_cache_free"),
+        alloc_return: returned("kmem_cache_alloc"),
+        alloc_lru_return: returned("kmem_cache_alloc_lru"),
+        alloc_node_return: returned("kmem_cache_alloc_node"),
+        d_alloc_return: returned("d_alloc"),
+        d_alloc_parallel_return: returned("d_alloc_parallel"),
+        free_is_late: u32::from(types.tracepoint_argument_count("kmem_cache_free") == Some(2)),
+    }
+}
+
+fn offsets(types: &KernelTypes) -> Result<Offsets, TypesError> {
+    Ok(Offsets {
+        task_flags: types.offset("task_struct", "flags")?,
+        page_compound_head: types.first_offset(&[("page", "compound_head"), ("page", "compound_info")])?,
+        slab_cache: types.first_offset(&[("slab", "slab_cache"), ("page", "slab_cache")])?,
+        dentry_parent: types.offset("dentry", "d_parent")?,
+        dentry_name: types.offset("dentry", "d_name.name")?,
+        dentry_name_len: types.offset("dentry", "d_name.len")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,427 @@
+//! Brings the programs into the kernel and takes them out again: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive
+//! the attachment to be drained.
+//!
+//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between. All
+//! links are file descriptors, so the probes go when the process goes, however it dies.
+
+use std::{
+    any::Any,
+    collections::HashSet,
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
+};
+use memtrace_common::{
+    COMM_LEN,
+    config::{CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
+    counters::{ByKind, Counters},
+    names::{global, map, program},
+};
+
+use super::{
+    layout::Layout,
+    log::KernelLog,
+    object,
+    plan::{CacheWay, NamesWay, Plan},
+    trials::{reason, refusal},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("cannot load memtrace's eBPF object: {why}", why = reason(.0))]
+    Object(#[from] EbpfError),
+    #[error("cannot set up the map {0}: {why}", why = reason(.1))]
+    Map(&'static str, #[source] MapError),
+    #[error("the kernel refuses the program {0}: {why}. Please report this with the kernel's version", why = refusal(.1))]
+    Program(&'static str, #[source] ProgramError),
+    #[error("allocations cannot be traced on this kernel: {0}")]
+    Allocations(String),
+    #[error("frees cannot be traced on this kernel: {0}")]
+    Frees(String),
+    #[error("kmalloc caches cannot be traced on this kernel: {0}")]
+    Kmalloc(String),
+}
+
+/// What to trace.
+#[derive(Clone, Debug, Default)]
+pub struct Filters {
+    /// Addresses of the caches; None for all.
+    pub caches: Option<HashSet<u64>>,
+    /// The dentry cache is among them.
+    pub names: bool,
+    /// kmalloc serves some of them.
+    pub kmalloc: bool,
+    /// Empty for all.
+    pub pids: Vec<u32>,
+    /// Empty for all.
+    pub comms: Vec<[u8; COMM_LEN]>,
+}
+
+/// The program that stands in for a probe on the same tracepoint.
+fn understudy_of(probe: &str) -> Option<&'static str> {
+    match probe {
+        program::KMEM_CACHE_ALLOC => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
+        program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_UNDERSTUDY),
+        program::KMALLOC => Some(program::KMALLOC_UNDERSTUDY),
+        program::KFREE => Some(program::KFREE_UNDERSTUDY),
+        _ => None,
+    }
+}
+
+/// A program that is verified and waits to be attached.
+struct Ready {
+    name: &'static str,
+    /// Tracepoint or function.
+    target: &'static str,
+}
+
+/// Programs are verified; nothing is traced yet.
+pub struct Loaded {
+    ebpf: Ebpf,
+    /// In the order in which they attach.
+    ready: Vec<Ready>,
+    /// Of these, the programs on allocations and frees, without their understudies.
+    probes: Vec<&'static str>,
+    log: KernelLog,
+    /// Why names are unavailable, if they were asked for and are.
+    pub names_unavailable: Option<String>,
+}
+
+impl Loaded {
+    /// Loads what the plan says for these filters. `btf` is needed where the plan has trampolines.
+    pub fn load(
+        plan: &Plan,
+        layout: &Layout,
+        filters: &Filters,
+        btf: Option<&Btf>,
+        ring_bytes: u32,
+        verbose: bool,
+    ) -> Result<Self, LoadError> {
+        let config = config(plan, layout, filters);
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(None)
+            .override_global(global::CONFIG, &config, true)
+            .map_max_entries(map::EVENTS, ring_bytes);
+        KernelLog::configure(&mut loader, verbose);
+        let sizes = [
+            (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
+            (map::PID_FILTER, filters.pids.len()),
+            (map::COMM_FILTER, filters.comms.len()),
+        ];
+        for (name, entries) in sizes {
+            loader.map_max_entries(name, entries.max(1) as u32);
+        }
+        let mut ebpf = loader.load(object::bytes())?;
+        fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
+        fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
+        fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
+        let log = KernelLog::open(&mut ebpf, verbose);
+        let mut loaded = Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, names_unavailable: None };
+        loaded.load_frees(plan, btf)?;
+        if filters.names {
+            loaded.names_unavailable = loaded.load_names(plan, btf)?;
+        }
+        loaded.load_allocations(plan, layout, filters, btf)?;
+        Ok(loaded)
+    }
+
+    fn load_frees(&mut self, plan: &Plan, btf: Option<&Btf>) -> Result<(), LoadError> {
+        match plan.free.as_ref().map_err(|why| LoadError::Frees(why.clone()))? {
+            CacheWay::Argument | CacheWay::Page => {
+                self.raw_tracepoint(program::KMEM_CACHE_FREE)?;
+            }
+            CacheWay::Trampoline => self.fentry(program::FREE_FENTRY, "kmem_cache_free", btf)?,
+        }
+        // kfree serves kmalloc's caches, and may be called for any other.
+        if plan.kmalloc.is_ok() {
+            self.raw_tracepoint(program::KFREE)?;
+        }
+        Ok(())
+    }
+
+    fn load_allocations(
+        &mut self,
+        plan: &Plan,
+        layout: &Layout,
+        filters: &Filters,
+        btf: Option<&Btf>,
+    ) -> Result<(), LoadError> {
+        match plan.alloc.as_ref().map_err(|why| LoadError::Allocations(why.clone()))? {
+            CacheWay::Argument => self.raw_tracepoint(program::KMEM_CACHE_ALLOC)?,
+            CacheWay::Page => {
+                self.raw_tracepoint(program::KMEM_CACHE_ALLOC)?;
+                if layout.has_node_tracepoints {
+                    self.raw_tracepoint(program::KMEM_CACHE_ALLOC_NODE)?;
+                }
+            }
+            CacheWay::Trampoline => {
+                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT]);
+                self.fexit(program::ALLOC_FEXIT, "kmem_cache_alloc", btf)?;
+                self.fexit(program::ALLOC_NODE_FEXIT, "kmem_cache_alloc_node", btf)?;
+                if layout.has_alloc_lru {
+                    self.fexit(program::ALLOC_LRU_FEXIT, "kmem_cache_alloc_lru", btf)?;
+                }
+            }
+        }
+        if !filters.kmalloc {
+            return Ok(());
+        }
+        match &plan.kmalloc {
+            // With all caches asked for, the others are still worth tracing.
+            Err(_) if filters.caches.is_none() => return Ok(()),
+            Err(why) => return Err(LoadError::Kmalloc(why.clone())),
+            Ok(_) => self.raw_tracepoint(program::KMALLOC)?,
+        }
+        if layout.has_node_tracepoints { self.raw_tracepoint(program::KMALLOC_NODE) } else { Ok(()) }
+    }
+
+    fn load_names(&mut self, plan: &Plan, btf: Option<&Btf>) -> Result<Option<String>, LoadError> {
+        match &plan.names {
+            Ok(NamesWay::Fexit) => {
+                self.fexit(program::D_ALLOC_FEXIT, "d_alloc", btf)?;
+                self.fexit(program::D_ALLOC_PARALLEL_FEXIT, "d_alloc_parallel", btf)?;
+            }
+            Ok(NamesWay::Kretprobe) => {
+                let name = program::D_ALLOC_KRETPROBE;
+                let program: &mut KProbe = object::program(&mut self.ebpf, name);
+                program.load().map_err(|error| LoadError::Program(name, error))?;
+                self.ready.push(Ready { name, target: "d_alloc" });
+                self.ready.push(Ready { name, target: "d_alloc_parallel" });
+            }
+            Err(why) => return Ok(Some(why.clone())),
+        }
+        Ok(None)
+    }
+
+    /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
+    fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
+        self.probes.push(name);
+        for program_name in [Some(name), understudy_of(name)].into_iter().flatten() {
+            let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
+            program.load().map_err(|error| LoadError::Program(program_name, error))?;
+            self.ready.push(Ready { name: program_name, target: name });
+        }
+        Ok(())
+    }
+
+    fn fexit(
+        &mut self,
+        name: &'static str,
+        function: &'static str,
+        btf: Option<&Btf>,
+    ) -> Result<(), LoadError> {
+        let program: &mut FExit = object::program(&mut self.ebpf, name);
+        let btf = btf.expect("a plan with trampolines was made with BTF");
+        program.load(function, btf).map_err(|error| LoadError::Program(name, error))?;
+        self.ready.push(Ready { name, target: function });
+        Ok(())
+    }
+
+    fn fentry(
+        &mut self,
+        name: &'static str,
+        function: &'static str,
+        btf: Option<&Btf>,
+    ) -> Result<(), LoadError> {
+        let program: &mut FEntry = object::program(&mut self.ebpf, name);
+        let btf = btf.expect("a plan with trampolines was made with BTF");
+        program.load(function, btf).map_err(|error| LoadError::Program(name, error))?;
+        self.ready.push(Ready { name, target: function });
+        Ok(())
+    }
+
+    /// Starts tracing.
+    pub fn attach(mut self) -> Result<Attached, LoadError> {
+        let mut links = Vec::new();
+        for Ready { name, target } in &self.ready {
+            let link =
+                attach(&mut self.ebpf, name, target).map_err(|error| LoadError::Program(name, error))?;
+            links.push(link);
+        }
+        let ring = self.ebpf.take_map(map::EVENTS).expect("the object has this map");
+        let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
+        Ok(Attached {
+            links,
+            events: Events {
+                ebpf: self.ebpf,
+                log: self.log,
+                probes: self.probes,
+                ring: RingBuf::try_from(ring).map_err(|error| LoadError::Map(map::EVENTS, error))?,
+                counters: PerCpuArray::try_from(counters)
+                    .map_err(|error| LoadError::Map(map::COUNTERS, error))?,
+            },
+        })
+    }
+}
+
+/// A link detaches when it is dropped; nobody needs to know its type.
+type Link = Box<dyn Any>;
+
+/// Probes run.
+pub struct Attached {
+    /// In the order of attachment.
+    links: Vec<Link>,
+    pub events: Events,
+}
+
+impl Attached {
+    /// Stops tracing, allocations first. What is in the ring stays to be drained.
+    pub fn detach(mut self) -> Events {
+        while let Some(link) = self.links.pop() {
+            drop(link);
+        }
+        self.events
+    }
+}
+
+/// The kernel's side of the stream: the ring, and what the kernel counts.
+pub struct Events {
+    ebpf: Ebpf,
+    log: KernelLog,
+    /// Programs on allocations and frees, without their understudies.
+    probes: Vec<&'static str>,
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, Counters>,
+}
+
+impl Events {
+    /// Hands each record in the ring to `sink`, oldest first, until the ring is empty or `most` were read. Returns how
+    /// many were read.
+    pub fn drain(&mut self, most: usize, mut sink: impl FnMut(&[u8])) -> usize {
+        let mut read = 0;
+        while read < most {
+            let Some(record) = self.ring.next() else { break };
+            sink(&record);
+            read += 1;
+        }
+        self.log.flush();
+        read
+    }
+
+    /// The kernel's counters, summed over all CPUs.
+    pub fn counters(&self) -> Result<Counters, MapError> {
+        let per_cpu = self.counters.get(&0, 0)?;
+        Ok(per_cpu.iter().fold(Counters::default(), |sum, cpu| Counters {
+            emitted: add(sum.emitted, cpu.emitted),
+            lost: add(sum.lost, cpu.lost),
+            unresolved: sum.unresolved + cpu.unresolved,
+            taken_on: [0; 4],
+        }))
+    }
+
+    /// How many runs the kernel skipped because the program was running on that CPU already: events of any cache that
+    /// nobody saw. An event is missed only where its probe and the understudy were both skipped. The kernel counts since
+    /// v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    ///
+    /// Names are left out: a dentry without its name is counted all the same.
+    pub fn recursion_misses(&self) -> io::Result<u64> {
+        let mut misses = 0;
+        for name in &self.probes {
+            let understudy = understudy_of(name).map(|understudy| self.skipped(understudy)).transpose()?;
+            misses += self.skipped(name)?.min(understudy.unwrap_or(u64::MAX));
+        }
+        Ok(misses)
+    }
+
+    fn skipped(&self, name: &str) -> io::Result<u64> {
+        let Some(Ok(fd)) = self.ebpf.program(name).map(Program::fd) else { return Ok(0) };
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
+        Ok(recursion_misses(&info))
+    }
+}
+
+fn recursion_misses(fdinfo: &str) -> u64 {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok()).unwrap_or(0)
+}
+
+fn add(a: ByKind, b: ByKind) -> ByKind {
+    ByKind { allocs: a.allocs + b.allocs, frees: a.frees + b.frees, names: a.names + b.names }
+}
+
+fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<Link, ProgramError> {
+    Ok(match ebpf.program_mut(name).expect("it was loaded") {
+        Program::RawTracePoint(program) => {
+            let id = program.attach(target)?;
+            Box::new(program.take_link(id)?)
+        }
+        Program::FExit(program) => {
+            let id = program.attach()?;
+            Box::new(program.take_link(id)?)
+        }
+        Program::FEntry(program) => {
+            let id = program.attach()?;
+            Box::new(program.take_link(id)?)
+        }
+        Program::KProbe(program) => {
+            let id = program.attach(target, 0)?;
+            Box::new(program.take_link(id)?)
+        }
+        other => unreachable!("no program of type {:?} is loaded", other.prog_type()),
+    })
+}
+
+fn fill<K: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    keys: impl Iterator<Item = K>,
+) -> Result<(), LoadError> {
+    let error = |error| LoadError::Map(name, error);
+    let map = ebpf.map_mut(name).expect("the object has this map");
+    let mut map: HashMap<_, K, u8> = HashMap::try_from(map).map_err(error)?;
+    for key in keys {
+        map.insert(key, 1, 0).map_err(error)?;
+    }
+    Ok(())
+}
+
+fn config(plan: &Plan, layout: &Layout, filters: &Filters) -> Config {
+    let (mode, only) = match &filters.caches {
+        None => (CACHES_ALL, 0),
+        Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
+        Some(_) => (CACHES_SET, 0),
+    };
+    Config {
+        caches: CacheFilter { only, mode, names: u32::from(filters.names) },
+        tasks: TaskFilter {
+            own_tgid: std::process::id(),
+            by_pid: u32::from(!filters.pids.is_empty()),
+            by_comm: u32::from(!filters.comms.is_empty()),
+            reserved: 0,
+        },
+        arguments: layout.arguments,
+        pages: plan.pages(),
+        offsets: layout.offsets,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recursion_misses_are_read_from_a_program_s_fdinfo() {
+        let fdinfo = |line: &str| {
+            format!(
+                "pos:\t0\nflags:\t02000002\nprog_type:\t17\nprog_jited:\t1\nmemlock:\t4096\n{line}verified_insns:\t92\n"
+            )
+        };
+        for (line, misses) in [
+            ("recursion_misses:\t0\n", 0),
+            ("recursion_misses:\t18446744073709551615\n", u64::MAX),
+            ("recursion_misses:\t17\n", 17),
+            // Before v5.12 there is none.
+            ("", 0),
+            ("no_recursion_misses:\t5\n", 0),
+            ("recursion_misses:\tmany\n", 0),
+        ] {
+            assert_eq!(recursion_misses(&fdinfo(line)), misses, "{line:?}");
+        }
+        assert_eq!(recursion_misses(""), 0);
+    }
+}

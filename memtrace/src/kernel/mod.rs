@@ -1,0 +1,20 @@
+//! The running kernel: what it is like, what it offers, and memtrace's programs in it.
+//!
+//! `types` (BTF) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
+//! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs).
+
+pub mod caches;
+pub mod clock;
+pub mod dentries;
+pub mod discover;
+pub mod layout;
+pub mod load;
+pub mod log;
+pub mod memory;
+pub mod object;
+pub mod offer;
+pub mod pages;
+pub mod plan;
+pub mod privileges;
+pub mod trials;
+pub mod types;

@@ -1,0 +1,90 @@
+//! Which way memtrace takes on this kernel for each need, and why. `memtrace check` prints it; `load` carries it out.
+
+use memtrace_common::config::{NO_ARGUMENT, Pages};
+
+use super::{layout::Layout, trials::Reason};
+
+/// How allocations and frees of named caches are seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheWay {
+    /// The tracepoint says which cache.
+    Argument,
+    /// The tracepoint does not: fexit and fentry on the allocator's functions, whose argument is the cache.
+    Trampoline,
+    /// Neither: from the page that the object lies in.
+    Page,
+}
+
+/// How dentries get their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamesWay {
+    Fexit,
+    Kretprobe,
+}
+
+/// What was found out about the kernel.
+pub struct Findings<'a> {
+    pub layout: &'a Layout,
+    pub pages: Result<Pages, Reason>,
+    pub trampolines: &'a Result<(), Reason>,
+    pub kprobes: &'a Result<(), Reason>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub alloc: Result<CacheWay, Reason>,
+    pub free: Result<CacheWay, Reason>,
+    /// kmalloc and kfree: only the page tells which cache an object is from.
+    pub kmalloc: Result<Pages, Reason>,
+    pub names: Result<NamesWay, Reason>,
+}
+
+impl Plan {
+    pub fn new(findings: Findings<'_>) -> Self {
+        let Findings { layout, pages, trampolines, kprobes } = findings;
+        Self {
+            alloc: cache_way(layout.alloc_names_cache(), &allocator_trampolines(layout, trampolines), &pages),
+            free: cache_way(layout.free_names_cache(), trampolines, &pages),
+            names: names_way(trampolines, kprobes),
+            kmalloc: pages,
+        }
+    }
+
+    /// The pages, for programs that may need them; all zero where they were not found.
+    pub fn pages(&self) -> Pages {
+        self.kmalloc.as_ref().copied().unwrap_or_default()
+    }
+}
+
+/// Since v6.10 the allocator's functions are called otherwise, Linux commit 7bd230a26648 ("mm/slab: enable slab
+/// allocation tagging for kmalloc and friends"); by then tracepoints name the cache.
+fn allocator_trampolines(layout: &Layout, trampolines: &Result<(), Reason>) -> Result<(), Reason> {
+    if layout.arguments.alloc_return == NO_ARGUMENT {
+        return Err("this kernel has no function kmem_cache_alloc".to_owned());
+    }
+    trampolines.clone()
+}
+
+/// A trampoline is cheaper than the page for what the filter leaves out, so it comes first.
+fn cache_way(
+    argument: bool,
+    trampolines: &Result<(), Reason>,
+    pages: &Result<Pages, Reason>,
+) -> Result<CacheWay, Reason> {
+    match (argument, trampolines, pages) {
+        (true, _, _) => Ok(CacheWay::Argument),
+        (false, Ok(()), _) => Ok(CacheWay::Trampoline),
+        (false, Err(_), Ok(_)) => Ok(CacheWay::Page),
+        (false, Err(trampolines), Err(pages)) => Err(format!(
+            "the tracepoint does not name the cache, fentry/fexit is refused ({trampolines}), and {pages}"
+        )),
+    }
+}
+
+fn names_way(trampolines: &Result<(), Reason>, kprobes: &Result<(), Reason>) -> Result<NamesWay, Reason> {
+    match (trampolines, kprobes) {
+        (Ok(()), _) => Ok(NamesWay::Fexit),
+        (Err(_), Ok(())) => Ok(NamesWay::Kretprobe),
+        (Err(fexit), Err(kprobe)) => Err(format!("no fexit ({fexit}), no kprobes ({kprobe})")),
+    }
+}

@@ -1,0 +1,168 @@
+//! The ledger as one would write it without regard to cost: a list of objects, searched for everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::{Ledger, Outstanding, Tally, pattern::pattern},
+    Step,
+};
+use crate::event::{Address, Alloc, Comm, TimeNs};
+
+/// Whose objects: cache, process, command name, kernel thread or not.
+pub type Who = (Address, u32, Comm, bool);
+/// Parent and pattern.
+pub type Called = (Vec<u8>, Vec<u8>);
+
+#[derive(Default)]
+pub struct Model {
+    pub tally: Tally,
+    pub reused: BTreeMap<Address, u64>,
+    pub totals: BTreeMap<Who, Totals>,
+    /// Outstanding, in the order in which they came.
+    pub objects: Vec<Object>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub allocs: u64,
+    pub frees: u64,
+}
+
+pub struct Object {
+    pub ptr: Address,
+    pub time: TimeNs,
+    pub who: Who,
+    pub called: Option<Called>,
+}
+
+impl Model {
+    pub fn apply(&mut self, time: TimeNs, step: &Step, most_objects: usize) {
+        match step {
+            Step::Alloc(alloc) => self.alloc(Alloc { time, ..*alloc }, most_objects),
+            Step::Free(ptr) => {
+                self.tally.frees += 1;
+                self.tally.unknown_frees += u64::from(self.take(*ptr).is_none());
+            }
+            Step::Name { ptr, parent, name } => {
+                self.tally.names += 1;
+                self.call(|object| object.ptr == *ptr, parent, name);
+            }
+            Step::Label { ptr, age, parent, name } => {
+                let then = time.saturating_sub(*age);
+                self.call(|object| object.ptr == *ptr && object.time == then, parent, name);
+            }
+        }
+    }
+
+    fn alloc(&mut self, alloc: Alloc, most_objects: usize) {
+        self.tally.allocs += 1;
+        if let Some(older) = self.take(alloc.ptr) {
+            self.tally.reused_pointers += 1;
+            *self.reused.entry(older.who.0).or_default() += 1;
+        }
+        if self.objects.len() == most_objects {
+            self.tally.refused += 1;
+            return;
+        }
+        let who = (alloc.cache, alloc.task.tgid, alloc.task.comm, alloc.task.is_kthread);
+        self.totals.entry(who).or_default().allocs += 1;
+        self.objects.push(Object { ptr: alloc.ptr, time: alloc.time, who, called: None });
+    }
+
+    fn take(&mut self, ptr: Address) -> Option<Object> {
+        let at = self.objects.iter().position(|object| object.ptr == ptr)?;
+        let object = self.objects.remove(at);
+        self.totals.get_mut(&object.who).unwrap().frees += 1;
+        Some(object)
+    }
+
+    fn call(&mut self, which: impl Fn(&Object) -> bool, parent: &[u8], name: &[u8]) {
+        if let Some(object) = self.objects.iter_mut().find(|object| which(object)) {
+            object.called = Some((parent.to_vec(), pattern(name)));
+        }
+    }
+
+    fn of(&self, who: Who) -> impl Iterator<Item = &Object> {
+        self.objects.iter().filter(move |object| object.who == who)
+    }
+}
+
+/// All that a report may ask of an origin.
+#[derive(Debug, PartialEq)]
+pub struct Seen {
+    pub totals: Totals,
+    pub outstanding: u64,
+    pub oldest: Option<TimeNs>,
+    pub names: BTreeMap<Called, u64>,
+    /// For each time asked about.
+    pub until: Vec<(u64, BTreeMap<Called, u64>)>,
+    pub unnamed: Vec<(Address, TimeNs)>,
+    pub unnamed_of_first_two: Vec<(Address, TimeNs)>,
+}
+
+pub fn seen_in_model(model: &Model, times: &[TimeNs]) -> BTreeMap<Who, Seen> {
+    let see = |&who: &Who| Seen {
+        totals: model.totals[&who],
+        outstanding: model.of(who).count() as u64,
+        oldest: model.of(who).map(|object| object.time).min(),
+        names: count(model.of(who)),
+        until: times
+            .iter()
+            .map(|&time| {
+                let until = || model.of(who).filter(move |object| object.time <= time);
+                (until().count() as u64, count(until()))
+            })
+            .collect(),
+        unnamed: unnamed(model.of(who)),
+        unnamed_of_first_two: unnamed(model.of(who).take(2)),
+    };
+    model.totals.keys().map(|who| (*who, see(who))).collect()
+}
+
+fn count<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeMap<Called, u64> {
+    let mut counts = BTreeMap::new();
+    for called in objects.filter_map(|object| object.called.clone()) {
+        *counts.entry(called).or_default() += 1;
+    }
+    counts
+}
+
+fn unnamed<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<(Address, TimeNs)> {
+    objects.filter(|object| object.called.is_none()).map(|object| (object.ptr, object.time)).collect()
+}
+
+/// The same of the ledger. Fails where it has two origins for one, or one name twice.
+pub fn seen_in_ledger(ledger: &Ledger, times: &[TimeNs]) -> BTreeMap<Who, Seen> {
+    let mut seen = BTreeMap::new();
+    for origin in ledger.origins() {
+        let task = origin.key.task;
+        let names = |named: Vec<super::super::NamedObjects<'_>>| {
+            let distinct: BTreeSet<_> = named.iter().map(|named| (named.parent, named.pattern)).collect();
+            assert_eq!(distinct.len(), named.len(), "a name stands twice in {named:?}");
+            named
+                .into_iter()
+                .map(|named| ((named.parent.to_vec(), named.pattern.to_vec()), named.objects))
+                .collect::<BTreeMap<Called, u64>>()
+        };
+        let pairs =
+            |objects: Vec<Outstanding>| objects.iter().map(|object| (object.ptr, object.time)).collect();
+        let see = Seen {
+            totals: Totals { allocs: origin.allocs, frees: origin.frees },
+            outstanding: origin.outstanding(),
+            oldest: ledger.oldest(origin),
+            names: names(ledger.names(origin).collect()),
+            until: times
+                .iter()
+                .map(|&time| {
+                    let (objects, named) = ledger.allocated_until(origin, time);
+                    (objects, names(named))
+                })
+                .collect(),
+            unnamed: pairs(ledger.unnamed(origin, usize::MAX).collect()),
+            unnamed_of_first_two: pairs(ledger.unnamed(origin, 2).collect()),
+        };
+        let who = (origin.key.cache, task.tgid, task.comm, task.is_kthread);
+        assert!(seen.insert(who, see).is_none(), "two origins of {who:?}");
+    }
+    seen
+}

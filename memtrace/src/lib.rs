@@ -1,0 +1,15 @@
+//! memtrace: who holds the kernel's slab memory. The modules stand in the order that data flows through them.
+
+pub mod cli;
+pub mod cmd;
+
+pub mod decode;
+pub mod event;
+pub mod kernel;
+pub mod ledger;
+pub mod output;
+pub mod session;
+pub mod slab;
+pub mod view;
+
+pub mod exit;

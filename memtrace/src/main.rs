@@ -1,0 +1,37 @@
+//! The command `memtrace`: parses, runs, and turns errors into messages and exit codes.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use memtrace::{
+    cli::{self, Cli, Command},
+    cmd::{caches, check, live},
+    exit,
+};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nowhere to complain if even standard error is closed.
+            let _ = writeln!(io::stderr(), "memtrace: {error}");
+            exit::code(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let mut out = io::stdout();
+    match cli.command {
+        None => live::run(cli.live)?,
+        Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
+        Some(Command::Check(args)) => check::run(&args, &mut out)?,
+        Some(Command::Completions { shell }) => out.write_all(&cli::completions(shell))?,
+        Some(Command::Man) => out.write_all(&cli::man()?)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Names are hostile: command names, paths and host names come from whoever runs on the host. One function per
+//! medium makes them harmless there.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// For a terminal: nothing in the result moves the cursor, changes a colour, joins, reorders or hides text.
+///
+/// Escaped as `\xNN` (one byte: control characters and what is not UTF-8) or `\u{NN}` (one character): the C0
+/// and C1 controls and DEL, bidirectional overrides, zero-width and other format characters, unassigned and
+/// private ones, every space but ` `, and combining marks, which pile up over their neighbours. Newline, tab and
+/// carriage return are `\n`, `\t` and `\r`. A backslash is `\\`, so the original can always be told.
+pub fn terminal(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes)
+        && text.chars().all(|c| c != '\\' && is_plain(c))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push_char(&mut out, c));
+        chunk.invalid().iter().for_each(|&byte| push_byte(&mut out, byte));
+    }
+    Cow::Owned(out)
+}
+
+/// For a JSON string's value, before the JSON writer quotes it: UTF-8 stays what it is, each byte that is not
+/// part of UTF-8 becomes the four characters `\xNN`.
+///
+/// A name that has the characters `\xNN` itself looks the same; that is the price for all real names reading
+/// plainly in `jq`.
+pub fn json(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|&byte| push_byte(&mut out, byte));
+    }
+    Cow::Owned(out)
+}
+
+/// For the inside of a JSON string that serde_json already quoted: what a terminal would obey or hide is written
+/// as `\uNNNN`, which is the same text to whoever parses it. JSON itself asks that only of C0 controls.
+pub fn json_fragment(fragment: &str) -> Cow<'_, str> {
+    if fragment.chars().all(is_plain) {
+        return Cow::Borrowed(fragment);
+    }
+    let mut out = String::with_capacity(fragment.len() + 8);
+    for c in fragment.chars() {
+        if is_plain(c) {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn push_char(out: &mut String, c: char) {
+    match c {
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\t' => out.push_str("\\t"),
+        '\r' => out.push_str("\\r"),
+        _ if is_plain(c) => out.push(c),
+        _ if c.is_ascii() => push_byte(out, c as u8),
+        _ => out.extend(c.escape_unicode()),
+    }
+}
+
+fn push_byte(out: &mut String, byte: u8) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "\\x{byte:02x}");
+}
+
+/// The character shows as itself, in cells of its own. The standard library knows what has no glyph; a width of
+/// zero finds the rest (ignorable letters such as the Hangul fillers).
+fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~')
+        || (!c.is_ascii() && c.escape_debug().len() == 1 && c.width().is_some_and(|cells| cells > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(bytes: &[u8], on_terminal: &str, in_json: &str) {
+        assert_eq!(terminal(bytes), on_terminal);
+        assert_eq!(json(bytes), in_json);
+    }
+
+    #[test]
+    fn plain_text_stays() {
+        check(b"", "", "");
+        check(b"curl", "curl", "curl");
+        check(b"a \"b\" 'c' <d>", "a \"b\" 'c' <d>", "a \"b\" 'c' <d>");
+        check("Grüße 日本 🦀".as_bytes(), "Grüße 日本 🦀", "Grüße 日本 🦀");
+    }
+
+    #[test]
+    fn controls() {
+        check(b"\x1b[31mred", "\\x1b[31mred", "\x1b[31mred");
+        check(b"a\nb\tc\rd\0", "a\\nb\\tc\\rd\\x00", "a\nb\tc\rd\0");
+        check(b"\x7f", "\\x7f", "\x7f");
+        check("\u{9b}31m".as_bytes(), "\\u{9b}31m", "\u{9b}31m");
+    }
+
+    #[test]
+    fn backslash_is_unambiguous_on_the_terminal() {
+        check(b"\\x1b", "\\\\x1b", "\\x1b");
+        check(b"\\n", "\\\\n", "\\n");
+    }
+
+    #[test]
+    fn invalid_utf8() {
+        check(b"a\xff\xfeb", "a\\xff\\xfeb", "a\\xff\\xfeb");
+        // A C1 control as a raw byte, a cut character, a surrogate.
+        check(b"\x9b31m", "\\x9b31m", "\\x9b31m");
+        check(b"\xe6\x97", "\\xe6\\x97", "\\xe6\\x97");
+        check(b"\xed\xa0\x80", "\\xed\\xa0\\x80", "\\xed\\xa0\\x80");
+    }
+
+    #[test]
+    fn what_reorders_hides_or_joins() {
+        for c in [
+            '\u{202e}',
+            '\u{2066}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{feff}',
+            '\u{ad}',
+            '\u{301}',
+            '\u{fe0f}',
+            '\u{2028}',
+            '\u{a0}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{e000}',
+            '\u{e0041}',
+            '\u{10ffff}',
+        ] {
+            assert_eq!(terminal(c.to_string().as_bytes()), format!("\\u{{{:x}}}", c as u32));
+        }
+    }
+
+    /// The inverse of [`terminal`]: it exists exactly if nothing is ambiguous.
+    fn unescape(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('\\') {
+            out.extend_from_slice(&rest.as_bytes()[..at]);
+            let (kind, after) = rest[at + 1..].split_at(1);
+            rest = after;
+            match kind {
+                "\\" => out.push(b'\\'),
+                "n" => out.push(b'\n'),
+                "t" => out.push(b'\t'),
+                "r" => out.push(b'\r'),
+                "x" => {
+                    out.push(u8::from_str_radix(&rest[..2], 16).unwrap());
+                    rest = &rest[2..];
+                }
+                "u" => {
+                    let (code, after) = rest[1..].split_once('}').unwrap();
+                    let c = char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap();
+                    out.extend_from_slice(c.to_string().as_bytes());
+                    rest = after;
+                }
+                other => panic!("unknown escape {other:?}"),
+            }
+        }
+        out.extend_from_slice(rest.as_bytes());
+        out
+    }
+
+    fn hostile() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..64),
+            any::<String>().prop_map(String::into_bytes),
+            "[\\x00-\\x1f\\x7f-\\u{9f}\\\\\\u{200b}-\\u{202e}xu{}n]{0,32}".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_control_reaches_the_terminal(bytes in hostile()) {
+            let shown = terminal(&bytes);
+            prop_assert!(!shown.chars().any(char::is_control), "{:?}", shown);
+            prop_assert!(shown.chars().all(|c| c.width().is_some_and(|cells| cells > 0)), "{:?}", shown);
+        }
+
+        #[test]
+        fn the_original_can_be_told(bytes in hostile()) {
+            prop_assert_eq!(unescape(&terminal(&bytes)), bytes);
+        }
+
+        #[test]
+        fn json_always_parses(bytes in hostile()) {
+            let line = serde_json::to_string(&json(&bytes)).unwrap();
+            prop_assert!(!line.bytes().any(|byte| byte < b' '), "one line, no raw control: {line:?}");
+            let back: String = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(back, json(&bytes));
+        }
+
+        #[test]
+        fn json_leaves_utf8_alone(text in any::<String>()) {
+            prop_assert_eq!(json(text.as_bytes()), text.as_str());
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Numbers for people. Each kind has a greatest width, so that columns stand still while the figures move.
+//!
+//! Our own and not a crate's: the ones at hand each miss a thing that a table needs (a bounded width, three
+//! digits that matter, rounding that never shows `1024 KiB`, a sign).
+
+use std::time::Duration;
+
+/// Greatest width of [`bytes`]: `1023 KiB`.
+pub const BYTES_WIDTH: usize = 8;
+/// Greatest width of [`count`]: `999,999`.
+pub const COUNT_WIDTH: usize = 7;
+/// Greatest width of [`rate`]: `99.9 k/s`.
+pub const RATE_WIDTH: usize = 8;
+/// Greatest width of [`growth`]: `+99.9 k/s`.
+pub const GROWTH_WIDTH: usize = 9;
+/// Greatest width of [`duration`]: `59 m 59 s`.
+pub const DURATION_WIDTH: usize = 9;
+/// Greatest width of [`percent`]: `>99%`.
+pub const PERCENT_WIDTH: usize = 4;
+
+const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+const DECIMAL: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
+
+/// Memory in powers of 1024, as free and slabtop count: `512 B`, `1.9 KiB`, `23.4 MiB`, `1023 GiB`.
+pub fn bytes(n: u64) -> String {
+    let (digits, unit) = if n < 1024 { (n.to_string(), 0) } else { scale(n as f64, 1024.0) };
+    format!("{digits} {}", BINARY[unit])
+}
+
+/// How many: exact below a million (`1,234`), then `1.9 M`.
+pub fn count(n: u64) -> String {
+    if n < 1_000_000 {
+        return grouped(n);
+    }
+    let (digits, unit) = scale(n as f64, 1000.0);
+    format!("{digits} {}", DECIMAL[unit])
+}
+
+/// The exact number with its thousands set apart: `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Events per second: `0 /s`, `0.3 /s`, `850 /s`, `1.9 k/s`. What is not a number is `-`.
+pub fn rate(per_s: f64) -> String {
+    if !per_s.is_finite() {
+        return "-".to_owned();
+    }
+    let size = per_s.abs();
+    if size < 0.05 {
+        return "0 /s".to_owned();
+    }
+    let (digits, unit) = scale(size, 1000.0);
+    let sign = if per_s < 0.0 { "-" } else { "" };
+    format!("{sign}{digits} {}/s", DECIMAL[unit])
+}
+
+/// A rate whose direction matters: `+1.9 k/s`, `-12.0 /s`, `0 /s`.
+pub fn growth(per_s: f64) -> String {
+    let text = rate(per_s);
+    if per_s > 0.0 && per_s.is_finite() && text != "0 /s" { format!("+{text}") } else { text }
+}
+
+/// Time that has passed, rounded down: `850 ms`, `12.3 s`, `4 m 10 s`, `3 h 2 m`, `5 d 7 h`, `250 d`.
+pub fn duration(time: Duration) -> String {
+    let s = time.as_secs();
+    let (m, h, d) = (s / 60, s / 3600, s / 86_400);
+    match s {
+        0 => format!("{} ms", time.subsec_millis()),
+        1..60 => format!("{s}.{} s", time.subsec_millis() / 100),
+        60..3600 => format!("{m} m {} s", s % 60),
+        3600..86_400 => format!("{h} h {} m", m % 60),
+        _ if d < 100 => format!("{d} d {} h", h % 24),
+        _ if d < 10_000 => format!("{d} d"),
+        _ => ">9999 d".to_owned(),
+    }
+}
+
+/// A share between 0 and 1: `98%`; `0%` and `100%` only for exactly none and all, else `<1%` and `>99%`.
+pub fn percent(share: f64) -> String {
+    if share.is_nan() {
+        "-".to_owned()
+    } else if share <= 0.0 {
+        "0%".to_owned()
+    } else if share >= 1.0 {
+        "100%".to_owned()
+    } else if share < 0.01 {
+        "<1%".to_owned()
+    } else if share > 0.99 {
+        ">99%".to_owned()
+    } else {
+        format!("{:.0}%", share * 100.0)
+    }
+}
+
+/// `n` in the largest of seven units that keeps it at one or more, to a tenth below 100, else whole; and which
+/// unit that is. Rounds before it chooses: 1023.96 KiB is `1.0` of the next unit. What is beyond the last unit
+/// is `999` of it, so that no width is ever broken.
+fn scale(mut n: f64, base: f64) -> (String, usize) {
+    let mut unit = 0;
+    while unit < 6 && n.round() >= base {
+        n /= base;
+        unit += 1;
+    }
+    let tenths = (n * 10.0).round() / 10.0;
+    if tenths < 100.0 { (format!("{tenths:.1}"), unit) } else { (format!("{:.0}", n.min(base - 1.0)), unit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bytes_in_binary_units() {
+        let check = |n, expect: &str| assert_eq!(bytes(n), expect);
+        check(0, "0 B");
+        check(1023, "1023 B");
+        check(1024, "1.0 KiB");
+        check(1945, "1.9 KiB");
+        check(102_349, "100 KiB");
+        check(1024 * 1023 + 500, "1023 KiB");
+        check(1024 * 1024 - 1, "1.0 MiB");
+        check(24_536_678, "23.4 MiB");
+        check(5 << 30, "5.0 GiB");
+        check(u64::MAX, "16.0 EiB");
+    }
+
+    #[test]
+    fn counts() {
+        let check = |n, expect: &str| assert_eq!(count(n), expect);
+        check(0, "0");
+        check(999, "999");
+        check(1234, "1,234");
+        check(999_999, "999,999");
+        check(1_000_000, "1.0 M");
+        check(1_948_211, "1.9 M");
+        check(999_600_000, "1.0 G");
+        check(u64::MAX, "18.4 E");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn rates() {
+        let check = |n, expect: &str| assert_eq!(rate(n), expect);
+        check(0.0, "0 /s");
+        check(-0.0, "0 /s");
+        check(0.04, "0 /s");
+        check(0.3, "0.3 /s");
+        check(12.0, "12.0 /s");
+        check(850.0, "850 /s");
+        check(999.7, "1.0 k/s");
+        check(1948.0, "1.9 k/s");
+        check(f64::NAN, "-");
+        check(f64::INFINITY, "-");
+        check(f64::MAX, "999 E/s");
+    }
+
+    #[test]
+    fn growth_has_a_sign() {
+        let check = |n, expect: &str| assert_eq!(growth(n), expect);
+        check(1948.0, "+1.9 k/s");
+        check(-1948.0, "-1.9 k/s");
+        check(0.0, "0 /s");
+        check(-0.01, "0 /s");
+        check(0.01, "0 /s");
+        check(f64::NAN, "-");
+        check(f64::INFINITY, "-");
+        check(f64::NEG_INFINITY, "-");
+    }
+
+    #[test]
+    fn durations() {
+        let check = |ms, expect: &str| assert_eq!(duration(Duration::from_millis(ms)), expect);
+        check(0, "0 ms");
+        check(850, "850 ms");
+        check(1_000, "1.0 s");
+        check(12_399, "12.3 s");
+        check(59_999, "59.9 s");
+        check(250_000, "4 m 10 s");
+        check(10_920_000, "3 h 2 m");
+        check(86_399_999, "23 h 59 m");
+        check(5 * 86_400_000 + 7 * 3_600_000, "5 d 7 h");
+        check(250 * 86_400_000, "250 d");
+        check(u64::MAX, ">9999 d");
+        assert_eq!(duration(Duration::MAX), ">9999 d");
+    }
+
+    #[test]
+    fn percents() {
+        let check = |share, expect: &str| assert_eq!(percent(share), expect);
+        check(0.0, "0%");
+        check(0.000_1, "<1%");
+        check(0.01, "1%");
+        check(0.984, "98%");
+        check(0.99, "99%");
+        check(0.999_9, ">99%");
+        check(1.0, "100%");
+        check(7.0, "100%");
+        check(-1.0, "0%");
+        check(f64::NAN, "-");
+        check(f64::INFINITY, "100%");
+    }
+
+    /// What the text says, to compare sizes.
+    fn value(text: &str, units: &[&str], base: f64) -> f64 {
+        let text = text.replace(['+', ','], "");
+        let (digits, unit) = text.split_once(' ').unwrap_or((&text, ""));
+        let power = units.iter().position(|known| *known == unit).expect("a known unit");
+        digits.parse::<f64>().unwrap() * base.powi(power as i32)
+    }
+
+    fn seconds(text: &str) -> f64 {
+        let words: Vec<&str> = text.trim_start_matches('>').split(' ').collect();
+        let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
+        let worth = |unit| units.iter().find(|(name, _)| *name == unit).unwrap().1;
+        words.chunks(2).map(|pair| pair[0].parse::<f64>().unwrap() * worth(pair[1])).sum()
+    }
+
+    fn any_size() -> impl Strategy<Value = u64> {
+        // As many small numbers as great ones.
+        (any::<u64>(), 0_u32..64).prop_map(|(n, shift)| n >> shift)
+    }
+
+    proptest! {
+        #[test]
+        fn sizes_grow_with_the_number(a in any_size(), b in any_size()) {
+            let (a, b) = (a.min(b), a.max(b));
+            let of_bytes = |n| value(&bytes(n), &BINARY, 1024.0);
+            let of_count = |n| value(&count(n), &DECIMAL, 1000.0);
+            let of_rate = |n: u64| value(rate(n as f64).trim_end_matches("/s"), &DECIMAL, 1000.0);
+            prop_assert!(of_bytes(a) <= of_bytes(b));
+            prop_assert!(of_count(a) <= of_count(b));
+            prop_assert!(of_rate(a) <= of_rate(b));
+        }
+
+        #[test]
+        fn durations_grow_with_time(a in any_size(), b in any_size()) {
+            let of = |ns| seconds(&duration(Duration::from_nanos(ns)));
+            prop_assert!(of(a.min(b)) <= of(a.max(b)));
+        }
+
+        #[test]
+        fn widths_are_bounded(n in any_size(), f in any::<f64>(), nanos in any::<u32>()) {
+            prop_assert!(bytes(n).len() <= BYTES_WIDTH);
+            prop_assert!(count(n).len() <= COUNT_WIDTH);
+            prop_assert!(duration(Duration::from_secs(n)).len() <= DURATION_WIDTH);
+            prop_assert!(duration(Duration::from_nanos(u64::from(nanos))).len() <= DURATION_WIDTH);
+            for f in [f, n as f64, n as f64 / 1e9, 1.0 / (n as f64 + 1.0)] {
+                prop_assert!(rate(f.abs()).len() <= RATE_WIDTH);
+                prop_assert!(growth(f).len() <= GROWTH_WIDTH && growth(-f).len() <= GROWTH_WIDTH);
+                prop_assert!(percent(f).len() <= PERCENT_WIDTH);
+                prop_assert!(!growth(f).contains("NaN") && !growth(f).contains("inf"));
+            }
+        }
+
+        #[test]
+        fn a_shrinking_rate_is_the_growing_one_with_a_minus(f in 0.1_f64..1e15) {
+            prop_assert_eq!(growth(-f), growth(f).replacen('+', "-", 1));
+        }
+
+        #[test]
+        fn percents_grow_with_the_share(a in 0.0_f64..1.0, b in 0.0_f64..1.0) {
+            let of = |share| match percent(share).as_str() {
+                "<1%" => 0.5,
+                ">99%" => 99.5,
+                text => text.trim_end_matches('%').parse::<f64>().unwrap(),
+            };
+            prop_assert!(of(a.min(b)) <= of(a.max(b)));
+        }
+    }
+}

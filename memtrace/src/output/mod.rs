@@ -1,0 +1,37 @@
+//! What leaves the program: one file per format, one trait over them.
+
+pub mod escape;
+pub mod human;
+mod text;
+pub mod table;
+pub mod screen;
+pub mod json;
+
+#[cfg(test)]
+pub(crate) mod sample;
+
+use std::io;
+
+use crate::view::Snapshot;
+
+/// Where snapshots go.
+pub trait Output {
+    fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown>;
+}
+
+/// Whether anybody is still there to read. A reader that went away (`| head`) is a reason to stop, not an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a session without a reader should end"]
+pub enum Shown {
+    Yes,
+    ReaderGone,
+}
+
+/// Tells a closed pipe from a write that really failed.
+fn shown(written: io::Result<()>) -> io::Result<Shown> {
+    match written {
+        Ok(()) => Ok(Shown::Yes),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Shown::ReaderGone),
+        Err(error) => Err(error),
+    }
+}

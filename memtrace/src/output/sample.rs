@@ -1,0 +1,225 @@
+//! Snapshots for the tests of every output.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::view::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Snapshot, Sort, Trust};
+
+/// A busy host twelve seconds into a session on `dentry`: one leaker with names, some bystanders.
+pub(crate) fn dentry() -> Snapshot {
+    Snapshot {
+        is_final: false,
+        time: UNIX_EPOCH + Duration::from_millis(1_764_000_000_123),
+        elapsed: Duration::from_millis(12_345),
+        host: "web-03".to_owned(),
+        kernel: "6.12.57+deb12-amd64".to_owned(),
+        by: By::Comm,
+        sort: Sort::Bytes,
+        older: None,
+        meminfo: Some(Meminfo { slab: 1_288_490_188, sreclaimable: 943_718_400, sunreclaim: 344_771_788 }),
+        caches: vec![cache("dentry", 192, 24_116, 1_210_451)],
+        rows: vec![
+            Row {
+                processes: 212,
+                names: vec![
+                    names("db", ".<n>_dOeSnotExist_.db", 23_101, ".8812_dOeSnotExist_.db"),
+                    names("lib", "libnss<n>.so", 311, "libnss3.so"),
+                ],
+                ..row("curl", 23_456, 23_470, 14, 1948.2)
+            },
+            Row {
+                named_objects: 400,
+                names: vec![names("/", "tmp.<n>", 310, "tmp.X7faQ2")],
+                ..row("postgres", 512, 40_213, 39_701, 2.5)
+            },
+            row("[kworker/0:1-ev]", 148, 1_169_903, 1_169_755, -12.25),
+        ],
+        rest: None,
+        trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
+        notes: Vec::new(),
+    }
+}
+
+pub(crate) fn cache(name: &str, object_size: u64, outstanding_objects: u64, frees: u64) -> CacheTotals {
+    CacheTotals {
+        name: name.to_owned(),
+        aliases: Vec::new(),
+        object_size,
+        reclaimable: Some(true),
+        allocs: outstanding_objects + frees,
+        frees,
+        outstanding_objects,
+        outstanding_bytes: outstanding_objects * object_size,
+        slabinfo_objects: Some(1_948_211),
+        slabinfo_objects_per_s: Some(1932.0),
+    }
+}
+
+pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s: f64) -> Row {
+    Row {
+        key: key.as_bytes().to_vec(),
+        comm: Some(key.as_bytes().to_vec()),
+        pid: None,
+        cache: Some("dentry".to_owned()),
+        processes: 1,
+        objects,
+        bytes: objects * 192,
+        allocs,
+        frees,
+        allocs_per_s: allocs as f64 / 12.0,
+        frees_per_s: (allocs as f64 / 12.0 - growth_per_s).max(0.0),
+        growth_per_s,
+        oldest: Some(Duration::from_millis(11_200)),
+        named_objects: objects,
+        names: Vec::new(),
+    }
+}
+
+pub(crate) fn names(parent: &str, pattern: &str, objects: u64, example: &str) -> NameGroup {
+    NameGroup {
+        parent: parent.as_bytes().to_vec(),
+        pattern: pattern.as_bytes().to_vec(),
+        objects,
+        example: example.as_bytes().to_vec(),
+    }
+}
+
+/// Twenty rows and thirty more that `--top` cut.
+pub(crate) fn crowd() -> Snapshot {
+    let rows =
+        (1..=20).map(|n| row(&format!("worker-{n}"), 2_000 / n, 4_000, 4_000 - 2_000 / n, 10.0 / n as f64));
+    Snapshot {
+        rows: rows.collect(),
+        rest: Some(Rest { rows: 30, objects: 1_234, bytes: 1_234 * 192 }),
+        ..dentry()
+    }
+}
+
+/// Several caches, one of them merged, grouped by cache or not.
+pub(crate) fn caches(by: By) -> Snapshot {
+    let caches = vec![
+        cache("dentry", 192, 24_116, 1_210_451),
+        CacheTotals {
+            aliases: vec!["io_kiocb".to_owned(), "pid_3".to_owned(), "task_delay_info".to_owned()],
+            reclaimable: Some(false),
+            slabinfo_objects: Some(81_920),
+            slabinfo_objects_per_s: Some(-3.5),
+            ..cache("kmalloc-64", 64, 901, 55)
+        },
+        CacheTotals {
+            slabinfo_objects: None,
+            slabinfo_objects_per_s: None,
+            reclaimable: None,
+            ..cache("filp", 256, 12, 0)
+        },
+        cache("inode_cache", 608, 3, 1),
+    ];
+    let keyed = |cache: &CacheTotals| Row {
+        comm: None,
+        cache: Some(cache.name.clone()),
+        bytes: cache.outstanding_bytes,
+        processes: 7,
+        ..row(&cache.name, cache.outstanding_objects, cache.allocs, cache.frees, 3.0)
+    };
+    let rows = if by == By::Cache { caches.iter().map(keyed).collect() } else { dentry().rows };
+    Snapshot { by, caches, rows, ..dentry() }
+}
+
+pub(crate) fn by_pid() -> Snapshot {
+    let mut snapshot = Snapshot { by: By::Pid, ..dentry() };
+    for (row, pid) in snapshot.rows.iter_mut().zip([48_112, 4_194_303, 7]) {
+        row.key = pid.to_string().into_bytes();
+        row.pid = Some(pid);
+        row.processes = 1;
+    }
+    // A process that changed its name by exec.
+    snapshot.rows[1].comm = None;
+    snapshot
+}
+
+/// A session that is over and lost something of every kind.
+pub(crate) fn lossy() -> Snapshot {
+    Snapshot {
+        is_final: true,
+        elapsed: Duration::from_secs(30),
+        trust: Trust {
+            emitted: 2_444_938,
+            applied: 2_444_888,
+            lost_allocs: 12,
+            lost_frees: 31,
+            lost_names: 5,
+            unknown_frees: 1_212,
+            reused_pointers: 7,
+            recursion_misses: 3,
+            refused: 9,
+            unresolved: 1,
+        },
+        notes: vec![
+            "names are unavailable on this host: fexit is refused (EPERM) and there are no kprobes"
+                .to_owned(),
+            "process 48112 ended".to_owned(),
+        ],
+        ..dentry()
+    }
+}
+
+/// Whatever can be hostile is.
+pub(crate) fn hostile() -> Snapshot {
+    let evil = b"\x1b]0;pwned\x07\n\xff\"\\".to_vec();
+    Snapshot {
+        host: "ho\x1b[2Jst\n".to_owned(),
+        kernel: "6.1\u{202e}2".to_owned(),
+        notes: vec!["process `e\x1b[31mvil\n` ended".to_owned()],
+        caches: vec![CacheTotals { aliases: vec!["a\x1bb".to_owned()], ..cache("de\x1bntry", 192, 3, 0) }],
+        rows: vec![
+            Row {
+                key: evil.clone(),
+                comm: Some(evil.clone()),
+                names: vec![NameGroup {
+                    parent: evil.clone(),
+                    pattern: evil.clone(),
+                    objects: 1,
+                    example: evil,
+                }],
+                ..row("", 2, 2, 0, f64::NAN)
+            },
+            Row {
+                names: vec![names("日本", "データ<n>\u{200b}\u{301}.db", 1, "x")],
+                ..row("日本語コマンド", 1, 0, 9, f64::INFINITY)
+            },
+        ],
+        ..dentry()
+    }
+}
+
+pub(crate) fn empty() -> Snapshot {
+    Snapshot {
+        rows: Vec::new(),
+        caches: vec![CacheTotals { slabinfo_objects_per_s: None, ..cache("dentry", 192, 0, 0) }],
+        trust: Trust::default(),
+        elapsed: Duration::from_millis(850),
+        ..dentry()
+    }
+}
+
+pub(crate) fn all() -> Vec<Snapshot> {
+    let older = Snapshot { older: Some(Duration::from_secs(10)), sort: Sort::Age, ..dentry() };
+    let bare = Snapshot { caches: Vec::new(), meminfo: None, ..empty() };
+    vec![
+        dentry(),
+        crowd(),
+        caches(By::Comm),
+        caches(By::Cache),
+        by_pid(),
+        lossy(),
+        hostile(),
+        empty(),
+        older,
+        bare,
+    ]
+}
+
+/// A terminal in memory.
+pub(crate) fn terminal(rows: u16, columns: u16) -> vt100::Parser {
+    let size = |n| std::num::NonZero::new(n).expect("a window has rows and columns");
+    vt100::Parser::new(size(rows), size(columns), 1000)
+}

@@ -1,0 +1,409 @@
+//! The table proper: which columns fit, how wide they are, and which rows.
+
+use super::{Keep, Line, Tone, clean, header};
+use crate::output::{escape, human, text};
+use crate::view::{By, NameGroup, Row, Snapshot, Sort};
+
+/// Between two columns.
+const GAP: usize = 2;
+/// As many rows stay, if there are as many, before lines around the table go.
+const LEAST_ROWS: usize = 3;
+/// A command name in full: 15 bytes and the brackets of a kernel thread.
+const KEY_MIN: usize = 17;
+/// More than that, a key gets only if no other column wants the room.
+const KEY_MAX: usize = 40;
+/// Worth more than the columns after it, which make room for that much.
+const WHERE_MIN: usize = 30;
+/// Below that, a place tells too little to be shown.
+const WHERE_LEAST: usize = 16;
+const WHERE_MAX: usize = 100;
+/// No pid is longer.
+const PID_WIDTH: usize = 7;
+
+/// The rows of a snapshot, about to be drawn.
+pub(super) struct Table<'a> {
+    snapshot: &'a Snapshot,
+}
+
+/// Rows that are not shown, because of `--top` or for lack of room.
+#[derive(Clone, Copy, Default)]
+struct Hidden {
+    rows: u64,
+    objects: u64,
+    bytes: u64,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        Table { snapshot }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.snapshot.rows.is_empty() && self.snapshot.rest.is_none()
+    }
+
+    /// Lines that the table wants at least.
+    pub(super) fn least_height(&self) -> usize {
+        if self.is_empty() {
+            return 1;
+        }
+        let rows = self.snapshot.rows.len().min(LEAST_ROWS);
+        1 + rows + usize::from(rows < self.snapshot.rows.len() || self.snapshot.rest.is_some())
+    }
+
+    /// The table in at most `room` lines, if that is at all possible.
+    pub(super) fn lines(&self, room: usize, width: Option<usize>) -> Vec<Line> {
+        if self.is_empty() {
+            return vec![Line::new(empty(self.snapshot), Tone::Normal, Keep::Always)];
+        }
+        let all = self.snapshot.rows.len();
+        let more = self.snapshot.rest.is_some();
+        // The total only repeats a row that stands alone.
+        let with_total = all + usize::from(more) > 1;
+        let body = room.saturating_sub(1);
+        if all + usize::from(more) + usize::from(with_total) <= body {
+            return self.draw(all, with_total, width);
+        }
+        // First the total goes, then rows.
+        let with_total = with_total && body > LEAST_ROWS + 1;
+        let shown = body.saturating_sub(usize::from(with_total));
+        let shown = if more || all > shown { shown.saturating_sub(1) } else { shown };
+        self.draw(shown.clamp(1, all.max(1)).min(all), with_total, width)
+    }
+
+    fn draw(&self, shown: usize, with_total: bool, width: Option<usize>) -> Vec<Line> {
+        let rows = &self.snapshot.rows[..shown];
+        let hidden = self.hidden(shown);
+        let columns = lay_out(self.columns(rows, hidden, with_total), self.snapshot.sort, width);
+        let body = rows.len() + usize::from(hidden.rows > 0) + usize::from(with_total);
+        let line = |cell: &dyn Fn(&Column) -> Cell| {
+            let cells: Vec<String> = columns.iter().map(|column| column.draw(&cell(column))).collect();
+            cells.join(&" ".repeat(GAP)).trim_end().to_owned()
+        };
+        let head = Line::new(line(&|column| Cell::from(column.title)), Tone::Head, Keep::Always);
+        let rows = (0..body).map(|at| {
+            let tone = if at < rows.len() { Tone::Normal } else { Tone::Quiet };
+            Line::new(line(&|column| column.cells[at].clone()), tone, Keep::Always)
+        });
+        std::iter::once(head).chain(rows).collect()
+    }
+
+    fn hidden(&self, shown: usize) -> Hidden {
+        let rest = self.snapshot.rest.unwrap_or_default();
+        let start = Hidden { rows: rest.rows, objects: rest.objects, bytes: rest.bytes };
+        self.snapshot.rows[shown..].iter().fold(start, |sum, row| Hidden {
+            rows: sum.rows.saturating_add(1),
+            objects: sum.objects.saturating_add(row.objects),
+            bytes: sum.bytes.saturating_add(row.bytes),
+        })
+    }
+
+    /// All columns that the rows can fill, in the order they stand.
+    fn columns(&self, rows: &[Row], hidden: Hidden, with_total: bool) -> Vec<Column> {
+        let rest = (hidden.rows > 0).then_some(hidden);
+        let build = Build { rows, rest, total: with_total.then(|| self.total()) };
+        let mut columns = self.keys(&build);
+        columns.extend([
+            build.number(Kind::Objects, human::COUNT_WIDTH, |row| human::count(row.objects)),
+            build.number(Kind::Bytes, human::BYTES_WIDTH, |row| human::bytes(row.bytes)),
+            build.number(Kind::Allocs, human::RATE_WIDTH, |row| human::rate(row.allocs_per_s)),
+            build.number(Kind::Frees, human::RATE_WIDTH, |row| human::rate(row.frees_per_s)),
+            build.number(Kind::Growth, human::GROWTH_WIDTH, |row| human::growth(row.growth_per_s)),
+            build.number(Kind::Oldest, human::DURATION_WIDTH, |row| {
+                row.oldest.map_or_else(|| "-".to_owned(), human::duration)
+            }),
+            build.number(Kind::Kept, human::PERCENT_WIDTH, |row| human::percent(row.survival())),
+        ]);
+        if self.snapshot.by != By::Pid {
+            columns.push(build.number(Kind::Procs, 0, |row| match row.processes {
+                // The total: a process may stand behind several rows, so they do not add up.
+                0 => String::new(),
+                processes => human::count(processes),
+            }));
+        }
+        if self.snapshot.rows.iter().any(|row| !row.names.is_empty()) {
+            let cells = rows
+                .iter()
+                .map(|row| row.names.first().map_or_else(Cell::default, |group| place(group, row)));
+            columns.push(build.text(Kind::Where, (WHERE_MIN, WHERE_MAX), cells.collect()));
+        }
+        columns
+    }
+
+    /// What the rows are grouped by.
+    fn keys(&self, build: &Build) -> Vec<Column> {
+        let key = |row: &Row| Cell::from(escape::terminal(&row.key).as_ref());
+        let labelled = |kind, cells: Vec<Cell>| build.labelled(kind, cells);
+        match self.snapshot.by {
+            By::Comm => vec![labelled(Kind::Comm, build.rows.iter().map(key).collect())],
+            By::Cache => {
+                vec![labelled(Kind::Cache, build.rows.iter().map(|row| self.cache_key(row)).collect())]
+            }
+            By::Pid => {
+                let pid = |row: &Row| row.pid.map_or_else(|| key(row).text, |pid| pid.to_string());
+                let comm =
+                    |row: &Row| Cell::from(row.comm.as_deref().map_or("-".into(), escape::terminal).as_ref());
+                let mut pids = build.number(Kind::Pid, PID_WIDTH, pid);
+                // The labels of the last rows stand beside, under COMM.
+                pids.cells[build.rows.len()..].fill(Cell::default());
+                vec![pids, labelled(Kind::Comm, build.rows.iter().map(comm).collect())]
+            }
+        }
+    }
+
+    fn cache_key(&self, row: &Row) -> Cell {
+        let name = String::from_utf8_lossy(&row.key);
+        let cache = self.snapshot.caches.iter().find(|cache| cache.name == name);
+        Cell { text: clean(&name), tail: cache.map(header::merged).unwrap_or_default() }
+    }
+
+    /// All rows added up, shown or not. Of rows that `--top` cut only objects and bytes are known, so then the
+    /// total has no more either.
+    fn total(&self) -> Total {
+        let all = self.hidden(0);
+        Total {
+            objects: all.objects,
+            bytes: all.bytes,
+            row: self.snapshot.rest.is_none().then(|| self.sum_of_rows()),
+        }
+    }
+
+    fn sum_of_rows(&self) -> Row {
+        let rows = &self.snapshot.rows;
+        let count = |of: fn(&Row) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
+        let rate = |of: fn(&Row) -> f64| rows.iter().map(of).sum();
+        Row {
+            key: Vec::new(),
+            comm: None,
+            pid: None,
+            cache: None,
+            processes: 0,
+            objects: count(|row| row.objects),
+            bytes: count(|row| row.bytes),
+            allocs: count(|row| row.allocs),
+            frees: count(|row| row.frees),
+            allocs_per_s: rate(|row| row.allocs_per_s),
+            frees_per_s: rate(|row| row.frees_per_s),
+            growth_per_s: rate(|row| row.growth_per_s),
+            oldest: rows.iter().filter_map(|row| row.oldest).max(),
+            named_objects: 0,
+            names: Vec::new(),
+        }
+    }
+}
+
+fn empty(snapshot: &Snapshot) -> String {
+    match (snapshot.older, snapshot.is_final) {
+        (Some(age), _) => format!("no objects older than {} outstanding", human::duration(age)),
+        (None, true) => {
+            "no objects outstanding: all that was allocated since attach is free again".to_owned()
+        }
+        (None, false) => "no objects outstanding yet".to_owned(),
+    }
+}
+
+/// Where a row's objects are, and which share of them: `db/.<n>_dOeSnotExist_.db 98%`, or `~98%` where only some of the
+/// objects have names.
+fn place(group: &NameGroup, row: &Row) -> Cell {
+    let parent = escape::terminal(&group.parent);
+    let slash = if parent.is_empty() || parent == "/" { "" } else { "/" };
+    let text = format!("{parent}{slash}{}", escape::terminal(&group.pattern));
+    let tail = match row.named_objects {
+        0 => String::new(),
+        named => {
+            let about = if named < row.objects { "~" } else { "" };
+            format!(" {about}{}", human::percent(group.objects as f64 / named as f64))
+        }
+    };
+    Cell { text, tail }
+}
+
+struct Total {
+    objects: u64,
+    bytes: u64,
+    row: Option<Row>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Comm,
+    Pid,
+    Cache,
+    Objects,
+    Bytes,
+    Allocs,
+    Frees,
+    Growth,
+    Oldest,
+    Kept,
+    Procs,
+    Where,
+}
+
+impl Kind {
+    fn title(self) -> &'static str {
+        match self {
+            Kind::Comm => "COMM",
+            Kind::Pid => "PID",
+            Kind::Cache => "CACHE",
+            Kind::Objects => "OBJECTS",
+            Kind::Bytes => "BYTES",
+            Kind::Allocs => "ALLOCS",
+            Kind::Frees => "FREES",
+            Kind::Growth => "GROWTH",
+            Kind::Oldest => "OLDEST",
+            Kind::Kept => "KEPT",
+            Kind::Procs => "PROCS",
+            Kind::Where => "WHERE",
+        }
+    }
+
+    /// Which column gets the room first: who and how much, what the rows are ordered by, then what tells a leak
+    /// from churn.
+    fn rank(self, sort: Sort) -> u8 {
+        let sorted_by = match sort {
+            Sort::Bytes => Kind::Bytes,
+            Sort::Objects => Kind::Objects,
+            Sort::Growth => Kind::Growth,
+            Sort::Age => Kind::Oldest,
+        };
+        match self {
+            Kind::Pid | Kind::Comm | Kind::Cache => 0,
+            _ if self == sorted_by => 1,
+            Kind::Bytes => 2,
+            Kind::Growth => 3,
+            Kind::Objects => 4,
+            Kind::Where => 5,
+            Kind::Oldest => 6,
+            Kind::Kept => 7,
+            Kind::Allocs => 8,
+            Kind::Frees => 9,
+            Kind::Procs => 10,
+        }
+    }
+}
+
+/// What a column shows in a line. The tail stays when the text is cut.
+#[derive(Clone, Default)]
+struct Cell {
+    text: String,
+    tail: String,
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Cell { text: text.to_owned(), tail: String::new() }
+    }
+}
+
+impl Cell {
+    fn width(&self) -> usize {
+        text::width(&self.text) + text::width(&self.tail)
+    }
+}
+
+struct Column {
+    kind: Kind,
+    title: &'static str,
+    to_the_left: bool,
+    /// Drawn so wide; at first the least that it gets. That does not depend on what the cells hold, so that
+    /// columns do not come and go in a window.
+    width: usize,
+    /// More is of no use.
+    useful: usize,
+    cells: Vec<Cell>,
+}
+
+impl Column {
+    fn draw(&self, cell: &Cell) -> String {
+        let room = self.width.saturating_sub(text::width(&cell.tail));
+        let whole = format!("{}{}", text::cut(&cell.text, room), cell.tail);
+        let fitting = text::cut(&whole, self.width);
+        if self.to_the_left {
+            text::pad_right(&fitting, self.width)
+        } else {
+            text::pad_left(&fitting, self.width)
+        }
+    }
+}
+
+/// What every column is made from.
+struct Build<'a> {
+    rows: &'a [Row],
+    rest: Option<Hidden>,
+    total: Option<Total>,
+}
+
+impl Build<'_> {
+    /// A column of figures. They have a greatest width, and the column always has it, so that it stands still.
+    fn number(&self, kind: Kind, width: usize, cell: impl Fn(&Row) -> String) -> Column {
+        let mut cells: Vec<Cell> = self.rows.iter().map(|row| Cell::from(cell(row).as_str())).collect();
+        let known = |objects: u64, bytes: u64| match kind {
+            Kind::Objects => human::count(objects),
+            Kind::Bytes => human::bytes(bytes),
+            _ => String::new(),
+        };
+        cells.extend(self.rest.map(|rest| Cell::from(known(rest.objects, rest.bytes).as_str())));
+        cells.extend(self.total.as_ref().map(|total| {
+            let text = total.row.as_ref().map_or_else(|| known(total.objects, total.bytes), &cell);
+            Cell::from(text.as_str())
+        }));
+        let width = cells.iter().map(Cell::width).max().unwrap_or(0).max(width).max(kind.title().len());
+        Column { kind, title: kind.title(), to_the_left: false, width, useful: width, cells }
+    }
+
+    /// The column that names the rows, those at the end too.
+    fn labelled(&self, kind: Kind, mut cells: Vec<Cell>) -> Column {
+        cells.extend(
+            self.rest.map(|rest| Cell::from(format!("… {} more", human::grouped(rest.rows)).as_str())),
+        );
+        cells.extend(self.total.as_ref().map(|_| Cell::from("total")));
+        self.text(kind, (KEY_MIN, KEY_MAX), cells)
+    }
+
+    fn text(&self, kind: Kind, (least, most): (usize, usize), mut cells: Vec<Cell>) -> Column {
+        cells.resize(
+            self.rows.len() + usize::from(self.rest.is_some()) + usize::from(self.total.is_some()),
+            Cell::default(),
+        );
+        let need = cells.iter().map(Cell::width).max().unwrap_or(0).max(kind.title().len());
+        Column { kind, title: kind.title(), to_the_left: true, width: least, useful: need.min(most), cells }
+    }
+}
+
+/// Takes the columns that fit, the most important first, then widens the texts.
+fn lay_out(mut columns: Vec<Column>, sort: Sort, width: Option<usize>) -> Vec<Column> {
+    let mut left = width.unwrap_or(usize::MAX);
+    if width.is_none() {
+        // In a file nothing has to stand still.
+        columns.iter_mut().for_each(|column| column.width = column.width.min(column.useful));
+    }
+    // In a narrow window, names give way to figures.
+    let third = (left / 3).max(8);
+    for column in columns.iter_mut().filter(|column| column.kind.rank(sort) == 0) {
+        column.width = column.width.min(third);
+    }
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|&at| columns[at].kind.rank(sort));
+    let mut taken = vec![false; columns.len()];
+    for &at in &order {
+        let gap = if taken.contains(&true) { GAP } else { 0 };
+        let room = left.saturating_sub(gap);
+        if columns[at].kind == Kind::Where && room >= WHERE_LEAST {
+            columns[at].width = columns[at].width.min(room);
+        }
+        let need = columns[at].width.saturating_add(gap);
+        if need <= left || !taken.contains(&true) {
+            taken[at] = true;
+            left = left.saturating_sub(need);
+        }
+    }
+    for &at in order.iter().filter(|&&at| taken[at]) {
+        let more = (columns[at].useful.saturating_sub(columns[at].width)).min(left);
+        columns[at].width += more;
+        left -= more;
+    }
+    let mut taken = taken.into_iter();
+    columns.retain(|_| taken.next() == Some(true));
+    columns
+}

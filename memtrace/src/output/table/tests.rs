@@ -1,0 +1,215 @@
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::output::sample;
+use crate::view::{By, CacheTotals, Sort};
+
+fn wide(width: usize) -> Frame {
+    Frame { width: Some(width), height: None }
+}
+
+fn plain(snapshot: &Snapshot, frame: Frame) -> String {
+    render(snapshot, frame, Style::Plain)
+}
+
+#[test]
+fn one_cache_with_names() {
+    assert_snapshot!(plain(&sample::dentry(), wide(100)));
+}
+
+#[test]
+fn in_a_file() {
+    assert_snapshot!(plain(&sample::dentry(), Frame::default()));
+}
+
+#[test]
+fn eighty_columns() {
+    assert_snapshot!(plain(&sample::dentry(), wide(80)));
+}
+
+#[test]
+fn forty_columns() {
+    assert_snapshot!(plain(&sample::dentry(), wide(40)));
+}
+
+#[test]
+fn without_names() {
+    let mut snapshot = sample::dentry();
+    snapshot.rows.iter_mut().for_each(|row| row.names.clear());
+    snapshot.notes = vec!["names are unavailable on this host: fexit is refused (EPERM)".to_owned()];
+    assert_snapshot!(plain(&snapshot, wide(80)));
+}
+
+#[test]
+fn by_pid() {
+    assert_snapshot!(plain(&sample::by_pid(), wide(100)));
+}
+
+#[test]
+fn many_caches_by_comm() {
+    assert_snapshot!(plain(&sample::caches(By::Comm), wide(100)));
+}
+
+#[test]
+fn many_caches_by_cache() {
+    assert_snapshot!(plain(&sample::caches(By::Cache), wide(80)));
+}
+
+#[test]
+fn merged_aliases() {
+    let mut snapshot = sample::dentry();
+    snapshot.caches = vec![sample::caches(By::Cache).caches.swap_remove(1)];
+    snapshot.rows.truncate(1);
+    assert_snapshot!(plain(&snapshot, wide(80)));
+}
+
+#[test]
+fn many_aliases_are_counted() {
+    let mut snapshot = sample::dentry();
+    snapshot.caches[0].aliases = (0..40).map(|n| format!("alias_{n}")).collect();
+    snapshot.rows.truncate(1);
+    assert_snapshot!(plain(&snapshot, wide(80)));
+}
+
+#[test]
+fn more_rows_than_top() {
+    assert_snapshot!(plain(&sample::crowd(), wide(80)));
+}
+
+#[test]
+fn more_rows_than_the_window() {
+    assert_snapshot!(plain(&sample::crowd(), Frame { width: Some(80), height: Some(16) }));
+}
+
+#[test]
+fn tiny_window() {
+    assert_snapshot!(plain(&sample::crowd(), Frame { width: Some(80), height: Some(6) }));
+}
+
+#[test]
+fn tiny_window_of_a_session_that_lost_events() {
+    assert_snapshot!(plain(&sample::lossy(), Frame { width: Some(60), height: Some(9) }));
+}
+
+#[test]
+fn final_block() {
+    let snapshot = Snapshot { is_final: true, elapsed: Duration::from_secs(30), ..sample::dentry() };
+    assert_snapshot!(plain(&snapshot, wide(100)));
+}
+
+#[test]
+fn lost_events() {
+    assert_snapshot!(plain(&sample::lossy(), wide(80)));
+}
+
+#[test]
+fn events_unaccounted_for_at_the_end() {
+    let mut snapshot = sample::lossy();
+    snapshot.trust.applied -= 1;
+    assert!(plain(&snapshot, wide(200)).contains("3 events unaccounted for"));
+    // On the way, they may still be in the ring.
+    snapshot.is_final = false;
+    assert!(!plain(&snapshot, wide(200)).contains("unaccounted"));
+}
+
+#[test]
+fn hostile_names() {
+    assert_snapshot!(plain(&sample::hostile(), wide(100)));
+}
+
+#[test]
+fn nothing_yet() {
+    assert_snapshot!(plain(&sample::empty(), wide(80)));
+}
+
+#[test]
+fn nothing_at_the_end() {
+    let snapshot = Snapshot {
+        is_final: true,
+        caches: vec![CacheTotals { ..sample::cache("dentry", 192, 0, 81) }],
+        ..sample::empty()
+    };
+    assert_snapshot!(plain(&snapshot, wide(80)));
+}
+
+#[test]
+fn nothing_known() {
+    let snapshot = Snapshot { caches: Vec::new(), meminfo: None, ..sample::empty() };
+    assert_snapshot!(plain(&snapshot, wide(80)));
+}
+
+#[test]
+fn oldest_first() {
+    let snapshot = Snapshot { older: Some(Duration::from_secs(10)), sort: Sort::Age, ..sample::dentry() };
+    assert_snapshot!(plain(&snapshot, wide(60)));
+}
+
+#[test]
+fn colours() {
+    let painted = render(&sample::lossy(), wide(60), Style::Colour);
+    assert_snapshot!(painted.replace('\x1b', "ESC"));
+}
+
+#[test]
+fn colours_add_nothing_but_colour() {
+    for snapshot in sample::all() {
+        let mut screen = sample::terminal(100, 80);
+        let painted = render(&snapshot, wide(80), Style::Colour).replace('\n', "\r\n");
+        screen.process(painted.as_bytes());
+        assert_eq!(screen.screen().contents().trim_end(), plain(&snapshot, wide(80)).trim_end());
+    }
+}
+
+#[test]
+fn columns_stand_still_while_figures_move() {
+    let before = sample::dentry();
+    let mut after = before.clone();
+    after.rows[0].objects = 1_999_999;
+    after.rows[0].bytes = 7;
+    after.rows[0].growth_per_s = -0.3;
+    after.rows[0].oldest = Some(Duration::from_secs(86_399));
+    after.rows.truncate(1);
+    after.rows[0].names[0].pattern = b"x".to_vec();
+    let head = |snapshot: &Snapshot| {
+        let lines = lines(snapshot, wide(80));
+        lines.iter().find(|line| line.tone == Tone::Head).map(|line| line.text.clone())
+    };
+    assert_eq!(head(&before), head(&after));
+}
+
+proptest! {
+    #[test]
+    fn every_block_fits_its_frame(which in 0..sample::all().len(), width in 1_usize..140, height in 1_usize..60) {
+        let snapshot = &sample::all()[which];
+        let block = lines(snapshot, Frame { width: Some(width), height: Some(height) });
+        prop_assert!(block.len() <= height);
+        for line in &block {
+            prop_assert!(text::width(&line.text) <= width, "{}", line.text);
+            prop_assert!(!line.text.chars().any(char::is_control), "{}", line.text);
+        }
+        prop_assert!(block[0].text.starts_with("memtrace") || width < 8);
+    }
+
+    #[test]
+    fn any_key_and_name_is_harmless(key in any::<Vec<u8>>(), name in any::<Vec<u8>>(), width in 20_usize..140) {
+        let mut snapshot = sample::dentry();
+        snapshot.rows[0].key = key;
+        snapshot.rows[0].names[0].pattern = name;
+        for line in lines(&snapshot, wide(width)) {
+            prop_assert!(text::width(&line.text) <= width);
+            prop_assert!(!line.text.chars().any(char::is_control));
+        }
+    }
+
+    #[test]
+    fn hidden_rows_are_counted(height in 8_usize..60) {
+        let snapshot = sample::crowd();
+        let block = plain(&snapshot, Frame { width: Some(80), height: Some(height) });
+        let shown = block.lines().filter(|line| line.starts_with("worker-")).count();
+        let more = format!("… {} more", 20 - shown + 30);
+        prop_assert!(shown > 0 && block.contains(&more), "{}", block);
+    }
+}

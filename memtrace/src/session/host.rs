@@ -1,0 +1,35 @@
+//! The host that the session runs on.
+
+use std::path::Path;
+
+use crate::{slab, view::Meminfo};
+
+pub struct Host {
+    pub name: String,
+    /// The kernel's release.
+    pub kernel: String,
+}
+
+impl Host {
+    pub fn read() -> Self {
+        let uname = rustix::system::uname();
+        Self {
+            name: uname.nodename().to_string_lossy().into_owned(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+        }
+    }
+
+    pub fn meminfo(&self) -> Option<Meminfo> {
+        slab::Host::live().meminfo().ok()
+    }
+}
+
+/// Physical memory in bytes.
+pub fn total_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram as u64 * u64::from(info.mem_unit)
+}
+
+pub fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}

@@ -1,0 +1,348 @@
+//! A live session: attach, drain, report each interval, detach, report once more.
+//!
+//! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
+//! the ring from being drained.
+
+mod host;
+mod names;
+mod reporter;
+mod setup;
+mod slabinfo;
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use aya::maps::MapError;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
+};
+
+pub use self::setup::SetupError;
+use self::{host::Host, names::Names, reporter::Reporter, slabinfo::SlabinfoSeries};
+use crate::{
+    decode::decode,
+    event::TimeNs,
+    kernel::{
+        clock,
+        discover::Kernel,
+        load::{Attached, Events},
+        trials::Avoid,
+    },
+    ledger::Ledger,
+    output::Output,
+    slab,
+    view::{
+        Snapshot, Trust,
+        build::{Builder, Caches, Facts, Request},
+    },
+};
+
+/// The ring is drained this often. At 5 million events a second it then holds some 3 MiB.
+const DRAIN_EVERY: Duration = Duration::from_millis(10);
+
+/// Records drained before signals and timers get their turn.
+const DRAIN_MOST: usize = 50_000;
+
+/// So many full drains empty the largest ring once, whatever flows in meanwhile.
+const DRAINS_OF_A_RING: usize = 64;
+
+/// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
+const FIRST_REPORT: Duration = Duration::from_secs(1);
+
+/// After detaching, probes that were running may still emit; so long is waited for the counts to agree.
+const SETTLE_MOST: Duration = Duration::from_secs(1);
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Names and globs of slab caches.
+    pub caches: Vec<String>,
+    /// Only these processes' allocations; empty for all.
+    pub pids: Vec<u32>,
+    /// Only allocations under these command names; empty for all.
+    pub comms: Vec<String>,
+    pub request: Request,
+    pub interval: Duration,
+    pub duration: Option<Duration>,
+    /// End after so many reports.
+    pub count: Option<u64>,
+    pub verbose: bool,
+    /// Ways not to take, for testing.
+    pub avoid: Vec<Avoid>,
+    /// Instead of a size by the host's memory.
+    pub ring_bytes: Option<u32>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("cannot write the report: {0}")]
+    Output(#[source] io::Error),
+    #[error("cannot read the kernel side's counters: {0}")]
+    Counters(#[from] MapError),
+    #[error("cannot start the event loop: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// Why a session is over.
+enum End {
+    /// Signal, duration or count.
+    Asked,
+    /// Nobody reads the output any more.
+    Unread,
+}
+
+/// Runs a session until a signal, its duration or its count ends it.
+pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(), SessionError> {
+    let mut signals = Signals::new().map_err(SessionError::Signals)?;
+    let setup::Ready { attached, state } = setup::set_up(&options)?;
+    let mut session = state.start(&options);
+    let reporter = Reporter::start(output);
+    let mut attached = attached;
+    let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
+    let mut events = attached.detach();
+    if matches!(end, End::Unread) {
+        return reporter.finish(None).map_err(SessionError::Output);
+    }
+    session.settle(&mut events).await?;
+    let last = session.snapshot(&mut events, true)?;
+    reporter.finish(Some(last)).map_err(SessionError::Output)
+}
+
+/// SIGINT, SIGTERM and SIGHUP all end a session with its final report.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// What [`setup`] hands over.
+struct State {
+    kernel: Kernel,
+    host: Host,
+    caches: Caches,
+    names: Names,
+    /// Sentences that hold for the whole session.
+    notes: Vec<String>,
+    most_objects: usize,
+    pids: Vec<u32>,
+}
+
+impl State {
+    fn start(self, options: &Options) -> Session {
+        Session {
+            ledger: Ledger::new(self.most_objects),
+            builder: Builder::new(options.request),
+            slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            started: clock::now(),
+            undecodable: 0,
+            ended_pids: Vec::new(),
+            state: self,
+        }
+    }
+}
+
+struct Session {
+    state: State,
+    ledger: Ledger,
+    builder: Builder,
+    slabinfo: SlabinfoSeries,
+    started: TimeNs,
+    /// Records that could not be decoded: a mismatch of object and binary.
+    undecodable: u64,
+    /// Of the processes asked for, those that ended, with when.
+    ended_pids: Vec<(u32, Duration)>,
+}
+
+impl Session {
+    async fn watch(
+        &mut self,
+        options: &Options,
+        attached: &mut Attached,
+        reporter: &Reporter,
+        signals: &mut Signals,
+    ) -> Result<End, SessionError> {
+        let start = Instant::now();
+        let mut drain = interval(DRAIN_EVERY);
+        drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut report = interval_at(start + options.interval, options.interval);
+        report.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let has_early_report = options.interval > FIRST_REPORT;
+        let early_report = sleep_until(start + FIRST_REPORT);
+        let mut early_report = Box::pin(early_report);
+        let end = start + options.duration.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+        let mut reports = 0;
+        loop {
+            tokio::select! {
+                biased;
+                () = signals.any() => return Ok(End::Asked),
+                () = sleep_until(end), if options.duration.is_some() => return Ok(End::Asked),
+                () = &mut early_report, if has_early_report && reports == 0 && !early_report.is_elapsed() => {
+                    self.report(attached, reporter)?;
+                }
+                _ = report.tick() => {
+                    self.report(attached, reporter)?;
+                    reports += 1;
+                    if options.count.is_some_and(|count| reports >= count) {
+                        return Ok(End::Asked);
+                    }
+                }
+                _ = drain.tick() => {
+                    // There is more: at once, but not before signals and timers, or a flood would keep us here.
+                    if self.drain(&mut attached.events) == DRAIN_MOST {
+                        drain.reset_immediately();
+                    }
+                }
+            }
+            if reporter.is_unread() {
+                return Ok(End::Unread);
+            }
+        }
+    }
+
+    fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
+        self.drain(&mut attached.events);
+        self.note_ended_pids();
+        self.look_up_names(&mut attached.events, names::LOOKS);
+        let snapshot = self.snapshot(&mut attached.events, false)?;
+        reporter.show(snapshot);
+        Ok(())
+    }
+
+    /// Applies what is in the ring, [`DRAIN_MOST`] records at most.
+    fn drain(&mut self, events: &mut Events) -> usize {
+        let Self { ledger, undecodable, .. } = self;
+        events.drain(DRAIN_MOST, |record| match decode(record) {
+            Ok(event) => ledger.apply(event),
+            Err(_) => *undecodable += 1,
+        })
+    }
+
+    /// After detaching: drains until every event that the kernel counted has arrived.
+    async fn settle(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        let deadline = Instant::now() + SETTLE_MOST;
+        loop {
+            while self.drain(events) > 0 {}
+            let counters = events.counters()?;
+            let arrived = self.ledger.tally().total() + self.undecodable;
+            if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.look_up_names(events, names::LAST_LOOKS);
+        Ok(())
+    }
+
+    fn look_up_names(&mut self, events: &mut Events, most: usize) {
+        if !self.state.names.are_looked_up() {
+            return;
+        }
+        let found = self.state.names.look(&self.state.kernel, &self.ledger, most);
+        // What was freed while we looked is in the ring by now; its name may be another object's.
+        for _ in 0..DRAINS_OF_A_RING {
+            if self.drain(events) < DRAIN_MOST {
+                break;
+            }
+        }
+        for (object, dentry) in found {
+            self.ledger.label(object, &dentry.parent, &dentry.name);
+        }
+    }
+
+    fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
+        setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
+        let now = clock::now();
+        let elapsed = Duration::from_nanos(now - self.started);
+        self.slabinfo.update(elapsed);
+        let trust = self.trust(events)?;
+        let notes = self.notes(&trust);
+        let facts = Facts {
+            is_final,
+            time: SystemTime::now(),
+            now,
+            elapsed,
+            host: &self.state.host.name,
+            kernel: &self.state.host.kernel,
+            meminfo: self.state.host.meminfo(),
+            caches: &self.state.caches,
+            slabinfo: self.slabinfo.latest(),
+            trust,
+            notes,
+        };
+        Ok(self.builder.snapshot(&self.ledger, facts))
+    }
+
+    fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
+        let counters = events.counters()?;
+        let tally = self.ledger.tally();
+        Ok(Trust {
+            emitted: counters.emitted.total(),
+            applied: tally.total(),
+            lost_allocs: counters.lost.allocs,
+            lost_frees: counters.lost.frees,
+            lost_names: counters.lost.names,
+            unknown_frees: tally.unknown_frees,
+            reused_pointers: tally.reused_pointers,
+            recursion_misses: events.recursion_misses().unwrap_or(0),
+            refused: tally.refused,
+            unresolved: counters.unresolved,
+        })
+    }
+
+    fn notes(&self, trust: &Trust) -> Vec<String> {
+        let mut notes = self.state.notes.clone();
+        for (pid, after) in &self.ended_pids {
+            notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
+        }
+        if trust.refused > 0 {
+            notes.push(format!(
+                "the ledger is full: {} objects are outstanding, and newer ones are not followed",
+                self.ledger.outstanding()
+            ));
+        }
+        if self.undecodable > 0 {
+            notes.push(format!(
+                "{} records from the kernel side could not be read: its programs and this binary do not match",
+                self.undecodable
+            ));
+        }
+        notes
+    }
+
+    fn note_ended_pids(&mut self) {
+        let elapsed = Duration::from_nanos(clock::now() - self.started);
+        let Self { state, ended_pids, .. } = self;
+        state.pids.retain(|&pid| {
+            let is_alive = host::is_alive(pid);
+            if !is_alive {
+                ended_pids.push((pid, elapsed));
+            }
+            is_alive
+        });
+    }
+}

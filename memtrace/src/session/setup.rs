@@ -1,0 +1,237 @@
+//! From the options to a session that runs.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    io,
+};
+
+use super::{
+    Options, State,
+    host::{self, Host},
+    names::Names,
+};
+use crate::{
+    event::{Address, Comm},
+    kernel::{
+        caches::{self, KernelCache},
+        discover::{DiscoverError, Kernel},
+        load::{Attached, Filters, LoadError, Loaded},
+        privileges,
+    },
+    ledger::{BYTES_PER_OBJECT, Ledger},
+    slab::{self, ResolveError, Selection, SlabCaches, SlabError},
+    view::build::{CacheInfo, Caches},
+};
+
+/// The dentry cache is called this on every kernel.
+const DENTRY: &str = "dentry";
+
+/// The ledger takes at most this share of the host's memory.
+const LEDGER_SHARE: u64 = 32;
+
+/// The ring takes about this share of the host's memory, within bounds: a power of two that is some tenths of a second
+/// of events at full speed.
+const RING_SHARE: u64 = 128;
+const SMALLEST_RING: u64 = 8 << 20;
+const LARGEST_RING: u64 = 64 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("memtrace may not trace the kernel: it lacks {missing}. Run it as root:\n  sudo {command}")]
+    Privileges { missing: String, command: String },
+    #[error("cannot find out what memtrace may do: {0}")]
+    Status(#[source] io::Error),
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    #[error(transparent)]
+    Slab(#[from] SlabError),
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error("no process has the id {0}")]
+    NoSuchProcess(u32),
+    #[error("the kernel lists no slab cache of the name {0}, though sysfs does")]
+    NotListed(String),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+pub struct Ready {
+    pub attached: Attached,
+    pub state: State,
+}
+
+pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
+    check_privileges()?;
+    check_pids(&options.pids)?;
+    let slab_caches = slab::Host::live().caches()?;
+    let selection = slab::resolve(&options.caches, &slab_caches)?;
+    let kernel = Kernel::discover(&options.avoid)?;
+    let selected: Vec<&KernelCache> =
+        kernel.caches.iter().filter(|cache| selection.contains(&cache.name)).collect();
+    if let (true, [name, ..]) = (selected.is_empty(), &selection.caches[..]) {
+        return Err(SetupError::NotListed(name.clone()));
+    }
+    let filters = filters(&selection, &selected, options);
+    let tried = kernel.try_needed(filters.names, &options.avoid);
+    let plan = kernel.plan(&tried);
+    let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory()));
+    let loaded =
+        Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), ring_bytes, options.verbose)?;
+    let names_unavailable = loaded.names_unavailable.clone();
+    let mut notes = selection.notes.clone();
+    notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
+    notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
+    notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
+    let names = match (filters.names, names_unavailable) {
+        (false, _) => Names::None,
+        (true, None) => Names::Streamed,
+        (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
+    };
+    let caches = directory(&kernel.caches, &slab_caches, &selection);
+    let attached = loaded.attach()?;
+    let most_objects = (host::total_memory() / LEDGER_SHARE / BYTES_PER_OBJECT) as usize;
+    let state =
+        State { kernel, host: Host::read(), caches, names, notes, most_objects, pids: options.pids.clone() };
+    Ok(Ready { attached, state })
+}
+
+fn check_privileges() -> Result<(), SetupError> {
+    let missing = privileges::missing_capabilities().map_err(SetupError::Status)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().map(|capability| capability.name).collect();
+    let command = std::env::args_os().fold(String::new(), |mut command, argument| {
+        let separator = if command.is_empty() { "" } else { " " };
+        let _ = write!(command, "{separator}{}", quoted(&argument.to_string_lossy()));
+        command
+    });
+    Err(SetupError::Privileges { missing: missing.join(" and "), command })
+}
+
+/// As a shell takes it.
+fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
+    match pids.iter().find(|&&pid| !host::is_alive(pid)) {
+        Some(&pid) => Err(SetupError::NoSuchProcess(pid)),
+        None => Ok(()),
+    }
+}
+
+fn filters(selection: &Selection, selected: &[&KernelCache], options: &Options) -> Filters {
+    Filters {
+        caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
+        names: !addresses(selected, DENTRY).is_empty(),
+        kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
+        pids: options.pids.clone(),
+        comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),
+    }
+}
+
+/// All caches of kmalloc, of its families and of kmem_buckets have names that end in a size: `kmalloc-cg-1k`,
+/// `msg_msg-64` (Linux commit b32801d1255b ("mm/slab: Introduce kmem_buckets_create() and family") (in v6.11)). So do
+/// some others; for these the probes only cost time.
+fn may_serve_kmalloc(name: &str) -> bool {
+    let Some((_, size)) = name.rsplit_once('-') else { return false };
+    let digits = size.trim_end_matches(['k', 'M']);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn addresses(caches: &[&KernelCache], name: &str) -> Vec<Address> {
+    caches.iter().filter(|cache| slab::root_name(&cache.name) == name).map(|cache| cache.address).collect()
+}
+
+fn unavailable_kmalloc<T>(kmalloc: &Result<T, String>, filters: &Filters) -> Option<String> {
+    let why = kmalloc.as_ref().err()?;
+    filters.kmalloc.then(|| format!("kmalloc caches are not traced: {why}"))
+}
+
+fn names_note(why: &str) -> String {
+    format!("names are a sample, read from surviving dentries: {why}")
+}
+
+/// What is known of each of the kernel's caches.
+fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) -> Caches {
+    let by_kernel_name: HashMap<&str, &slab::SlabCache> =
+        known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
+    kernel
+        .iter()
+        .map(|cache| {
+            let name = slab::root_name(&cache.name);
+            let known = by_kernel_name.get(cache.name.as_str()).or_else(|| by_kernel_name.get(name));
+            let info = CacheInfo {
+                name: name.to_owned(),
+                aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
+                object_size: cache.size,
+                reclaimable: known.and_then(|known| known.reclaimable),
+                is_requested: selection.named.iter().any(|named| named == name),
+            };
+            (cache.address, info)
+        })
+        .collect()
+}
+
+/// Caches that were created since the start.
+pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
+    let new: HashSet<Address> =
+        ledger.origins().map(|origin| origin.key.cache).filter(|cache| !known.contains_key(cache)).collect();
+    for address in new {
+        let info = match caches::read(&kernel.memory, &kernel.layout, address) {
+            Some(cache) => CacheInfo {
+                name: slab::root_name(&cache.name).to_owned(),
+                object_size: cache.size,
+                ..CacheInfo::default()
+            },
+            None => CacheInfo { name: format!("(gone: {address:#x})"), ..CacheInfo::default() },
+        };
+        known.insert(address, info);
+    }
+}
+
+fn ring_bytes(total_memory: u64) -> u32 {
+    let share = (total_memory / RING_SHARE).clamp(SMALLEST_RING, LARGEST_RING);
+    // The largest power of two within it.
+    1 << share.ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kmalloc_caches_are_known_by_their_size() {
+        for name in
+            ["kmalloc-64", "kmalloc-8k", "kmalloc-rnd-07-1k", "dma-kmalloc-2M", "msg_msg-96", "bio-120"]
+        {
+            assert!(may_serve_kmalloc(name), "{name}");
+        }
+        for name in ["dentry", "ext4_inode_cache", "skbuff_head_cache", "x-", "radix-tree", "a-k"] {
+            assert!(!may_serve_kmalloc(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_ring_is_a_power_of_two_within_its_bounds() {
+        assert_eq!(ring_bytes(0), 8 << 20);
+        assert_eq!(ring_bytes(1 << 30), 8 << 20);
+        assert_eq!(ring_bytes(3 << 30), 16 << 20);
+        assert_eq!(ring_bytes(24 << 30), 64 << 20);
+        assert_eq!(ring_bytes(1 << 40), 64 << 20);
+    }
+
+    #[test]
+    fn the_command_is_shown_as_a_shell_takes_it() {
+        assert_eq!(quoted("--cache"), "--cache");
+        assert_eq!(quoted("kmalloc-*"), "'kmalloc-*'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

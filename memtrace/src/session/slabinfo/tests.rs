@@ -1,0 +1,94 @@
+use std::fs;
+
+use super::*;
+
+/// A host whose slabinfo can be written.
+struct Host {
+    root: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("proc")).unwrap();
+        Self { root }
+    }
+
+    /// Caches by name and objects.
+    fn has(&self, caches: &[(&str, u64)]) {
+        let lines = caches.iter().map(|(name, objects)| {
+            format!("{name} {objects} 999999 192 21 1 : tunables 0 0 0 : slabdata 5 5 0\n")
+        });
+        let text = "slabinfo - version: 2.1\n".to_owned() + &lines.collect::<String>();
+        fs::write(self.root.path().join("proc/slabinfo"), text).unwrap();
+    }
+
+    fn has_no_slabinfo(&self) {
+        fs::remove_file(self.root.path().join("proc/slabinfo")).unwrap();
+    }
+
+    fn series(&self) -> SlabinfoSeries {
+        SlabinfoSeries::start(slab::Host::at(self.root.path()))
+    }
+}
+
+fn at(series: &mut SlabinfoSeries, milliseconds: u64, cache: &str) -> Option<(u64, Option<f64>)> {
+    series.update(Duration::from_millis(milliseconds));
+    series.latest().get(cache).map(|slabinfo| (slabinfo.objects, slabinfo.objects_per_s))
+}
+
+#[test]
+fn the_first_reading_has_no_rate_and_the_second_comes_soon() {
+    let host = Host::new();
+    host.has(&[("dentry", 100)]);
+    let mut series = host.series();
+    host.has(&[("dentry", 150)]);
+    assert_eq!(at(&mut series, 0, "dentry"), Some((100, None)));
+    assert_eq!(at(&mut series, 399, "dentry"), Some((100, None)));
+    assert_eq!(at(&mut series, 400, "dentry"), Some((150, Some(125.0))));
+}
+
+#[test]
+fn later_it_is_read_every_five_seconds() {
+    let host = Host::new();
+    host.has(&[("dentry", 100)]);
+    let mut series = host.series();
+    assert_eq!(at(&mut series, 1_000, "dentry"), Some((100, Some(0.0))));
+    host.has(&[("dentry", 90)]);
+    assert_eq!(at(&mut series, 5_999, "dentry"), Some((100, Some(0.0))));
+    assert_eq!(at(&mut series, 6_000, "dentry"), Some((90, Some(-2.0))));
+    host.has(&[("dentry", 110)]);
+    assert_eq!(at(&mut series, 16_000, "dentry"), Some((110, Some(2.0))));
+}
+
+#[test]
+fn a_new_cache_has_no_rate_yet_and_one_that_is_gone_is_not_there() {
+    let host = Host::new();
+    host.has(&[("dentry", 100)]);
+    let mut series = host.series();
+    host.has(&[("filp", 7)]);
+    assert_eq!(at(&mut series, 500, "filp"), Some((7, None)));
+    assert_eq!(at(&mut series, 500, "dentry"), None);
+}
+
+/// Before v5.9 each cgroup had its own: `dentry(12:web)`.
+#[test]
+fn the_caches_of_all_cgroups_are_one() {
+    let host = Host::new();
+    host.has(&[("dentry", 100), ("dentry(12:web)", 10), ("dentry(13:db)", 1)]);
+    assert_eq!(at(&mut host.series(), 0, "dentry"), Some((111, None)));
+}
+
+#[test]
+fn what_cannot_be_read_is_tried_again_and_does_not_make_up_rates() {
+    let host = Host::new();
+    let mut series = host.series();
+    assert_eq!(at(&mut series, 1_000, "dentry"), None);
+    host.has(&[("dentry", 100)]);
+    assert_eq!(at(&mut series, 2_000, "dentry"), Some((100, None)));
+    host.has_no_slabinfo();
+    assert_eq!(at(&mut series, 3_000, "dentry"), Some((100, None)));
+    // The rate is over the time between the two readings that there were.
+    host.has(&[("dentry", 120)]);
+    assert_eq!(at(&mut series, 4_000, "dentry"), Some((120, Some(10.0))));
+}

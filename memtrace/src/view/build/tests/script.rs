@@ -1,0 +1,222 @@
+//! A session from a script: `alloc curl:10 dentry x3 db/a.1; at 5s; free curl:10 dentry x1`.
+//!
+//! - `alloc WHO CACHE xN [PARENT/NAME]`: so many allocations, all of one name. WHO is `comm:pid`, or `[comm]:pid` for a
+//!   kernel thread.
+//! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
+//! - `at 5s`: the time since the start.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, SystemTime},
+};
+
+use super::super::{Builder, CacheInfo, Caches, Facts, Request, Slabinfo};
+use crate::{
+    cmd::duration,
+    event::{Address, Alloc, Comm, Event, Free, Name, Task},
+    ledger::{Bounds, Ledger},
+    view::{By, NameGroup, Row, Snapshot, Sort, Trust},
+};
+
+/// The host has been up a second when the session starts.
+const START: Duration = Duration::from_secs(1);
+
+/// Two have one name; `asked-for` has no events.
+const CACHES: [(&str, u64); 5] =
+    [("dentry", 192), ("dentry#2", 192), ("inode", 1000), ("kmalloc-64", 64), ("asked-for", 8)];
+
+fn address(cache: &str) -> Address {
+    let known = CACHES.iter().position(|(name, _)| *name == cache);
+    100 + known.unwrap_or_else(|| panic!("no cache {cache}")) as Address
+}
+
+fn known_caches() -> Caches {
+    let known = CACHES.iter().map(|(name, object_size)| {
+        let info = CacheInfo {
+            name: name.trim_end_matches("#2").to_owned(),
+            object_size: *object_size,
+            is_requested: *name == "asked-for",
+            ..CacheInfo::default()
+        };
+        (address(name), info)
+    });
+    known.collect()
+}
+
+/// By bytes, all rows, all objects.
+pub fn request(by: By) -> Request {
+    Request { by, sort: Sort::Bytes, older: None, top: 100 }
+}
+
+/// Runs the script, and compares these columns of its rows.
+#[track_caller]
+pub fn check(request: Request, script: &str, columns: &str, expected: &[&str]) {
+    let mut session = Session::new(request);
+    session.run(script);
+    session.expect(columns, expected);
+}
+
+pub struct Session {
+    ledger: Ledger,
+    builder: Builder,
+    caches: Caches,
+    slabinfo: HashMap<String, Slabinfo>,
+    elapsed: Duration,
+    is_final: bool,
+    next_ptr: Address,
+    outstanding: HashMap<(Task, Address), VecDeque<Address>>,
+}
+
+impl Session {
+    pub fn new(request: Request) -> Self {
+        Self::with_ledger(request, Ledger::new(1 << 20))
+    }
+
+    /// The ledger has room for two processes, and for two sums of others.
+    pub fn of_two_processes(request: Request) -> Self {
+        Self::with_ledger(request, Ledger::with_bounds(Bounds { objects: 1 << 20, origins: 2, groups: 100 }))
+    }
+
+    fn with_ledger(request: Request, ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            builder: Builder::new(request),
+            caches: known_caches(),
+            slabinfo: HashMap::new(),
+            elapsed: Duration::ZERO,
+            is_final: false,
+            next_ptr: 1,
+            outstanding: HashMap::new(),
+        }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn slabinfo(&mut self, cache: &str, says: Slabinfo) {
+        self.slabinfo.insert(cache.to_owned(), says);
+    }
+
+    /// The next snapshot is the last.
+    pub fn finish(&mut self) {
+        self.is_final = true;
+    }
+
+    pub fn run(&mut self, script: &str) {
+        for line in script.split(';') {
+            let words: Vec<_> = line.split_whitespace().collect();
+            match words[..] {
+                ["alloc", who, cache, count] => self.alloc(task(who), address(cache), number(count), None),
+                ["alloc", who, cache, count, name] => {
+                    self.alloc(task(who), address(cache), number(count), Some(name));
+                }
+                ["free", who, cache, count] => self.free(task(who), address(cache), number(count)),
+                ["at", elapsed] => self.elapsed = duration::parse(elapsed).unwrap(),
+                _ => panic!("not a step: {line:?}"),
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        (START + self.elapsed).as_nanos() as u64
+    }
+
+    fn alloc(&mut self, task: Task, cache: Address, count: usize, path: Option<&str>) {
+        for _ in 0..count {
+            let ptr = self.next_ptr;
+            self.next_ptr += 1;
+            self.ledger.apply(Event::Alloc(Alloc { time: self.now(), ptr, cache, task, may_repeat: false }));
+            if let Some((parent, name)) = path.map(|path| path.split_once('/').expect("PARENT/NAME")) {
+                let (parent, name) = (parent.as_bytes(), name.as_bytes());
+                self.ledger.apply(Event::Name(Name { dentry: ptr, name, parent }));
+            }
+            self.outstanding.entry((task, cache)).or_default().push_back(ptr);
+        }
+    }
+
+    fn free(&mut self, task: Task, cache: Address, count: usize) {
+        let time = self.now();
+        let objects = self.outstanding.entry((task, cache)).or_default();
+        for ptr in objects.drain(..count.min(objects.len())) {
+            self.ledger.apply(Event::Free(Free { time, ptr, any_cache: false }));
+        }
+    }
+
+    pub fn snapshot(&mut self) -> Snapshot {
+        let facts = Facts {
+            is_final: self.is_final,
+            time: SystemTime::UNIX_EPOCH,
+            now: self.now(),
+            elapsed: self.elapsed,
+            host: "host",
+            kernel: "6.12",
+            meminfo: None,
+            caches: &self.caches,
+            slabinfo: &self.slabinfo,
+            trust: Trust::default(),
+            notes: Vec::new(),
+        };
+        self.builder.snapshot(&self.ledger, facts)
+    }
+
+    #[track_caller]
+    pub fn expect(&mut self, columns: &str, expected: &[&str]) {
+        assert_eq!(self.show(columns), expected, "{columns}");
+    }
+
+    /// A line for each row of the next snapshot.
+    pub fn show(&mut self, columns: &str) -> Vec<String> {
+        let show = |row| columns.split(' ').map(|name| column(row, name)).collect::<Vec<_>>().join(" ");
+        self.snapshot().rows.iter().map(show).collect()
+    }
+
+    /// A line for each cache of the next snapshot.
+    pub fn show_caches(&mut self) -> Vec<String> {
+        let caches = self.snapshot().caches;
+        let show = caches.iter().map(|cache| {
+            let (objects, bytes) = (cache.outstanding_objects, cache.outstanding_bytes);
+            format!("{} +{} -{} = {objects}, {bytes} B", cache.name, cache.allocs, cache.frees)
+        });
+        show.collect()
+    }
+}
+
+fn task(who: &str) -> Task {
+    let (comm, tgid) = who.rsplit_once(':').expect("comm:pid");
+    let kthread = comm.strip_prefix('[').and_then(|comm| comm.strip_suffix(']'));
+    Task {
+        tgid: tgid.parse().unwrap(),
+        comm: Comm::truncated(kthread.unwrap_or(comm).as_bytes()),
+        is_kthread: kthread.is_some(),
+    }
+}
+
+fn number(count: &str) -> usize {
+    count.strip_prefix('x').expect("xN").parse().unwrap()
+}
+
+fn column(row: &Row, name: &str) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let place = |name: &NameGroup| format!("{}/{}={}", text(&name.parent), text(&name.pattern), name.objects);
+    match name {
+        "key" => text(&row.key),
+        "comm" => or_none(row.comm.as_deref().map(text)),
+        "pid" => or_none(row.pid.map(|pid| pid.to_string())),
+        "cache" => or_none(row.cache.clone()),
+        "processes" => row.processes.to_string(),
+        "objects" => row.objects.to_string(),
+        "bytes" => row.bytes.to_string(),
+        "allocs" => row.allocs.to_string(),
+        "frees" => row.frees.to_string(),
+        "allocs/s" => row.allocs_per_s.to_string(),
+        "frees/s" => row.frees_per_s.to_string(),
+        "growth" => row.growth_per_s.to_string(),
+        "age" => or_none(row.oldest.map(|age| format!("{age:?}"))),
+        "places" => row.names.len().to_string(),
+        "names" => row.names.iter().map(place).collect::<Vec<_>>().join(","),
+        "named" => row.named_objects.to_string(),
+        _ => panic!("no column {name}"),
+    }
+}

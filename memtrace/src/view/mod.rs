@@ -1,0 +1,178 @@
+//! What a report shows, as plain data: made from the ledger once per interval, then read by every output.
+//!
+//! Text that comes from whoever runs on the host (command names, file names) is kept as raw bytes here;
+//! each output escapes it for its own medium.
+
+pub mod build;
+
+use std::time::{Duration, SystemTime};
+
+/// How rows are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// Command name
+    Comm,
+    /// Process
+    Pid,
+    /// Slab cache
+    Cache,
+}
+
+/// What rows are ordered by, biggest (or oldest) first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sort {
+    /// Bytes outstanding
+    Bytes,
+    /// Objects outstanding
+    Objects,
+    /// Net growth per second
+    Growth,
+    /// Age of the oldest outstanding object
+    Age,
+}
+
+/// One report: the whole state of a session at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The session has ended: probes are detached and the ring is drained.
+    pub is_final: bool,
+    pub time: SystemTime,
+    /// Since the probes were attached.
+    pub elapsed: Duration,
+    pub host: String,
+    /// The kernel's release, as `uname -r` prints it.
+    pub kernel: String,
+    pub by: By,
+    pub sort: Sort,
+    /// Only objects at least this old are counted in the rows' `objects` and `bytes` (`--older`).
+    pub older: Option<Duration>,
+    /// None where /proc/meminfo cannot be read.
+    pub meminfo: Option<Meminfo>,
+    /// The traced caches that saw an event, and those named without a glob, biggest outstanding first.
+    pub caches: Vec<CacheTotals>,
+    /// Sorted, the first `--top` of them.
+    pub rows: Vec<Row>,
+    /// The rows that `--top` cut, added up; None when all rows are shown.
+    pub rest: Option<Rest>,
+    pub trust: Trust,
+    /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
+    pub notes: Vec<String>,
+}
+
+/// The host's slab memory, in bytes, from /proc/meminfo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meminfo {
+    pub slab: u64,
+    pub sreclaimable: u64,
+    pub sunreclaim: u64,
+}
+
+/// One slab cache: what this session saw of it and what the kernel says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheTotals {
+    pub name: String,
+    /// Other caches that the kernel merged into this one: their objects cannot be told apart.
+    pub aliases: Vec<String>,
+    /// Memory that one object takes, in bytes, the kernel's padding included.
+    pub object_size: u64,
+    /// The kernel can reclaim this memory under pressure. None where sysfs does not say.
+    pub reclaimable: Option<bool>,
+    /// Traced since attach.
+    pub allocs: u64,
+    /// Of the objects allocated since attach.
+    pub frees: u64,
+    pub outstanding_objects: u64,
+    pub outstanding_bytes: u64,
+    /// `active_objs` of /proc/slabinfo: all objects, also those from before attach. None where it cannot be read.
+    pub slabinfo_objects: Option<u64>,
+    /// How fast `slabinfo_objects` moves, from the last two readings.
+    pub slabinfo_objects_per_s: Option<f64>,
+}
+
+/// Who holds objects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What the row is grouped by: the command name, the process id or the cache's name.
+    /// Kernel threads come in brackets already (`[kswapd0]`), the idle task as `[swapper]`.
+    pub key: Vec<u8>,
+    /// None where what the row counts was not allocated under one command name; a process that changed its name goes by
+    /// the one that holds most.
+    pub comm: Option<Vec<u8>>,
+    /// None where what the row counts is not one process's.
+    pub pid: Option<u32>,
+    /// None where what the row counts is not of one cache.
+    pub cache: Option<String>,
+    /// How many processes allocated the row's outstanding objects.
+    pub processes: u64,
+    /// Allocated since attach and not freed.
+    pub objects: u64,
+    pub bytes: u64,
+    /// Since attach.
+    pub allocs: u64,
+    pub frees: u64,
+    /// Per second, over the last interval; in the final snapshot over the whole session.
+    pub allocs_per_s: f64,
+    pub frees_per_s: f64,
+    /// `allocs_per_s - frees_per_s`.
+    pub growth_per_s: f64,
+    /// Age of the oldest outstanding object.
+    pub oldest: Option<Duration>,
+    /// How many of the row's objects have a name: all that can, or a sample of them. `names` are shares of these.
+    pub named_objects: u64,
+    /// What the row's objects are called, the most frequent first; empty where nothing is named.
+    pub names: Vec<NameGroup>,
+}
+
+impl Row {
+    /// Share of the row's allocations that are still outstanding, 0 to 1.
+    pub fn survival(&self) -> f64 {
+        if self.allocs == 0 {
+            0.0
+        } else {
+            (self.allocs - self.frees.min(self.allocs)) as f64 / self.allocs as f64
+        }
+    }
+}
+
+/// Objects in one directory whose names follow one pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameGroup {
+    /// Name of the parent directory (`/` for a root).
+    pub parent: Vec<u8>,
+    /// The name with its variable parts replaced: `.<n>_dOeSnotExist_.db`.
+    pub pattern: Vec<u8>,
+    pub objects: u64,
+    /// One real name.
+    pub example: Vec<u8>,
+}
+
+/// Rows that are not shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    pub rows: u64,
+    pub objects: u64,
+    pub bytes: u64,
+}
+
+/// How far the figures can be trusted. `emitted = applied + lost_allocs + lost_frees + lost_names`, exactly, once drained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Events that passed the kernel-side filters.
+    pub emitted: u64,
+    /// Events that reached the ledger.
+    pub applied: u64,
+    /// Events that found the ring full.
+    pub lost_allocs: u64,
+    pub lost_frees: u64,
+    pub lost_names: u64,
+    /// Frees of objects that were allocated before attach or that the filters left out.
+    pub unknown_frees: u64,
+    /// Allocations at an address that was outstanding: the kernel freed that object without telling.
+    pub reused_pointers: u64,
+    /// Runs of a probe that the kernel's recursion guard skipped.
+    pub recursion_misses: u64,
+    /// Allocations that the ledger refused because it is at its bound.
+    pub refused: u64,
+    /// Objects whose slab cache could not be found.
+    pub unresolved: u64,
+}

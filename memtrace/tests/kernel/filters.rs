@@ -1,0 +1,110 @@
+//! What is asked for is shown, and nothing else.
+
+use crate::{
+    Test, host,
+    program::Task,
+    session::Session,
+    snapshot::Snapshot,
+    tests,
+    workload::{Workload, unique},
+};
+
+pub fn tests() -> Vec<Test> {
+    tests![Tracing:
+        rows_by_pid_are_one_process_each,
+        only_the_given_processes_are_shown,
+        only_the_given_command_names_are_shown,
+        several_caches_are_traced,
+        a_glob_is_all_caches_that_match,
+        a_merged_cache_is_found_by_its_alias,
+    ]
+}
+
+fn keys(report: &Snapshot) -> Vec<&str> {
+    let mut keys: Vec<_> = report.rows.iter().map(|row| row.key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Two programs with open files: of one command name, of two processes.
+fn two_programs(comm: &str) -> [Workload; 2] {
+    [500, 800].map(|files| Workload::start(comm, &Task::OpenFiles(files)))
+}
+
+fn rows_by_pid_are_one_process_each() {
+    let mut programs = two_programs(&unique("twins"));
+    let [small, big] = programs.each_ref().map(|program| program.pid().to_string());
+    let mut session = Session::start(&["--cache", "filp", "--by", "pid"]);
+    programs.iter_mut().for_each(Workload::go);
+    session.until_objects(&small, 500);
+    session.until_objects(&big, 800);
+    let last = session.interrupt();
+    assert_eq!([last.objects(&small), last.objects(&big)], [500, 800]);
+    assert_eq!(last.row(&small).pid.map(|pid| pid.to_string()), Some(small));
+}
+
+fn only_the_given_processes_are_shown() {
+    let comm = unique("twins");
+    let mut programs = two_programs(&comm);
+    let mut bystander = Workload::start(unique("other"), &Task::OpenFiles(100));
+    let [one, other] = programs.each_ref().map(|program| program.pid().to_string());
+    let mut session = Session::start(&["--cache", "filp", "--pid", &one, "--pid", &other]);
+    bystander.go();
+    programs.iter_mut().for_each(Workload::go);
+    session.until_objects(&comm, 1300);
+    let last = session.interrupt();
+    assert_eq!(keys(&last), [&comm]);
+    assert_eq!((last.objects(&comm), last.row(&comm).processes), (1300, 2));
+}
+
+fn only_the_given_command_names_are_shown() {
+    let [one, other, bystander] = ["one", "two", "three"].map(unique);
+    let mut programs = [&one, &other, &bystander].map(|comm| Workload::start(comm, &Task::OpenFiles(400)));
+    let mut session = Session::start(&["--cache", "filp", "--comm", &one, "--comm", &other]);
+    programs.iter_mut().rev().for_each(Workload::go);
+    session.until_objects(&one, 400);
+    session.until_objects(&other, 400);
+    assert_eq!(keys(&session.interrupt()), [&one, &other]);
+}
+
+fn several_caches_are_traced() {
+    let comm = unique("pipes");
+    let mut pipes = Workload::start(&comm, &Task::Pipes(600));
+    let mut session =
+        Session::start(&["--cache", "filp", "--cache", "inode_cache", "--by", "cache", "--comm", &comm]);
+    pipes.go();
+    session.until_objects("filp", 1200);
+    session.until_objects("inode_cache", 600);
+    assert_eq!(keys(&session.interrupt()), ["filp", "inode_cache"]);
+}
+
+fn a_glob_is_all_caches_that_match() {
+    let comm = unique("pipes");
+    let mut pipes = Workload::start(&comm, &Task::Pipes(600));
+    // `filp`, and not `inode_cache`.
+    let mut session = Session::start(&["--cache", "[f]il?", "--by", "cache", "--comm", &comm]);
+    pipes.go();
+    session.until_objects("filp", 1200);
+    assert_eq!(keys(&session.interrupt()), ["filp"]);
+}
+
+fn a_merged_cache_is_found_by_its_alias() {
+    let objects = 500;
+    let candidates = [
+        ("fasync_cache", Task::AsyncSockets(objects)),
+        ("eventpoll_pwq", Task::Watches(objects)),
+        ("eventpoll_epi", Task::Watches(objects)),
+    ];
+    // Which caches the kernel merges is its own choice, and so is whose name the merged one bears.
+    let merged = candidates.into_iter().find(|(name, _)| host::is_alias(name));
+    let (alias, task) = merged.expect("one of these is merged on every kernel that was seen");
+    let comm = unique("alias");
+    let mut workload = Workload::start(&comm, &task);
+    let mut session = Session::start(&["--cache", alias, "--comm", &comm]);
+    workload.go();
+    session.until_objects(&comm, objects as u64);
+    let last = session.interrupt();
+    let cache = &last.caches[0];
+    assert!(cache.aliases.iter().any(|name| name == alias), "{cache:?}");
+    assert_eq!((last.objects(&comm), last.row(&comm).cache.as_ref()), (objects as u64, Some(&cache.name)));
+}

@@ -1,0 +1,116 @@
+//! Tests of the command `memtrace` on the running kernel, as root, against ground truth.
+//!
+//! A test starts programs that hold a known number of kernel objects ([`workload`], which is this same binary run with
+//! [`program::FLAG`]), starts a session beside them ([`session`]), and compares. Nothing waits for a time to pass: programs say
+//! when their objects are there, and a session is read until it shows them, or for so many reports. Tracing is
+//! system-wide, and so are the objects of other processes: tests look at the rows of their own command names only.
+//!
+//! Needs nothing else on the machine, so that a static build of it runs in a VM that has only this and `memtrace`.
+//! In the environment:
+//!
+//! - `MEMTRACE_BIN`: the memtrace to test; else the one that cargo built.
+//! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
+//! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails.
+
+mod errors;
+mod filters;
+mod host;
+mod hostile;
+mod lifecycle;
+mod names;
+mod objects;
+mod program;
+mod session;
+mod snapshot;
+mod terminal;
+mod ways;
+mod workload;
+
+use std::{
+    panic::{RefUnwindSafe, catch_unwind, resume_unwind},
+    process::ExitCode,
+};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+/// A test: its name, and what it needs beside the right to trace.
+struct Test {
+    name: String,
+    needs: Needs,
+    run: Box<dyn Fn() + Send + RefUnwindSafe>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Tracing,
+    /// Tracing, and a directory whose filesystem keeps negative dentries.
+    Disk,
+}
+
+/// Attempts at a test, before probes that the kernel skipped are no excuse any more.
+const MOST_TRIES: usize = 2;
+
+/// Makes tests of functions; each is called like its function.
+macro_rules! tests {
+    ($needs:ident: $($name:ident),+ $(,)?) => {
+        vec![$($crate::Test::new(stringify!($name), $crate::Needs::$needs, $name)),+]
+    };
+}
+use tests;
+
+impl Test {
+    fn new(name: impl Into<String>, needs: Needs, run: impl Fn() + Send + RefUnwindSafe + 'static) -> Self {
+        Self { name: name.into(), needs, run: Box::new(run) }
+    }
+
+    /// Runs it; again, if it failed where memtrace itself said that its counts may not be exact. The kernel skips a probe
+    /// that already runs on that CPU: in an interrupt, and in another task where it preempts probes (v7.0 and later).
+    fn run(&self) {
+        for _ in 1..MOST_TRIES {
+            session::take_misses();
+            let Err(panic) = catch_unwind(&self.run) else { return };
+            match session::take_misses() {
+                0 => resume_unwind(panic),
+                misses => eprintln!("{} again: the kernel skipped {misses} probes", self.name),
+            }
+        }
+        (self.run)();
+    }
+
+    fn into_trial(self) -> Trial {
+        Trial::ignorable_test(self.name.clone(), move || match host::lacks(self.needs) {
+            None => {
+                self.run();
+                Ok(Completion::Completed)
+            }
+            Some(reason) if host::may_not_skip() => Err(Failed::from(reason)),
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = program::run_if_asked() {
+        return code;
+    }
+    let mut arguments = Arguments::from_args();
+    // All sessions see the whole system, and a busy one sees more of it.
+    arguments.test_threads = Some(1);
+    if let Some(reason) = host::lacks(Needs::Disk) {
+        eprintln!("kernel tests will be skipped: {reason}");
+    }
+    let ways = ways::Ways::find();
+    eprintln!("kernel tests for {ways}");
+    let tests = [
+        objects::tests(&ways),
+        filters::tests(),
+        names::tests(&ways),
+        lifecycle::tests(),
+        terminal::tests(),
+        hostile::tests(),
+        errors::tests(),
+    ];
+    let trials = tests.into_iter().flatten().map(Test::into_trial).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

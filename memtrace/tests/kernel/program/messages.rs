@@ -1,0 +1,65 @@
+//! System V messages: each is one kmalloc of its size, freed as it is received or its queue is removed.
+
+use std::io;
+
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use super::Prepared;
+
+/// A queue holds 16 KiB, unless the system's limits are changed.
+const PER_QUEUE: usize = 16;
+
+pub fn send(count: usize, payload: usize) -> Prepared {
+    // SAFETY: only file descriptors and memory must not be unshared behind other code's back.
+    let unshared = unsafe { unshare_unsafe(UnshareFlags::NEWIPC) };
+    // Queues outlive their process, but not their namespace.
+    unshared.expect("root may have an IPC namespace of its own");
+    let queues: Vec<Queue> =
+        (0..count.div_ceil(PER_QUEUE)).map(|_| Queue::new().expect("the namespace has none yet")).collect();
+    Box::new(move || {
+        let message = Message { kind: 1, payload: [0; Message::MOST] };
+        for number in 0..count {
+            queues[number / PER_QUEUE].send(&message, payload).expect("the queue has room");
+        }
+        Box::new(queues)
+    })
+}
+
+/// `struct msgbuf`.
+#[repr(C)]
+struct Message {
+    kind: libc::c_long,
+    payload: [u8; Message::MOST],
+}
+
+impl Message {
+    const MOST: usize = 1024;
+}
+
+/// A message queue, removed when dropped.
+struct Queue(libc::c_int);
+
+impl Queue {
+    fn new() -> io::Result<Self> {
+        // SAFETY: takes no pointers.
+        checked(unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) }).map(Self)
+    }
+
+    fn send(&self, message: &Message, payload: usize) -> io::Result<()> {
+        assert!(payload <= Message::MOST);
+        // SAFETY: the message lives, and has the payload that is asked for.
+        let sent = unsafe { libc::msgsnd(self.0, (&raw const *message).cast(), payload, 0) };
+        checked(sent).map(drop)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: this command takes no pointer.
+        unsafe { libc::msgctl(self.0, libc::IPC_RMID, std::ptr::null_mut()) };
+    }
+}
+
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,179 @@
+//! The program that holds a known number of kernel objects, under a command name of the test's choice.
+//!
+//! It says `ready`, waits for a line, makes the objects, says `done`, waits for a line, frees them, says `released`, and
+//! ends when its input does. If the input ends sooner, as when the test dies, it frees what it has and ends.
+
+mod dentries;
+mod messages;
+mod objects;
+
+use std::{
+    any::Any,
+    env,
+    ffi::{CString, OsStr},
+    io::{self, Write as _},
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::host;
+
+/// The program's first argument; the command name and the task follow.
+const FLAG: &str = "--workload";
+
+/// Instead of them: short-lived processes called `curl` look up a million names, unasked, beside a session that somebody watches.
+const FLOOD: &str = "flood";
+
+/// All names made, it holds them so long. Killed before, it leaves an empty directory.
+const FLOOD_STAYS: Duration = Duration::from_secs(600);
+
+/// Which objects to make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// Each is one `filp`.
+    OpenFiles(usize),
+    /// Each is two `filp`, one `dentry` and one `inode_cache`.
+    Pipes(usize),
+    /// Each is two of `filp`, `dentry` and `sock_inode_cache`.
+    SocketPairs(usize),
+    /// Each adds one `fasync_cache` to a socket.
+    AsyncSockets(usize),
+    /// Each adds one `eventpoll_epi` and one `eventpoll_pwq` to an epoll.
+    Watches(usize),
+    /// Each is one object of some cache for so many bytes: 48 of header and the payload.
+    Messages { count: usize, payload: usize },
+    /// Each is one `dentry`, in a directory `db` that the program makes in this one.
+    NegativeDentries { within: PathBuf, count: usize, names: NameStyle },
+    /// By so many processes of this command name that live 20 ms, each looking up so many names.
+    ShortLived { comm: String, within: PathBuf, processes: usize, lookups: usize },
+    /// One of these processes.
+    LookUp { directory: PathBuf, first: usize, count: usize },
+    /// So many pipes made and closed at once: nothing is held.
+    PipeChurn(usize),
+    /// Threads of these command names, each with so many open files.
+    Threads(Vec<(String, usize)>),
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum NameStyle {
+    /// `.<n>_dOeSnotExist_.db`
+    DoesNotExist,
+    /// As long as a name can be.
+    Longest,
+    Uuid,
+    /// What no output may pass on as it is.
+    Hostile,
+}
+
+#[derive(Clone, Copy)]
+pub enum Reply {
+    Ready,
+    Done,
+    Released,
+}
+
+impl Reply {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Done => "done",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// Objects that are there until it is dropped.
+type Held = Box<dyn Any>;
+
+/// Makes the objects. Whatever else is needed was made before.
+type Prepared = Box<dyn FnOnce() -> Held>;
+
+/// The program, to be started under a command name.
+pub fn command(comm: &[u8], task: &Task) -> Command {
+    let task = serde_json::to_string(task).expect("tasks are plain data");
+    let mut command = Command::new(env::current_exe().expect("/proc is mounted"));
+    command.arg(FLAG).arg(OsStr::from_bytes(comm)).arg(task);
+    command
+}
+
+/// Runs the workload if the arguments ask for one.
+pub fn run_if_asked() -> Option<ExitCode> {
+    let mut arguments = env::args_os().skip(1);
+    if arguments.next()? != FLAG {
+        return None;
+    }
+    let (comm, task) = match (arguments.next()?, arguments.next()) {
+        (name, None) if name == FLOOD => return Some(flood()),
+        (comm, task) => (comm, task?),
+    };
+    let task = serde_json::from_slice(task.as_bytes()).expect("the test wrote it");
+    set_comm(comm.as_bytes());
+    if let Task::LookUp { directory, first, count } = task {
+        dentries::live_shortly(&directory, first, count);
+        return Some(ExitCode::SUCCESS);
+    }
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("this raises no maximum");
+    obey(prepare(task)).expect("the test reads and writes until we end");
+    Some(ExitCode::SUCCESS)
+}
+
+fn flood() -> ExitCode {
+    let disk = host::directory_on_disk();
+    let _held = dentries::short_lived("curl", disk.path(), 10_000, 100)();
+    thread::sleep(FLOOD_STAYS);
+    ExitCode::SUCCESS
+}
+
+fn prepare(task: Task) -> Prepared {
+    match task {
+        Task::OpenFiles(count) => objects::open_files(count),
+        Task::Pipes(count) => objects::pipes(count),
+        Task::SocketPairs(count) => objects::socket_pairs(count),
+        Task::AsyncSockets(count) => objects::async_sockets(count),
+        Task::Watches(count) => objects::watches(count),
+        Task::PipeChurn(count) => objects::pipe_churn(count),
+        Task::Threads(threads) => objects::threads(threads),
+        Task::Messages { count, payload } => messages::send(count, payload),
+        Task::NegativeDentries { within, count, names } => dentries::negative(&within, count, names),
+        Task::ShortLived { comm, within, processes, lookups } => {
+            dentries::short_lived(&comm, &within, processes, lookups)
+        }
+        Task::LookUp { .. } => unreachable!("it has no objects of its own to hold"),
+    }
+}
+
+fn obey(prepared: Prepared) -> io::Result<()> {
+    say(Reply::Ready)?;
+    if !is_told_to_go_on()? {
+        return Ok(());
+    }
+    let held = prepared();
+    say(Reply::Done)?;
+    if !is_told_to_go_on()? {
+        return Ok(());
+    }
+    drop(held);
+    say(Reply::Released)?;
+    is_told_to_go_on().map(drop)
+}
+
+fn say(reply: Reply) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", reply.as_str())
+}
+
+/// Waits for a line; false at the end of the input.
+fn is_told_to_go_on() -> io::Result<bool> {
+    Ok(io::stdin().read_line(&mut String::new())? > 0)
+}
+
+pub fn set_comm(comm: &[u8]) {
+    let comm = CString::new(comm).expect("a command name has no NUL");
+    rustix::thread::set_name(&comm).expect("a thread may name itself");
+}

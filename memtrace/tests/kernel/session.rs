@@ -1,0 +1,160 @@
+//! A running `memtrace`, read report by report.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{host, snapshot::Snapshot};
+
+/// Reports that a condition may take to come true: RCU frees objects when it sees fit.
+const MOST_REPORTS: usize = 150;
+
+/// A report that takes longer will never come.
+const REPORT_MOST: Duration = Duration::from_secs(60);
+
+/// The most probes that the kernel skipped in one session since [`take_misses`].
+static MISSES: AtomicU64 = AtomicU64::new(0);
+
+/// How many probes the kernel skipped in one session since the last call: with any, its counts may not be exact.
+pub fn take_misses() -> u64 {
+    MISSES.swap(0, Ordering::Relaxed)
+}
+
+pub struct Session {
+    process: Child,
+    lines: Receiver<String>,
+    errors: Option<JoinHandle<String>>,
+    pub last: Snapshot,
+}
+
+impl Session {
+    /// Starts a session; returns when its probes are attached, which the first report shows.
+    pub fn start<A: AsRef<OsStr>>(arguments: &[A]) -> Self {
+        let mut process = Command::new(host::memtrace())
+            .args(["--output", "json", "--interval", "200ms", "--top", "1000000"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("memtrace starts");
+        let stdout = process.stdout.take().expect("it is piped");
+        let mut stderr = process.stderr.take().expect("it is piped");
+        // Read at once, so that no report is ever left out because the pipe is full.
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        let nothing = Snapshot::default();
+        let mut session = Self { process, lines, errors: Some(errors), last: nothing };
+        session.next();
+        session
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Reads reports until one meets the condition; those that came before the call do not count.
+    #[track_caller]
+    pub fn until(&mut self, expected: &str, mut is_met: impl FnMut(&Snapshot) -> bool) -> Snapshot {
+        while let Ok(line) = self.lines.try_recv() {
+            self.take(&line);
+        }
+        for _ in 0..MOST_REPORTS {
+            if is_met(self.next()) {
+                return self.last.clone();
+            }
+        }
+        panic!("not in {MOST_REPORTS} reports: {expected}; the last is {:#?}", self.last);
+    }
+
+    /// Reads reports until the row of this key has so many objects.
+    #[track_caller]
+    pub fn until_objects(&mut self, key: &str, objects: u64) -> Snapshot {
+        self.until(&format!("{objects} objects of {key:?}"), |report| report.objects(key) == objects)
+    }
+
+    /// Ends the session as Ctrl-C does. Returns its last report.
+    #[track_caller]
+    pub fn interrupt(self) -> Snapshot {
+        self.end_by(Signal::INT)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.process_id(), signal).expect("it still runs");
+    }
+
+    #[track_caller]
+    pub fn end_by(self, signal: Signal) -> Snapshot {
+        self.signal(signal);
+        self.ended().0
+    }
+
+    pub fn kill(mut self) {
+        self.process.kill().expect("it still runs");
+        self.process.wait().expect("it is our child");
+    }
+
+    fn process_id(&self) -> Pid {
+        Pid::from_child(&self.process)
+    }
+
+    /// Reads until the session ends. Returns its last report and how many came before it. Every session must end well.
+    #[track_caller]
+    pub fn ended(mut self) -> (Snapshot, usize) {
+        let mut reports = 0;
+        while !self.last.is_final {
+            self.next();
+            reports += 1;
+        }
+        let after = self.lines.recv_timeout(REPORT_MOST).ok();
+        assert_eq!(after, None, "the final report is the last line");
+        let status = self.process.wait().expect("it is our child");
+        assert!(status.success(), "{status}: {}", self.errors());
+        assert!(self.last.trust.is_conserved(), "events are missing: {:?}", self.last.trust);
+        (self.last.clone(), reports)
+    }
+
+    #[track_caller]
+    fn next(&mut self) -> &Snapshot {
+        let Ok(line) = self.lines.recv_timeout(REPORT_MOST) else {
+            let _ = self.process.kill();
+            panic!("no report came: {}", self.errors());
+        };
+        self.take(&line);
+        &self.last
+    }
+
+    fn take(&mut self, line: &str) {
+        self.last = Snapshot::parse(line);
+        MISSES.fetch_max(self.last.trust.recursion_misses, Ordering::Relaxed);
+    }
+
+    fn errors(&mut self) -> String {
+        self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A test that failed leaves it running.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,94 @@
+//! A report of `memtrace --output json`, as far as tests look at it.
+
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Snapshot {
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    pub caches: Vec<Cache>,
+    pub rows: Vec<Row>,
+    pub trust: Trust,
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Cache {
+    pub name: String,
+    pub aliases: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Row {
+    pub key: String,
+    pub pid: Option<u32>,
+    pub cache: Option<String>,
+    pub processes: u64,
+    pub objects: u64,
+    pub allocs: u64,
+    pub frees: u64,
+    pub names: Vec<Names>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Names {
+    pub parent: String,
+    pub pattern: String,
+    pub objects: u64,
+    pub example: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Trust {
+    pub emitted: u64,
+    pub applied: u64,
+    pub lost_allocs: u64,
+    pub lost_frees: u64,
+    pub lost_names: u64,
+    /// Probes that the kernel skipped; it does not say for which events.
+    pub recursion_misses: u64,
+}
+
+impl Snapshot {
+    /// Reads a line, which must be as the schema says.
+    pub fn parse(line: &str) -> Self {
+        let json: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let errors: Vec<String> = schema().iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}: {line}");
+        serde_json::from_value(json).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The row of this key; one without any objects if there is none.
+    pub fn row(&self, key: &str) -> Row {
+        self.rows.iter().find(|row| row.key == key).cloned().unwrap_or_default()
+    }
+
+    pub fn objects(&self, key: &str) -> u64 {
+        self.row(key).objects
+    }
+
+    /// Where the row of this key stands; behind all others if there is none.
+    pub fn rank(&self, key: &str) -> usize {
+        self.rows.iter().position(|row| row.key == key).unwrap_or(self.rows.len())
+    }
+}
+
+fn schema() -> &'static Validator {
+    static SCHEMA: OnceLock<Validator> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let schema = include_str!("../../../docs/snapshot.schema.json");
+        let schema = serde_json::from_str(schema).expect("the schema is JSON");
+        jsonschema::draft202012::new(&schema).expect("the schema is one")
+    })
+}
+
+impl Trust {
+    /// Every event is accounted for.
+    pub fn is_conserved(&self) -> bool {
+        self.emitted == self.applied + self.lost_allocs + self.lost_frees + self.lost_names
+    }
+}

@@ -1,0 +1,77 @@
+//! The ways that memtrace has for one need, on this kernel.
+
+use std::fmt;
+
+use crate::{Needs, host};
+
+/// A way, forced by leaving out the others.
+#[derive(Clone, Copy)]
+pub struct Way {
+    pub name: &'static str,
+    avoid: &'static str,
+}
+
+impl Way {
+    pub fn arguments(self) -> [&'static str; 2] {
+        ["--avoid", self.avoid]
+    }
+}
+
+/// Ways to see which cache an object is from.
+const CACHE_WAYS: [Way; 3] = [
+    Way { name: "argument", avoid: "trampolines,pages" },
+    Way { name: "trampoline", avoid: "arguments,pages" },
+    Way { name: "page", avoid: "arguments,trampolines" },
+];
+
+/// Ways to learn a dentry's name as it is made.
+const NAME_WAYS: [Way; 2] =
+    [Way { name: "fexit", avoid: "kprobes" }, Way { name: "kretprobe", avoid: "trampolines" }];
+
+/// The way of last resort, which every kernel has.
+pub const LOOKED_UP: Way = Way { name: "looked_up", avoid: "trampolines,kprobes" };
+
+/// What memtrace says where it can see no allocations or frees.
+const LACKS_WAY: &str = "cannot be traced on this kernel";
+
+/// What the note says where names are not streamed.
+pub const SAMPLE_NOTE: &str = "names are a sample";
+
+/// The ways that this kernel has, found out by trying. One that it lacks is no skipped test: there is nothing to test.
+pub struct Ways {
+    pub cache: Vec<Way>,
+    /// Of those that name every dentry.
+    pub names: Vec<Way>,
+}
+
+impl Ways {
+    pub fn find() -> Self {
+        if host::lacks(Needs::Tracing).is_some() {
+            return Self { cache: Vec::new(), names: Vec::new() };
+        }
+        let cache = CACHE_WAYS.into_iter().filter(|way| finds_caches(*way)).collect();
+        let names = NAME_WAYS.into_iter().filter(|way| streams_names(*way)).collect();
+        Self { cache, names }
+    }
+}
+
+/// A session that fails otherwise than for want of a way counts as having one, so that tests tell.
+fn finds_caches(way: Way) -> bool {
+    let output = host::try_session("filp", &way.arguments()).expect("it ran before");
+    !String::from_utf8_lossy(&output.stderr).contains(LACKS_WAY)
+}
+
+fn streams_names(way: Way) -> bool {
+    let output = host::try_session("dentry", &way.arguments()).expect("it ran before");
+    !String::from_utf8_lossy(&output.stdout).contains(SAMPLE_NOTE)
+}
+
+impl fmt::Display for Ways {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |ways: &[Way]| match ways {
+            [] => "no way".to_owned(),
+            ways => ways.iter().map(|way| way.name).collect::<Vec<_>>().join(", "),
+        };
+        write!(f, "objects' caches by {}; all dentries' names by {}", names(&self.cache), names(&self.names))
+    }
+}

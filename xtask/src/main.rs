@@ -1,0 +1,55 @@
+//! `cargo xtask`: everything that a developer does with this tree besides `cargo build`.
+
+mod build_ebpf;
+mod command;
+mod host;
+mod paths;
+mod run;
+mod setup;
+mod summary;
+mod test;
+mod tidy;
+mod toolchain;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds, runs and tests memtrace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Setup(setup::Args),
+    /// Build the eBPF object and say what is in it
+    BuildEbpf,
+    Run(run::Args),
+    Test(test::Args),
+    Vm(vm::Args),
+    /// Check that the tree keeps its rules, is formatted and has no lints
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Setup(args) => setup::main(&args),
+        Task::BuildEbpf => build_ebpf::main(),
+        Task::Run(args) => run::main(&args),
+        Task::Test(args) => test::main(&args),
+        Task::Vm(args) => vm::main(&args),
+        Task::Tidy => tidy::main(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

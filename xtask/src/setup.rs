@@ -1,0 +1,222 @@
+//! Finds or installs what building and testing need, and prints one line for each thing.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{CommandExt, cargo, which};
+use crate::host;
+use crate::toolchain::{BPF_LINKER_VERSION, BpfRust, without_outer_cargo};
+
+/// Find or install what building and testing need
+///
+/// Changes nothing where all is there already. On Debian and its relatives missing things are installed (through sudo, if you are
+/// not root); elsewhere you are told what to install.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only say what is there and what is not; fails if something is missing
+    #[arg(long)]
+    check: bool,
+    /// Only what building needs, not what the tests need
+    #[arg(long)]
+    build_only: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Part {
+    Build,
+    All,
+}
+
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let part = if args.build_only { Part::Build } else { Part::All };
+    if !args.check {
+        ensure(part)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let missing = needs(part).iter().filter(|need| !need.report()).count();
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Installs what is missing.
+pub fn ensure(part: Part) -> Result<()> {
+    let needs = needs(part);
+    if !host::is_debian() {
+        refuse_by_hand(&needs)?;
+    }
+    needs.iter().try_for_each(Need::ensure)
+}
+
+/// In the order in which they need one another.
+fn needs(part: Part) -> Vec<Need> {
+    let mut needs = vec![Need::BpfRust, Need::Llvm, Need::BpfLinker];
+    if part == Part::All {
+        needs.extend(TEST_PROGRAMS.map(Need::Program));
+    }
+    needs
+}
+
+/// A program, and Debian's package that has it.
+#[derive(Clone, Copy)]
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    version_flag: &'static str,
+}
+
+/// For the VM tests: the machine, its disk image, its kernel's packages and modules; and a terminal to test in.
+const TEST_PROGRAMS: [Program; 5] = [
+    Program { name: "qemu-system-x86_64", package: "qemu-system-x86", version_flag: "--version" },
+    Program { name: "mkfs.ext4", package: "e2fsprogs", version_flag: "-V" },
+    Program { name: "dpkg-deb", package: "dpkg", version_flag: "--version" },
+    Program { name: "xz", package: "xz-utils", version_flag: "--version" },
+    Program { name: "tmux", package: "tmux", version_flag: "-V" },
+];
+
+enum Need {
+    BpfRust,
+    Llvm,
+    BpfLinker,
+    Program(Program),
+}
+
+impl Need {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::BpfRust => "rustc for BPF",
+            Self::Llvm => "LLVM for bpf-linker",
+            Self::BpfLinker => "bpf-linker",
+            Self::Program(program) => program.name,
+        }
+    }
+
+    /// The version, if it is there.
+    fn found(&self) -> Option<String> {
+        match self {
+            Self::BpfRust => BpfRust::find().map(|rust| format!("{}, LLVM {}", rust.version, rust.llvm)),
+            Self::Llvm => BpfRust::find().filter(BpfRust::has_llvm).map(|rust| rust.llvm.to_string()),
+            Self::BpfLinker => BpfRust::find()?.linker().map(|_| BPF_LINKER_VERSION.to_owned()),
+            Self::Program(program) => program.version(),
+        }
+    }
+
+    /// Says whether it is there.
+    fn report(&self) -> bool {
+        let found = self.found();
+        match &found {
+            Some(version) => self.say(&format!("found ({version})")),
+            None => self.say("missing"),
+        }
+        found.is_some()
+    }
+
+    fn ensure(&self) -> Result<()> {
+        if let Some(version) = self.found() {
+            self.say(&format!("found ({version})"));
+            return Ok(());
+        }
+        self.say("missing, installing it");
+        self.install().with_context(|| format!("cannot install {}", self.name()))?;
+        let Some(version) = self.found() else {
+            bail!("{} was installed but is not found; see `cargo xtask setup --check`", self.name());
+        };
+        self.say(&format!("installed ({version})"));
+        Ok(())
+    }
+
+    fn say(&self, what: &str) {
+        println!("{:<20} {what}", self.name());
+    }
+
+    fn install(&self) -> Result<()> {
+        match self {
+            Self::BpfRust => install_bpf_rust(),
+            Self::Llvm => host::apt_install(&[format!("llvm-{}-dev", bpf_rust()?.llvm)]),
+            Self::BpfLinker => install_bpf_linker(&bpf_rust()?),
+            Self::Program(program) => host::apt_install(&[program.package.to_owned()]),
+        }
+    }
+}
+
+impl Program {
+    fn version(self) -> Option<String> {
+        let output = Command::new(which(self.name)?).arg(self.version_flag).output().ok()?;
+        // mkfs.ext4 says it on stderr.
+        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+        Some(first_version(&String::from_utf8_lossy(&text)).unwrap_or("version unknown").to_owned())
+    }
+}
+
+/// The first word that looks like a version: `mke2fs 1.47.0 (5-Feb-2023)`.
+fn first_version(text: &str) -> Option<&str> {
+    text.split([' ', '\n', '(', ')'])
+        .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn bpf_rust() -> Result<BpfRust> {
+    BpfRust::find().context("there is no rustc for BPF")
+}
+
+fn install_bpf_rust() -> Result<()> {
+    if host::apt_offers("libstd-rust-web-dev-bpf")? {
+        let packages = ["rustc-web", "libstd-rust-web-dev-bpf", "cargo-web"];
+        return host::apt_install(&packages.map(str::to_owned));
+    }
+    without_outer_cargo(Command::new("rustup").args([
+        "toolchain",
+        "install",
+        "nightly",
+        "--profile",
+        "minimal",
+    ]))
+    .args(["--component", "rust-src"])
+    .check()
+}
+
+fn install_bpf_linker(rust: &BpfRust) -> Result<()> {
+    without_outer_cargo(&mut cargo())
+        .env("LLVM_PREFIX", rust.llvm_prefix())
+        .args(["install", "bpf-linker", "--quiet", "--locked", "--force", "--version", BPF_LINKER_VERSION])
+        .args(["--no-default-features", "--features", &format!("llvm-{}", rust.llvm), "--root"])
+        .arg(rust.linker_root())
+        .check()
+}
+
+/// Where there is no apt: says what is to be installed by other means, if anything is.
+fn refuse_by_hand(needs: &[Need]) -> Result<()> {
+    let missing = needs.iter().filter(|need| need.found().is_none());
+    let lines: String =
+        missing.filter_map(|need| Some(format!("\n  {:<20} {}", need.name(), need.by_hand()?))).collect();
+    if !lines.is_empty() {
+        bail!("this is not Debian or like it, so install these yourself, then run this again:{lines}");
+    }
+    Ok(())
+}
+
+impl Need {
+    /// What to install, for what cargo cannot.
+    fn by_hand(&self) -> Option<String> {
+        match self {
+            Self::BpfRust => Some("rustup toolchain install nightly --component rust-src".into()),
+            Self::Llvm => Some(match BpfRust::find() {
+                Some(rust) => format!("LLVM {} with its headers; set LLVM_PREFIX to where it is", rust.llvm),
+                None => "LLVM of the same major version as that rustc's (see rustc -vV)".into(),
+            }),
+            Self::BpfLinker => None,
+            Self::Program(program) => Some(format!("as in Debian's package {}", program.package)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_version;
+
+    #[test]
+    fn version_is_found_in_what_programs_say() {
+        assert_eq!(first_version("mke2fs 1.47.0 (5-Feb-2023)\n"), Some("1.47.0"));
+        assert_eq!(first_version("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)"), Some("7.2.22"));
+        assert_eq!(first_version("tmux 3.3a"), Some("3.3a"));
+        assert_eq!(first_version("none"), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Runs every test there is: the tree's rules, the workspace's tests, the kernel tests on this host and in VMs.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use vm_init::Outcome;
+
+use crate::command::cargo;
+use crate::setup::Part;
+use crate::summary::{Counts, Row, Summary};
+use crate::{build_ebpf, host, paths, setup, tidy, vm};
+
+/// Run every test there is, on this host and in VMs of other kernels
+///
+/// Installs first what is missing. A failure does not stop the rest. With MEMTRACE_NO_SKIP=1 what cannot be tested here counts
+/// as failed, not as skipped.
+#[derive(clap::Args)]
+pub struct Args {
+    /// No VMs, only this host
+    #[arg(long, conflicts_with = "kernel")]
+    no_vm: bool,
+    /// Only VMs, not this host
+    #[arg(long, conflicts_with = "no_vm")]
+    no_host: bool,
+    /// Only this kernel's VM, besides the host (repeatable)
+    #[arg(long, value_parser = vm::kernel_parser())]
+    kernel: Vec<String>,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+const NO_SKIP: &str = "MEMTRACE_NO_SKIP";
+const UNIT_TESTS: &str = "unit tests";
+const KERNEL_TESTS: &str = "kernel tests";
+
+pub fn main(args: &Args) -> Result<ExitCode> {
+    setup::ensure(if args.no_vm { Part::Build } else { Part::All })?;
+    build_ebpf::build()?;
+    let filter = args.filter.as_deref();
+    let mut summary = Summary::default();
+    if !args.no_host {
+        summary.add(tree_rules()?);
+        host_tests(filter)?.into_iter().for_each(|row| summary.add(row));
+    }
+    if !args.no_vm {
+        vm_tests(&args.kernel, filter).into_iter().for_each(|row| summary.add(row));
+    }
+    print!("{summary}");
+    Ok(if summary.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn tree_rules() -> Result<Row> {
+    let start = Instant::now();
+    let broken = tidy::report(&tidy::check_tree()?);
+    let counts = Counts { passed: tidy::RULES.len() - broken, failed: broken, skipped: 0 };
+    Ok(Row::new("tree rules", "", counts, start))
+}
+
+/// `cargo test`, once as we are, and once more as root for the kernel tests if we are not.
+fn host_tests(filter: Option<&str>) -> Result<Vec<Row>> {
+    let kernel = format!("{} (this host)", host::kernel_release());
+    let start = Instant::now();
+    let mut test = cargo();
+    test.args(["test", "--workspace", "--no-fail-fast"]).args(filter);
+    if host::is_root() {
+        let suites = run_suites(&mut test)?;
+        return Ok(vec![suites.unit_row(start), Row::new(KERNEL_TESTS, &kernel, suites.kernel, start)]);
+    }
+
+    // The kernel tests skip themselves now, and that is made up for below.
+    let unit = run_suites(test.env_remove(NO_SKIP))?.unit_row(start);
+    let start = Instant::now();
+    let mut test = cargo();
+    test.args(["test", "--package", "memtrace", "--test", "kernel"]);
+    test.args(["--config", "target.'cfg(all())'.runner = ['sudo', '--preserve-env']"]).args(filter);
+    let Suites { unit: cargo, kernel: tests, notes } = run_suites(&mut test)?;
+    let mut row = Row::new(KERNEL_TESTS, &kernel, [cargo, tests].into_iter().sum(), start);
+    row.notes = notes;
+    Ok(vec![unit, row])
+}
+
+/// Runs `cargo test`, showing what it prints, and counts.
+fn run_suites(test: &mut Command) -> Result<Suites> {
+    let disk = paths::target("test-disk");
+    std::fs::create_dir_all(&disk)?;
+    // The directory for temporary files may be a tmpfs, the one that we are built in hardly.
+    if std::env::var_os("MEMTRACE_TEST_DISK").is_none() {
+        test.env("MEMTRACE_TEST_DISK", &disk);
+    }
+    // Cargo names the suites on stderr, and they print their results on stdout.
+    let (output, input) = std::io::pipe()?;
+    test.stdout(input.try_clone()?).stderr(input);
+    let mut child = test.spawn().context("cannot run cargo test")?;
+    // Drops our ends of the pipe, so that it ends when the tests do.
+    test.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut suites = Suites::read(BufReader::new(output), &mut |line| println!("{line}"))?;
+    if !child.wait()?.success() && suites.unit.failed + suites.kernel.failed == 0 {
+        suites.unit.failed += 1;
+        suites.notes.push("cargo test failed before or after the tests; see above".into());
+    }
+    Ok(suites)
+}
+
+/// What `cargo test` ran.
+#[derive(Debug, Default, PartialEq)]
+struct Suites {
+    unit: Counts,
+    kernel: Counts,
+    notes: Vec<String>,
+}
+
+impl Suites {
+    fn read(output: impl BufRead, show: &mut dyn FnMut(&str)) -> Result<Self> {
+        let mut suites = Self::default();
+        let mut running: Option<String> = None;
+        for line in output.split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            show(&line);
+            if let Some(suite) = started_suite(&line) {
+                if let Some(died) = running.replace(suite.to_owned()) {
+                    suites.died(&died);
+                }
+            } else if let Some(counts) = Counts::parse(&line) {
+                let suite = running.take().unwrap_or_default();
+                *suites.counts_of(&suite) += counts;
+            }
+        }
+        if let Some(died) = running {
+            suites.died(&died);
+        }
+        Ok(suites)
+    }
+
+    fn counts_of(&mut self, suite: &str) -> &mut Counts {
+        if suite.starts_with("tests/kernel/") { &mut self.kernel } else { &mut self.unit }
+    }
+
+    fn died(&mut self, suite: &str) {
+        self.counts_of(suite).failed += 1;
+        self.notes.push(format!("{suite} ended without a result"));
+    }
+
+    fn unit_row(&self, start: Instant) -> Row {
+        let mut row = Row::new(UNIT_TESTS, "", self.unit, start);
+        row.notes.clone_from(&self.notes);
+        row
+    }
+}
+
+/// What cargo says before each suite.
+fn started_suite(line: &str) -> Option<&str> {
+    line.strip_prefix("     Running ").or_else(|| line.strip_prefix("   Doc-tests "))
+}
+
+fn vm_tests(only: &[String], filter: Option<&str>) -> Vec<Row> {
+    let start = Instant::now();
+    let programs = match vm::build_programs() {
+        Ok(programs) => programs,
+        Err(error) => return vec![Row::failure(KERNEL_TESTS, "VMs", &error, start)],
+    };
+    let chosen = |name: &&str| only.is_empty() || only.iter().any(|chosen| chosen == name);
+    vm::kernel_names().into_iter().filter(chosen).map(|name| vm_test(name, &programs, filter)).collect()
+}
+
+fn vm_test(name: &str, programs: &vm::Programs, filter: Option<&str>) -> Row {
+    let start = Instant::now();
+    let kernel = match vm::obtain_kernel(name) {
+        Ok(kernel) => kernel,
+        Err(error) if no_skip() => return Row::failure(KERNEL_TESTS, name, &error, start),
+        Err(error) => return Row::skip(KERNEL_TESTS, name, &error, start),
+    };
+    let on = format!("{} (VM)", kernel.release);
+    match vm::test(&kernel, programs, filter) {
+        Ok((outcome, console)) => vm_row(&on, &outcome, &console, start),
+        Err(error) => Row::failure(KERNEL_TESTS, &on, &error, start),
+    }
+}
+
+fn vm_row(on: &str, outcome: &Outcome, console: &str, start: Instant) -> Row {
+    let counts: Counts = console.lines().filter_map(Counts::parse).sum();
+    let mut row = Row::new(KERNEL_TESTS, on, counts, start);
+    let told = counts != Counts::default();
+    if *outcome != Outcome::Exited(0) && counts.failed == 0 {
+        row.counts.failed += 1;
+        row.notes.push(format!("the tests ended badly ({outcome})"));
+    } else if !told {
+        row.counts.failed += 1;
+        row.notes.push("the tests printed no result".into());
+    }
+    row
+}
+
+fn no_skip() -> bool {
+    std::env::var_os(NO_SKIP).is_some_and(|value| value == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suites(output: &str) -> Suites {
+        Suites::read(output.as_bytes(), &mut |_| ()).unwrap()
+    }
+
+    #[test]
+    fn kernel_tests_are_counted_apart() {
+        let read = suites(
+            "     Running unittests src/lib.rs (target/debug/deps/memtrace-1)\n\
+             test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
+             \x20    Running tests/kernel/main.rs (target/debug/deps/kernel-1)\n\
+             test result: FAILED. 4 passed; 1 failed; 0 ignored; 0 measured\n\
+             \x20  Doc-tests memtrace\n\
+             test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n",
+        );
+        assert_eq!(read.unit, Counts { passed: 5, failed: 0, skipped: 1 });
+        assert_eq!(read.kernel, Counts { passed: 4, failed: 1, skipped: 0 });
+    }
+
+    #[test]
+    fn suite_without_a_result_failed() {
+        let read = suites("     Running tests/kernel/main.rs (x)\n     Running unittests src/lib.rs (y)\n");
+        assert_eq!((read.kernel.failed, read.unit.failed, read.notes.len()), (1, 1, 2));
+    }
+
+    #[test]
+    fn vm_that_ended_badly_failed() {
+        let row = |outcome, console| vm_row("6.1", &outcome, console, Instant::now()).counts.failed;
+        let fine = "test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured\r\n";
+        let failed = "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured\r\n";
+        assert_eq!(row(Outcome::Exited(0), fine), 0);
+        assert_eq!(row(Outcome::Exited(101), failed), 2);
+        assert_eq!(row(Outcome::Killed(11), fine), 1);
+        assert_eq!(row(Outcome::Exited(0), ""), 1);
+    }
+}
