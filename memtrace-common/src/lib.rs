@@ -11,6 +11,7 @@ pub mod event;
 pub mod names;
 pub mod page;
 pub mod peek;
+pub mod sample;
 
 /// Length of the kernel's `TASK_COMM_LEN`, the terminating NUL included.
 pub const COMM_LEN: usize = 16;
