@@ -40,7 +40,10 @@ impl Role {
                     taken_on.write_volatile(0);
                     false
                 }
-                Self::Understudy => true,
+                Self::Understudy => {
+                    cpu.count_stood_in();
+                    true
+                }
             }
         }
     }

@@ -270,9 +270,6 @@ impl Loaded {
     }
 }
 
-/// Lost events by the address of their slab cache.
-pub type Losses = std::collections::HashMap<u64, ByKind>;
-
 /// A link detaches when it is dropped; nobody needs to know its type.
 type Link = Box<dyn Any>;
 
@@ -319,8 +316,8 @@ impl Events {
     }
 
     /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
-    pub fn losses(&self) -> Result<Losses, MapError> {
-        let mut losses = Losses::new();
+    pub fn losses(&self) -> Result<std::collections::HashMap<u64, ByKind>, MapError> {
+        let mut losses: std::collections::HashMap<u64, ByKind> = Default::default();
         for entry in self.losses.iter() {
             let (LossKey { cache, kind }, count) = entry?;
             let loss = losses.entry(cache).or_default();
@@ -340,22 +337,25 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
+            stood_in: sum.stood_in + cpu.stood_in,
             taken_on: [0; 4],
         }))
     }
 
-    /// How many runs the kernel skipped because the program was running on that CPU already: events of any cache that
-    /// nobody saw. An event is missed only where its probe and the understudy were both skipped. The kernel counts since
-    /// v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
+    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
+    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
     /// Names are left out: a dentry without its name is counted all the same.
-    pub fn recursion_misses(&self) -> io::Result<u64> {
-        let mut misses = 0;
+    pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
+        let (mut misses, mut skipped) = (0, 0);
         for name in &self.probes {
             let understudy = understudy_of(name).map(|understudy| self.skipped(understudy)).transpose()?;
-            misses += self.skipped(name)?.min(understudy.unwrap_or(u64::MAX));
+            let probe = self.skipped(name)?;
+            misses += probe.min(understudy.unwrap_or(u64::MAX));
+            skipped += probe;
         }
-        Ok(misses)
+        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
     }
 
     fn skipped(&self, name: &str) -> io::Result<u64> {

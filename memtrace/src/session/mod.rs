@@ -15,6 +15,7 @@ use std::{
 };
 
 use aya::maps::MapError;
+use memtrace_common::counters::ByKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
@@ -37,7 +38,7 @@ use crate::{
     slab,
     view::{
         Snapshot, Trust,
-        build::{Builder, Caches, Facts, Request},
+        build::{Builder, Caches, Facts, Losses, Request},
     },
 };
 
@@ -285,6 +286,10 @@ impl Session {
         self.slabinfo.update(elapsed);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
+        let losses = events.losses()?;
+        let losses =
+            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
+        let losses = losses.collect();
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
@@ -294,6 +299,7 @@ impl Session {
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
+            losses: &losses,
             slabinfo: self.slabinfo.latest(),
             trust,
             notes,
@@ -312,7 +318,7 @@ impl Session {
             lost_names: counters.lost.names,
             unknown_frees: tally.unknown_frees,
             reused_pointers: tally.reused_pointers,
-            recursion_misses: events.recursion_misses().unwrap_or(0),
+            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
         })
