@@ -67,6 +67,15 @@ pub struct Filters {
     pub comms: Vec<[u8; COMM_LEN]>,
 }
 
+/// How to load.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Let the programs log.
+    pub verbose: bool,
+    /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
+    pub understudies: bool,
+}
+
 /// The program that stands in for a probe on the same tracepoint.
 fn understudy_of(probe: &str) -> Option<&'static str> {
     match probe {
@@ -76,6 +85,12 @@ fn understudy_of(probe: &str) -> Option<&'static str> {
         program::KFREE => Some(program::KFREE_UNDERSTUDY),
         _ => None,
     }
+}
+
+/// A program on allocations or frees, and the one that stands in for it.
+struct Probe {
+    name: &'static str,
+    understudy: Option<&'static str>,
 }
 
 /// A program that is verified and waits to be attached.
@@ -90,10 +105,11 @@ pub struct Loaded {
     ebpf: Ebpf,
     /// In the order in which they attach.
     ready: Vec<Ready>,
-    /// Of these, the programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// Of these, the programs on allocations and frees.
+    probes: Vec<Probe>,
     log: KernelLog,
     rings: Rings,
+    understudies: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
 }
@@ -106,7 +122,7 @@ impl Loaded {
         filters: &Filters,
         btf: Option<&Btf>,
         rings: RingSizes,
-        verbose: bool,
+        options: LoadOptions,
     ) -> Result<Self, LoadError> {
         let config = config(plan, layout, filters, rings);
         let mut loader = EbpfLoader::new();
@@ -114,7 +130,7 @@ impl Loaded {
             .btf(None)
             .override_global(global::CONFIG, &config, true)
             .map_max_entries(map::RINGS, rings.count);
-        KernelLog::configure(&mut loader, verbose);
+        KernelLog::configure(&mut loader, options.verbose);
         let sizes = [
             (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
             (map::PID_FILTER, filters.pids.len()),
@@ -129,9 +145,16 @@ impl Loaded {
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let rings = put_rings(&mut ebpf, rings)?;
         set_sample_limit(&mut ebpf, sample::ALL)?;
-        let log = KernelLog::open(&mut ebpf, verbose);
-        let mut loaded =
-            Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, rings, names_unavailable: None };
+        let log = KernelLog::open(&mut ebpf, options.verbose);
+        let mut loaded = Self {
+            ebpf,
+            ready: Vec::new(),
+            probes: Vec::new(),
+            log,
+            rings,
+            understudies: options.understudies,
+            names_unavailable: None,
+        };
         loaded.load_frees(plan, btf)?;
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan, btf)?;
@@ -170,7 +193,8 @@ impl Loaded {
                 }
             }
             CacheWay::Trampoline => {
-                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT]);
+                let alone = |name| Probe { name, understudy: None };
+                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT].map(alone));
                 self.fexit(program::ALLOC_FEXIT, "kmem_cache_alloc", btf)?;
                 self.fexit(program::ALLOC_NODE_FEXIT, "kmem_cache_alloc_node", btf)?;
                 if layout.has_alloc_lru {
@@ -210,8 +234,9 @@ impl Loaded {
 
     /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        self.probes.push(name);
-        for program_name in [Some(name), understudy_of(name)].into_iter().flatten() {
+        let understudy = understudy_of(name).filter(|_| self.understudies);
+        self.probes.push(Probe { name, understudy });
+        for program_name in [Some(name), understudy].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
             program.load().map_err(|error| LoadError::Program(program_name, error))?;
             self.ready.push(Ready { name: program_name, target: name });
@@ -294,8 +319,8 @@ impl Attached {
 pub struct Events {
     ebpf: Ebpf,
     log: KernelLog,
-    /// Programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// Programs on allocations and frees.
+    probes: Vec<Probe>,
     rings: Rings,
     losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
@@ -349,11 +374,11 @@ impl Events {
     /// Names are left out: a dentry without its name is counted all the same.
     pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
         let (mut misses, mut skipped) = (0, 0);
-        for name in &self.probes {
-            let understudy = understudy_of(name).map(|understudy| self.skipped(understudy)).transpose()?;
-            let probe = self.skipped(name)?;
-            misses += probe.min(understudy.unwrap_or(u64::MAX));
-            skipped += probe;
+        for probe in &self.probes {
+            let by_probe = self.skipped(probe.name)?;
+            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
+            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
+            skipped += by_probe;
         }
         Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
     }

@@ -25,6 +25,8 @@ pub enum Avoid {
     Pages,
     /// Taking the cache from a tracepoint's argument.
     Arguments,
+    /// The second program at each tracepoint, which sees what the first is skipped for.
+    Understudies,
 }
 
 /// A way that is lacking for this reason is a bug of memtrace.
