@@ -1,8 +1,9 @@
 //! Brings the programs into the kernel and takes them out again: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive
 //! the attachment to be drained.
 //!
-//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between. All
-//! links are file descriptors, so the probes go when the process goes, however it dies.
+//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between, and frees
+//! can be followed on their own for a while. All links are file descriptors, so the probes go when the process goes,
+//! however it dies.
 
 use std::{
     any::Any,
@@ -85,6 +86,8 @@ pub struct Loaded {
     ebpf: Ebpf,
     /// In the order in which they attach.
     ready: Vec<Ready>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
     /// Of these, the programs on allocations and frees, without their understudies.
     probes: Vec<&'static str>,
     log: KernelLog,
@@ -122,8 +125,10 @@ impl Loaded {
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let log = KernelLog::open(&mut ebpf, verbose);
-        let mut loaded = Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, names_unavailable: None };
+        let mut loaded =
+            Self { ebpf, ready: Vec::new(), frees: 0, probes: Vec::new(), log, names_unavailable: None };
         loaded.load_frees(plan, btf)?;
+        loaded.frees = loaded.ready.len();
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan, btf)?;
         }
@@ -248,6 +253,7 @@ impl Loaded {
         let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
         Ok(Attached {
             links,
+            frees: self.frees,
             events: Events {
                 ebpf: self.ebpf,
                 log: self.log,
@@ -267,16 +273,28 @@ type Link = Box<dyn Any>;
 pub struct Attached {
     /// In the order of attachment.
     links: Vec<Link>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
     pub events: Events,
 }
 
 impl Attached {
+    /// Stops tracing allocations and names; frees are still traced.
+    pub fn stop_allocations(&mut self) {
+        self.detach_to(self.frees);
+    }
+
     /// Stops tracing, allocations first. What is in the ring stays to be drained.
     pub fn detach(mut self) -> Events {
-        while let Some(link) = self.links.pop() {
-            drop(link);
-        }
+        self.detach_to(0);
         self.events
+    }
+
+    /// Detaches what attached last, until so many links are left.
+    fn detach_to(&mut self, left: usize) {
+        while self.links.len() > left {
+            self.links.pop();
+        }
     }
 }
 

@@ -60,6 +60,7 @@ struct Snapshot<'a> {
     r#final: bool,
     time: String,
     elapsed_ns: u64,
+    settled: Option<Settled>,
     host: &'a str,
     kernel: &'a str,
     by: &'static str,
@@ -71,6 +72,12 @@ struct Snapshot<'a> {
     rest: Option<Rest>,
     trust: Trust,
     notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Settled {
+    ns: u64,
+    freed: u64,
 }
 
 #[derive(Serialize)]
@@ -151,6 +158,9 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             r#final: snapshot.is_final,
             time: rfc3339(snapshot.time),
             elapsed_ns: nanos(snapshot.elapsed),
+            settled: snapshot
+                .settled
+                .map(|settled| Settled { ns: nanos(settled.time), freed: settled.freed }),
             host: &snapshot.host,
             kernel: &snapshot.kernel,
             by: by(snapshot.by),

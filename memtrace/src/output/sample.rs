@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::view::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Snapshot, Sort, Trust};
+use crate::view::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Settled, Snapshot, Sort, Trust};
 
 /// A busy host twelve seconds into a session on `dentry`: one leaker with names, some bystanders.
 pub(crate) fn dentry() -> Snapshot {
@@ -10,6 +10,7 @@ pub(crate) fn dentry() -> Snapshot {
         is_final: false,
         time: UNIX_EPOCH + Duration::from_millis(1_764_000_000_123),
         elapsed: Duration::from_millis(12_345),
+        settled: None,
         host: "web-03".to_owned(),
         kernel: "6.12.57+deb12-amd64".to_owned(),
         by: By::Comm,
@@ -141,6 +142,7 @@ pub(crate) fn lossy() -> Snapshot {
     Snapshot {
         is_final: true,
         elapsed: Duration::from_secs(30),
+        settled: Some(Settled { time: Duration::from_millis(500), freed: 312 }),
         trust: Trust {
             emitted: 2_444_938,
             applied: 2_444_888,

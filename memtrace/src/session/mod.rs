@@ -1,4 +1,4 @@
-//! A live session: attach, drain, report each interval, detach, report once more.
+//! A live session: attach, drain, report each interval, settle, detach, report once more.
 //!
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
@@ -6,6 +6,7 @@
 mod host;
 mod names;
 mod reporter;
+mod settle;
 mod setup;
 mod slabinfo;
 
@@ -35,7 +36,7 @@ use crate::{
     output::Output,
     slab,
     view::{
-        Snapshot, Trust,
+        Settled, Snapshot, Trust,
         build::{Builder, Caches, Facts, Request},
     },
 };
@@ -52,9 +53,6 @@ const DRAINS_OF_A_RING: usize = 64;
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
 
-/// After detaching, probes that were running may still emit; so long is waited for the counts to agree.
-const SETTLE_MOST: Duration = Duration::from_secs(1);
-
 /// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -69,6 +67,8 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// End after so many reports.
     pub count: Option<u64>,
+    /// How long frees are followed when allocations are not traced any more.
+    pub settle: Duration,
     pub verbose: bool,
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
@@ -106,11 +106,13 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let reporter = Reporter::start(output);
     let mut attached = attached;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
-    let mut events = attached.detach();
     if matches!(end, End::Unread) {
+        drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
-    session.settle(&mut events).await?;
+    session.settle(&mut attached, options.settle, &mut signals).await;
+    let mut events = attached.detach();
+    session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
     reporter.finish(Some(last)).map_err(SessionError::Output)
 }
@@ -161,6 +163,8 @@ impl State {
             started: clock::now(),
             undecodable: 0,
             ended_pids: Vec::new(),
+            stopped: None,
+            settled: None,
             state: self,
         }
     }
@@ -176,6 +180,9 @@ struct Session {
     undecodable: u64,
     /// Of the processes asked for, those that ended, with when.
     ended_pids: Vec<(u32, Duration)>,
+    /// When allocations ceased to be traced.
+    stopped: Option<TimeNs>,
+    settled: Option<Settled>,
 }
 
 impl Session {
@@ -227,7 +234,7 @@ impl Session {
     fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
         self.drain(&mut attached.events);
         self.note_ended_pids();
-        self.look_up_names(&mut attached.events, names::LOOKS);
+        self.look_up_names(&mut attached.events);
         let snapshot = self.snapshot(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())
@@ -242,33 +249,22 @@ impl Session {
         })
     }
 
-    /// After detaching: drains until every event that the kernel counted has arrived.
-    async fn settle(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        let deadline = Instant::now() + SETTLE_MOST;
-        loop {
-            while self.drain(events) > 0 {}
-            let counters = events.counters()?;
-            let arrived = self.ledger.tally().total() + self.undecodable;
-            if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        self.look_up_names(events, names::LAST_LOOKS);
-        Ok(())
-    }
-
-    fn look_up_names(&mut self, events: &mut Events, most: usize) {
-        if !self.state.names.are_looked_up() {
-            return;
-        }
-        let found = self.state.names.look(&self.state.kernel, &self.ledger, most);
-        // What was freed while we looked is in the ring by now; its name may be another object's.
+    /// Applies what the ring holds by now, and some of what flows in meanwhile.
+    fn catch_up(&mut self, events: &mut Events) {
         for _ in 0..DRAINS_OF_A_RING {
             if self.drain(events) < DRAIN_MOST {
                 break;
             }
         }
+    }
+
+    fn look_up_names(&mut self, events: &mut Events) {
+        if !self.state.names.are_looked_up() {
+            return;
+        }
+        let found = self.state.names.look(&self.state.kernel, &self.ledger);
+        // What was freed while we looked is in the ring by now; its name may be another object's.
+        self.catch_up(events);
         for (object, dentry) in found {
             self.ledger.label(object, &dentry.parent, &dentry.name);
         }
@@ -277,15 +273,15 @@ impl Session {
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
         let now = clock::now();
-        let elapsed = Duration::from_nanos(now - self.started);
-        self.slabinfo.update(elapsed);
+        self.slabinfo.update(Duration::from_nanos(now - self.started));
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed,
+            elapsed: Duration::from_nanos(self.stopped.unwrap_or(now) - self.started),
+            settled: self.settled,
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Snapshot, Sort, Trust};
+use super::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Settled, Snapshot, Sort, Trust};
 use crate::{
     event::{Address, Comm, Task, TimeNs},
     ledger::{FOLDED, Ledger, NamedObjects, OTHERS, Origin},
@@ -54,6 +54,7 @@ pub struct Facts<'a> {
     /// Now, on the clock of the events.
     pub now: TimeNs,
     pub elapsed: Duration,
+    pub settled: Option<Settled>,
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
@@ -142,6 +143,7 @@ impl Builder {
             is_final: facts.is_final,
             time: facts.time,
             elapsed: facts.elapsed,
+            settled: facts.settled,
             host: facts.host.to_owned(),
             kernel: facts.kernel.to_owned(),
             by: self.request.by,

@@ -37,8 +37,10 @@ pub struct Snapshot {
     /// The session has ended: probes are detached and the ring is drained.
     pub is_final: bool,
     pub time: SystemTime,
-    /// Since the probes were attached.
+    /// How long allocations have been traced; frees are followed for longer at the end.
     pub elapsed: Duration,
+    /// None before the end, and where frees were not followed beyond it.
+    pub settled: Option<Settled>,
     pub host: String,
     /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
@@ -57,6 +59,15 @@ pub struct Snapshot {
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,
+}
+
+/// At the end, allocations are not traced any more and frees are followed for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// How long.
+    pub time: Duration,
+    /// Objects that were freed in that time.
+    pub freed: u64,
 }
 
 /// The host's slab memory, in bytes, from /proc/meminfo.

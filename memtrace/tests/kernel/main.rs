@@ -21,6 +21,7 @@ mod names;
 mod objects;
 mod program;
 mod session;
+mod settle;
 mod snapshot;
 mod terminal;
 mod ways;
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         filters::tests(),
         names::tests(&ways),
         lifecycle::tests(),
+        settle::tests(),
         terminal::tests(),
         hostile::tests(),
         errors::tests(),

@@ -10,10 +10,17 @@ use serde_json::Value;
 pub struct Snapshot {
     #[serde(rename = "final")]
     pub is_final: bool,
+    pub settled: Option<Settled>,
     pub caches: Vec<Cache>,
     pub rows: Vec<Row>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+/// How frees were followed at the end.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Settled {
+    pub freed: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

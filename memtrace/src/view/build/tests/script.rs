@@ -149,6 +149,7 @@ impl Session {
             time: SystemTime::UNIX_EPOCH,
             now: self.now(),
             elapsed: self.elapsed,
+            settled: None,
             host: "host",
             kernel: "6.12",
             meminfo: None,
