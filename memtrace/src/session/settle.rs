@@ -11,6 +11,7 @@ use crate::{
     kernel::{
         clock,
         load::{Attached, Events},
+        rings::RingError,
     },
     view::Settled,
 };
@@ -25,14 +26,19 @@ const BALANCE_MOST: Duration = Duration::from_secs(1);
 impl Session {
     /// Stops tracing allocations, and follows frees for `time`, or until nothing is left to be freed. A signal cuts it
     /// short.
-    pub(super) async fn settle(&mut self, attached: &mut Attached, time: Duration, signals: &mut Signals) {
+    pub(super) async fn settle(
+        &mut self,
+        attached: &mut Attached,
+        time: Duration,
+        signals: &mut Signals,
+    ) -> Result<(), RingError> {
         attached.stop_allocations();
         self.stopped = Some(clock::now());
         if time.is_zero() {
-            return;
+            return Ok(());
         }
         let start = Instant::now();
-        self.catch_up(&mut attached.events);
+        self.catch_up(&mut attached.events)?;
         let outstanding = self.ledger.outstanding();
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,23 +50,24 @@ impl Session {
                 () = signals.any() => break,
                 () = sleep_until(start + time) => break,
                 _ = drain.tick() => {
-                    self.drain(&mut attached.events);
+                    self.drain(&mut attached.events)?;
                 }
                 _ = look.tick(), if looks < MOST_LOOKS => {
-                    self.look_up_names(&mut attached.events);
+                    self.look_up_names(&mut attached.events)?;
                     looks += 1;
                 }
             }
         }
         let freed = outstanding.saturating_sub(self.ledger.outstanding()) as u64;
         self.settled = Some(Settled { time: start.elapsed(), freed });
+        Ok(())
     }
 
     /// After detaching: drains until every event that the kernel counted has arrived.
     pub(super) async fn drain_rest(&mut self, events: &mut Events) -> Result<(), SessionError> {
         let deadline = Instant::now() + BALANCE_MOST;
         loop {
-            while self.drain(events) > 0 {}
+            while self.drain(events)? > 0 {}
             let counters = events.counters()?;
             let arrived = self.ledger.tally().total() + self.undecodable;
             if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
@@ -68,7 +75,7 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.look_up_names(events);
+        self.look_up_names(events)?;
         Ok(())
     }
 }
