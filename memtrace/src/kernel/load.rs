@@ -27,6 +27,7 @@ use memtrace_common::{
 };
 
 use super::{
+    cost::ProbeTimes,
     layout::Layout,
     log::KernelLog,
     object,
@@ -380,6 +381,22 @@ impl Events {
             misses += self.skipped(name)?.min(understudy.unwrap_or(u64::MAX));
         }
         Ok(misses)
+    }
+
+    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
+        let mut times = ProbeTimes::default();
+        for (name, program) in self.ebpf.programs() {
+            // Programs that this kernel does not need are not loaded.
+            let info = match program.info() {
+                Ok(info) => info,
+                Err(ProgramError::NotLoaded) => continue,
+                Err(error) => return Err(error),
+            };
+            times.run_time += info.run_time();
+            times.events += if self.probes.contains(&name) { info.run_count() } else { 0 };
+        }
+        Ok(times)
     }
 
     fn skipped(&self, name: &str) -> io::Result<u64> {

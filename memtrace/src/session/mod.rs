@@ -5,6 +5,7 @@
 
 mod host;
 mod names;
+mod own_cost;
 mod reporter;
 mod settle;
 mod setup;
@@ -22,7 +23,9 @@ use tokio::{
 };
 
 pub use self::setup::SetupError;
-use self::{host::Host, names::Names, reporter::Reporter, slabinfo::SlabinfoSeries};
+use self::{
+    host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped, slabinfo::SlabinfoSeries,
+};
 use crate::{
     decode::decode,
     event::TimeNs,
@@ -163,6 +166,7 @@ impl State {
             ledger: Ledger::new(self.most_objects),
             builder: Builder::new(options.request),
             slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
             ended_pids: Vec::new(),
@@ -178,13 +182,13 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
     undecodable: u64,
     /// Of the processes asked for, those that ended, with when.
     ended_pids: Vec<(u32, Duration)>,
-    /// When allocations ceased to be traced.
-    stopped: Option<TimeNs>,
+    stopped: Option<Stopped>,
     settled: Option<Settled>,
 }
 
@@ -220,6 +224,9 @@ impl Session {
                     if options.count.is_some_and(|count| reports >= count) {
                         return Ok(End::Asked);
                     }
+                }
+                () = sleep_until(self.meter.due()) => {
+                    self.meter.turn(&attached.events);
                 }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
@@ -285,13 +292,14 @@ impl Session {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed: Duration::from_nanos(self.stopped.unwrap_or(now) - self.started),
+            elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
             settled: self.settled,
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
             slabinfo: self.slabinfo.latest(),
+            own_cost: self.meter.cost(is_final),
             trust,
             notes,
         };
@@ -307,7 +315,10 @@ impl Session {
             lost_allocs: counters.lost.allocs,
             lost_frees: counters.lost.frees,
             lost_names: counters.lost.names,
-            unknown_frees: tally.unknown_frees,
+            unknown_frees: self
+                .stopped
+                .and_then(|stopped| stopped.unknown_frees)
+                .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
             recursion_misses: events.recursion_misses().unwrap_or(0),
             refused: tally.refused,
@@ -320,6 +331,9 @@ impl Session {
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
+        notes.extend(
+            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
+        );
         if trust.refused > 0 {
             notes.push(format!(
                 "the ledger is full: {} objects are outstanding, and newer ones are not followed",

@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::{DRAIN_EVERY, Session, SessionError, Signals};
 use crate::{
+    event::TimeNs,
     kernel::{
         clock,
         load::{Attached, Events},
@@ -23,6 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// After detaching, probes that were running may still emit; so long is waited for the counts to agree.
 const BALANCE_MOST: Duration = Duration::from_secs(1);
 
+/// Allocations are not traced any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped {
+    pub at: TimeNs,
+    /// Frees of unknown objects until then: those that follow are mostly of objects that were allocated since.
+    pub unknown_frees: Option<u64>,
+}
+
 impl Session {
     /// Stops tracing allocations, and follows frees for `time`, or until nothing is left to be freed. A signal cuts it
     /// short.
@@ -33,13 +42,15 @@ impl Session {
         signals: &mut Signals,
     ) -> Result<(), RingError> {
         attached.stop_allocations();
-        self.stopped = Some(clock::now());
+        let at = clock::now();
+        self.stopped = Some(Stopped { at, unknown_frees: None });
         if time.is_zero() {
             return Ok(());
         }
         let start = Instant::now();
         self.catch_up(&mut attached.events)?;
         let outstanding = self.ledger.outstanding();
+        self.stopped = Some(Stopped { at, unknown_frees: Some(self.ledger.tally().unknown_frees) });
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = interval(LOOK_EVERY);

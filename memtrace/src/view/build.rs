@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Settled, Snapshot, Sort, Trust};
+use super::{By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust};
 use crate::{
     event::{Address, Comm, Task, TimeNs},
     ledger::{FOLDED, Ledger, NamedObjects, OTHERS, Origin},
@@ -58,6 +58,7 @@ pub struct Facts<'a> {
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
+    pub own_cost: OwnCost,
     pub caches: &'a Caches,
     /// By the cache's name.
     pub slabinfo: &'a HashMap<String, Slabinfo>,
@@ -150,6 +151,7 @@ impl Builder {
             sort: self.request.sort,
             older: self.request.older,
             meminfo: facts.meminfo,
+            own_cost: facts.own_cost,
             caches,
             rows,
             rest,

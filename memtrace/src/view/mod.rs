@@ -50,6 +50,7 @@ pub struct Snapshot {
     pub older: Option<Duration>,
     /// None where /proc/meminfo cannot be read.
     pub meminfo: Option<Meminfo>,
+    pub own_cost: OwnCost,
     /// The traced caches that saw an event, and those named without a glob, biggest outstanding first.
     pub caches: Vec<CacheTotals>,
     /// Sorted, the first `--top` of them.
@@ -68,6 +69,19 @@ pub struct Settled {
     pub time: Duration,
     /// Objects that were freed in that time.
     pub freed: u64,
+}
+
+/// What memtrace itself takes: at present, in the final snapshot on average. None where it is not known (yet).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OwnCost {
+    /// What the probes take of an allocation or a free on the host, in nanoseconds, filtered out or not.
+    pub probe_ns_per_event: Option<f64>,
+    /// Shares of one CPU: 1.0 is all of it.
+    pub probes_cpu: Option<f64>,
+    pub userspace_cpu: Option<f64>,
+    pub resident_bytes: Option<u64>,
+    /// Of maps and programs.
+    pub kernel_bytes: Option<u64>,
 }
 
 /// The host's slab memory, in bytes, from /proc/meminfo.

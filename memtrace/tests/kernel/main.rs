@@ -12,6 +12,7 @@
 //! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails.
 
+mod budget;
 mod errors;
 mod filters;
 mod host;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         names::tests(&ways),
         lifecycle::tests(),
         settle::tests(),
+        budget::tests(),
         terminal::tests(),
         hostile::tests(),
         errors::tests(),

@@ -15,7 +15,7 @@ use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
-    view::{By, NameGroup, Row, Snapshot, Sort, Trust},
+    view::{By, NameGroup, OwnCost, Row, Snapshot, Sort, Trust},
 };
 
 /// The host has been up a second when the session starts.
@@ -160,6 +160,7 @@ impl Session {
             host: "host",
             kernel: "6.12",
             meminfo: None,
+            own_cost: OwnCost::default(),
             caches: &self.caches,
             slabinfo: &self.slabinfo,
             trust: Trust::default(),
