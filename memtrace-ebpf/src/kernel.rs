@@ -54,8 +54,10 @@ fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut value = value;
-        // SAFETY: no instruction at all.
-        unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack, preserves_flags)) };
+        // An assignment to itself, and not nothing: without an instruction, two lines of source would be at one place in the
+        // program's line information, and the kernel refuses it.
+        // SAFETY: changes nothing.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
         value
     }
     #[cfg(not(target_arch = "bpf"))]

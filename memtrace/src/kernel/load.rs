@@ -69,15 +69,31 @@ pub struct Filters {
     pub comms: Vec<[u8; COMM_LEN]>,
 }
 
-/// The program that stands in for a probe on the same tracepoint.
-fn understudy_of(probe: &str) -> Option<&'static str> {
+/// How to load.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Let the programs log.
+    pub verbose: bool,
+    /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
+    pub understudies: bool,
+}
+
+/// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
+/// RCU callbacks, which free; what an interrupt allocates while an allocation is traced is rare, and no leak if it is missed.
+fn understudy_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     match probe {
-        program::KMEM_CACHE_ALLOC => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
         program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_UNDERSTUDY),
-        program::KMALLOC => Some(program::KMALLOC_UNDERSTUDY),
         program::KFREE => Some(program::KFREE_UNDERSTUDY),
+        program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
+        program::KMALLOC if preempts_probes => Some(program::KMALLOC_UNDERSTUDY),
         _ => None,
     }
+}
+
+/// A program on allocations or frees, and the one that stands in for it.
+struct Probe {
+    name: &'static str,
+    understudy: Option<&'static str>,
 }
 
 /// A program that is verified and waits to be attached.
@@ -94,10 +110,12 @@ pub struct Loaded {
     ready: Vec<Ready>,
     /// How many of these are on frees: the first ones.
     frees: usize,
-    /// Of these, the programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// Of these, the programs on allocations and frees.
+    probes: Vec<Probe>,
     log: KernelLog,
     rings: Rings,
+    understudies: bool,
+    preempts_probes: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
 }
@@ -110,7 +128,7 @@ impl Loaded {
         filters: &Filters,
         btf: Option<&Btf>,
         rings: RingSizes,
-        verbose: bool,
+        options: LoadOptions,
     ) -> Result<Self, LoadError> {
         let config = config(plan, layout, filters, rings);
         let mut loader = EbpfLoader::new();
@@ -118,7 +136,7 @@ impl Loaded {
             .btf(None)
             .override_global(global::CONFIG, &config, true)
             .map_max_entries(map::RINGS, rings.count);
-        KernelLog::configure(&mut loader, verbose);
+        KernelLog::configure(&mut loader, options.verbose);
         let sizes = [
             (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
             (map::PID_FILTER, filters.pids.len()),
@@ -133,7 +151,7 @@ impl Loaded {
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let rings = put_rings(&mut ebpf, rings)?;
         set_sample_limit(&mut ebpf, sample::ALL)?;
-        let log = KernelLog::open(&mut ebpf, verbose);
+        let log = KernelLog::open(&mut ebpf, options.verbose);
         let mut loaded = Self {
             ebpf,
             ready: Vec::new(),
@@ -141,6 +159,8 @@ impl Loaded {
             probes: Vec::new(),
             log,
             rings,
+            understudies: options.understudies,
+            preempts_probes: layout.preempts_probes,
             names_unavailable: None,
         };
         loaded.load_frees(plan, btf)?;
@@ -182,7 +202,8 @@ impl Loaded {
                 }
             }
             CacheWay::Trampoline => {
-                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT]);
+                let alone = |name| Probe { name, understudy: None };
+                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT].map(alone));
                 self.fexit(program::ALLOC_FEXIT, "kmem_cache_alloc", btf)?;
                 self.fexit(program::ALLOC_NODE_FEXIT, "kmem_cache_alloc_node", btf)?;
                 if layout.has_alloc_lru {
@@ -222,8 +243,9 @@ impl Loaded {
 
     /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        self.probes.push(name);
-        for program_name in [Some(name), understudy_of(name)].into_iter().flatten() {
+        let understudy = understudy_of(name, self.preempts_probes).filter(|_| self.understudies);
+        self.probes.push(Probe { name, understudy });
+        for program_name in [Some(name), understudy].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
             program.load().map_err(|error| LoadError::Program(program_name, error))?;
             self.ready.push(Ready { name: program_name, target: name });
@@ -283,9 +305,6 @@ impl Loaded {
     }
 }
 
-/// Lost events by the address of their slab cache.
-pub type Losses = std::collections::HashMap<u64, ByKind>;
-
 /// A link detaches when it is dropped; nobody needs to know its type.
 type Link = Box<dyn Any>;
 
@@ -322,8 +341,8 @@ impl Attached {
 pub struct Events {
     ebpf: Ebpf,
     log: KernelLog,
-    /// Programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// Programs on allocations and frees.
+    probes: Vec<Probe>,
     rings: Rings,
     losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
@@ -344,8 +363,8 @@ impl Events {
     }
 
     /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
-    pub fn losses(&self) -> Result<Losses, MapError> {
-        let mut losses = Losses::new();
+    pub fn losses(&self) -> Result<std::collections::HashMap<u64, ByKind>, MapError> {
+        let mut losses: std::collections::HashMap<u64, ByKind> = Default::default();
         for entry in self.losses.iter() {
             let (LossKey { cache, kind }, count) = entry?;
             let loss = losses.entry(cache).or_default();
@@ -365,22 +384,25 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
+            stood_in: sum.stood_in + cpu.stood_in,
             taken_on: [0; 4],
         }))
     }
 
-    /// How many runs the kernel skipped because the program was running on that CPU already: events of any cache that
-    /// nobody saw. An event is missed only where its probe and the understudy were both skipped. The kernel counts since
-    /// v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
+    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
+    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
     /// Names are left out: a dentry without its name is counted all the same.
-    pub fn recursion_misses(&self) -> io::Result<u64> {
-        let mut misses = 0;
-        for name in &self.probes {
-            let understudy = understudy_of(name).map(|understudy| self.skipped(understudy)).transpose()?;
-            misses += self.skipped(name)?.min(understudy.unwrap_or(u64::MAX));
+    pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
+        let (mut misses, mut skipped) = (0, 0);
+        for probe in &self.probes {
+            let by_probe = self.skipped(probe.name)?;
+            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
+            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
+            skipped += by_probe;
         }
-        Ok(misses)
+        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
     }
 
     /// What the probes took by [`super::cost::RunTimeStatistics`].
@@ -394,7 +416,9 @@ impl Events {
                 Err(error) => return Err(error),
             };
             times.run_time += info.run_time();
-            times.events += if self.probes.contains(&name) { info.run_count() } else { 0 };
+            if self.probes.iter().any(|probe| probe.name == name) {
+                times.events += info.run_count();
+            }
         }
         Ok(times)
     }

@@ -108,6 +108,8 @@ struct Cache<'a> {
     frees: u64,
     outstanding_objects: u64,
     outstanding_bytes: u64,
+    lost_allocs: u64,
+    lost_frees: u64,
     slabinfo_objects: Option<u64>,
     slabinfo_objects_per_s: Option<f64>,
 }
@@ -221,6 +223,8 @@ impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
             frees: cache.frees,
             outstanding_objects: cache.outstanding_objects,
             outstanding_bytes: cache.outstanding_bytes,
+            lost_allocs: cache.lost_allocs,
+            lost_frees: cache.lost_frees,
             slabinfo_objects: cache.slabinfo_objects,
             slabinfo_objects_per_s: cache.slabinfo_objects_per_s.filter(|rate| rate.is_finite()),
         }

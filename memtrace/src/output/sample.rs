@@ -57,6 +57,8 @@ pub(crate) fn cache(name: &str, object_size: u64, outstanding_objects: u64, free
         frees,
         outstanding_objects,
         outstanding_bytes: outstanding_objects * object_size,
+        lost_allocs: 0,
+        lost_frees: 0,
         slabinfo_objects: Some(1_948_211),
         slabinfo_objects_per_s: Some(1932.0),
     }

@@ -17,6 +17,7 @@ use std::{
 };
 
 use aya::maps::MapError;
+use memtrace_common::counters::ByKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
@@ -41,7 +42,7 @@ use crate::{
     slab,
     view::{
         Settled, Snapshot, Trust,
-        build::{Builder, Caches, Facts, Request},
+        build::{Builder, Caches, Facts, Losses, Request},
     },
 };
 
@@ -288,6 +289,10 @@ impl Session {
         self.slabinfo.update(Duration::from_nanos(now - self.started));
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
+        let losses = events.losses()?;
+        let losses =
+            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
+        let losses = losses.collect();
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
@@ -298,6 +303,7 @@ impl Session {
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
+            losses: &losses,
             slabinfo: self.slabinfo.latest(),
             own_cost: self.meter.cost(is_final),
             trust,
@@ -320,7 +326,7 @@ impl Session {
                 .and_then(|stopped| stopped.unknown_frees)
                 .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
-            recursion_misses: events.recursion_misses().unwrap_or(0),
+            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
         })

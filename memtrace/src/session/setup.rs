@@ -16,9 +16,10 @@ use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::{DiscoverError, Kernel},
-        load::{Attached, Filters, LoadError, Loaded},
+        load::{Attached, Filters, LoadError, LoadOptions, Loaded},
         privileges,
         rings::RingSizes,
+        trials::Avoid,
     },
     ledger::{BYTES_PER_OBJECT, Ledger},
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
@@ -80,7 +81,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let cpus = host::cpus();
     let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory(), cpus));
     let rings = RingSizes::new(cpus, ring_bytes);
-    let loaded = Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, options.verbose)?;
+    let loaded =
+        Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, load_options(options))?;
     let names_unavailable = loaded.names_unavailable.clone();
     let mut notes = selection.notes.clone();
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
@@ -197,6 +199,10 @@ pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
         };
         known.insert(address, info);
     }
+}
+
+fn load_options(options: &Options) -> LoadOptions {
+    LoadOptions { verbose: options.verbose, understudies: !options.avoid.contains(&Avoid::Understudies) }
 }
 
 fn ring_bytes(total_memory: u64, cpus: usize) -> u64 {

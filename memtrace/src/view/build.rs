@@ -47,6 +47,13 @@ pub struct Slabinfo {
     pub objects_per_s: Option<f64>,
 }
 
+/// Events of a cache that did not arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    pub allocs: u64,
+    pub frees: u64,
+}
+
 /// What a snapshot needs besides the ledger.
 pub struct Facts<'a> {
     pub is_final: bool,
@@ -60,6 +67,8 @@ pub struct Facts<'a> {
     pub meminfo: Option<Meminfo>,
     pub own_cost: OwnCost,
     pub caches: &'a Caches,
+    /// Lost events by the cache's address.
+    pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
     pub slabinfo: &'a HashMap<String, Slabinfo>,
     pub trust: Trust,
@@ -339,6 +348,12 @@ fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
         total.outstanding_objects += origin.outstanding();
         total.outstanding_bytes += origin.outstanding() * cache.object_size;
     }
+    for (address, lost) in facts.losses {
+        let Some(cache) = facts.caches.get(address) else { continue };
+        let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
+        total.lost_allocs += lost.allocs;
+        total.lost_frees += lost.frees;
+    }
     let mut totals: Vec<_> = totals.into_values().collect();
     totals.sort_by(|a, b| b.outstanding_bytes.cmp(&a.outstanding_bytes).then_with(|| a.name.cmp(&b.name)));
     totals
@@ -357,6 +372,8 @@ impl CacheTotals {
             frees: 0,
             outstanding_objects: 0,
             outstanding_bytes: 0,
+            lost_allocs: 0,
+            lost_frees: 0,
             slabinfo_objects: slabinfo.map(|slabinfo| slabinfo.objects),
             slabinfo_objects_per_s: slabinfo.and_then(|slabinfo| slabinfo.objects_per_s),
         }

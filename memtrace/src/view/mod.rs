@@ -108,6 +108,9 @@ pub struct CacheTotals {
     pub frees: u64,
     pub outstanding_objects: u64,
     pub outstanding_bytes: u64,
+    /// Of the lost events, those of this cache: allocations that are missing above, and objects that may be free already.
+    pub lost_allocs: u64,
+    pub lost_frees: u64,
     /// `active_objs` of /proc/slabinfo: all objects, also those from before attach. None where it cannot be read.
     pub slabinfo_objects: Option<u64>,
     /// How fast `slabinfo_objects` moves, from the last two readings.
@@ -194,7 +197,8 @@ pub struct Trust {
     pub unknown_frees: u64,
     /// Allocations at an address that was outstanding: the kernel freed that object without telling.
     pub reused_pointers: u64,
-    /// Runs of a probe that the kernel's recursion guard skipped.
+    /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
+    /// understudy.
     pub recursion_misses: u64,
     /// Allocations that the ledger refused because it is at its bound.
     pub refused: u64,

@@ -89,7 +89,7 @@ fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
         (
             trust.recursion_misses,
             "probe run",
-            "missed: skipped by the kernel, allocs or frees of some cache may be missing",
+            "at most missed: skipped by the kernel, allocs or frees of some cache may be missing",
         ),
         (trust.refused, "alloc", "refused: the ledger is at its bound, figures above are too low"),
         (trust.unresolved, "object", "unresolved: of no known cache"),

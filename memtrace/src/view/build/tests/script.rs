@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::super::{Builder, CacheInfo, Caches, Facts, Request, Slabinfo};
+use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo};
 use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
@@ -60,6 +60,7 @@ pub struct Session {
     ledger: Ledger,
     builder: Builder,
     caches: Caches,
+    losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
     elapsed: Duration,
     is_final: bool,
@@ -82,6 +83,7 @@ impl Session {
             ledger,
             builder: Builder::new(request),
             caches: known_caches(),
+            losses: HashMap::new(),
             slabinfo: HashMap::new(),
             elapsed: Duration::ZERO,
             is_final: false,
@@ -150,6 +152,11 @@ impl Session {
         }
     }
 
+    /// Events of a cache that do not arrive.
+    pub fn lose(&mut self, cache: &str, losses: Losses) {
+        self.losses.insert(address(cache), losses);
+    }
+
     pub fn snapshot(&mut self) -> Snapshot {
         let facts = Facts {
             is_final: self.is_final,
@@ -162,6 +169,7 @@ impl Session {
             meminfo: None,
             own_cost: OwnCost::default(),
             caches: &self.caches,
+            losses: &self.losses,
             slabinfo: &self.slabinfo,
             trust: Trust::default(),
             notes: Vec::new(),
