@@ -33,8 +33,6 @@ pub struct Header {
     pub flags: u16,
     /// Allocations: process (thread group) of the current task, 0 for the idle task. Otherwise 0.
     pub tgid: u32,
-    /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
-    pub time_ns: u64,
 }
 
 #[repr(C)]
@@ -43,12 +41,19 @@ pub struct AllocEvent {
     pub header: Header,
     /// Address of the object.
     pub ptr: u64,
+    /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
+    pub time_ns: u64,
     /// Address of its `struct kmem_cache`.
     pub cache: u64,
+    /// Where the kernel called the allocator; 0 where that is not known.
+    pub call_site: u64,
+    /// The current task's cgroup in the unified hierarchy: its kernfs id, 1 for the root.
+    pub cgroup: u64,
     /// Command name of the current task (a thread's own), NUL-terminated unless the kernel says otherwise.
     pub comm: [u8; COMM_LEN],
 }
 
+/// Has no time: all events of an object are in one ring, in the order in which they happened.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeEvent {
@@ -78,11 +83,11 @@ pub type ShortNameEvent = NameEvent<SHORT_NAME_LEN>;
 pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 
 const _: () = {
-    assert!(size_of::<Header>() == 16);
-    assert!(size_of::<AllocEvent>() == 48);
-    assert!(size_of::<FreeEvent>() == 24);
-    assert!(size_of::<ShortNameEvent>() == 40 + 2 * SHORT_NAME_LEN);
-    assert!(size_of::<LongNameEvent>() == 40 + 2 * LONG_NAME_LEN);
+    assert!(size_of::<Header>() == 8);
+    assert!(size_of::<AllocEvent>() == 64);
+    assert!(size_of::<FreeEvent>() == 16);
+    assert!(size_of::<ShortNameEvent>() == 32 + 2 * SHORT_NAME_LEN);
+    assert!(size_of::<LongNameEvent>() == 32 + 2 * LONG_NAME_LEN);
     // A ring buffer record is aligned to 8 bytes and no more.
     assert!(align_of::<AllocEvent>() == 8 && align_of::<LongNameEvent>() == 8);
 };

@@ -13,7 +13,7 @@
 //! arrives before anybody else has the object. An event is missed only where an interrupt meets both programs at work,
 //! and the kernel counts the runs that it skips.
 
-use crate::maps;
+use crate::this_cpu::ThisCpu;
 
 /// Which of the two programs a piece of code runs in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,11 +26,9 @@ impl Role {
     /// Whether the event of this object is this program's: a probe takes it on, its understudy leaves it then. `index` is
     /// one of `TAKEN_ON_*`.
     #[inline(always)]
-    pub fn takes(self, index: usize, ptr: u64) -> bool {
-        let Some(counters) = maps::COUNTERS.get_ptr_mut(0) else { return false };
-        // SAFETY: the pointer is to this CPU's live map value.
-        let taken_on = unsafe { &raw mut (*counters).taken_on[index] };
-        // SAFETY: as above. Volatile, because two programs share it.
+    pub fn takes(self, cpu: ThisCpu, index: usize, ptr: u64) -> bool {
+        let taken_on = cpu.taken_on(index);
+        // SAFETY: the pointer is into this CPU's live map value. Volatile, because two programs share it.
         unsafe {
             match self {
                 Self::Probe => {

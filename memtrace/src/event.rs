@@ -24,6 +24,10 @@ pub struct Alloc {
     pub ptr: Address,
     /// The slab cache's `struct kmem_cache`.
     pub cache: Address,
+    /// Where the kernel called the allocator; 0 where that is not known.
+    pub call_site: Address,
+    /// The task's cgroup in the unified hierarchy: its kernfs id.
+    pub cgroup: u64,
     pub task: Task,
     /// The kernel side could not rule out that it sent this allocation before.
     pub may_repeat: bool,
@@ -32,7 +36,6 @@ pub struct Alloc {
 /// An object went back to its slab cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
-    pub time: TimeNs,
     pub ptr: Address,
     /// It may be of a cache that is not traced: then it is no surprise that nobody knows it.
     pub any_cache: bool,

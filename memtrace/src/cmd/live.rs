@@ -72,7 +72,7 @@ pub struct LiveArgs {
 
     /// Size of the ring buffer in bytes, a power of two: a tiny one shows what memtrace does when it overflows
     #[arg(long, value_name = "BYTES", value_parser = ring_bytes, hide = true)]
-    pub ring_bytes: Option<u32>,
+    pub ring_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -104,10 +104,10 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
     runtime.block_on(session::run(options, output))
 }
 
-/// A ring is a power of two of whole pages.
-fn ring_bytes(text: &str) -> Result<u32, &'static str> {
+/// All rings together: a power of two of whole pages.
+fn ring_bytes(text: &str) -> Result<u64, &'static str> {
     let bytes = text.parse().map_err(|_| "it is not a number of bytes")?;
-    let is_ring = u32::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
+    let is_ring = u64::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
     if is_ring { Ok(bytes) } else { Err("it is not a power of two of at least one page") }
 }
 

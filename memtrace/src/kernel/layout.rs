@@ -118,11 +118,15 @@ fn arguments(types: &KernelTypes) -> Arguments {
 fn offsets(types: &KernelTypes) -> Result<Offsets, TypesError> {
     Ok(Offsets {
         task_flags: types.offset("task_struct", "flags")?,
+        task_tgid: types.offset("task_struct", "tgid")?,
+        task_comm: types.offset("task_struct", "comm")?,
+        task_is_typed: u32::from(types.has_helper("get_current_task_btf")),
         page_compound_head: types.first_offset(&[("page", "compound_head"), ("page", "compound_info")])?,
         slab_cache: types.first_offset(&[("slab", "slab_cache"), ("page", "slab_cache")])?,
         dentry_parent: types.offset("dentry", "d_parent")?,
         dentry_name: types.offset("dentry", "d_name.name")?,
         dentry_name_len: types.offset("dentry", "d_name.len")?,
+        reserved: 0,
     })
 }
 

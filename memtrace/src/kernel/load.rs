@@ -13,14 +13,16 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray},
     programs::{FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
 use memtrace_common::{
     COMM_LEN,
-    config::{CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
-    counters::{ByKind, Counters},
+    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
+    counters::{ByKind, Counters, LossKey},
+    event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
+    sample,
 };
 
 use super::{
@@ -28,6 +30,7 @@ use super::{
     log::KernelLog,
     object,
     plan::{CacheWay, NamesWay, Plan},
+    rings::{RingError, RingSizes, Rings},
     trials::{reason, refusal},
 };
 
@@ -35,6 +38,8 @@ use super::{
 pub enum LoadError {
     #[error("cannot load memtrace's eBPF object: {why}", why = reason(.0))]
     Object(#[from] EbpfError),
+    #[error(transparent)]
+    Ring(#[from] RingError),
     #[error("cannot set up the map {0}: {why}", why = reason(.1))]
     Map(&'static str, #[source] MapError),
     #[error("the kernel refuses the program {0}: {why}. Please report this with the kernel's version", why = refusal(.1))]
@@ -88,6 +93,7 @@ pub struct Loaded {
     /// Of these, the programs on allocations and frees, without their understudies.
     probes: Vec<&'static str>,
     log: KernelLog,
+    rings: Rings,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
 }
@@ -99,15 +105,15 @@ impl Loaded {
         layout: &Layout,
         filters: &Filters,
         btf: Option<&Btf>,
-        ring_bytes: u32,
+        rings: RingSizes,
         verbose: bool,
     ) -> Result<Self, LoadError> {
-        let config = config(plan, layout, filters);
+        let config = config(plan, layout, filters, rings);
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
             .override_global(global::CONFIG, &config, true)
-            .map_max_entries(map::EVENTS, ring_bytes);
+            .map_max_entries(map::RINGS, rings.count);
         KernelLog::configure(&mut loader, verbose);
         let sizes = [
             (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
@@ -121,8 +127,11 @@ impl Loaded {
         fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
+        let rings = put_rings(&mut ebpf, rings)?;
+        set_sample_limit(&mut ebpf, sample::ALL)?;
         let log = KernelLog::open(&mut ebpf, verbose);
-        let mut loaded = Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, names_unavailable: None };
+        let mut loaded =
+            Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, rings, names_unavailable: None };
         loaded.load_frees(plan, btf)?;
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan, btf)?;
@@ -244,7 +253,7 @@ impl Loaded {
                 attach(&mut self.ebpf, name, target).map_err(|error| LoadError::Program(name, error))?;
             links.push(link);
         }
-        let ring = self.ebpf.take_map(map::EVENTS).expect("the object has this map");
+        let losses = self.ebpf.take_map(map::LOSSES).expect("the object has this map");
         let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
         Ok(Attached {
             links,
@@ -252,13 +261,17 @@ impl Loaded {
                 ebpf: self.ebpf,
                 log: self.log,
                 probes: self.probes,
-                ring: RingBuf::try_from(ring).map_err(|error| LoadError::Map(map::EVENTS, error))?,
+                rings: self.rings,
+                losses: HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?,
                 counters: PerCpuArray::try_from(counters)
                     .map_err(|error| LoadError::Map(map::COUNTERS, error))?,
             },
         })
     }
 }
+
+/// Lost events by the address of their slab cache.
+pub type Losses = std::collections::HashMap<u64, ByKind>;
 
 /// A link detaches when it is dropped; nobody needs to know its type.
 type Link = Box<dyn Any>;
@@ -280,28 +293,44 @@ impl Attached {
     }
 }
 
-/// The kernel's side of the stream: the ring, and what the kernel counts.
+/// The kernel's side of the stream: the rings, and what the kernel counts.
 pub struct Events {
     ebpf: Ebpf,
     log: KernelLog,
     /// Programs on allocations and frees, without their understudies.
     probes: Vec<&'static str>,
-    ring: RingBuf<MapData>,
+    rings: Rings,
+    losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
 }
 
 impl Events {
-    /// Hands each record in the ring to `sink`, oldest first, until the ring is empty or `most` were read. Returns how
-    /// many were read.
-    pub fn drain(&mut self, most: usize, mut sink: impl FnMut(&[u8])) -> usize {
-        let mut read = 0;
-        while read < most {
-            let Some(record) = self.ring.next() else { break };
-            sink(&record);
-            read += 1;
-        }
+    /// Hands each record in the rings to `sink`, those of one object oldest first, until those are read that were there
+    /// at the call, or `most` were. Returns how many were read.
+    pub fn drain(&mut self, most: usize, sink: impl FnMut(&[u8])) -> Result<usize, RingError> {
+        let read = self.rings.drain(most, sink);
         self.log.flush();
         read
+    }
+
+    /// Lets the kernel side follow fewer objects from now on: see [`memtrace_common::sample`].
+    pub fn set_sample_limit(&mut self, limit: u32) -> Result<(), LoadError> {
+        set_sample_limit(&mut self.ebpf, limit)
+    }
+
+    /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
+    pub fn losses(&self) -> Result<Losses, MapError> {
+        let mut losses = Losses::new();
+        for entry in self.losses.iter() {
+            let (LossKey { cache, kind }, count) = entry?;
+            let loss = losses.entry(cache).or_default();
+            match u16::try_from(kind) {
+                Ok(KIND_ALLOC) => loss.allocs += count,
+                Ok(KIND_FREE) => loss.frees += count,
+                _ => {}
+            }
+        }
+        Ok(losses)
     }
 
     /// The kernel's counters, summed over all CPUs.
@@ -366,6 +395,23 @@ fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<L
     })
 }
 
+fn put_rings(ebpf: &mut Ebpf, sizes: RingSizes) -> Result<Rings, LoadError> {
+    let error = |error| LoadError::Map(map::RINGS, error);
+    let rings = Rings::create(sizes)?;
+    let outer = ebpf.map_mut(map::RINGS).expect("the object has this map");
+    let mut outer: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(outer).map_err(error)?;
+    for (index, ring) in (0..).zip(rings.maps()) {
+        outer.set(index, ring, 0).map_err(error)?;
+    }
+    Ok(rings)
+}
+
+fn set_sample_limit(ebpf: &mut Ebpf, limit: u32) -> Result<(), LoadError> {
+    let error = |error| LoadError::Map(map::SAMPLE_LIMIT, error);
+    let map = ebpf.map_mut(map::SAMPLE_LIMIT).expect("the object has this map");
+    Array::try_from(map).and_then(|mut map| map.set(0, limit, 0)).map_err(error)
+}
+
 fn fill<K: aya::Pod>(
     ebpf: &mut Ebpf,
     name: &'static str,
@@ -380,7 +426,7 @@ fn fill<K: aya::Pod>(
     Ok(())
 }
 
-fn config(plan: &Plan, layout: &Layout, filters: &Filters) -> Config {
+fn config(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> Config {
     let (mode, only) = match &filters.caches {
         None => (CACHES_ALL, 0),
         Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
@@ -394,6 +440,7 @@ fn config(plan: &Plan, layout: &Layout, filters: &Filters) -> Config {
             by_comm: u32::from(!filters.comms.is_empty()),
             reserved: 0,
         },
+        rings: config::Rings { mask: rings.count - 1, reserved: 0 },
         arguments: layout.arguments,
         pages: plan.pages(),
         offsets: layout.offsets,

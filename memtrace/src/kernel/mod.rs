@@ -16,5 +16,6 @@ pub mod offer;
 pub mod pages;
 pub mod plan;
 pub mod privileges;
+pub mod rings;
 pub mod trials;
 pub mod types;

@@ -29,6 +29,7 @@ use crate::{
         clock,
         discover::Kernel,
         load::{Attached, Events},
+        rings::RingError,
         trials::Avoid,
     },
     ledger::Ledger,
@@ -40,14 +41,14 @@ use crate::{
     },
 };
 
-/// The ring is drained this often. At 5 million events a second it then holds some 3 MiB.
+/// The rings are drained this often. At 5 million events a second they then hold some 3 MiB.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
 /// Records drained before signals and timers get their turn.
 const DRAIN_MOST: usize = 50_000;
 
-/// So many full drains empty the largest ring once, whatever flows in meanwhile.
-const DRAINS_OF_A_RING: usize = 64;
+/// So many full drains empty the largest rings once, whatever flows in meanwhile.
+const DRAINS_OF_ALL_RINGS: usize = 256;
 
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ pub struct Options {
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
     /// Instead of a size by the host's memory.
-    pub ring_bytes: Option<u32>,
+    pub ring_bytes: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,8 @@ pub enum SessionError {
     Setup(#[from] SetupError),
     #[error("cannot write the report: {0}")]
     Output(#[source] io::Error),
+    #[error(transparent)]
+    Ring(#[from] RingError),
     #[error("cannot read the kernel side's counters: {0}")]
     Counters(#[from] MapError),
     #[error("cannot start the event loop: {0}")]
@@ -213,7 +216,7 @@ impl Session {
                 }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
-                    if self.drain(&mut attached.events) == DRAIN_MOST {
+                    if self.drain(&mut attached.events)? == DRAIN_MOST {
                         drain.reset_immediately();
                     }
                 }
@@ -225,16 +228,16 @@ impl Session {
     }
 
     fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
-        self.drain(&mut attached.events);
+        self.drain(&mut attached.events)?;
         self.note_ended_pids();
-        self.look_up_names(&mut attached.events, names::LOOKS);
+        self.look_up_names(&mut attached.events, names::LOOKS)?;
         let snapshot = self.snapshot(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())
     }
 
-    /// Applies what is in the ring, [`DRAIN_MOST`] records at most.
-    fn drain(&mut self, events: &mut Events) -> usize {
+    /// Applies what is in the rings, [`DRAIN_MOST`] records at most.
+    fn drain(&mut self, events: &mut Events) -> Result<usize, RingError> {
         let Self { ledger, undecodable, .. } = self;
         events.drain(DRAIN_MOST, |record| match decode(record) {
             Ok(event) => ledger.apply(event),
@@ -246,7 +249,7 @@ impl Session {
     async fn settle(&mut self, events: &mut Events) -> Result<(), SessionError> {
         let deadline = Instant::now() + SETTLE_MOST;
         loop {
-            while self.drain(events) > 0 {}
+            while self.drain(events)? > 0 {}
             let counters = events.counters()?;
             let arrived = self.ledger.tally().total() + self.undecodable;
             if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
@@ -254,24 +257,25 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.look_up_names(events, names::LAST_LOOKS);
+        self.look_up_names(events, names::LAST_LOOKS)?;
         Ok(())
     }
 
-    fn look_up_names(&mut self, events: &mut Events, most: usize) {
+    fn look_up_names(&mut self, events: &mut Events, most: usize) -> Result<(), RingError> {
         if !self.state.names.are_looked_up() {
-            return;
+            return Ok(());
         }
         let found = self.state.names.look(&self.state.kernel, &self.ledger, most);
-        // What was freed while we looked is in the ring by now; its name may be another object's.
-        for _ in 0..DRAINS_OF_A_RING {
-            if self.drain(events) < DRAIN_MOST {
+        // What was freed while we looked is in its ring by now; its name may be another object's.
+        for _ in 0..DRAINS_OF_ALL_RINGS {
+            if self.drain(events)? < DRAIN_MOST {
                 break;
             }
         }
         for (object, dentry) in found {
             self.ledger.label(object, &dentry.parent, &dentry.name);
         }
+        Ok(())
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {

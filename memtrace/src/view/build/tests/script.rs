@@ -126,7 +126,15 @@ impl Session {
         for _ in 0..count {
             let ptr = self.next_ptr;
             self.next_ptr += 1;
-            self.ledger.apply(Event::Alloc(Alloc { time: self.now(), ptr, cache, task, may_repeat: false }));
+            self.ledger.apply(Event::Alloc(Alloc {
+                time: self.now(),
+                ptr,
+                cache,
+                call_site: 0,
+                cgroup: 1,
+                task,
+                may_repeat: false,
+            }));
             if let Some((parent, name)) = path.map(|path| path.split_once('/').expect("PARENT/NAME")) {
                 let (parent, name) = (parent.as_bytes(), name.as_bytes());
                 self.ledger.apply(Event::Name(Name { dentry: ptr, name, parent }));
@@ -136,10 +144,9 @@ impl Session {
     }
 
     fn free(&mut self, task: Task, cache: Address, count: usize) {
-        let time = self.now();
         let objects = self.outstanding.entry((task, cache)).or_default();
         for ptr in objects.drain(..count.min(objects.len())) {
-            self.ledger.apply(Event::Free(Free { time, ptr, any_cache: false }));
+            self.ledger.apply(Event::Free(Free { ptr, any_cache: false }));
         }
     }
 
