@@ -49,15 +49,14 @@ pub fn read_bytes<const N: usize>(to: *mut [u8; N], address: u64, len: u32) {
 
 /// Hides from the compiler what it knows of a value, so that it keeps a bounds check that looks superfluous to it. The
 /// verifier of older kernels forgets bounds when a register is spilled to the stack.
-///
-/// One real instruction: an empty piece of assembly would have a line number, and so would the next instruction at the
-/// same offset, which the kernel refuses ("Invalid line_info").
 #[inline(always)]
 fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut value = value;
-        // SAFETY: copies a register to itself.
+        // An assignment to itself, and not nothing: without an instruction, two lines of source would be at one place in the
+        // program's line information, and the kernel refuses it.
+        // SAFETY: changes nothing.
         unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
         value
     }

@@ -10,13 +10,13 @@ use aya_ebpf::{
 };
 use memtrace_common::event::{KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, NameEvent, SHORT_NAME_LEN};
 
-use crate::{config::config, context::argument, emit, filter, kernel, task::Current, this_cpu::ThisCpu};
+use crate::{config::config, context::number, emit, filter, kernel, task::Current, this_cpu::ThisCpu};
 
 #[fexit(function = "d_alloc")]
 pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
     let dentry = match config!(arguments.d_alloc_return) {
-        2 => argument::<2>(&ctx),
-        3 => argument::<3>(&ctx),
+        2 => number::<2>(&ctx)?,
+        3 => number::<3>(&ctx)?,
         _ => return None,
     };
     named(dentry)
@@ -25,8 +25,8 @@ pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
 #[fexit(function = "d_alloc_parallel")]
 pub fn d_alloc_parallel_fexit(ctx: FExitContext) -> Option<()> {
     let dentry = match config!(arguments.d_alloc_parallel_return) {
-        2 => argument::<2>(&ctx),
-        3 => argument::<3>(&ctx),
+        2 => number::<2>(&ctx)?,
+        3 => number::<3>(&ctx)?,
         _ => return None,
     };
     named(dentry)

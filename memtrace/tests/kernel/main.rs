@@ -11,6 +11,7 @@
 //! - `MEMTRACE_BIN`: the memtrace to test; else the one that cargo built.
 //! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails.
+//! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
 mod errors;
 mod filters;
@@ -110,6 +111,7 @@ fn main() -> ExitCode {
         terminal::tests(),
         hostile::tests(),
         errors::tests(),
+        ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
