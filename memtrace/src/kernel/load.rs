@@ -1,8 +1,9 @@
 //! Brings the programs into the kernel and takes them out again: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive
 //! the attachment to be drained.
 //!
-//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between. All
-//! links are file descriptors, so the probes go when the process goes, however it dies.
+//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between, and frees
+//! can be followed on their own for a while. All links are file descriptors, so the probes go when the process goes,
+//! however it dies.
 
 use std::{
     any::Any,
@@ -26,6 +27,7 @@ use memtrace_common::{
 };
 
 use super::{
+    cost::ProbeTimes,
     layout::Layout,
     log::KernelLog,
     object,
@@ -106,6 +108,8 @@ pub struct Loaded {
     ebpf: Ebpf,
     /// In the order in which they attach.
     ready: Vec<Ready>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
     /// Of these, the programs on allocations and frees.
     probes: Vec<Probe>,
     log: KernelLog,
@@ -151,6 +155,7 @@ impl Loaded {
         let mut loaded = Self {
             ebpf,
             ready: Vec::new(),
+            frees: 0,
             probes: Vec::new(),
             log,
             rings,
@@ -159,6 +164,7 @@ impl Loaded {
             names_unavailable: None,
         };
         loaded.load_frees(plan, btf)?;
+        loaded.frees = loaded.ready.len();
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan, btf)?;
         }
@@ -285,6 +291,7 @@ impl Loaded {
         let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
         Ok(Attached {
             links,
+            frees: self.frees,
             events: Events {
                 ebpf: self.ebpf,
                 log: self.log,
@@ -305,16 +312,28 @@ type Link = Box<dyn Any>;
 pub struct Attached {
     /// In the order of attachment.
     links: Vec<Link>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
     pub events: Events,
 }
 
 impl Attached {
+    /// Stops tracing allocations and names; frees are still traced.
+    pub fn stop_allocations(&mut self) {
+        self.detach_to(self.frees);
+    }
+
     /// Stops tracing, allocations first. What is in the ring stays to be drained.
     pub fn detach(mut self) -> Events {
-        while let Some(link) = self.links.pop() {
-            drop(link);
-        }
+        self.detach_to(0);
         self.events
+    }
+
+    /// Detaches what attached last, until so many links are left.
+    fn detach_to(&mut self, left: usize) {
+        while self.links.len() > left {
+            self.links.pop();
+        }
     }
 }
 
@@ -384,6 +403,24 @@ impl Events {
             skipped += by_probe;
         }
         Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
+    }
+
+    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
+        let mut times = ProbeTimes::default();
+        for (name, program) in self.ebpf.programs() {
+            // Programs that this kernel does not need are not loaded.
+            let info = match program.info() {
+                Ok(info) => info,
+                Err(ProgramError::NotLoaded) => continue,
+                Err(error) => return Err(error),
+            };
+            times.run_time += info.run_time();
+            if self.probes.iter().any(|probe| probe.name == name) {
+                times.events += info.run_count();
+            }
+        }
+        Ok(times)
     }
 
     fn skipped(&self, name: &str) -> io::Result<u64> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{By, CacheTotals, Meminfo, NameGroup, Rest, Row, Snapshot, Sort, Trust};
+use super::{By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust};
 use crate::{
     event::{Address, Comm, Task, TimeNs},
     ledger::{FOLDED, Ledger, NamedObjects, OTHERS, Origin},
@@ -61,9 +61,11 @@ pub struct Facts<'a> {
     /// Now, on the clock of the events.
     pub now: TimeNs,
     pub elapsed: Duration,
+    pub settled: Option<Settled>,
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
+    pub own_cost: OwnCost,
     pub caches: &'a Caches,
     /// Lost events by the cache's address.
     pub losses: &'a HashMap<Address, Losses>,
@@ -151,12 +153,14 @@ impl Builder {
             is_final: facts.is_final,
             time: facts.time,
             elapsed: facts.elapsed,
+            settled: facts.settled,
             host: facts.host.to_owned(),
             kernel: facts.kernel.to_owned(),
             by: self.request.by,
             sort: self.request.sort,
             older: self.request.older,
             meminfo: facts.meminfo,
+            own_cost: facts.own_cost,
             caches,
             rows,
             rest,

@@ -13,6 +13,7 @@
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails.
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
+mod budget;
 mod errors;
 mod filters;
 mod host;
@@ -22,6 +23,7 @@ mod names;
 mod objects;
 mod program;
 mod session;
+mod settle;
 mod snapshot;
 mod terminal;
 mod ways;
@@ -108,6 +110,8 @@ fn main() -> ExitCode {
         filters::tests(),
         names::tests(&ways),
         lifecycle::tests(),
+        settle::tests(),
+        budget::tests(),
         terminal::tests(),
         hostile::tests(),
         errors::tests(),

@@ -10,10 +10,28 @@ use serde_json::Value;
 pub struct Snapshot {
     #[serde(rename = "final")]
     pub is_final: bool,
+    pub settled: Option<Settled>,
+    #[serde(rename = "self")]
+    pub own_cost: OwnCost,
     pub caches: Vec<Cache>,
     pub rows: Vec<Row>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+/// How frees were followed at the end.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Settled {
+    pub freed: u64,
+}
+
+/// What memtrace itself takes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct OwnCost {
+    pub probe_ns_per_event: Option<f64>,
+    pub cpu_share: Option<f64>,
+    pub rss_bytes: Option<u64>,
+    pub kernel_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

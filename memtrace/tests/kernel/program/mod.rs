@@ -56,6 +56,8 @@ pub enum Task {
     LookUp { directory: PathBuf, first: usize, count: usize },
     /// So many pipes made and closed at once: nothing is held.
     PipeChurn(usize),
+    /// Pipes are made and closed all the time until it is told to free them; none is held.
+    Churn,
     /// Threads of these command names, each with so many open files.
     Threads(Vec<(String, usize)>),
 }
@@ -139,6 +141,7 @@ fn prepare(task: Task) -> Prepared {
         Task::AsyncSockets(count) => objects::async_sockets(count),
         Task::Watches(count) => objects::watches(count),
         Task::PipeChurn(count) => objects::pipe_churn(count),
+        Task::Churn => objects::churn(),
         Task::Threads(threads) => objects::threads(threads),
         Task::Messages { count, payload } => messages::send(count, payload),
         Task::NegativeDentries { within, count, names } => dentries::negative(&within, count, names),

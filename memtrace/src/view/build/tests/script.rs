@@ -15,7 +15,7 @@ use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
-    view::{By, NameGroup, Row, Snapshot, Sort, Trust},
+    view::{By, NameGroup, OwnCost, Row, Snapshot, Sort, Trust},
 };
 
 /// The host has been up a second when the session starts.
@@ -148,7 +148,7 @@ impl Session {
     fn free(&mut self, task: Task, cache: Address, count: usize) {
         let objects = self.outstanding.entry((task, cache)).or_default();
         for ptr in objects.drain(..count.min(objects.len())) {
-            self.ledger.apply(Event::Free(Free { ptr, any_cache: false }));
+            self.ledger.apply(Event::Free(Free { ptr, cache: Some(7) }));
         }
     }
 
@@ -163,9 +163,11 @@ impl Session {
             time: SystemTime::UNIX_EPOCH,
             now: self.now(),
             elapsed: self.elapsed,
+            settled: None,
             host: "host",
             kernel: "6.12",
             meminfo: None,
+            own_cost: OwnCost::default(),
             caches: &self.caches,
             losses: &self.losses,
             slabinfo: &self.slabinfo,
