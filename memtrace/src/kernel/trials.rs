@@ -44,7 +44,7 @@ pub fn trampolines(ebpf: &mut Ebpf, btf: &Btf, avoid: &[Avoid]) -> Result<(), Re
     let attached = program.load(FUNCTION, btf).and_then(|()| program.attach().map(drop));
     // Unloading detaches.
     drop(program.unload());
-    attached.map_err(|error| reason(&error))
+    attached.map_err(|error| refusal(&error))
 }
 
 pub fn kprobes(ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
@@ -57,7 +57,7 @@ pub fn kprobes(ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
     let program: &mut KProbe = object::program(ebpf, program::D_ALLOC_KRETPROBE);
     let attached = program.load().and_then(|()| program.attach(FUNCTION, 0).map(drop));
     drop(program.unload());
-    attached.map_err(|error| reason(&error))
+    attached.map_err(|error| refusal(&error))
 }
 
 /// The innermost cause of an error on one line: the outer ones only say which call it was.
