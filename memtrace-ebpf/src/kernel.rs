@@ -83,7 +83,7 @@ fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut value = value;
-        // A real instruction: an empty one gives two lines of the source to the next, and kernels refuse such line info.
+        // A real instruction: an empty one gives the next one two lines of the source, which kernels refuse.
         // SAFETY: moves a register to itself.
         unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
         value
