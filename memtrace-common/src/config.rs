@@ -18,6 +18,7 @@ pub const CACHES_SET: u32 = 2;
 pub struct Config {
     pub caches: CacheFilter,
     pub tasks: TaskFilter,
+    pub rings: Rings,
     pub arguments: Arguments,
     pub pages: Pages,
     pub offsets: Offsets,
@@ -44,6 +45,15 @@ pub struct TaskFilter {
     pub by_pid: u32,
     /// 1: only command names that are keys of the map `COMM_FILTER`.
     pub by_comm: u32,
+    pub reserved: u32,
+}
+
+/// The rings that events go to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rings {
+    /// Their number, a power of two, less one: see [`crate::ring::of`].
+    pub mask: u32,
     pub reserved: u32,
 }
 
@@ -86,6 +96,12 @@ pub struct Pages {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Offsets {
     pub task_flags: u32,
+    pub task_tgid: u32,
+    pub task_comm: u32,
+    /// 1: programs may load fields of the current task themselves, which costs less than asking helpers for each
+    /// (`bpf_get_current_task_btf`, Linux commit 3ca1032ab7ab ("bpf: Implement get_current_task_btf and RET_PTR_TO_BTF_ID")
+    /// (in v5.11)).
+    pub task_is_typed: u32,
     /// `page.compound_head`: bit 0 set in a tail page, the rest then points at the head page.
     pub page_compound_head: u32,
     /// `slab.slab_cache`, or `page.slab_cache` before v5.17.
@@ -95,6 +111,7 @@ pub struct Offsets {
     pub dentry_name: u32,
     /// `dentry.d_name.len`: u32.
     pub dentry_name_len: u32,
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 16 + 32 + 24 + 24);
+const _: () = assert!(size_of::<Config>() == 16 + 16 + 8 + 32 + 24 + 40);

@@ -12,14 +12,26 @@ pub struct ByKind {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Events that passed the filters; `emitted = delivered to the ring + lost`.
+    /// Events that passed the filters; `emitted = delivered to a ring + lost`.
     pub emitted: ByKind,
-    /// Events that found the ring full.
+    /// Events that found their ring full.
     pub lost: ByKind,
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
+    /// Events that an understudy took on because their probe had not.
+    pub stood_in: u64,
     /// No count but a state: the object whose event that probe took on last, by `TAKEN_ON_*`; 0 once its understudy saw it.
     pub taken_on: [u64; 4],
+}
+
+/// What the lost events are counted by besides, in the map `LOSSES`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossKey {
+    /// Address of the slab cache; 0 where it is not known.
+    pub cache: u64,
+    /// `KIND_ALLOC` or `KIND_FREE`.
+    pub kind: u64,
 }
 
 /// Indices in [`Counters::taken_on`].
@@ -34,4 +46,4 @@ impl ByKind {
     }
 }
 
-const _: () = assert!(size_of::<Counters>() == 11 * 8);
+const _: () = assert!(size_of::<Counters>() == 12 * 8);

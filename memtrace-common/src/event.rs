@@ -16,8 +16,8 @@ pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: sent by an understudy, which may repeat an allocation that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
-/// In [`FreeEvent`]: the object may be of a cache that is not traced.
-pub const FLAG_ANY_CACHE: u16 = 1 << 2;
+/// [`FreeEvent::cache_tag`]: the object's cache cannot be told; it may be one that is not traced.
+pub const NO_CACHE_TAG: u32 = 0;
 
 /// The kernel's `NAME_MAX`: the longest file name, in bytes, without a terminating NUL.
 pub const NAME_MAX: usize = 255;
@@ -31,28 +31,35 @@ pub const LONG_NAME_LEN: usize = 256;
 pub struct Header {
     pub kind: u16,
     pub flags: u16,
-    /// Allocations: process (thread group) of the current task, 0 for the idle task. Otherwise 0.
-    pub tgid: u32,
-    /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
-    pub time_ns: u64,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocEvent {
     pub header: Header,
+    /// Process (thread group) of the current task, 0 for the idle task.
+    pub tgid: u32,
     /// Address of the object.
     pub ptr: u64,
+    /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
+    pub time_ns: u64,
     /// Address of its `struct kmem_cache`.
     pub cache: u64,
+    /// Where the kernel called the allocator; 0 where that is not known.
+    pub call_site: u64,
+    /// The current task's cgroup in the unified hierarchy: its kernfs id, 1 for the root.
+    pub cgroup: u64,
     /// Command name of the current task (a thread's own), NUL-terminated unless the kernel says otherwise.
     pub comm: [u8; COMM_LEN],
 }
 
+/// Has no time: all events of an object are in one ring, in the order in which they happened.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeEvent {
     pub header: Header,
+    /// [`cache_tag`] of its cache, or [`NO_CACHE_TAG`].
+    pub cache_tag: u32,
     /// Address of the object.
     pub ptr: u64,
 }
@@ -62,6 +69,7 @@ pub struct FreeEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameEvent<const N: usize> {
     pub header: Header,
+    pub reserved: u32,
     /// Address of the dentry: the object that the name belongs to.
     pub dentry: u64,
     /// Address of the parent's dentry; the dentry's own for a root.
@@ -74,15 +82,22 @@ pub struct NameEvent<const N: usize> {
     pub parent_name: [u8; N],
 }
 
+/// What a free tells of its cache, in the four bytes that its record has to spare. A `struct kmem_cache` is aligned to
+/// a cache line, so two have the same tag only where they lie 256 GiB apart.
+#[inline(always)]
+pub const fn cache_tag(cache: u64) -> u32 {
+    (cache >> 6) as u32
+}
+
 pub type ShortNameEvent = NameEvent<SHORT_NAME_LEN>;
 pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 
 const _: () = {
-    assert!(size_of::<Header>() == 16);
-    assert!(size_of::<AllocEvent>() == 48);
-    assert!(size_of::<FreeEvent>() == 24);
-    assert!(size_of::<ShortNameEvent>() == 40 + 2 * SHORT_NAME_LEN);
-    assert!(size_of::<LongNameEvent>() == 40 + 2 * LONG_NAME_LEN);
+    assert!(size_of::<Header>() == 4);
+    assert!(size_of::<AllocEvent>() == 64);
+    assert!(size_of::<FreeEvent>() == 16);
+    assert!(size_of::<ShortNameEvent>() == 32 + 2 * SHORT_NAME_LEN);
+    assert!(size_of::<LongNameEvent>() == 32 + 2 * LONG_NAME_LEN);
     // A ring buffer record is aligned to 8 bytes and no more.
     assert!(align_of::<AllocEvent>() == 8 && align_of::<LongNameEvent>() == 8);
 };

@@ -11,6 +11,7 @@ pub mod event;
 pub mod names;
 pub mod page;
 pub mod peek;
+pub mod ring;
 pub mod sample;
 
 /// Length of the kernel's `TASK_COMM_LEN`, the terminating NUL included.
@@ -22,6 +23,8 @@ mod pod {
     unsafe impl aya::Pod for crate::config::Config {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::counters::Counters {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::counters::LossKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::peek::Peek {}
 }

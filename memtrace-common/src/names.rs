@@ -1,8 +1,10 @@
 //! Names of maps, globals and programs, as the loader looks them up in the object file.
 
 pub mod map {
-    pub const EVENTS: &str = "EVENTS";
+    pub const RINGS: &str = "RINGS";
     pub const COUNTERS: &str = "COUNTERS";
+    pub const LOSSES: &str = "LOSSES";
+    pub const SAMPLE_LIMIT: &str = "SAMPLE_LIMIT";
     pub const CACHE_FILTER: &str = "CACHE_FILTER";
     pub const PID_FILTER: &str = "PID_FILTER";
     pub const COMM_FILTER: &str = "COMM_FILTER";

@@ -6,6 +6,7 @@ use memtrace_common::config::Config;
 pub(crate) static CONFIG: Config = Config {
     caches: memtrace_common::config::CacheFilter { only: 0, mode: 0, names: 0 },
     tasks: memtrace_common::config::TaskFilter { own_tgid: 0, by_pid: 0, by_comm: 0, reserved: 0 },
+    rings: memtrace_common::config::Rings { mask: 0, reserved: 0 },
     arguments: memtrace_common::config::Arguments {
         alloc_cache: 0,
         free_cache: 0,
@@ -25,11 +26,15 @@ pub(crate) static CONFIG: Config = Config {
     },
     offsets: memtrace_common::config::Offsets {
         task_flags: 0,
+        task_tgid: 0,
+        task_comm: 0,
+        task_is_typed: 0,
         page_compound_head: 0,
         slab_cache: 0,
         dentry_parent: 0,
         dentry_name: 0,
         dentry_name_len: 0,
+        reserved: 0,
     },
 };
 

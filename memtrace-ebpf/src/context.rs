@@ -1,6 +1,6 @@
 //! Arguments of traced functions, at positions that only the running kernel tells.
 
-use aya_ebpf::EbpfContext;
+use aya_ebpf::{EbpfContext, helpers::bpf_probe_read_kernel};
 
 /// Argument `N` of an fentry or fexit program; the return value stands behind the last argument.
 ///
@@ -28,4 +28,13 @@ pub fn argument<const N: usize>(ctx: &impl EbpfContext) -> u64 {
     unsafe {
         context.cast::<u64>().add(N).read()
     }
+}
+
+/// As [`argument`], but a number for the verifier also where it knows the argument as a pointer to a structure: it lets
+/// nobody calculate with those.
+#[inline(always)]
+pub fn number<const N: usize>(ctx: &impl EbpfContext) -> Option<u64> {
+    let context = ctx.as_ptr().cast::<u64>().wrapping_add(N);
+    // SAFETY: the helper copies with fault handling, so any address is allowed.
+    unsafe { bpf_probe_read_kernel(context) }.ok()
 }

@@ -1,127 +1,130 @@
-//! The only code that writes to the ring buffer, and the counters that say what became of each event.
+//! The only code that writes to the rings, and the counts that say what became of each event.
 
-use core::mem::MaybeUninit;
-
-use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_ns};
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP},
+    helpers::bpf_ktime_get_ns,
+    maps::ring_buf::RingBufEntry,
+};
 use memtrace_common::{
-    counters::{ByKind, Counters},
+    counters::LossKey,
     event::{
-        AllocEvent, FLAG_ANY_CACHE, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE,
-        NameEvent,
+        AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, NO_CACHE_TAG,
+        NameEvent, cache_tag,
     },
+    ring,
 };
 
-use crate::{kernel, maps, understudy::Role};
+use crate::{
+    config::config,
+    maps,
+    task::{Comm, Current},
+    this_cpu::{Kind, ThisCpu, increment},
+    understudy::Role,
+};
 
+/// An object that was handed out.
+pub struct Alloc {
+    pub ptr: u64,
+    pub cache: u64,
+    pub call_site: u64,
+    pub role: Role,
+}
+
+/// An allocation by the current task, whose process and command name the filters have read already. None if it is lost.
 #[inline(always)]
-pub fn alloc(role: Role, tgid: u32, ptr: u64, cache: u64) -> Option<()> {
-    submit(Kind::Alloc, |event: *mut AllocEvent| {
-        let mut flags = if kernel::current_is_kthread() { FLAG_KTHREAD } else { 0 };
-        if role == Role::Understudy {
-            flags |= FLAG_MAY_REPEAT;
-        }
-        // SAFETY: `event` is a reserved record of this type.
-        unsafe {
-            (&raw mut (*event).header).write(header(KIND_ALLOC, flags, tgid));
-            (&raw mut (*event).ptr).write(ptr);
-            (&raw mut (*event).cache).write(cache);
-            kernel::current_comm(&raw mut (*event).comm);
-        }
-    })
-}
-
-#[inline(always)]
-pub fn free(ptr: u64) -> Option<()> {
-    submit_free(ptr, 0)
-}
-
-/// The free of an object whose cache cannot be told any more.
-#[inline(always)]
-pub fn free_of_any_cache(ptr: u64) -> Option<()> {
-    submit_free(ptr, FLAG_ANY_CACHE)
-}
-
-#[inline(always)]
-fn submit_free(ptr: u64, flags: u16) -> Option<()> {
-    submit(Kind::Free, |event: *mut FreeEvent| {
-        // SAFETY: `event` is a reserved record of this type.
-        unsafe { event.write(FreeEvent { header: header(KIND_FREE, flags, 0), ptr }) }
-    })
-}
-
-/// Emits a dentry's name; `fill` writes everything but the header.
-#[inline(always)]
-pub fn name<const N: usize>(kind: u16, fill: impl FnOnce(*mut NameEvent<N>)) -> Option<()> {
-    submit(Kind::Name, |event: *mut NameEvent<N>| {
-        // SAFETY: `event` is a reserved record of this type.
-        unsafe { (&raw mut (*event).header).write(header(kind, 0, 0)) };
-        fill(event);
-    })
-}
-
-/// Counts an object whose cache is not known, so that it is not missing silently.
-pub fn count_unresolved() -> Option<()> {
-    // SAFETY: the pointer is to this CPU's live map value.
-    increment(unsafe { &raw mut (*counters()?).unresolved });
-    Some(())
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Alloc,
-    Free,
-    Name,
-}
-
-fn header(kind: u16, flags: u16, tgid: u32) -> Header {
-    // SAFETY: no arguments, no side effects.
-    Header { kind, flags, tgid, time_ns: unsafe { bpf_ktime_get_ns() } }
-}
-
-/// Reserves a record, has it filled, and commits it without waking the reader: it drains on a timer, which saves an
-/// interrupt per event. A full ring is counted.
-#[inline(always)]
-fn submit<T: 'static>(kind: Kind, fill: impl FnOnce(*mut T)) -> Option<()> {
-    let counters = counters()?;
-    // SAFETY: the pointer is to this CPU's live map value.
-    increment(of_kind(unsafe { &raw mut (*counters).emitted }, kind));
-    let Some(mut record) = maps::EVENTS.reserve::<T>(0) else {
-        // SAFETY: as above.
-        increment(of_kind(unsafe { &raw mut (*counters).lost }, kind));
+pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) -> Option<()> {
+    let Some(mut record) = reserve::<AllocEvent>(cpu, Kind::Alloc, alloc.ptr) else {
+        count_loss(alloc.cache, KIND_ALLOC);
         return None;
     };
-    let record_ref: &mut MaybeUninit<T> = &mut record;
-    fill(record_ref.as_mut_ptr());
-    record.submit(u64::from(BPF_RB_NO_WAKEUP));
+    let mut flags = if task.is_kthread() { FLAG_KTHREAD } else { 0 };
+    if alloc.role == Role::Understudy {
+        flags |= FLAG_MAY_REPEAT;
+    }
+    let event = record.as_mut_ptr();
+    // SAFETY: `event` is a reserved record of this type; the helper has no arguments and no side effects.
+    unsafe {
+        (&raw mut (*event).header).write(Header { kind: KIND_ALLOC, flags });
+        (&raw mut (*event).tgid).write(tgid);
+        (&raw mut (*event).ptr).write(alloc.ptr);
+        (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
+        (&raw mut (*event).cache).write(alloc.cache);
+        (&raw mut (*event).call_site).write(alloc.call_site);
+        (&raw mut (*event).cgroup).write(task.cgroup());
+        (&raw mut (*event).comm).cast::<Comm>().write(comm);
+    }
+    submit(record);
     Some(())
 }
 
-fn counters() -> Option<*mut Counters> {
-    maps::COUNTERS.get_ptr_mut(0)
+/// None if it is lost.
+#[inline(always)]
+pub fn free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
+    submit_free(cpu, ptr, cache, cache_tag(cache))
+}
+
+/// The free of an object whose cache cannot be told any more. None if it is lost.
+#[inline(always)]
+pub fn free_of_any_cache(cpu: ThisCpu, ptr: u64) -> Option<()> {
+    submit_free(cpu, ptr, 0, NO_CACHE_TAG)
 }
 
 #[inline(always)]
-fn of_kind(counts: *mut ByKind, kind: Kind) -> *mut u64 {
-    // SAFETY: only addresses of fields are formed; callers pass a pointer to live counters.
-    unsafe {
-        match kind {
-            Kind::Alloc => &raw mut (*counts).allocs,
-            Kind::Free => &raw mut (*counts).frees,
-            Kind::Name => &raw mut (*counts).names,
-        }
-    }
+fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, cache_tag: u32) -> Option<()> {
+    let Some(mut record) = reserve::<FreeEvent>(cpu, Kind::Free, ptr) else {
+        count_loss(cache, KIND_FREE);
+        return None;
+    };
+    record.write(FreeEvent { header: Header { kind: KIND_FREE, flags: 0 }, cache_tag, ptr });
+    submit(record);
+    Some(())
 }
 
-/// Adds one atomically: an interrupt on this CPU may run another probe in the middle of a plain `+= 1`, and a count
-/// that is off by one is no count.
+/// Emits a dentry's name; `fill` writes everything but the header. None if it is lost.
 #[inline(always)]
-fn increment(counter: *mut u64) {
-    // The BPF target offers no `fetch_add`: it has no compare-and-swap before -mcpu=v3.
-    #[cfg(target_arch = "bpf")]
-    // SAFETY: callers pass a pointer to an aligned counter in this CPU's map value.
+pub fn name<const N: usize>(
+    cpu: ThisCpu,
+    kind: u16,
+    dentry: u64,
+    fill: impl FnOnce(*mut NameEvent<N>),
+) -> Option<()> {
+    let mut record = reserve::<NameEvent<N>>(cpu, Kind::Name, dentry)?;
+    let event = record.as_mut_ptr();
+    // SAFETY: `event` is a reserved record of this type.
     unsafe {
-        core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64);
+        (&raw mut (*event).header).write(Header { kind, flags: 0 });
+        (&raw mut (*event).reserved).write(0);
     }
-    #[cfg(not(target_arch = "bpf"))]
-    let _ = counter;
+    fill(event);
+    submit(record);
+    Some(())
+}
+
+/// Counts an event, and reserves its record in the ring of its object. A full ring is counted.
+#[inline(always)]
+fn reserve<T: 'static>(cpu: ThisCpu, kind: Kind, ptr: u64) -> Option<RingBufEntry<T>> {
+    cpu.count_emitted(kind);
+    let ring = maps::RINGS.get(ring::of(ptr, config!(rings.mask)));
+    let record = ring.and_then(|ring| ring.reserve_untyped::<T>(0));
+    if record.is_none() {
+        cpu.count_lost(kind);
+    }
+    record
+}
+
+/// Commits a record without waking the reader: it drains on a timer, which saves an interrupt per event.
+#[inline(always)]
+fn submit<T>(record: RingBufEntry<T>) {
+    record.submit(u64::from(BPF_RB_NO_WAKEUP));
+}
+
+/// Where there are more caches than room, losses beyond are in the sum only.
+#[inline(always)]
+fn count_loss(cache: u64, kind: u16) {
+    let key = LossKey { cache, kind: u64::from(kind) };
+    // It may be there already.
+    let _ = maps::LOSSES.insert(key, 0, u64::from(BPF_NOEXIST));
+    if let Some(count) = maps::LOSSES.get_ptr_mut(key) {
+        increment(count);
+    }
 }

@@ -1,15 +1,9 @@
 //! Reading kernel structures: the current task and the slab page of an object.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_task, bpf_probe_read_kernel,
-    generated::{bpf_get_current_comm, bpf_get_current_pid_tgid},
-};
-use memtrace_common::{COMM_LEN, page};
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use memtrace_common::page;
 
 use crate::config::config;
-
-/// `PF_KTHREAD` in `task_struct.flags`, the same value since v2.6.28.
-const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Pointers up to this are no objects: NULL, and `ZERO_SIZE_PTR`, what `kmalloc(0)` returns.
 const ZERO_SIZE_PTR: u64 = 16;
@@ -26,29 +20,6 @@ pub fn is_object(ptr: u64) -> bool {
 pub fn read<T>(address: u64) -> Option<T> {
     // SAFETY: the helper copies with fault handling, so any address is allowed; T is a plain integer for all callers.
     unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
-}
-
-pub fn current_tgid() -> u32 {
-    // SAFETY: no arguments, no side effects.
-    (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
-}
-
-pub fn current_task() -> u64 {
-    // SAFETY: no arguments, no side effects.
-    unsafe { bpf_get_current_task() }
-}
-
-/// Writes the command name of the current task to `comm`.
-#[inline(always)]
-pub fn current_comm(comm: *mut [u8; COMM_LEN]) {
-    // SAFETY: the caller's pointer is to COMM_LEN writable bytes, as the verifier checks. The helper cannot fail
-    // for this size; where it did, it would zero the buffer.
-    unsafe { bpf_get_current_comm(comm.cast(), COMM_LEN as u32) };
-}
-
-pub fn current_is_kthread() -> bool {
-    read::<u32>(current_task() + u64::from(config!(offsets.task_flags)))
-        .is_some_and(|flags| flags & PF_KTHREAD != 0)
 }
 
 /// The `struct kmem_cache` of an object, from the page that the object lies in; None where its page is not readable.
@@ -83,8 +54,9 @@ fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut value = value;
-        // A real instruction: an empty one gives the next one two lines of the source, which kernels refuse.
-        // SAFETY: moves a register to itself.
+        // An assignment to itself, and not nothing: without an instruction, two lines of source would be at one place in the
+        // program's line information, and the kernel refuses it.
+        // SAFETY: changes nothing.
         unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
         value
     }

@@ -14,6 +14,8 @@ mod kernel;
 mod maps;
 mod peek;
 mod probe;
+mod task;
+mod this_cpu;
 mod understudy;
 
 #[cfg(target_arch = "bpf")]

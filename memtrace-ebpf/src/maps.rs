@@ -1,16 +1,34 @@
 //! Maps shared with userspace. Sizes are defaults; the loader sets the real ones.
 
 use aya_ebpf::{
-    macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{self, ArrayOfMaps},
+    macros::{btf_map, map},
+    maps::{Array, HashMap, PerCpuArray},
 };
-use memtrace_common::{COMM_LEN, counters::Counters, peek::Peek};
+use memtrace_common::{
+    counters::{Counters, LossKey},
+    peek::Peek,
+};
 
-#[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+use crate::task::Comm;
+
+/// A ring of the smallest size: userspace puts larger ones into [`RINGS`].
+pub type Ring = btf_maps::RingBuf<(), 4096>;
+
+/// The rings that events go to, by [`memtrace_common::ring::of`].
+#[btf_map]
+pub static RINGS: ArrayOfMaps<Ring, 1> = ArrayOfMaps::new();
 
 #[map]
 pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// Lost events by cache and kind: see [`memtrace_common::counters`].
+#[map]
+pub static LOSSES: HashMap<LossKey, u64> = HashMap::with_max_entries(1024, 0);
+
+/// The limit of [`memtrace_common::sample`], which userspace may lower while programs run.
+#[map]
+pub static SAMPLE_LIMIT: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static CACHE_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);
@@ -19,7 +37,7 @@ pub static CACHE_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);
 pub static PID_FILTER: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
 
 #[map]
-pub static COMM_FILTER: HashMap<[u8; COMM_LEN], u8> = HashMap::with_max_entries(1, 0);
+pub static COMM_FILTER: HashMap<Comm, u8> = HashMap::with_max_entries(1, 0);
 
 #[map]
 pub static PEEK: Array<Peek> = Array::with_max_entries(1, 0);

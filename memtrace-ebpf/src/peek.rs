@@ -1,11 +1,13 @@
 //! Reads kernel memory when userspace asks: see [`memtrace_common::peek`].
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel, macros::raw_tracepoint, programs::RawTracePointContext,
+    helpers::{bpf_get_current_task, generated::bpf_probe_read_kernel},
+    macros::raw_tracepoint,
+    programs::RawTracePointContext,
 };
 use memtrace_common::peek::{PEEK_CURRENT_TASK, PEEK_LEN};
 
-use crate::{kernel, maps};
+use crate::maps;
 
 /// Never attached; run with the arguments (address, length).
 #[raw_tracepoint(tracepoint = "sys_enter")]
@@ -17,7 +19,7 @@ pub fn peek(ctx: RawTracePointContext) -> Option<()> {
     // fault handling from any address.
     unsafe {
         if address == PEEK_CURRENT_TASK {
-            (&raw mut (*answer).bytes).cast::<u64>().write_unaligned(kernel::current_task());
+            (&raw mut (*answer).bytes).cast::<u64>().write_unaligned(bpf_get_current_task());
             (*answer).status = 0;
         } else {
             let bytes = (&raw mut (*answer).bytes).cast();

@@ -3,9 +3,9 @@
 //! The kernel does not run a program that is running on that CPU already (Linux commit 05b24ff9b2cf ("bpf: Prevent bpf
 //! program recursion for raw tracepoint probes") (in v6.1)). An interrupt in the middle of a free probe often runs a batch
 //! of RCU callbacks, and those free: without the probe, each of these objects would look like a leak for ever. And where
-//! tracepoints can be preempted, all that other tasks allocate meanwhile would be missed. So each probe has an
-//! understudy, the same code as a second program on the same tracepoint, which runs after it and emits the event unless
-//! the first has taken it on.
+//! tracepoints can be preempted, all that other tasks allocate meanwhile would be missed. So probes on frees have an
+//! understudy, and where they can be preempted those on allocations too: the same code as a second program on the same
+//! tracepoint, which runs after the first and emits the event unless that has taken it on.
 //!
 //! How it knows: the first notes the object's address, for this CPU. An interrupt between the two may note another one;
 //! then the understudy repeats an event. A free that is repeated does no harm, because the tracepoint stands before the
@@ -13,7 +13,7 @@
 //! arrives before anybody else has the object. An event is missed only where an interrupt meets both programs at work,
 //! and the kernel counts the runs that it skips.
 
-use crate::maps;
+use crate::this_cpu::ThisCpu;
 
 /// Which of the two programs a piece of code runs in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,11 +26,9 @@ impl Role {
     /// Whether the event of this object is this program's: a probe takes it on, its understudy leaves it then. `index` is
     /// one of `TAKEN_ON_*`.
     #[inline(always)]
-    pub fn takes(self, index: usize, ptr: u64) -> bool {
-        let Some(counters) = maps::COUNTERS.get_ptr_mut(0) else { return false };
-        // SAFETY: the pointer is to this CPU's live map value.
-        let taken_on = unsafe { &raw mut (*counters).taken_on[index] };
-        // SAFETY: as above. Volatile, because two programs share it.
+    pub fn takes(self, cpu: ThisCpu, index: usize, ptr: u64) -> bool {
+        let taken_on = cpu.taken_on(index);
+        // SAFETY: the pointer is into this CPU's live map value. Volatile, because two programs share it.
         unsafe {
             match self {
                 Self::Probe => {
@@ -42,7 +40,10 @@ impl Role {
                     taken_on.write_volatile(0);
                     false
                 }
-                Self::Understudy => true,
+                Self::Understudy => {
+                    cpu.count_stood_in();
+                    true
+                }
             }
         }
     }

@@ -2,10 +2,15 @@
 
 use std::fmt;
 
+pub use memtrace_common::event::cache_tag;
+
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub type TimeNs = u64;
 /// Address of an object, a cache or a dentry in the kernel.
 pub type Address = u64;
+
+/// What a free tells of its object's cache: see [`cache_tag`].
+pub type CacheTag = u32;
 
 /// Length of a command name in the kernel, its NUL included.
 pub const COMM_LEN: usize = 16;
@@ -24,6 +29,10 @@ pub struct Alloc {
     pub ptr: Address,
     /// The slab cache's `struct kmem_cache`.
     pub cache: Address,
+    /// Where the kernel called the allocator; 0 where that is not known.
+    pub call_site: Address,
+    /// The task's cgroup in the unified hierarchy: its kernfs id.
+    pub cgroup: u64,
     pub task: Task,
     /// The kernel side could not rule out that it sent this allocation before.
     pub may_repeat: bool,
@@ -32,10 +41,9 @@ pub struct Alloc {
 /// An object went back to its slab cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
-    pub time: TimeNs,
     pub ptr: Address,
-    /// It may be of a cache that is not traced: then it is no surprise that nobody knows it.
-    pub any_cache: bool,
+    /// None where the cache cannot be told. It may be one that is not traced then: no surprise if nobody knows the object.
+    pub cache: Option<CacheTag>,
 }
 
 /// A dentry, which is a slab object, got its name.

@@ -10,13 +10,13 @@ use aya_ebpf::{
 };
 use memtrace_common::event::{KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, NameEvent, SHORT_NAME_LEN};
 
-use crate::{config::config, context::argument, emit, filter, kernel};
+use crate::{config::config, context::number, emit, filter, kernel, task::Current, this_cpu::ThisCpu};
 
 #[fexit(function = "d_alloc")]
 pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
     let dentry = match config!(arguments.d_alloc_return) {
-        2 => argument::<2>(&ctx),
-        3 => argument::<3>(&ctx),
+        2 => number::<2>(&ctx)?,
+        3 => number::<3>(&ctx)?,
         _ => return None,
     };
     named(dentry)
@@ -25,8 +25,8 @@ pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
 #[fexit(function = "d_alloc_parallel")]
 pub fn d_alloc_parallel_fexit(ctx: FExitContext) -> Option<()> {
     let dentry = match config!(arguments.d_alloc_parallel_return) {
-        2 => argument::<2>(&ctx),
-        3 => argument::<3>(&ctx),
+        2 => number::<2>(&ctx)?,
+        3 => number::<3>(&ctx)?,
         _ => return None,
     };
     named(dentry)
@@ -41,18 +41,20 @@ pub fn d_alloc_kretprobe(ctx: RetProbeContext) -> Option<()> {
 /// Logs nothing: in an fexit program the dentry is a typed pointer, which the verifier does not let us format.
 #[inline(always)]
 fn named(dentry: u64) -> Option<()> {
-    if config!(caches.names) == 0
-        || !kernel::is_object(dentry)
-        || !filter::traces_task(kernel::current_tgid())
-    {
+    if config!(caches.names) == 0 || !filter::follows(dentry) {
+        return None;
+    }
+    let task = Current::get();
+    if !filter::traces_tgid(task.tgid()) || !filter::traces_comm(task.comm()) {
         return None;
     }
     let parent: u64 = kernel::read(dentry + u64::from(config!(offsets.dentry_parent)))?;
     let names = Names { dentry, parent, name: name_of(dentry)?, parent_name: name_of(parent)? };
+    let cpu = ThisCpu::get()?;
     if names.fit(SHORT_NAME_LEN as u32) {
-        emit::name(KIND_SHORT_NAME, |event| names.write::<SHORT_NAME_LEN>(event))
+        emit::name(cpu, KIND_SHORT_NAME, dentry, |event| names.write::<SHORT_NAME_LEN>(event))
     } else {
-        emit::name(KIND_LONG_NAME, |event| names.write::<LONG_NAME_LEN>(event))
+        emit::name(cpu, KIND_LONG_NAME, dentry, |event| names.write::<LONG_NAME_LEN>(event))
     }
 }
 

@@ -16,7 +16,13 @@ use memtrace_common::{
     counters::{TAKEN_ON_CACHE_ALLOC, TAKEN_ON_CACHE_FREE, TAKEN_ON_KFREE, TAKEN_ON_KMALLOC},
 };
 
-use crate::{config::config, context::argument, emit, filter, kernel, understudy::Role};
+use crate::{
+    config::config, context::argument, emit, filter, kernel, task::Current, this_cpu::ThisCpu,
+    understudy::Role,
+};
+
+/// A trampoline does not see who called the function.
+const NO_CALL_SITE: u64 = 0;
 
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc")]
 pub fn kmem_cache_alloc(ctx: RawTracePointContext) -> Option<()> {
@@ -31,7 +37,7 @@ pub fn kmem_cache_alloc_understudy(ctx: RawTracePointContext) -> Option<()> {
 /// Before v6.1, when programs were not skipped yet: it needs no understudy.
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc_node")]
 pub fn kmem_cache_alloc_node(ctx: RawTracePointContext) -> Option<()> {
-    resolved_alloc(&ctx, Role::Probe, ctx.arg(1))
+    Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role: Role::Probe }.alloc_by_page(&ctx, ctx.arg(0))
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_free")]
@@ -78,7 +84,7 @@ pub fn alloc_fexit(ctx: FExitContext) -> Option<()> {
         3 => argument::<3>(&ctx),
         _ => return None,
     };
-    alloc(&ctx, Role::Probe, ctx.arg(0), ptr)
+    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, NO_CALL_SITE, ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_lru")]
@@ -88,7 +94,7 @@ pub fn alloc_lru_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    alloc(&ctx, Role::Probe, ctx.arg(0), ptr)
+    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, NO_CALL_SITE, ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_node")]
@@ -98,38 +104,31 @@ pub fn alloc_node_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    alloc(&ctx, Role::Probe, ctx.arg(0), ptr)
+    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, NO_CALL_SITE, ctx.arg(0))
 }
 
 #[fentry(function = "kmem_cache_free")]
 pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
-    free(&ctx, ctx.arg(0), ctx.arg(1))
+    Object::of_trampoline(ctx.arg(1), TAKEN_ON_CACHE_FREE).free(&ctx, ctx.arg(0))
 }
 
 #[inline(always)]
 fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let ptr = ctx.arg(1);
+    let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role };
     match config!(arguments.alloc_cache) {
-        NO_ARGUMENT if role.takes(TAKEN_ON_CACHE_ALLOC, ptr) => resolved_alloc(ctx, role, ptr),
-        2 if filter::traces_cache(ctx.arg(2)) && role.takes(TAKEN_ON_CACHE_ALLOC, ptr) => {
-            alloc(ctx, role, ctx.arg(2), ptr)
-        }
+        NO_ARGUMENT => object.alloc_by_page(ctx, ctx.arg(0)),
+        2 => object.alloc(ctx, ctx.arg(0), ctx.arg(2)),
         _ => None,
     }
 }
 
 #[inline(always)]
 fn cache_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let ptr = ctx.arg(1);
-    match config!(arguments.free_cache) {
-        NO_ARGUMENT if role.takes(TAKEN_ON_CACHE_FREE, ptr) => match config!(arguments.free_is_late) {
-            0 => resolved_free(ctx, ptr),
-            _ if role == Role::Probe => late_free(ctx, ptr),
-            _ => None,
-        },
-        2 if filter::traces_cache(ctx.arg(2)) && role.takes(TAKEN_ON_CACHE_FREE, ptr) => {
-            free(ctx, ctx.arg(2), ptr)
-        }
+    let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_FREE, role };
+    match (config!(arguments.free_cache), config!(arguments.free_is_late)) {
+        (NO_ARGUMENT, 0) => object.free_by_page(ctx),
+        (NO_ARGUMENT, _) => object.late_free(ctx),
+        (2, _) => object.free(ctx, ctx.arg(2)),
         _ => None,
     }
 }
@@ -137,79 +136,128 @@ fn cache_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
 /// A kmalloc that is served from a slab cache; a larger one is page memory, and is traced twice on some kernels.
 #[inline(always)]
 fn slab_kmalloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let ptr = ctx.arg(1);
     let bytes_alloc: u64 = ctx.arg(3);
-    if bytes_alloc > u64::from(config!(pages.largest_slab_kmalloc)) || !role.takes(TAKEN_ON_KMALLOC, ptr) {
+    if bytes_alloc > u64::from(config!(pages.largest_slab_kmalloc)) {
         return None;
     }
-    resolved_alloc(ctx, role, ptr)
+    Object { ptr: ctx.arg(1), index: TAKEN_ON_KMALLOC, role }.alloc_by_page(ctx, ctx.arg(0))
 }
 
 #[inline(always)]
 fn any_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let ptr = ctx.arg(1);
-    if role.takes(TAKEN_ON_KFREE, ptr) { resolved_free(ctx, ptr) } else { None }
+    Object { ptr: ctx.arg(1), index: TAKEN_ON_KFREE, role }.free_by_page(ctx)
 }
 
-#[inline(always)]
-fn resolved_alloc(ctx: &impl EbpfContext, role: Role, ptr: u64) -> Option<()> {
-    alloc(ctx, role, resolve(ctx, ptr)?, ptr)
+/// What a program was told: an object, and which of two programs at an event it is.
+#[derive(Clone, Copy)]
+struct Object {
+    ptr: u64,
+    /// One of `TAKEN_ON_*`.
+    index: usize,
+    role: Role,
 }
 
-#[inline(always)]
-fn resolved_free(ctx: &impl EbpfContext, ptr: u64) -> Option<()> {
-    free(ctx, resolve(ctx, ptr)?, ptr)
-}
+impl Object {
+    /// For a trampoline, which has no understudy. It shares the tracepoint's place, where nobody else is.
+    #[inline(always)]
+    fn of_trampoline(ptr: u64, index: usize) -> Self {
+        Self { ptr, index, role: Role::Probe }
+    }
 
-#[inline(always)]
-fn alloc(ctx: &impl EbpfContext, role: Role, cache: u64, ptr: u64) -> Option<()> {
-    if !filter::traces_cache(cache) || !kernel::is_object(ptr) {
-        return None;
+    #[inline(always)]
+    fn alloc(self, ctx: &impl EbpfContext, call_site: u64, cache: u64) -> Option<()> {
+        if !filter::traces_cache(cache) {
+            return None;
+        }
+        self.send_alloc(ctx, self.take()?, call_site, cache)
     }
-    let tgid = kernel::current_tgid();
-    if !filter::traces_task(tgid) {
-        return None;
-    }
-    if emit::alloc(role, tgid, ptr, cache).is_none() {
-        warn!(ctx, "the ring is full: lost the allocation of {:x}", ptr);
-    }
-    Some(())
-}
 
-#[inline(always)]
-fn free(ctx: &impl EbpfContext, cache: u64, ptr: u64) -> Option<()> {
-    if !filter::traces_cache(cache) || !kernel::is_object(ptr) {
-        return None;
+    #[inline(always)]
+    fn free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
+        if !filter::traces_cache(cache) {
+            return None;
+        }
+        self.send_free(ctx, self.take()?, cache)
     }
-    if emit::free(ptr).is_none() {
-        warn!(ctx, "the ring is full: lost the free of {:x}", ptr);
-    }
-    Some(())
-}
 
-/// The slab may have been given back with its last object: its page tells nothing then. So all frees are sent, by the probe
-/// alone: kernels that fire late skip no program, and somebody else may have the object by the time of its understudy.
-#[inline(always)]
-fn late_free(ctx: &impl EbpfContext, ptr: u64) -> Option<()> {
-    if !kernel::is_object(ptr) {
-        return None;
+    /// Where the tracepoint does not name the cache.
+    #[inline(always)]
+    fn alloc_by_page(self, ctx: &impl EbpfContext, call_site: u64) -> Option<()> {
+        let cpu = self.take()?;
+        let cache = self.cache(ctx, cpu)?;
+        if !filter::traces_cache(cache) {
+            return None;
+        }
+        self.send_alloc(ctx, cpu, call_site, cache)
     }
-    if emit::free_of_any_cache(ptr).is_none() {
-        warn!(ctx, "the ring is full: lost the free of {:x}", ptr);
-    }
-    Some(())
-}
 
-/// The cache of an object that the tracepoint does not name.
-#[inline(always)]
-fn resolve(ctx: &impl EbpfContext, ptr: u64) -> Option<u64> {
-    if !kernel::is_object(ptr) {
-        return None;
+    #[inline(always)]
+    fn free_by_page(self, ctx: &impl EbpfContext) -> Option<()> {
+        let cpu = self.take()?;
+        let cache = self.cache(ctx, cpu)?;
+        if !filter::traces_cache(cache) {
+            return None;
+        }
+        self.send_free(ctx, cpu, cache)
     }
-    let cache = kernel::slab_cache_of(ptr);
-    if cache.is_none() {
-        emit::count_unresolved();
-        warn!(ctx, "the page of {:x} cannot be read: its cache is unknown", ptr);
+
+    /// The slab may have been given back with its last object: its page tells nothing then. So all frees are sent, by the
+    /// probe alone: kernels that fire late skip no program, and somebody else may have the object by the time of its
+    /// understudy.
+    #[inline(always)]
+    fn late_free(self, ctx: &impl EbpfContext) -> Option<()> {
+        if self.role == Role::Understudy || !filter::follows(self.ptr) {
+            return None;
+        }
+        if emit::free_of_any_cache(ThisCpu::get()?, self.ptr).is_none() {
+            warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
+        }
+        Some(())
     }
-    cache
+
+    /// This CPU, if the object is followed and its event this program's.
+    #[inline(always)]
+    fn take(self) -> Option<ThisCpu> {
+        if !filter::follows(self.ptr) {
+            return None;
+        }
+        let cpu = ThisCpu::get()?;
+        self.role.takes(cpu, self.index, self.ptr).then_some(cpu)
+    }
+
+    #[inline(always)]
+    fn cache(self, ctx: &impl EbpfContext, cpu: ThisCpu) -> Option<u64> {
+        let cache = kernel::slab_cache_of(self.ptr);
+        if cache.is_none() {
+            cpu.count_unresolved();
+            warn!(ctx, "the page of {:x} cannot be read: its cache is unknown", self.ptr);
+        }
+        cache
+    }
+
+    #[inline(always)]
+    fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call_site: u64, cache: u64) -> Option<()> {
+        let task = Current::get();
+        let tgid = task.tgid();
+        if !filter::traces_tgid(tgid) {
+            return None;
+        }
+        let comm = task.comm();
+        if !filter::traces_comm(comm) {
+            return None;
+        }
+        let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, role: self.role };
+        if emit::alloc(cpu, &alloc, task, tgid, comm).is_none() {
+            warn!(ctx, "the ring is full: lost the allocation of {:x}", self.ptr);
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn send_free(self, ctx: &impl EbpfContext, cpu: ThisCpu, cache: u64) -> Option<()> {
+        if emit::free(cpu, self.ptr, cache).is_none() {
+            warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
+        }
+        Some(())
+    }
 }

@@ -46,6 +46,10 @@ pub struct LiveArgs {
     #[arg(short = 'n', long, value_name = "N", value_parser = number::at_least_one::<NonZeroU64>, allow_hyphen_values = true)]
     pub count: Option<NonZeroU64>,
 
+    /// After the end, follow frees for this long before the final report: many come late, by RCU. 0 turns it off
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration::parse_or_none, allow_hyphen_values = true)]
+    pub settle: Duration,
+
     /// Show the first N rows; the others are added up
     #[arg(short, long, value_name = "N", default_value = "20", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
     pub top: NonZeroUsize,
@@ -72,7 +76,7 @@ pub struct LiveArgs {
 
     /// Size of the ring buffer in bytes, a power of two: a tiny one shows what memtrace does when it overflows
     #[arg(long, value_name = "BYTES", value_parser = ring_bytes, hide = true)]
-    pub ring_bytes: Option<u32>,
+    pub ring_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -95,6 +99,7 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
         interval: args.interval,
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),
+        settle: args.settle,
         verbose: args.verbose,
         avoid: args.avoid,
         ring_bytes: args.ring_bytes,
@@ -104,10 +109,10 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
     runtime.block_on(session::run(options, output))
 }
 
-/// A ring is a power of two of whole pages.
-fn ring_bytes(text: &str) -> Result<u32, &'static str> {
+/// All rings together: a power of two of whole pages.
+fn ring_bytes(text: &str) -> Result<u64, &'static str> {
     let bytes = text.parse().map_err(|_| "it is not a number of bytes")?;
-    let is_ring = u32::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
+    let is_ring = u64::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
     if is_ring { Ok(bytes) } else { Err("it is not a power of two of at least one page") }
 }
 

@@ -1,8 +1,9 @@
 //! Brings the programs into the kernel and takes them out again: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive
 //! the attachment to be drained.
 //!
-//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between. All
-//! links are file descriptors, so the probes go when the process goes, however it dies.
+//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between, and frees
+//! can be followed on their own for a while. All links are file descriptors, so the probes go when the process goes,
+//! however it dies.
 
 use std::{
     any::Any,
@@ -13,21 +14,25 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray},
     programs::{FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
 use memtrace_common::{
     COMM_LEN,
-    config::{CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
-    counters::{ByKind, Counters},
+    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
+    counters::{ByKind, Counters, LossKey},
+    event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
+    sample,
 };
 
 use super::{
+    cost::ProbeTimes,
     layout::Layout,
     log::KernelLog,
     object,
     plan::{CacheWay, NamesWay, Plan},
+    rings::{RingError, RingSizes, Rings},
     trials::{reason, refusal},
 };
 
@@ -35,6 +40,8 @@ use super::{
 pub enum LoadError {
     #[error("cannot load memtrace's eBPF object: {why}", why = reason(.0))]
     Object(#[from] EbpfError),
+    #[error(transparent)]
+    Ring(#[from] RingError),
     #[error("cannot set up the map {0}: {why}", why = reason(.1))]
     Map(&'static str, #[source] MapError),
     #[error("the kernel refuses the program {0}: {why}. Please report this with the kernel's version", why = refusal(.1))]
@@ -62,15 +69,31 @@ pub struct Filters {
     pub comms: Vec<[u8; COMM_LEN]>,
 }
 
-/// The program that stands in for a probe on the same tracepoint.
-fn understudy_of(probe: &str) -> Option<&'static str> {
+/// How to load.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Let the programs log.
+    pub verbose: bool,
+    /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
+    pub understudies: bool,
+}
+
+/// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
+/// RCU callbacks, which free; what an interrupt allocates while an allocation is traced is rare, and no leak if it is missed.
+fn understudy_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     match probe {
-        program::KMEM_CACHE_ALLOC => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
         program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_UNDERSTUDY),
-        program::KMALLOC => Some(program::KMALLOC_UNDERSTUDY),
         program::KFREE => Some(program::KFREE_UNDERSTUDY),
+        program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
+        program::KMALLOC if preempts_probes => Some(program::KMALLOC_UNDERSTUDY),
         _ => None,
     }
+}
+
+/// A program on allocations or frees, and the one that stands in for it.
+struct Probe {
+    name: &'static str,
+    understudy: Option<&'static str>,
 }
 
 /// A program that is verified and waits to be attached.
@@ -85,9 +108,14 @@ pub struct Loaded {
     ebpf: Ebpf,
     /// In the order in which they attach.
     ready: Vec<Ready>,
-    /// Of these, the programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
+    /// Of these, the programs on allocations and frees.
+    probes: Vec<Probe>,
     log: KernelLog,
+    rings: Rings,
+    understudies: bool,
+    preempts_probes: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
 }
@@ -99,16 +127,16 @@ impl Loaded {
         layout: &Layout,
         filters: &Filters,
         btf: Option<&Btf>,
-        ring_bytes: u32,
-        verbose: bool,
+        rings: RingSizes,
+        options: LoadOptions,
     ) -> Result<Self, LoadError> {
-        let config = config(plan, layout, filters);
+        let config = config(plan, layout, filters, rings);
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
             .override_global(global::CONFIG, &config, true)
-            .map_max_entries(map::EVENTS, ring_bytes);
-        KernelLog::configure(&mut loader, verbose);
+            .map_max_entries(map::RINGS, rings.count);
+        KernelLog::configure(&mut loader, options.verbose);
         let sizes = [
             (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
             (map::PID_FILTER, filters.pids.len()),
@@ -121,9 +149,22 @@ impl Loaded {
         fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
-        let log = KernelLog::open(&mut ebpf, verbose);
-        let mut loaded = Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, names_unavailable: None };
+        let rings = put_rings(&mut ebpf, rings)?;
+        set_sample_limit(&mut ebpf, sample::ALL)?;
+        let log = KernelLog::open(&mut ebpf, options.verbose);
+        let mut loaded = Self {
+            ebpf,
+            ready: Vec::new(),
+            frees: 0,
+            probes: Vec::new(),
+            log,
+            rings,
+            understudies: options.understudies,
+            preempts_probes: layout.preempts_probes,
+            names_unavailable: None,
+        };
         loaded.load_frees(plan, btf)?;
+        loaded.frees = loaded.ready.len();
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan, btf)?;
         }
@@ -161,7 +202,8 @@ impl Loaded {
                 }
             }
             CacheWay::Trampoline => {
-                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT]);
+                let alone = |name| Probe { name, understudy: None };
+                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT].map(alone));
                 self.fexit(program::ALLOC_FEXIT, "kmem_cache_alloc", btf)?;
                 self.fexit(program::ALLOC_NODE_FEXIT, "kmem_cache_alloc_node", btf)?;
                 if layout.has_alloc_lru {
@@ -201,8 +243,9 @@ impl Loaded {
 
     /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        self.probes.push(name);
-        for program_name in [Some(name), understudy_of(name)].into_iter().flatten() {
+        let understudy = understudy_of(name, self.preempts_probes).filter(|_| self.understudies);
+        self.probes.push(Probe { name, understudy });
+        for program_name in [Some(name), understudy].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
             program.load().map_err(|error| LoadError::Program(program_name, error))?;
             self.ready.push(Ready { name: program_name, target: name });
@@ -244,15 +287,17 @@ impl Loaded {
                 attach(&mut self.ebpf, name, target).map_err(|error| LoadError::Program(name, error))?;
             links.push(link);
         }
-        let ring = self.ebpf.take_map(map::EVENTS).expect("the object has this map");
+        let losses = self.ebpf.take_map(map::LOSSES).expect("the object has this map");
         let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
         Ok(Attached {
             links,
+            frees: self.frees,
             events: Events {
                 ebpf: self.ebpf,
                 log: self.log,
                 probes: self.probes,
-                ring: RingBuf::try_from(ring).map_err(|error| LoadError::Map(map::EVENTS, error))?,
+                rings: self.rings,
+                losses: HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?,
                 counters: PerCpuArray::try_from(counters)
                     .map_err(|error| LoadError::Map(map::COUNTERS, error))?,
             },
@@ -267,41 +312,69 @@ type Link = Box<dyn Any>;
 pub struct Attached {
     /// In the order of attachment.
     links: Vec<Link>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
     pub events: Events,
 }
 
 impl Attached {
+    /// Stops tracing allocations and names; frees are still traced.
+    pub fn stop_allocations(&mut self) {
+        self.detach_to(self.frees);
+    }
+
     /// Stops tracing, allocations first. What is in the ring stays to be drained.
     pub fn detach(mut self) -> Events {
-        while let Some(link) = self.links.pop() {
-            drop(link);
-        }
+        self.detach_to(0);
         self.events
+    }
+
+    /// Detaches what attached last, until so many links are left.
+    fn detach_to(&mut self, left: usize) {
+        while self.links.len() > left {
+            self.links.pop();
+        }
     }
 }
 
-/// The kernel's side of the stream: the ring, and what the kernel counts.
+/// The kernel's side of the stream: the rings, and what the kernel counts.
 pub struct Events {
     ebpf: Ebpf,
     log: KernelLog,
-    /// Programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
-    ring: RingBuf<MapData>,
+    /// Programs on allocations and frees.
+    probes: Vec<Probe>,
+    rings: Rings,
+    losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
 }
 
 impl Events {
-    /// Hands each record in the ring to `sink`, oldest first, until the ring is empty or `most` were read. Returns how
-    /// many were read.
-    pub fn drain(&mut self, most: usize, mut sink: impl FnMut(&[u8])) -> usize {
-        let mut read = 0;
-        while read < most {
-            let Some(record) = self.ring.next() else { break };
-            sink(&record);
-            read += 1;
-        }
+    /// Hands each record in the rings to `sink`, those of one object oldest first, until those are read that were there
+    /// at the call, or `most` were. Returns how many were read.
+    pub fn drain(&mut self, most: usize, sink: impl FnMut(&[u8])) -> Result<usize, RingError> {
+        let read = self.rings.drain(most, sink);
         self.log.flush();
         read
+    }
+
+    /// Lets the kernel side follow fewer objects from now on: see [`memtrace_common::sample`].
+    pub fn set_sample_limit(&mut self, limit: u32) -> Result<(), LoadError> {
+        set_sample_limit(&mut self.ebpf, limit)
+    }
+
+    /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
+    pub fn losses(&self) -> Result<std::collections::HashMap<u64, ByKind>, MapError> {
+        let mut losses: std::collections::HashMap<u64, ByKind> = Default::default();
+        for entry in self.losses.iter() {
+            let (LossKey { cache, kind }, count) = entry?;
+            let loss = losses.entry(cache).or_default();
+            match u16::try_from(kind) {
+                Ok(KIND_ALLOC) => loss.allocs += count,
+                Ok(KIND_FREE) => loss.frees += count,
+                _ => {}
+            }
+        }
+        Ok(losses)
     }
 
     /// The kernel's counters, summed over all CPUs.
@@ -311,22 +384,43 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
+            stood_in: sum.stood_in + cpu.stood_in,
             taken_on: [0; 4],
         }))
     }
 
-    /// How many runs the kernel skipped because the program was running on that CPU already: events of any cache that
-    /// nobody saw. An event is missed only where its probe and the understudy were both skipped. The kernel counts since
-    /// v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
+    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
+    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
     /// Names are left out: a dentry without its name is counted all the same.
-    pub fn recursion_misses(&self) -> io::Result<u64> {
-        let mut misses = 0;
-        for name in &self.probes {
-            let understudy = understudy_of(name).map(|understudy| self.skipped(understudy)).transpose()?;
-            misses += self.skipped(name)?.min(understudy.unwrap_or(u64::MAX));
+    pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
+        let (mut misses, mut skipped) = (0, 0);
+        for probe in &self.probes {
+            let by_probe = self.skipped(probe.name)?;
+            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
+            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
+            skipped += by_probe;
         }
-        Ok(misses)
+        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
+    }
+
+    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
+        let mut times = ProbeTimes::default();
+        for (name, program) in self.ebpf.programs() {
+            // Programs that this kernel does not need are not loaded.
+            let info = match program.info() {
+                Ok(info) => info,
+                Err(ProgramError::NotLoaded) => continue,
+                Err(error) => return Err(error),
+            };
+            times.run_time += info.run_time();
+            if self.probes.iter().any(|probe| probe.name == name) {
+                times.events += info.run_count();
+            }
+        }
+        Ok(times)
     }
 
     fn skipped(&self, name: &str) -> io::Result<u64> {
@@ -366,6 +460,23 @@ fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<L
     })
 }
 
+fn put_rings(ebpf: &mut Ebpf, sizes: RingSizes) -> Result<Rings, LoadError> {
+    let error = |error| LoadError::Map(map::RINGS, error);
+    let rings = Rings::create(sizes)?;
+    let outer = ebpf.map_mut(map::RINGS).expect("the object has this map");
+    let mut outer: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(outer).map_err(error)?;
+    for (index, ring) in (0..).zip(rings.maps()) {
+        outer.set(index, ring, 0).map_err(error)?;
+    }
+    Ok(rings)
+}
+
+fn set_sample_limit(ebpf: &mut Ebpf, limit: u32) -> Result<(), LoadError> {
+    let error = |error| LoadError::Map(map::SAMPLE_LIMIT, error);
+    let map = ebpf.map_mut(map::SAMPLE_LIMIT).expect("the object has this map");
+    Array::try_from(map).and_then(|mut map| map.set(0, limit, 0)).map_err(error)
+}
+
 fn fill<K: aya::Pod>(
     ebpf: &mut Ebpf,
     name: &'static str,
@@ -380,7 +491,7 @@ fn fill<K: aya::Pod>(
     Ok(())
 }
 
-fn config(plan: &Plan, layout: &Layout, filters: &Filters) -> Config {
+fn config(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> Config {
     let (mode, only) = match &filters.caches {
         None => (CACHES_ALL, 0),
         Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
@@ -394,6 +505,7 @@ fn config(plan: &Plan, layout: &Layout, filters: &Filters) -> Config {
             by_comm: u32::from(!filters.comms.is_empty()),
             reserved: 0,
         },
+        rings: config::Rings { mask: rings.count - 1, reserved: 0 },
         arguments: layout.arguments,
         pages: plan.pages(),
         offsets: layout.offsets,

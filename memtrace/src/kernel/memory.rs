@@ -55,7 +55,7 @@ impl MemoryError {
     /// A ring buffer could not be made.
     pub fn is_about_a_ring(&self) -> bool {
         let Self::Load(EbpfError::MapError(MapError::CreateError { name, .. })) = self else { return false };
-        [names::map::EVENTS, names::map::LOGS].contains(&name.as_str())
+        name.starts_with(names::map::RINGS) || name == names::map::LOGS
     }
 }
 

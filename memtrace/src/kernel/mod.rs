@@ -5,6 +5,7 @@
 
 pub mod caches;
 pub mod clock;
+pub mod cost;
 pub mod dentries;
 pub mod discover;
 pub mod layout;
@@ -16,5 +17,6 @@ pub mod offer;
 pub mod pages;
 pub mod plan;
 pub mod privileges;
+pub mod rings;
 pub mod trials;
 pub mod types;

@@ -25,7 +25,12 @@ pub enum Avoid {
     Pages,
     /// Taking the cache from a tracepoint's argument.
     Arguments,
+    /// The second program at each tracepoint, which sees what the first is skipped for.
+    Understudies,
 }
+
+/// A way that is lacking for this reason is a bug of memtrace.
+pub const FAULT_OF_OURS: &str = "the kernel's verifier refuses memtrace's own program, please report this";
 
 pub const ON_REQUEST: &str = "left out on request";
 
@@ -44,7 +49,7 @@ pub fn trampolines(ebpf: &mut Ebpf, btf: &Btf, avoid: &[Avoid]) -> Result<(), Re
     let attached = program.load(FUNCTION, btf).and_then(|()| program.attach().map(drop));
     // Unloading detaches.
     drop(program.unload());
-    attached.map_err(|error| refusal(&error))
+    attached.map_err(|error| why_not(&error))
 }
 
 pub fn kprobes(ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
@@ -57,7 +62,7 @@ pub fn kprobes(ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
     let program: &mut KProbe = object::program(ebpf, program::D_ALLOC_KRETPROBE);
     let attached = program.load().and_then(|()| program.attach(FUNCTION, 0).map(drop));
     drop(program.unload());
-    attached.map_err(|error| refusal(&error))
+    attached.map_err(|error| why_not(&error))
 }
 
 /// The innermost cause of an error on one line: the outer ones only say which call it was.
@@ -70,6 +75,16 @@ pub fn reason(error: &dyn Error) -> Reason {
     let line = text.lines().next().unwrap_or_default();
     // The standard library's way to say an errno; the words before it are enough.
     line.split(" (os error ").next().unwrap_or_default().trim().to_owned()
+}
+
+/// Why a trial failed. A host may refuse what it likes; a verifier that has something to say speaks of our program.
+fn why_not(error: &ProgramError) -> Reason {
+    match error {
+        ProgramError::LoadError { verifier_log, .. } if verdict(&verifier_log.to_string()).is_some() => {
+            format!("{FAULT_OF_OURS}: {}", refusal(error))
+        }
+        _ => reason(error),
+    }
 }
 
 /// Why a program was refused: the verifier's last word, behind which it only counts, or else the errno.

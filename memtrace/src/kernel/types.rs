@@ -109,6 +109,23 @@ impl KernelTypes {
         }
     }
 
+    /// The kernel offers this helper function to BPF programs.
+    pub fn has_helper(&self, name: &str) -> bool {
+        let helper = format!("BPF_FUNC_{name}");
+        self.resolve("bpf_func_id").into_iter().any(|ty| match ty {
+            Type::Enum(helpers) => helpers
+                .members
+                .iter()
+                .any(|member| self.btf.resolve_name(member).is_ok_and(|name| name == helper)),
+            _ => false,
+        })
+    }
+
+    /// The kernel has a variable of this name for each CPU. BTF lists no others.
+    pub fn has_per_cpu_variable(&self, name: &str) -> bool {
+        self.resolve(name).into_iter().any(|ty| matches!(ty, Type::Var(_)))
+    }
+
     pub fn has_structure(&self, name: &str) -> bool {
         self.structure(name).is_ok()
     }

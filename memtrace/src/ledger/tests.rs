@@ -68,8 +68,9 @@ fn step(world: World) -> impl Strategy<Value = Step> {
     let name = proptest::sample::select(&NAMES[..world.names]);
     let task = (0..world.processes, proptest::sample::select(&COMMS[..]), any::<bool>())
         .prop_map(|(tgid, comm, is_kthread)| Task { tgid, comm: Comm::truncated(comm), is_kthread });
-    let alloc = (ptr.clone(), 100..100 + world.caches, task)
-        .prop_map(|(ptr, cache, task)| Step::Alloc(Alloc { time: 0, ptr, cache, task, may_repeat: false }));
+    let alloc = (ptr.clone(), 100..100 + world.caches, task).prop_map(|(ptr, cache, task)| {
+        Step::Alloc(Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat: false })
+    });
     prop_oneof![
         5 => alloc,
         3 => ptr.clone().prop_map(Step::Free),
@@ -92,7 +93,7 @@ fn time_of(step: usize) -> TimeNs {
 fn apply(ledger: &mut Ledger, time: TimeNs, step: &Step) {
     match *step {
         Step::Alloc(alloc) => ledger.apply(Event::Alloc(Alloc { time, ..alloc })),
-        Step::Free(ptr) => ledger.apply(Event::Free(Free { time, ptr, any_cache: false })),
+        Step::Free(ptr) => ledger.apply(Event::Free(Free { ptr, cache: Some(7) })),
         Step::Name { ptr, parent, name } => ledger.apply(Event::Name(Name { dentry: ptr, name, parent })),
         Step::Label { ptr, age, parent, name } => {
             ledger.label(Outstanding { ptr, time: time.saturating_sub(age) }, parent, name);
@@ -253,11 +254,19 @@ proptest! {
 
 fn alloc(ledger: &mut Ledger, ptr: Address, tgid: u32, comm: &str) {
     let task = Task { tgid, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
-    ledger.apply(Event::Alloc(Alloc { time: 0, ptr, cache: 1, task, may_repeat: false }));
+    ledger.apply(Event::Alloc(Alloc {
+        time: 0,
+        ptr,
+        cache: 1,
+        call_site: 0,
+        cgroup: 1,
+        task,
+        may_repeat: false,
+    }));
 }
 
 fn free(ledger: &mut Ledger, ptr: Address) {
-    ledger.apply(Event::Free(Free { time: 0, ptr, any_cache: false }));
+    ledger.apply(Event::Free(Free { ptr, cache: Some(7) }));
 }
 
 #[test]
@@ -265,7 +274,8 @@ fn an_allocation_that_repeats_counts_once() {
     let mut ledger = Ledger::new(10);
     let task = |comm: &str| Task { tgid: 7, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     let again = |ledger: &mut Ledger, comm| {
-        let alloc = Alloc { time: 1, ptr: 16, cache: 1, task: task(comm), may_repeat: true };
+        let alloc =
+            Alloc { time: 1, ptr: 16, cache: 1, call_site: 0, cgroup: 1, task: task(comm), may_repeat: true };
         ledger.apply(Event::Alloc(alloc));
     };
     alloc(&mut ledger, 16, 7, "a");
@@ -342,8 +352,20 @@ fn a_free_of_any_cache_is_no_surprise() {
     let mut ledger = Ledger::new(10);
     alloc(&mut ledger, 16, 7, "a");
     for ptr in [16, 32] {
-        ledger.apply(Event::Free(Free { time: 0, ptr, any_cache: true }));
+        ledger.apply(Event::Free(Free { ptr, cache: None }));
     }
     let tally = ledger.tally();
     assert_eq!((ledger.outstanding(), tally.frees, tally.unknown_frees), (0, 2, 0));
+}
+
+#[test]
+fn unknown_frees_are_told_apart_by_their_cache() {
+    let (dentry, filp) = (0xffff_8881_0004_1200, 0xffff_8881_0004_1240);
+    let mut ledger = Ledger::new(10);
+    alloc(&mut ledger, 16, 7, "a");
+    for (ptr, cache) in [(16, dentry), (32, dentry), (48, filp), (64, filp)] {
+        ledger.apply(Event::Free(Free { ptr, cache: Some(cache_tag(cache)) }));
+    }
+    assert_eq!([dentry, filp, 0].map(|cache| ledger.unknown_frees(cache)), [1, 2, 0]);
+    assert_eq!(ledger.tally().unknown_frees, 3);
 }

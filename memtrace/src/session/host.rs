@@ -30,6 +30,11 @@ pub fn total_memory() -> u64 {
     info.totalram as u64 * u64::from(info.mem_unit)
 }
 
+/// CPUs that are online.
+pub fn cpus() -> usize {
+    aya::util::online_cpus().map_or(1, |cpus| cpus.len())
+}
+
 pub fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }

@@ -1,11 +1,13 @@
-//! A live session: attach, drain, report each interval, detach, report once more.
+//! A live session: attach, drain, report each interval, settle, detach, report once more.
 //!
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
 mod host;
 mod names;
+mod own_cost;
 mod reporter;
+mod settle;
 mod setup;
 mod slabinfo;
 
@@ -15,13 +17,16 @@ use std::{
 };
 
 use aya::maps::MapError;
+use memtrace_common::counters::ByKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
 };
 
 pub use self::setup::SetupError;
-use self::{host::Host, names::Names, reporter::Reporter, slabinfo::SlabinfoSeries};
+use self::{
+    host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped, slabinfo::SlabinfoSeries,
+};
 use crate::{
     decode::decode,
     event::TimeNs,
@@ -29,31 +34,29 @@ use crate::{
         clock,
         discover::Kernel,
         load::{Attached, Events},
+        rings::RingError,
         trials::Avoid,
     },
     ledger::Ledger,
     output::Output,
     slab,
     view::{
-        Snapshot, Trust,
-        build::{Builder, Caches, Facts, Request},
+        Settled, Snapshot, Trust,
+        build::{Builder, Caches, Facts, Losses, Request},
     },
 };
 
-/// The ring is drained this often. At 5 million events a second it then holds some 3 MiB.
+/// The rings are drained this often. At 5 million events a second they then hold some 3 MiB.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
 /// Records drained before signals and timers get their turn.
 const DRAIN_MOST: usize = 50_000;
 
-/// So many full drains empty the largest ring once, whatever flows in meanwhile.
-const DRAINS_OF_A_RING: usize = 64;
+/// So many full drains empty the largest rings once, whatever flows in meanwhile.
+const DRAINS_OF_ALL_RINGS: usize = 256;
 
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
-
-/// After detaching, probes that were running may still emit; so long is waited for the counts to agree.
-const SETTLE_MOST: Duration = Duration::from_secs(1);
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -69,11 +72,13 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// End after so many reports.
     pub count: Option<u64>,
+    /// How long frees are followed when allocations are not traced any more.
+    pub settle: Duration,
     pub verbose: bool,
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
     /// Instead of a size by the host's memory.
-    pub ring_bytes: Option<u32>,
+    pub ring_bytes: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +87,8 @@ pub enum SessionError {
     Setup(#[from] SetupError),
     #[error("cannot write the report: {0}")]
     Output(#[source] io::Error),
+    #[error(transparent)]
+    Ring(#[from] RingError),
     #[error("cannot read the kernel side's counters: {0}")]
     Counters(#[from] MapError),
     #[error("cannot start the event loop: {0}")]
@@ -106,11 +113,13 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let reporter = Reporter::start(output);
     let mut attached = attached;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
-    let mut events = attached.detach();
     if matches!(end, End::Unread) {
+        drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
-    session.settle(&mut events).await?;
+    session.settle(&mut attached, options.settle, &mut signals).await?;
+    let mut events = attached.detach();
+    session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
     reporter.finish(Some(last)).map_err(SessionError::Output)
 }
@@ -158,9 +167,12 @@ impl State {
             ledger: Ledger::new(self.most_objects),
             builder: Builder::new(options.request),
             slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
             ended_pids: Vec::new(),
+            stopped: None,
+            settled: None,
             state: self,
         }
     }
@@ -171,11 +183,14 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
     undecodable: u64,
     /// Of the processes asked for, those that ended, with when.
     ended_pids: Vec<(u32, Duration)>,
+    stopped: Option<Stopped>,
+    settled: Option<Settled>,
 }
 
 impl Session {
@@ -211,9 +226,12 @@ impl Session {
                         return Ok(End::Asked);
                     }
                 }
+                () = sleep_until(self.meter.due()) => {
+                    self.meter.turn(&attached.events);
+                }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
-                    if self.drain(&mut attached.events) == DRAIN_MOST {
+                    if self.drain(&mut attached.events)? == DRAIN_MOST {
                         drain.reset_immediately();
                     }
                 }
@@ -225,16 +243,16 @@ impl Session {
     }
 
     fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
-        self.drain(&mut attached.events);
+        self.drain(&mut attached.events)?;
         self.note_ended_pids();
-        self.look_up_names(&mut attached.events, names::LOOKS);
+        self.look_up_names(&mut attached.events)?;
         let snapshot = self.snapshot(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())
     }
 
-    /// Applies what is in the ring, [`DRAIN_MOST`] records at most.
-    fn drain(&mut self, events: &mut Events) -> usize {
+    /// Applies what is in the rings, [`DRAIN_MOST`] records at most.
+    fn drain(&mut self, events: &mut Events) -> Result<usize, RingError> {
         let Self { ledger, undecodable, .. } = self;
         events.drain(DRAIN_MOST, |record| match decode(record) {
             Ok(event) => ledger.apply(event),
@@ -242,55 +260,52 @@ impl Session {
         })
     }
 
-    /// After detaching: drains until every event that the kernel counted has arrived.
-    async fn settle(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        let deadline = Instant::now() + SETTLE_MOST;
-        loop {
-            while self.drain(events) > 0 {}
-            let counters = events.counters()?;
-            let arrived = self.ledger.tally().total() + self.undecodable;
-            if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
+    /// Applies what the rings hold by now, and some of what flows in meanwhile.
+    fn catch_up(&mut self, events: &mut Events) -> Result<(), RingError> {
+        for _ in 0..DRAINS_OF_ALL_RINGS {
+            if self.drain(events)? < DRAIN_MOST {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.look_up_names(events, names::LAST_LOOKS);
         Ok(())
     }
 
-    fn look_up_names(&mut self, events: &mut Events, most: usize) {
+    fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
         if !self.state.names.are_looked_up() {
-            return;
+            return Ok(());
         }
-        let found = self.state.names.look(&self.state.kernel, &self.ledger, most);
-        // What was freed while we looked is in the ring by now; its name may be another object's.
-        for _ in 0..DRAINS_OF_A_RING {
-            if self.drain(events) < DRAIN_MOST {
-                break;
-            }
-        }
+        let found = self.state.names.look(&self.state.kernel, &self.ledger);
+        // What was freed while we looked is in its ring by now; its name may be another object's.
+        self.catch_up(events)?;
         for (object, dentry) in found {
             self.ledger.label(object, &dentry.parent, &dentry.name);
         }
+        Ok(())
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
         let now = clock::now();
-        let elapsed = Duration::from_nanos(now - self.started);
-        self.slabinfo.update(elapsed);
+        self.slabinfo.update(Duration::from_nanos(now - self.started));
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
+        let losses = events.losses()?;
+        let losses =
+            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
+        let losses = losses.collect();
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed,
+            elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
+            settled: self.settled,
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
+            losses: &losses,
             slabinfo: self.slabinfo.latest(),
+            own_cost: self.meter.cost(is_final),
             trust,
             notes,
         };
@@ -306,9 +321,12 @@ impl Session {
             lost_allocs: counters.lost.allocs,
             lost_frees: counters.lost.frees,
             lost_names: counters.lost.names,
-            unknown_frees: tally.unknown_frees,
+            unknown_frees: self
+                .stopped
+                .and_then(|stopped| stopped.unknown_frees)
+                .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
-            recursion_misses: events.recursion_misses().unwrap_or(0),
+            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
         })
@@ -319,6 +337,9 @@ impl Session {
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
+        notes.extend(
+            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
+        );
         if trust.refused > 0 {
             notes.push(format!(
                 "the ledger is full: {} objects are outstanding, and newer ones are not followed",

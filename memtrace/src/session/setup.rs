@@ -16,8 +16,10 @@ use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::{DiscoverError, Kernel},
-        load::{Attached, Filters, LoadError, Loaded},
+        load::{Attached, Filters, LoadError, LoadOptions, Loaded},
         privileges,
+        rings::RingSizes,
+        trials::Avoid,
     },
     ledger::{BYTES_PER_OBJECT, Ledger},
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
@@ -30,11 +32,12 @@ const DENTRY: &str = "dentry";
 /// The ledger takes at most this share of the host's memory.
 const LEDGER_SHARE: u64 = 32;
 
-/// The ring takes about this share of the host's memory, within bounds: a power of two that is some tenths of a second
-/// of events at full speed.
+/// The rings take at most this share of the host's memory, within bounds.
 const RING_SHARE: u64 = 128;
-const SMALLEST_RING: u64 = 8 << 20;
-const LARGEST_RING: u64 = 64 << 20;
+const SMALLEST_RINGS: u64 = 8 << 20;
+/// A CPU that does nothing but allocate and free writes some 40 MB of events a second: a reader that stalls for a second
+/// loses nothing.
+const RINGS_PER_CPU: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -75,9 +78,11 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let filters = filters(&selection, &selected, options);
     let tried = kernel.try_needed(filters.names, &options.avoid);
     let plan = kernel.plan(&tried);
-    let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory()));
+    let cpus = host::cpus();
+    let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory(), cpus));
+    let rings = RingSizes::new(cpus, ring_bytes);
     let loaded =
-        Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), ring_bytes, options.verbose)?;
+        Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, load_options(options))?;
     let names_unavailable = loaded.names_unavailable.clone();
     let mut notes = selection.notes.clone();
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
@@ -196,10 +201,13 @@ pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
     }
 }
 
-fn ring_bytes(total_memory: u64) -> u32 {
-    let share = (total_memory / RING_SHARE).clamp(SMALLEST_RING, LARGEST_RING);
-    // The largest power of two within it.
-    1 << share.ilog2()
+fn load_options(options: &Options) -> LoadOptions {
+    LoadOptions { verbose: options.verbose, understudies: !options.avoid.contains(&Avoid::Understudies) }
+}
+
+fn ring_bytes(total_memory: u64, cpus: usize) -> u64 {
+    let most = (RINGS_PER_CPU * cpus as u64).max(SMALLEST_RINGS);
+    (total_memory / RING_SHARE).clamp(SMALLEST_RINGS, most)
 }
 
 #[cfg(test)]
@@ -219,12 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_a_power_of_two_within_its_bounds() {
-        assert_eq!(ring_bytes(0), 8 << 20);
-        assert_eq!(ring_bytes(1 << 30), 8 << 20);
-        assert_eq!(ring_bytes(3 << 30), 16 << 20);
-        assert_eq!(ring_bytes(24 << 30), 64 << 20);
-        assert_eq!(ring_bytes(1 << 40), 64 << 20);
+    fn rings_take_a_share_of_memory_within_bounds() {
+        assert_eq!(ring_bytes(0, 1), 8 << 20);
+        assert_eq!(ring_bytes(1 << 30, 2), 8 << 20);
+        assert_eq!(ring_bytes(24 << 30, 2), 128 << 20);
+        assert_eq!(ring_bytes(24 << 30, 8), 192 << 20);
+        assert_eq!(ring_bytes(1 << 40, 256), 8 << 30);
     }
 
     #[test]

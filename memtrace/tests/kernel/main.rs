@@ -12,7 +12,9 @@
 //! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
 //! - `MEMTRACE_TEST_MODULES`: a directory of modules for the running kernel, set only where the machine is the tests' own.
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails, unless it needs a machine of its own.
+//! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
+mod budget;
 mod errors;
 mod exact;
 mod filters;
@@ -25,6 +27,7 @@ mod names;
 mod objects;
 mod program;
 mod session;
+mod settle;
 mod snapshot;
 mod terminal;
 mod ways;
@@ -122,9 +125,12 @@ fn main() -> ExitCode {
         exact::tests(),
         machine::tests(),
         modules::tests(),
+        settle::tests(),
+        budget::tests(),
         terminal::tests(),
         hostile::tests(),
         errors::tests(),
+        ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -13,10 +13,28 @@ pub struct Snapshot {
     /// RFC 3339.
     pub time: String,
     pub elapsed_ns: u64,
+    pub settled: Option<Settled>,
+    #[serde(rename = "self")]
+    pub own_cost: OwnCost,
     pub caches: Vec<Cache>,
     pub rows: Vec<Row>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+/// How frees were followed at the end.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Settled {
+    pub freed: u64,
+}
+
+/// What memtrace itself takes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct OwnCost {
+    pub probe_ns_per_event: Option<f64>,
+    pub cpu_share: Option<f64>,
+    pub rss_bytes: Option<u64>,
+    pub kernel_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,8 +1,25 @@
 //! The ways that memtrace has for one need, on this kernel.
 
-use std::fmt;
+use std::{env, fmt, process::Command};
 
-use crate::{Needs, host};
+use crate::{Needs, Test, host, tests};
+
+/// In the environment, where the host is known to have every way to learn names: one that is lacking is a failure.
+const EVERY_WAY: &str = "MEMTRACE_TEST_EVERY_WAY";
+
+pub fn tests() -> Vec<Test> {
+    tests![Tracing: no_way_is_lacking_by_a_fault_of_ours]
+}
+
+/// A way that is lacking is not tested, so a program of ours that no kernel accepts would go unseen.
+fn no_way_is_lacking_by_a_fault_of_ours() {
+    let output = Command::new(host::memtrace()).arg("check").output().expect("memtrace starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("dentry names") && !text.contains("memtrace's own program"), "{text}");
+    if env::var_os(EVERY_WAY).is_some() {
+        assert_eq!(Ways::find().names.len(), NAME_WAYS.len(), "{text}");
+    }
+}
 
 /// A way, forced by leaving out the others.
 #[derive(Clone, Copy)]

@@ -94,6 +94,8 @@ fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console)
 fn env(passed_on: &[&str]) -> Vec<String> {
     let mut env = vec!["PATH=/bin".into(), "HOME=/tmp".into()];
     env.push(format!("MEMTRACE_BIN={MEMTRACE}"));
+    // Debian's kernels have fexit and kprobes.
+    env.push("MEMTRACE_TEST_EVERY_WAY=1".to_owned());
     env.push(format!("MEMTRACE_TEST_DISK={}", job::DISK));
     env.push(format!("MEMTRACE_TEST_MODULES={}", job::MODULES));
     env.extend(passed_on.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?))));

@@ -60,6 +60,7 @@ enum Keep {
     Cache,
     Note,
     Host,
+    OwnCost,
     Totals,
     MoreCaches,
     Aliases,

@@ -69,6 +69,8 @@ pub enum Task {
     RelayFiles { at_once: usize, laps: usize },
     /// So many PID namespaces, each in the one before. Nothing is held.
     NestedPids(usize),
+    /// Pipes are made and closed all the time until it is told to free them; none is held.
+    Churn,
     /// Threads of these command names, each with so many open files.
     Threads(Vec<(String, usize)>),
 }
@@ -162,6 +164,7 @@ fn prepare(task: Task) -> Prepared {
         Task::Flood { threads, pipes } => crew::flood(threads, pipes),
         Task::RelayMessages { at_once, laps, payload } => crew::relay_messages(at_once, laps, payload),
         Task::RelayFiles { at_once, laps } => crew::relay_files(at_once, laps),
+        Task::Churn => objects::churn(),
         Task::Threads(threads) => objects::threads(threads),
         Task::Messages { count, payload } => messages::send(count, payload),
         Task::NegativeDentries { within, count, names } => dentries::negative(&within, count, names),

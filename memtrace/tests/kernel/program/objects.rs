@@ -3,8 +3,11 @@
 use std::{
     fs::File,
     os::fd::OwnedFd,
-    sync::{Arc, Barrier},
-    thread,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
 };
 
 use rustix::{
@@ -46,6 +49,33 @@ pub fn pipe_churn(count: usize) -> Prepared {
         }
         Box::new(())
     })
+}
+
+pub fn churn() -> Prepared {
+    Box::new(|| {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                drop(pipe().expect(MADE));
+            }
+        });
+        Box::new(Churning { is_over, thread: Some(thread) }) as Held
+    })
+}
+
+/// A thread that makes and closes pipes.
+struct Churning {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Churning {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_some_and(|ended| ended.is_ok()), "the thread failed");
+    }
 }
 
 fn socket_pair() -> (OwnedFd, OwnedFd) {

@@ -10,12 +10,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::super::{Builder, CacheInfo, Caches, Facts, Request, Slabinfo};
+use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo};
 use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
-    view::{By, NameGroup, Row, Snapshot, Sort, Trust},
+    view::{By, NameGroup, OwnCost, Row, Snapshot, Sort, Trust},
 };
 
 /// The host has been up a second when the session starts.
@@ -60,6 +60,7 @@ pub struct Session {
     ledger: Ledger,
     builder: Builder,
     caches: Caches,
+    losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
     elapsed: Duration,
     is_final: bool,
@@ -82,6 +83,7 @@ impl Session {
             ledger,
             builder: Builder::new(request),
             caches: known_caches(),
+            losses: HashMap::new(),
             slabinfo: HashMap::new(),
             elapsed: Duration::ZERO,
             is_final: false,
@@ -126,7 +128,15 @@ impl Session {
         for _ in 0..count {
             let ptr = self.next_ptr;
             self.next_ptr += 1;
-            self.ledger.apply(Event::Alloc(Alloc { time: self.now(), ptr, cache, task, may_repeat: false }));
+            self.ledger.apply(Event::Alloc(Alloc {
+                time: self.now(),
+                ptr,
+                cache,
+                call_site: 0,
+                cgroup: 1,
+                task,
+                may_repeat: false,
+            }));
             if let Some((parent, name)) = path.map(|path| path.split_once('/').expect("PARENT/NAME")) {
                 let (parent, name) = (parent.as_bytes(), name.as_bytes());
                 self.ledger.apply(Event::Name(Name { dentry: ptr, name, parent }));
@@ -136,11 +146,15 @@ impl Session {
     }
 
     fn free(&mut self, task: Task, cache: Address, count: usize) {
-        let time = self.now();
         let objects = self.outstanding.entry((task, cache)).or_default();
         for ptr in objects.drain(..count.min(objects.len())) {
-            self.ledger.apply(Event::Free(Free { time, ptr, any_cache: false }));
+            self.ledger.apply(Event::Free(Free { ptr, cache: Some(7) }));
         }
+    }
+
+    /// Events of a cache that do not arrive.
+    pub fn lose(&mut self, cache: &str, losses: Losses) {
+        self.losses.insert(address(cache), losses);
     }
 
     pub fn snapshot(&mut self) -> Snapshot {
@@ -149,10 +163,13 @@ impl Session {
             time: SystemTime::UNIX_EPOCH,
             now: self.now(),
             elapsed: self.elapsed,
+            settled: None,
             host: "host",
             kernel: "6.12",
             meminfo: None,
+            own_cost: OwnCost::default(),
             caches: &self.caches,
+            losses: &self.losses,
             slabinfo: &self.slabinfo,
             trust: Trust::default(),
             notes: Vec::new(),

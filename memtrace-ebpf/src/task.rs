@@ -1,0 +1,95 @@
+//! The current task: on whose behalf an object is allocated.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_task, bpf_probe_read_kernel,
+    generated::{
+        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
+    },
+};
+use memtrace_common::COMM_LEN;
+
+use crate::config::config;
+
+/// `PF_KTHREAD` in `task_struct.flags`, the same value since v2.6.28.
+const PF_KTHREAD: u32 = 0x0020_0000;
+
+/// A command name as the kernel keeps it, in two words.
+pub type Comm = [u64; COMM_LEN / 8];
+
+const _: () = assert!(size_of::<Comm>() == COMM_LEN);
+
+/// The current task. Where the kernel tells its type, its fields are loads; else each is a helper's answer.
+#[derive(Clone, Copy)]
+pub struct Current {
+    task: *const u8,
+}
+
+impl Current {
+    #[inline(always)]
+    pub fn get() -> Self {
+        // SAFETY: no arguments, no side effects.
+        let task = unsafe {
+            if is_typed() { bpf_get_current_task_btf().cast() } else { bpf_get_current_task() as *const u8 }
+        };
+        Self { task }
+    }
+
+    /// The process (thread group); 0 for the idle task.
+    #[inline(always)]
+    pub fn tgid(self) -> u32 {
+        if is_typed() {
+            return self.load(config!(offsets.task_tgid));
+        }
+        // SAFETY: no arguments, no side effects.
+        (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
+    }
+
+    #[inline(always)]
+    pub fn is_kthread(self) -> bool {
+        let offset = config!(offsets.task_flags);
+        let flags = self.field::<u32>(offset);
+        let flags: u32 = if is_typed() {
+            self.load(offset)
+        } else {
+            // SAFETY: the helper copies with fault handling.
+            unsafe { bpf_probe_read_kernel(flags) }.unwrap_or(0)
+        };
+        flags & PF_KTHREAD != 0
+    }
+
+    /// The command name, a thread's own.
+    #[inline(always)]
+    pub fn comm(self) -> Comm {
+        if is_typed() {
+            return [self.load(config!(offsets.task_comm)), self.load(config!(offsets.task_comm) + 8)];
+        }
+        let mut comm = [0; COMM_LEN / 8];
+        // SAFETY: the buffer has the length that is given. The helper cannot fail for this size; where it did, it would zero it.
+        unsafe { bpf_get_current_comm((&raw mut comm).cast(), COMM_LEN as u32) };
+        comm
+    }
+
+    /// Kernfs id of its cgroup in the unified hierarchy.
+    #[inline(always)]
+    pub fn cgroup(self) -> u64 {
+        // SAFETY: no arguments, no side effects.
+        unsafe { bpf_get_current_cgroup_id() }
+    }
+
+    #[inline(always)]
+    fn field<T>(self, offset: u32) -> *const T {
+        self.task.wrapping_add(offset as usize).cast()
+    }
+
+    /// For a typed task only: there the verifier knows the pointer, and checks the offset against the structure.
+    #[inline(always)]
+    fn load<T>(self, offset: u32) -> T {
+        // SAFETY: see above; the current task does not go away under its own feet. Volatile, because others write fields.
+        unsafe { self.field::<T>(offset).read_volatile() }
+    }
+}
+
+#[inline(always)]
+fn is_typed() -> bool {
+    config!(offsets.task_is_typed) != 0
+}

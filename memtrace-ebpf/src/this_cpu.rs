@@ -1,0 +1,82 @@
+//! This CPU's counters: what became of each event, and what a probe and its understudy tell each other.
+
+use memtrace_common::counters::{ByKind, Counters};
+
+use crate::maps;
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Alloc,
+    Free,
+    Name,
+}
+
+#[derive(Clone, Copy)]
+pub struct ThisCpu(*mut Counters);
+
+impl ThisCpu {
+    /// There always is one; the verifier wants it said.
+    #[inline(always)]
+    pub fn get() -> Option<Self> {
+        maps::COUNTERS.get_ptr_mut(0).map(Self)
+    }
+
+    #[inline(always)]
+    pub fn count_emitted(self, kind: Kind) {
+        // SAFETY: the pointer is to this CPU's live map value.
+        increment(of_kind(unsafe { &raw mut (*self.0).emitted }, kind));
+    }
+
+    #[inline(always)]
+    pub fn count_lost(self, kind: Kind) {
+        // SAFETY: as above.
+        increment(of_kind(unsafe { &raw mut (*self.0).lost }, kind));
+    }
+
+    /// Counts an object whose cache is not known, so that it is not missing silently.
+    #[inline(always)]
+    pub fn count_unresolved(self) {
+        // SAFETY: as above.
+        increment(unsafe { &raw mut (*self.0).unresolved });
+    }
+
+    /// Counts an event that an understudy took on.
+    #[inline(always)]
+    pub fn count_stood_in(self) {
+        // SAFETY: as above.
+        increment(unsafe { &raw mut (*self.0).stood_in });
+    }
+
+    /// Where a probe notes the object that it has taken on; `index` is one of `TAKEN_ON_*`.
+    #[inline(always)]
+    pub fn taken_on(self, index: usize) -> *mut u64 {
+        // SAFETY: as above.
+        unsafe { &raw mut (*self.0).taken_on[index] }
+    }
+}
+
+#[inline(always)]
+fn of_kind(counts: *mut ByKind, kind: Kind) -> *mut u64 {
+    // SAFETY: only addresses of fields are formed; callers pass a pointer to live counters.
+    unsafe {
+        match kind {
+            Kind::Alloc => &raw mut (*counts).allocs,
+            Kind::Free => &raw mut (*counts).frees,
+            Kind::Name => &raw mut (*counts).names,
+        }
+    }
+}
+
+/// Adds one atomically: an interrupt on this CPU may run another probe in the middle of a plain `+= 1`, and a count
+/// that is off by one is no count.
+#[inline(always)]
+pub fn increment(counter: *mut u64) {
+    // The BPF target offers no `fetch_add`: it has no compare-and-swap before -mcpu=v3.
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: callers pass a pointer to an aligned counter in a live map value.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64);
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    let _ = counter;
+}
