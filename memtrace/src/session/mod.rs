@@ -3,6 +3,7 @@
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
+mod compare;
 mod host;
 mod names;
 mod reporter;
@@ -15,13 +16,20 @@ use std::{
 };
 
 use aya::maps::MapError;
+use memtrace_common::event::NO_CACHE;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
 };
 
 pub use self::setup::SetupError;
-use self::{host::Host, names::Names, reporter::Reporter, slabinfo::SlabinfoSeries};
+use self::{
+    compare::{Comparison, TracedByName},
+    host::Host,
+    names::Names,
+    reporter::Reporter,
+    slabinfo::SlabinfoSeries,
+};
 use crate::{
     decode::decode,
     event::TimeNs,
@@ -38,6 +46,7 @@ use crate::{
     view::{
         Snapshot, Trust,
         build::{Builder, Caches, Facts, Request},
+        reconcile::traced,
     },
 };
 
@@ -108,7 +117,10 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut session = state.start(&options);
     let reporter = Reporter::start(output);
     let mut attached = attached;
+    session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
+    // A last time while all that happens is traced.
+    session.compare(&mut attached.events)?;
     let mut events = attached.detach();
     if matches!(end, End::Unread) {
         return reporter.finish(None).map_err(SessionError::Output);
@@ -153,6 +165,8 @@ struct State {
     notes: Vec<String>,
     most_objects: usize,
     pids: Vec<u32>,
+    /// All that is traced of a cache can be compared with what slabinfo says of it.
+    is_compared: bool,
 }
 
 impl State {
@@ -160,7 +174,8 @@ impl State {
         Session {
             ledger: Ledger::new(self.most_objects),
             builder: Builder::new(options.request),
-            slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            slabinfo: SlabinfoSeries::new(slab::Host::live()),
+            comparison: Comparison::default(),
             started: clock::now(),
             undecodable: 0,
             ended_pids: Vec::new(),
@@ -174,6 +189,7 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    comparison: Comparison,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
     undecodable: u64,
@@ -261,17 +277,48 @@ impl Session {
         Ok(())
     }
 
+    /// Applies what the rings hold by now, and some of what flows in meanwhile.
+    fn catch_up(&mut self, events: &mut Events) -> Result<(), RingError> {
+        for _ in 0..DRAINS_OF_ALL_RINGS {
+            if self.drain(events)? < DRAIN_MOST {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads slabinfo, and compares what was traced until before and until after the reading.
+    fn compare(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.catch_up(events)?;
+        let misses = events.recursion_misses().unwrap_or(0);
+        let before = self.traced(events, misses)?;
+        if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {
+            return Ok(());
+        }
+        self.catch_up(events)?;
+        let after = self.traced(events, misses)?;
+        self.comparison.update(&self.state.caches, self.slabinfo.latest(), &before, &after);
+        Ok(())
+    }
+
+    /// What was traced of each cache so far. A probe run that the kernel skipped may have been any cache's.
+    fn traced(&self, events: &Events, misses: u64) -> Result<TracedByName, SessionError> {
+        let losses = events.losses()?;
+        let lost = |cache: u64| losses.get(&cache).map_or(0, |lost| lost.allocs + lost.frees);
+        Ok(traced(&self.ledger, &self.state.caches, |cache| lost(cache) + lost(NO_CACHE) + misses))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now() - self.started)
+    }
+
     fn look_up_names(&mut self, events: &mut Events, most: usize) -> Result<(), RingError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
         }
         let found = self.state.names.look(&self.state.kernel, &self.ledger, most);
         // What was freed while we looked is in its ring by now; its name may be another object's.
-        for _ in 0..DRAINS_OF_ALL_RINGS {
-            if self.drain(events)? < DRAIN_MOST {
-                break;
-            }
-        }
+        self.catch_up(events)?;
         for (object, dentry) in found {
             self.ledger.label(object, &dentry.parent, &dentry.name);
         }
@@ -280,21 +327,26 @@ impl Session {
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
+        if !is_final && self.slabinfo.is_due(self.elapsed()) {
+            self.compare(events)?;
+        }
         let now = clock::now();
-        let elapsed = Duration::from_nanos(now - self.started);
-        self.slabinfo.update(elapsed);
         let trust = self.trust(events)?;
+        let traced = self.traced(events, trust.recursion_misses)?;
         let notes = self.notes(&trust);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed,
+            elapsed: Duration::from_nanos(now - self.started),
+            own_tgid: std::process::id(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
             slabinfo: self.slabinfo.latest(),
+            traced: &traced,
+            growth: self.comparison.growth(),
             trust,
             notes,
         };
@@ -339,7 +391,7 @@ impl Session {
     }
 
     fn note_ended_pids(&mut self) {
-        let elapsed = Duration::from_nanos(clock::now() - self.started);
+        let elapsed = self.elapsed();
         let Self { state, ended_pids, .. } = self;
         state.pids.retain(|&pid| {
             let is_alive = host::is_alive(pid);

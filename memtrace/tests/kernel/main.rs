@@ -24,6 +24,7 @@ mod program;
 mod session;
 mod snapshot;
 mod terminal;
+mod untraced;
 mod ways;
 mod workload;
 
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         objects::tests(&ways),
         filters::tests(),
         names::tests(&ways),
+        untraced::tests(&ways),
         lifecycle::tests(),
         terminal::tests(),
         hostile::tests(),

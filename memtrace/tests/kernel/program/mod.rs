@@ -3,6 +3,7 @@
 //! It says `ready`, waits for a line, makes the objects, says `done`, waits for a line, frees them, says `released`, and
 //! ends when its input does. If the input ends sooner, as when the test dies, it frees what it has and ends.
 
+mod churn;
 mod dentries;
 mod messages;
 mod objects;
@@ -56,6 +57,10 @@ pub enum Task {
     LookUp { directory: PathBuf, first: usize, count: usize },
     /// So many pipes made and closed at once: nothing is held.
     PipeChurn(usize),
+    /// So many areas of memory mapped and unmapped, a few at a time.
+    Mappings(usize),
+    /// So many datagrams sent to itself and received.
+    Datagrams(usize),
     /// Threads of these command names, each with so many open files.
     Threads(Vec<(String, usize)>),
 }
@@ -139,6 +144,8 @@ fn prepare(task: Task) -> Prepared {
         Task::AsyncSockets(count) => objects::async_sockets(count),
         Task::Watches(count) => objects::watches(count),
         Task::PipeChurn(count) => objects::pipe_churn(count),
+        Task::Mappings(count) => churn::mappings(count),
+        Task::Datagrams(count) => churn::datagrams(count),
         Task::Threads(threads) => objects::threads(threads),
         Task::Messages { count, payload } => messages::send(count, payload),
         Task::NegativeDentries { within, count, names } => dentries::negative(&within, count, names),
