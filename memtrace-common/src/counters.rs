@@ -18,6 +18,8 @@ pub struct Counters {
     pub lost: ByKind,
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
+    /// Events that an understudy took on because their probe had not.
+    pub stood_in: u64,
     /// No count but a state: the object whose event that probe took on last, by `TAKEN_ON_*`; 0 once its understudy saw it.
     pub taken_on: [u64; 4],
 }
@@ -44,4 +46,4 @@ impl ByKind {
     }
 }
 
-const _: () = assert!(size_of::<Counters>() == 11 * 8);
+const _: () = assert!(size_of::<Counters>() == 12 * 8);

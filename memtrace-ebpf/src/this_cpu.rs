@@ -40,6 +40,13 @@ impl ThisCpu {
         increment(unsafe { &raw mut (*self.0).unresolved });
     }
 
+    /// Counts an event that an understudy took on.
+    #[inline(always)]
+    pub fn count_stood_in(self) {
+        // SAFETY: as above.
+        increment(unsafe { &raw mut (*self.0).stood_in });
+    }
+
     /// Where a probe notes the object that it has taken on; `index` is one of `TAKEN_ON_*`.
     #[inline(always)]
     pub fn taken_on(self, index: usize) -> *mut u64 {

@@ -3,9 +3,9 @@
 //! The kernel does not run a program that is running on that CPU already (Linux commit 05b24ff9b2cf ("bpf: Prevent bpf
 //! program recursion for raw tracepoint probes") (in v6.1)). An interrupt in the middle of a free probe often runs a batch
 //! of RCU callbacks, and those free: without the probe, each of these objects would look like a leak for ever. And where
-//! tracepoints can be preempted, all that other tasks allocate meanwhile would be missed. So each probe has an
-//! understudy, the same code as a second program on the same tracepoint, which runs after it and emits the event unless
-//! the first has taken it on.
+//! tracepoints can be preempted, all that other tasks allocate meanwhile would be missed. So probes on frees have an
+//! understudy, and where they can be preempted those on allocations too: the same code as a second program on the same
+//! tracepoint, which runs after the first and emits the event unless that has taken it on.
 //!
 //! How it knows: the first notes the object's address, for this CPU. An interrupt between the two may note another one;
 //! then the understudy repeats an event. A free that is repeated does no harm, because the tracepoint stands before the
@@ -40,7 +40,10 @@ impl Role {
                     taken_on.write_volatile(0);
                     false
                 }
-                Self::Understudy => true,
+                Self::Understudy => {
+                    cpu.count_stood_in();
+                    true
+                }
             }
         }
     }

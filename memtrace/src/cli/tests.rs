@@ -71,6 +71,8 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("-i 1000000d", "--interval"),
         ("-d soon", "--duration"),
         ("--older 0ms", "--older"),
+        ("--settle 5", "--settle"),
+        ("--settle -1s", "--settle"),
         ("-n 0", "--count"),
         ("-n -1", "--count"),
         ("-t 0", "--top"),
@@ -100,6 +102,8 @@ fn what_is_right_is_taken() {
     for line in [
         "",
         "-c dentry -c kmalloc-* --by pid --pid 1 -p 2147483647 --comm curl -i 500ms -d 1h30m -n 3 -t 5",
+        "--settle 0",
+        "--settle 2s",
         "--cache all --sort age --older 5m -o json -v",
         "caches dent -i 2s --sort growth --top 3 --aliases -o json",
         "check",

@@ -66,6 +66,15 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| DurationError::TooLong)
 }
 
+/// As [`parse`], or nothing: `0`, `0s`.
+pub fn parse_or_none(text: &str) -> Result<Duration, DurationError> {
+    match parse(text) {
+        Err(DurationError::Zero) => Ok(Duration::ZERO),
+        Err(DurationError::NoUnit(_)) if text.trim() == "0" => Ok(Duration::ZERO),
+        other => other,
+    }
+}
+
 /// The first number and unit, in nanoseconds, and what follows them.
 fn part(text: &str) -> Result<(u128, &str), DurationError> {
     let in_number = |c: char| c.is_ascii_digit() || c == '.';
@@ -165,6 +174,17 @@ mod tests {
             ("١s", number),
         ] {
             check(text, Err(expect));
+        }
+    }
+
+    #[test]
+    fn nothing_may_be_asked_for_where_it_makes_sense() {
+        for text in ["0", " 0", "0s", "0ms"] {
+            assert_eq!(parse_or_none(text), Ok(Duration::ZERO), "{text:?}");
+        }
+        assert_eq!(parse_or_none("2s"), Ok(Duration::from_secs(2)));
+        for text in ["", "-1s", "00", "5", "1s0"] {
+            assert_eq!(parse_or_none(text), Err(parse(text).unwrap_err()), "{text:?}");
         }
     }
 

@@ -46,6 +46,10 @@ pub struct LiveArgs {
     #[arg(short = 'n', long, value_name = "N", value_parser = number::at_least_one::<NonZeroU64>, allow_hyphen_values = true)]
     pub count: Option<NonZeroU64>,
 
+    /// After the end, follow frees for this long before the final report: many come late, by RCU. 0 turns it off
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration::parse_or_none, allow_hyphen_values = true)]
+    pub settle: Duration,
+
     /// Show the first N rows; the others are added up
     #[arg(short, long, value_name = "N", default_value = "20", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
     pub top: NonZeroUsize,
@@ -95,6 +99,7 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
         interval: args.interval,
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),
+        settle: args.settle,
         verbose: args.verbose,
         avoid: args.avoid,
         ring_bytes: args.ring_bytes,

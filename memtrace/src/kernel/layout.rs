@@ -15,6 +15,8 @@ pub struct Layout {
     pub slab: SlabLayout,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,
+    /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
+    pub preempts_probes: bool,
     /// `kmem_cache_alloc_lru` exists: from v5.18, Linux commit f53bf711d4d8 ("mm: dcache: use kmem_cache_alloc_lru()
     /// to allocate dentry").
     pub has_alloc_lru: bool,
@@ -78,6 +80,7 @@ impl Layout {
                 page_size: types.size("page")?,
             },
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
+            preempts_probes: preempts_probes(types),
             has_alloc_lru: types.argument_count("kmem_cache_alloc_lru").is_some(),
         })
     }
@@ -91,6 +94,12 @@ impl Layout {
     pub fn free_names_cache(&self) -> bool {
         self.arguments.free_cache != NO_ARGUMENT
     }
+}
+
+/// Since Linux commit a46023d5616e ("tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast") (in v7.0)
+/// tracepoints have their SRCU domain again, which up to v6.13 was for idle CPUs; SRCU-fast and its `srcu_ctr` are from v6.15.
+fn preempts_probes(types: &KernelTypes) -> bool {
+    types.has_per_cpu_variable("tracepoint_srcu_srcu_data") && types.has_structure("srcu_ctr")
 }
 
 /// From v7.1 the pointer to a cache's node sits in an array of structures.

@@ -1,8 +1,9 @@
 //! Brings the programs into the kernel and takes them out again: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive
 //! the attachment to be drained.
 //!
-//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between. All
-//! links are file descriptors, so the probes go when the process goes, however it dies.
+//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between, and frees
+//! can be followed on their own for a while. All links are file descriptors, so the probes go when the process goes,
+//! however it dies.
 
 use std::{
     any::Any,
@@ -26,6 +27,7 @@ use memtrace_common::{
 };
 
 use super::{
+    cost::ProbeTimes,
     layout::Layout,
     log::KernelLog,
     object,
@@ -73,15 +75,31 @@ impl Filters {
     }
 }
 
-/// The program that stands in for a probe on the same tracepoint.
-fn understudy_of(probe: &str) -> Option<&'static str> {
+/// How to load.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Let the programs log.
+    pub verbose: bool,
+    /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
+    pub understudies: bool,
+}
+
+/// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
+/// RCU callbacks, which free; what an interrupt allocates while an allocation is traced is rare, and no leak if it is missed.
+fn understudy_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     match probe {
-        program::KMEM_CACHE_ALLOC => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
         program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_UNDERSTUDY),
-        program::KMALLOC => Some(program::KMALLOC_UNDERSTUDY),
         program::KFREE => Some(program::KFREE_UNDERSTUDY),
+        program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
+        program::KMALLOC if preempts_probes => Some(program::KMALLOC_UNDERSTUDY),
         _ => None,
     }
+}
+
+/// A program on allocations or frees, and the one that stands in for it.
+struct Probe {
+    name: &'static str,
+    understudy: Option<&'static str>,
 }
 
 /// A program that is verified and waits to be attached.
@@ -96,10 +114,14 @@ pub struct Loaded {
     ebpf: Ebpf,
     /// In the order in which they attach.
     ready: Vec<Ready>,
-    /// Of these, the programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
+    /// Of these, the programs on allocations and frees.
+    probes: Vec<Probe>,
     log: KernelLog,
     rings: Rings,
+    understudies: bool,
+    preempts_probes: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
 }
@@ -112,7 +134,7 @@ impl Loaded {
         filters: &Filters,
         btf: Option<&Btf>,
         rings: RingSizes,
-        verbose: bool,
+        options: LoadOptions,
     ) -> Result<Self, LoadError> {
         let config = config(plan, layout, filters, rings);
         let mut loader = EbpfLoader::new();
@@ -120,7 +142,7 @@ impl Loaded {
             .btf(None)
             .override_global(global::CONFIG, &config, true)
             .map_max_entries(map::RINGS, rings.count);
-        KernelLog::configure(&mut loader, verbose);
+        KernelLog::configure(&mut loader, options.verbose);
         let sizes = [
             (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
             (map::PID_FILTER, filters.pids.len()),
@@ -135,10 +157,20 @@ impl Loaded {
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let rings = put_rings(&mut ebpf, rings)?;
         set_sample_limit(&mut ebpf, sample::ALL)?;
-        let log = KernelLog::open(&mut ebpf, verbose);
-        let mut loaded =
-            Self { ebpf, ready: Vec::new(), probes: Vec::new(), log, rings, names_unavailable: None };
+        let log = KernelLog::open(&mut ebpf, options.verbose);
+        let mut loaded = Self {
+            ebpf,
+            ready: Vec::new(),
+            frees: 0,
+            probes: Vec::new(),
+            log,
+            rings,
+            understudies: options.understudies,
+            preempts_probes: layout.preempts_probes,
+            names_unavailable: None,
+        };
         loaded.load_frees(plan, btf)?;
+        loaded.frees = loaded.ready.len();
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan, btf)?;
         }
@@ -176,7 +208,8 @@ impl Loaded {
                 }
             }
             CacheWay::Trampoline => {
-                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT]);
+                let alone = |name| Probe { name, understudy: None };
+                self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT].map(alone));
                 self.fexit(program::ALLOC_FEXIT, "kmem_cache_alloc", btf)?;
                 self.fexit(program::ALLOC_NODE_FEXIT, "kmem_cache_alloc_node", btf)?;
                 if layout.has_alloc_lru {
@@ -216,8 +249,9 @@ impl Loaded {
 
     /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        self.probes.push(name);
-        for program_name in [Some(name), understudy_of(name)].into_iter().flatten() {
+        let understudy = understudy_of(name, self.preempts_probes).filter(|_| self.understudies);
+        self.probes.push(Probe { name, understudy });
+        for program_name in [Some(name), understudy].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
             program.load().map_err(|error| LoadError::Program(program_name, error))?;
             self.ready.push(Ready { name: program_name, target: name });
@@ -263,6 +297,7 @@ impl Loaded {
         let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
         Ok(Attached {
             links,
+            frees: self.frees,
             events: Events {
                 ebpf: self.ebpf,
                 log: self.log,
@@ -276,9 +311,6 @@ impl Loaded {
     }
 }
 
-/// Lost events by the address of their slab cache.
-pub type Losses = std::collections::HashMap<u64, ByKind>;
-
 /// A link detaches when it is dropped; nobody needs to know its type.
 type Link = Box<dyn Any>;
 
@@ -286,16 +318,28 @@ type Link = Box<dyn Any>;
 pub struct Attached {
     /// In the order of attachment.
     links: Vec<Link>,
+    /// How many of these are on frees: the first ones.
+    frees: usize,
     pub events: Events,
 }
 
 impl Attached {
+    /// Stops tracing allocations and names; frees are still traced.
+    pub fn stop_allocations(&mut self) {
+        self.detach_to(self.frees);
+    }
+
     /// Stops tracing, allocations first. What is in the ring stays to be drained.
     pub fn detach(mut self) -> Events {
-        while let Some(link) = self.links.pop() {
-            drop(link);
-        }
+        self.detach_to(0);
         self.events
+    }
+
+    /// Detaches what attached last, until so many links are left.
+    fn detach_to(&mut self, left: usize) {
+        while self.links.len() > left {
+            self.links.pop();
+        }
     }
 }
 
@@ -303,8 +347,8 @@ impl Attached {
 pub struct Events {
     ebpf: Ebpf,
     log: KernelLog,
-    /// Programs on allocations and frees, without their understudies.
-    probes: Vec<&'static str>,
+    /// Programs on allocations and frees.
+    probes: Vec<Probe>,
     rings: Rings,
     losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
@@ -325,8 +369,8 @@ impl Events {
     }
 
     /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
-    pub fn losses(&self) -> Result<Losses, MapError> {
-        let mut losses = Losses::new();
+    pub fn losses(&self) -> Result<std::collections::HashMap<u64, ByKind>, MapError> {
+        let mut losses: std::collections::HashMap<u64, ByKind> = Default::default();
         for entry in self.losses.iter() {
             let (LossKey { cache, kind }, count) = entry?;
             let loss = losses.entry(cache).or_default();
@@ -346,22 +390,43 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
+            stood_in: sum.stood_in + cpu.stood_in,
             taken_on: [0; 4],
         }))
     }
 
-    /// How many runs the kernel skipped because the program was running on that CPU already: events of any cache that
-    /// nobody saw. An event is missed only where its probe and the understudy were both skipped. The kernel counts since
-    /// v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
+    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
+    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
     /// Names are left out: a dentry without its name is counted all the same.
-    pub fn recursion_misses(&self) -> io::Result<u64> {
-        let mut misses = 0;
-        for name in &self.probes {
-            let understudy = understudy_of(name).map(|understudy| self.skipped(understudy)).transpose()?;
-            misses += self.skipped(name)?.min(understudy.unwrap_or(u64::MAX));
+    pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
+        let (mut misses, mut skipped) = (0, 0);
+        for probe in &self.probes {
+            let by_probe = self.skipped(probe.name)?;
+            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
+            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
+            skipped += by_probe;
         }
-        Ok(misses)
+        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
+    }
+
+    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
+        let mut times = ProbeTimes::default();
+        for (name, program) in self.ebpf.programs() {
+            // Programs that this kernel does not need are not loaded.
+            let info = match program.info() {
+                Ok(info) => info,
+                Err(ProgramError::NotLoaded) => continue,
+                Err(error) => return Err(error),
+            };
+            times.run_time += info.run_time();
+            if self.probes.iter().any(|probe| probe.name == name) {
+                times.events += info.run_count();
+            }
+        }
+        Ok(times)
     }
 
     fn skipped(&self, name: &str) -> io::Result<u64> {

@@ -5,6 +5,7 @@
 
 pub mod caches;
 pub mod clock;
+pub mod cost;
 pub mod dentries;
 pub mod discover;
 pub mod layout;

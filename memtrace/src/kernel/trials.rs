@@ -25,6 +25,10 @@ pub enum Avoid {
     Pages,
     /// Taking the cache from a tracepoint's argument.
     Arguments,
+    /// The second program at each tracepoint, which sees what the first is skipped for.
+    Understudies,
+    /// Names of dentries, in whatever way.
+    Names,
 }
 
 /// A way that is lacking for this reason is a bug of memtrace.

@@ -121,6 +121,11 @@ impl KernelTypes {
         })
     }
 
+    /// The kernel has a variable of this name for each CPU. BTF lists no others.
+    pub fn has_per_cpu_variable(&self, name: &str) -> bool {
+        self.resolve(name).into_iter().any(|ty| matches!(ty, Type::Var(_)))
+    }
+
     pub fn has_structure(&self, name: &str) -> bool {
         self.structure(name).is_ok()
     }

@@ -101,6 +101,22 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// CPU time as a share of one CPU, of which there may be several: `0%`, `<0.1%`, `1.2%`, `340%`.
+pub fn cpu(share: f64) -> String {
+    let percent = share * 100.0;
+    if !percent.is_finite() {
+        "-".to_owned()
+    } else if percent <= 0.0 {
+        "0%".to_owned()
+    } else if percent < 0.1 {
+        "<0.1%".to_owned()
+    } else if percent < 9.95 {
+        format!("{percent:.1}%")
+    } else {
+        format!("{percent:.0}%")
+    }
+}
+
 /// `n` in the largest of seven units that keeps it at one or more, to a tenth below 100, else whole; and which
 /// unit that is. Rounds before it chooses: 1023.96 KiB is `1.0` of the next unit. What is beyond the last unit
 /// is `999` of it, so that no width is ever broken.
@@ -210,6 +226,20 @@ mod tests {
         check(-1.0, "0%");
         check(f64::NAN, "-");
         check(f64::INFINITY, "100%");
+    }
+
+    #[test]
+    fn cpu_time_has_a_tenth_where_it_is_little() {
+        let check = |share, expect: &str| assert_eq!(cpu(share), expect);
+        check(0.0, "0%");
+        check(-0.1, "0%");
+        check(0.000_3, "<0.1%");
+        check(0.012, "1.2%");
+        check(0.099_49, "9.9%");
+        check(0.099_6, "10%");
+        check(3.4, "340%");
+        check(f64::NAN, "-");
+        check(f64::INFINITY, "-");
     }
 
     /// What the text says, to compare sizes.

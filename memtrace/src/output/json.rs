@@ -63,12 +63,15 @@ struct Snapshot<'a> {
     r#final: bool,
     time: String,
     elapsed_ns: u64,
+    settled: Option<Settled>,
     host: &'a str,
     kernel: &'a str,
     by: &'static str,
     sort: &'static str,
     older_ns: Option<u64>,
     meminfo: Option<Meminfo>,
+    #[serde(rename = "self")]
+    own_cost: OwnCost,
     caches: Vec<Cache<'a>>,
     rows: Vec<Row<'a>>,
     rest: Option<Rest>,
@@ -77,10 +80,25 @@ struct Snapshot<'a> {
 }
 
 #[derive(Serialize)]
+struct Settled {
+    ns: u64,
+    freed: u64,
+}
+
+#[derive(Serialize)]
 struct Meminfo {
     slab: u64,
     sreclaimable: u64,
     sunreclaim: u64,
+}
+
+#[derive(Serialize)]
+struct OwnCost {
+    probe_ns_per_event: Option<f64>,
+    cpu_share: Option<f64>,
+    userspace_cpu_share: Option<f64>,
+    rss_bytes: Option<u64>,
+    kernel_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +111,8 @@ struct Cache<'a> {
     frees: u64,
     outstanding_objects: u64,
     outstanding_bytes: u64,
+    lost_allocs: u64,
+    lost_frees: u64,
     slabinfo_objects: Option<u64>,
     slabinfo_objects_per_s: Option<f64>,
     slabinfo_growth: Option<i64>,
@@ -164,12 +184,16 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             r#final: snapshot.is_final,
             time: rfc3339(snapshot.time),
             elapsed_ns: nanos(snapshot.elapsed),
+            settled: snapshot
+                .settled
+                .map(|settled| Settled { ns: nanos(settled.time), freed: settled.freed }),
             host: &snapshot.host,
             kernel: &snapshot.kernel,
             by: by(snapshot.by),
             sort: sort(snapshot.sort),
             older_ns: snapshot.older.map(nanos),
             meminfo: snapshot.meminfo.map(Meminfo::from),
+            own_cost: OwnCost::from(snapshot.own_cost),
             caches: snapshot.caches.iter().map(Cache::from).collect(),
             rows: snapshot.rows.iter().map(Row::from).collect(),
             rest: snapshot.rest.map(|rest| Rest {
@@ -189,6 +213,18 @@ impl From<view::Meminfo> for Meminfo {
     }
 }
 
+impl From<view::OwnCost> for OwnCost {
+    fn from(cost: view::OwnCost) -> Self {
+        OwnCost {
+            probe_ns_per_event: cost.probe_ns_per_event,
+            cpu_share: cost.probes_cpu.zip(cost.userspace_cpu).map(|(probes, userspace)| probes + userspace),
+            userspace_cpu_share: cost.userspace_cpu,
+            rss_bytes: cost.resident_bytes,
+            kernel_bytes: cost.kernel_bytes,
+        }
+    }
+}
+
 impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
     fn from(cache: &'a view::CacheTotals) -> Self {
         Cache {
@@ -200,6 +236,8 @@ impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
             frees: cache.frees,
             outstanding_objects: cache.outstanding_objects,
             outstanding_bytes: cache.outstanding_bytes,
+            lost_allocs: cache.lost_allocs,
+            lost_frees: cache.lost_frees,
             slabinfo_objects: cache.slabinfo_objects,
             slabinfo_objects_per_s: cache.slabinfo_objects_per_s.filter(|rate| rate.is_finite()),
             slabinfo_growth: cache.growth.map(|growth| growth.slabinfo),
@@ -337,6 +375,7 @@ mod tests {
         let mut snapshot = sample::caches(view::By::Cache);
         snapshot.meminfo = None;
         snapshot.rows[0].oldest = None;
+        snapshot.own_cost = view::OwnCost { userspace_cpu: Some(0.01), ..view::OwnCost::default() };
         let json = parse(&snapshot);
         for path in [
             "/meminfo",
@@ -345,6 +384,9 @@ mod tests {
             "/caches/2/reclaimable",
             "/caches/2/slabinfo_objects",
             "/caches/2/slabinfo_objects_per_s",
+            "/self/probe_ns_per_event",
+            "/self/cpu_share",
+            "/self/rss_bytes",
             "/rows/0/comm",
             "/rows/0/pid",
             "/rows/0/oldest_ns",

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    By, CacheTotals, Meminfo, NameGroup, Rest, Row, Snapshot, Sort, Trust,
+    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
 };
 
@@ -13,12 +13,20 @@ pub(crate) fn dentry() -> Snapshot {
         is_final: false,
         time: UNIX_EPOCH + Duration::from_millis(1_764_000_000_123),
         elapsed: Duration::from_millis(12_345),
+        settled: None,
         host: "web-03".to_owned(),
         kernel: "6.12.57+deb12-amd64".to_owned(),
         by: By::Comm,
         sort: Sort::Bytes,
         older: None,
         meminfo: Some(Meminfo { slab: 1_288_490_188, sreclaimable: 943_718_400, sunreclaim: 344_771_788 }),
+        own_cost: OwnCost {
+            probe_ns_per_event: Some(78.4),
+            probes_cpu: Some(0.008),
+            userspace_cpu: Some(0.004),
+            resident_bytes: Some(14_680_064),
+            kernel_bytes: Some(67_239_936),
+        },
         caches: vec![cache("dentry", 192, 24_116, 1_210_451)],
         rows: vec![
             Row {
@@ -52,6 +60,8 @@ pub(crate) fn cache(name: &str, object_size: u64, outstanding_objects: u64, free
         frees,
         outstanding_objects,
         outstanding_bytes: outstanding_objects * object_size,
+        lost_allocs: 0,
+        lost_frees: 0,
         slabinfo_objects: Some(1_948_211),
         slabinfo_objects_per_s: Some(1932.0),
         partial: None,
@@ -180,6 +190,7 @@ pub(crate) fn lossy() -> Snapshot {
     Snapshot {
         is_final: true,
         elapsed: Duration::from_secs(30),
+        settled: Some(Settled { time: Duration::from_millis(500), freed: 312 }),
         trust: Trust {
             emitted: 2_444_938,
             applied: 2_444_888,
@@ -232,6 +243,12 @@ pub(crate) fn hostile() -> Snapshot {
 
 pub(crate) fn empty() -> Snapshot {
     Snapshot {
+        own_cost: OwnCost {
+            probe_ns_per_event: None,
+            probes_cpu: None,
+            userspace_cpu: None,
+            ..dentry().own_cost
+        },
         rows: Vec::new(),
         caches: vec![CacheTotals { slabinfo_objects_per_s: None, ..cache("dentry", 192, 0, 0) }],
         trust: Trust::default(),
@@ -242,7 +259,7 @@ pub(crate) fn empty() -> Snapshot {
 
 pub(crate) fn all() -> Vec<Snapshot> {
     let older = Snapshot { older: Some(Duration::from_secs(10)), sort: Sort::Age, ..dentry() };
-    let bare = Snapshot { caches: Vec::new(), meminfo: None, ..empty() };
+    let bare = Snapshot { caches: Vec::new(), meminfo: None, own_cost: OwnCost::default(), ..empty() };
     vec![
         dentry(),
         crowd(),

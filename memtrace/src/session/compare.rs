@@ -2,13 +2,42 @@
 
 use std::collections::HashMap;
 
-use crate::view::{
-    build::{Caches, Slabinfo},
-    reconcile::{Growth, Reading, Traced},
+use memtrace_common::event::NO_CACHE;
+
+use super::{Session, SessionError, losses};
+use crate::{
+    event::Address,
+    kernel::load::Events,
+    view::{
+        build::{Caches, Losses, Slabinfo},
+        reconcile::{Growth, Reading, Traced, traced},
+    },
 };
 
 /// What was traced of the caches, by their names.
 pub type TracedByName = HashMap<String, Traced>;
+
+impl Session {
+    /// Reads slabinfo, between two drains.
+    pub(super) fn compare(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        let misses = events.recursion_misses(&events.counters()?).unwrap_or(0);
+        self.catch_up(events)?;
+        let before = self.traced(&losses(events)?, misses);
+        if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {
+            return Ok(());
+        }
+        self.catch_up(events)?;
+        let after = self.traced(&losses(events)?, misses);
+        self.comparison.update(&self.state.caches, self.slabinfo.latest(), &before, &after);
+        Ok(())
+    }
+
+    /// What was traced of each cache so far. A probe run that the kernel skipped may have been any cache's.
+    pub(super) fn traced(&self, losses: &HashMap<Address, Losses>, misses: u64) -> TracedByName {
+        let lost = |cache: Address| losses.get(&cache).map_or(0, |lost| lost.allocs + lost.frees);
+        traced(&self.ledger, &self.state.caches, |cache| lost(cache) + lost(NO_CACHE) + misses)
+    }
+}
 
 /// How caches grew since the first reading, which is soon after attach.
 #[derive(Default)]

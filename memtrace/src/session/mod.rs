@@ -1,4 +1,4 @@
-//! A live session: attach, drain, report each interval, detach, report once more.
+//! A live session: attach, drain, report each interval, settle, detach, report once more.
 //!
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
@@ -6,17 +6,20 @@
 mod compare;
 mod host;
 mod names;
+mod own_cost;
 mod reporter;
+mod settle;
 mod setup;
 mod slabinfo;
 
 use std::{
+    collections::HashMap,
     io,
     time::{Duration, SystemTime},
 };
 
 use aya::maps::MapError;
-use memtrace_common::event::NO_CACHE;
+use memtrace_common::counters::ByKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
@@ -24,15 +27,12 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    compare::{Comparison, TracedByName},
-    host::Host,
-    names::Names,
-    reporter::Reporter,
+    compare::Comparison, host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped,
     slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
-    event::TimeNs,
+    event::{Address, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -44,9 +44,8 @@ use crate::{
     output::Output,
     slab,
     view::{
-        Snapshot, Trust,
-        build::{Builder, Caches, Facts, Request},
-        reconcile::traced,
+        Settled, Snapshot, Trust,
+        build::{Builder, Caches, Facts, Losses, Request},
     },
 };
 
@@ -62,9 +61,6 @@ const DRAINS_OF_ALL_RINGS: usize = 256;
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
 
-/// After detaching, probes that were running may still emit; so long is waited for the counts to agree.
-const SETTLE_MOST: Duration = Duration::from_secs(1);
-
 /// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -79,6 +75,8 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// End after so many reports.
     pub count: Option<u64>,
+    /// How long frees are followed when allocations are not traced any more.
+    pub settle: Duration,
     pub verbose: bool,
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
@@ -119,13 +117,15 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut attached = attached;
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
-    // A last time while all that happens is traced.
-    session.compare(&mut attached.events)?;
-    let mut events = attached.detach();
     if matches!(end, End::Unread) {
+        drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
-    session.settle(&mut events).await?;
+    // While all that happens is still traced.
+    session.compare(&mut attached.events)?;
+    session.settle(&mut attached, options.settle, &mut signals).await?;
+    let mut events = attached.detach();
+    session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
     reporter.finish(Some(last)).map_err(SessionError::Output)
 }
@@ -165,7 +165,7 @@ struct State {
     notes: Vec<String>,
     most_objects: usize,
     pids: Vec<u32>,
-    /// All that is traced of a cache can be compared with what slabinfo says of it.
+    /// All of a cache is traced, so that it can be compared with slabinfo.
     is_compared: bool,
 }
 
@@ -176,9 +176,12 @@ impl State {
             builder: Builder::new(options.request),
             slabinfo: SlabinfoSeries::new(slab::Host::live()),
             comparison: Comparison::default(),
+            meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
             ended_pids: Vec::new(),
+            stopped: None,
+            settled: None,
             state: self,
         }
     }
@@ -190,11 +193,14 @@ struct Session {
     builder: Builder,
     slabinfo: SlabinfoSeries,
     comparison: Comparison,
+    meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
     undecodable: u64,
     /// Of the processes asked for, those that ended, with when.
     ended_pids: Vec<(u32, Duration)>,
+    stopped: Option<Stopped>,
+    settled: Option<Settled>,
 }
 
 impl Session {
@@ -230,6 +236,9 @@ impl Session {
                         return Ok(End::Asked);
                     }
                 }
+                () = sleep_until(self.meter.due()) => {
+                    self.meter.turn(&attached.events);
+                }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
                     if self.drain(&mut attached.events)? == DRAIN_MOST {
@@ -246,7 +255,7 @@ impl Session {
     fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
         self.drain(&mut attached.events)?;
         self.note_ended_pids();
-        self.look_up_names(&mut attached.events, names::LOOKS)?;
+        self.look_up_names(&mut attached.events)?;
         let snapshot = self.snapshot(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())
@@ -261,22 +270,6 @@ impl Session {
         })
     }
 
-    /// After detaching: drains until every event that the kernel counted has arrived.
-    async fn settle(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        let deadline = Instant::now() + SETTLE_MOST;
-        loop {
-            while self.drain(events)? > 0 {}
-            let counters = events.counters()?;
-            let arrived = self.ledger.tally().total() + self.undecodable;
-            if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        self.look_up_names(events, names::LAST_LOOKS)?;
-        Ok(())
-    }
-
     /// Applies what the rings hold by now, and some of what flows in meanwhile.
     fn catch_up(&mut self, events: &mut Events) -> Result<(), RingError> {
         for _ in 0..DRAINS_OF_ALL_RINGS {
@@ -287,36 +280,15 @@ impl Session {
         Ok(())
     }
 
-    /// Reads slabinfo, and compares what was traced until before and until after the reading.
-    fn compare(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        self.catch_up(events)?;
-        let misses = events.recursion_misses().unwrap_or(0);
-        let before = self.traced(events, misses)?;
-        if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {
-            return Ok(());
-        }
-        self.catch_up(events)?;
-        let after = self.traced(events, misses)?;
-        self.comparison.update(&self.state.caches, self.slabinfo.latest(), &before, &after);
-        Ok(())
-    }
-
-    /// What was traced of each cache so far. A probe run that the kernel skipped may have been any cache's.
-    fn traced(&self, events: &Events, misses: u64) -> Result<TracedByName, SessionError> {
-        let losses = events.losses()?;
-        let lost = |cache: u64| losses.get(&cache).map_or(0, |lost| lost.allocs + lost.frees);
-        Ok(traced(&self.ledger, &self.state.caches, |cache| lost(cache) + lost(NO_CACHE) + misses))
-    }
-
     fn elapsed(&self) -> Duration {
         Duration::from_nanos(clock::now() - self.started)
     }
 
-    fn look_up_names(&mut self, events: &mut Events, most: usize) -> Result<(), RingError> {
+    fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
         }
-        let found = self.state.names.look(&self.state.kernel, &self.ledger, most);
+        let found = self.state.names.look(&self.state.kernel, &self.ledger);
         // What was freed while we looked is in its ring by now; its name may be another object's.
         self.catch_up(events)?;
         for (object, dentry) in found {
@@ -332,21 +304,25 @@ impl Session {
         }
         let now = clock::now();
         let trust = self.trust(events)?;
-        let traced = self.traced(events, trust.recursion_misses)?;
         let notes = self.notes(&trust);
+        let losses = losses(events)?;
+        let traced = self.traced(&losses, trust.recursion_misses);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed: Duration::from_nanos(now - self.started),
+            elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
+            settled: self.settled,
             own_tgid: std::process::id(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
+            losses: &losses,
             slabinfo: self.slabinfo.latest(),
             traced: &traced,
             growth: self.comparison.growth(),
+            own_cost: self.meter.cost(is_final),
             trust,
             notes,
         };
@@ -362,9 +338,12 @@ impl Session {
             lost_allocs: counters.lost.allocs,
             lost_frees: counters.lost.frees,
             lost_names: counters.lost.names,
-            unknown_frees: tally.unknown_frees,
+            unknown_frees: self
+                .stopped
+                .and_then(|stopped| stopped.unknown_frees)
+                .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
-            recursion_misses: events.recursion_misses().unwrap_or(0),
+            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
         })
@@ -375,6 +354,9 @@ impl Session {
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
+        notes.extend(
+            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
+        );
         if trust.refused > 0 {
             notes.push(format!(
                 "the ledger is full: {} objects are outstanding, and newer ones are not followed",
@@ -401,4 +383,10 @@ impl Session {
             is_alive
         });
     }
+}
+
+/// By the address of the cache.
+fn losses(events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+    let losses = events.losses()?.into_iter();
+    Ok(losses.map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees })).collect())
 }

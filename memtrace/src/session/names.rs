@@ -1,18 +1,23 @@
 //! Names of dentries where they cannot be had as dentries are made: read from those that survive, at each report.
 
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
+
 use crate::{
     event::Address,
     kernel::{
-        dentries::{self, DentryName},
+        dentries::{DentryName, DentryNames},
         discover::Kernel,
     },
     ledger::{Ledger, Origin, Outstanding},
 };
 
-/// Objects looked at for a report: some milliseconds.
-pub const LOOKS: usize = 1_000;
-/// And for the last one, when nothing waits for us any more.
-pub const LAST_LOOKS: usize = 10_000;
+/// Objects looked at for a report at most: some milliseconds.
+const LOOKS: usize = 1_000;
+/// Where looking takes longer, the ring should not wait, nor whoever ends the session.
+const LOOKED_FOR: Duration = Duration::from_millis(50);
 /// An origin's objects that already have names are walked over, so many at most.
 const MOST_WALKED: usize = 100_000;
 
@@ -31,20 +36,23 @@ impl Names {
         matches!(self, Self::LookedUp(_))
     }
 
-    /// Looks at objects that have no name yet, `most` at most: biggest origins first, in each the oldest first. One origin
-    /// gets half at most, so that a flood does not hide everybody else's names.
-    pub fn look(&self, kernel: &Kernel, ledger: &Ledger, most: usize) -> Vec<(Outstanding, DentryName)> {
+    /// Looks at objects that have no name yet, [`LOOKS`] at most: biggest origins first, in each the oldest first. One
+    /// origin gets half at most, so that a flood does not hide everybody else's names.
+    pub fn look(&self, kernel: &Kernel, ledger: &Ledger) -> Vec<(Outstanding, DentryName)> {
         let Self::LookedUp(caches) = self else { return Vec::new() };
         let mut origins: Vec<&Origin> = ledger
             .origins()
             .filter(|origin| caches.contains(&origin.key.cache) && origin.outstanding() > 0)
             .collect();
-        origins.sort_by_key(|origin| std::cmp::Reverse(origin.outstanding()));
-        let objects =
-            origins.into_iter().flat_map(|origin| ledger.unnamed(origin, MOST_WALKED).take(most / 2));
+        origins.sort_by_key(|origin| Reverse(origin.outstanding()));
+        let deadline = Instant::now() + LOOKED_FOR;
+        let origins = origins.into_iter().take_while(|_| Instant::now() < deadline);
+        let objects = origins.flat_map(|origin| ledger.unnamed(origin, MOST_WALKED).take(LOOKS / 2));
+        let mut names = DentryNames::new(&kernel.memory, &kernel.layout);
         objects
-            .take(most)
-            .filter_map(|object| Some((object, dentries::name(&kernel.memory, &kernel.layout, object.ptr)?)))
+            .take(LOOKS)
+            .take_while(|_| Instant::now() < deadline)
+            .filter_map(|object| Some((object, names.read(object.ptr)?)))
             .collect()
     }
 }

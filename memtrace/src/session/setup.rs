@@ -17,10 +17,11 @@ use crate::{
         caches::{self, KernelCache},
         discover::{DiscoverError, Kernel},
         layout::Layout,
-        load::{Attached, Filters, LoadError, Loaded},
+        load::{Attached, Filters, LoadError, LoadOptions, Loaded},
         plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
+        trials::Avoid,
     },
     ledger::{BYTES_PER_OBJECT, Ledger},
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
@@ -82,7 +83,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let cpus = host::cpus();
     let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory(), cpus));
     let rings = RingSizes::new(cpus, ring_bytes);
-    let loaded = Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, options.verbose)?;
+    let loaded =
+        Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, load_options(options))?;
     let names_unavailable = loaded.names_unavailable.clone();
     let mut notes = selection.notes.clone();
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
@@ -144,7 +146,7 @@ fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
 fn filters(selection: &Selection, selected: &[&KernelCache], options: &Options) -> Filters {
     Filters {
         caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
-        names: !addresses(selected, DENTRY).is_empty(),
+        names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
         pids: options.pids.clone(),
         comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),
@@ -221,6 +223,10 @@ pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
         };
         known.insert(address, info);
     }
+}
+
+fn load_options(options: &Options) -> LoadOptions {
+    LoadOptions { verbose: options.verbose, understudies: !options.avoid.contains(&Avoid::Understudies) }
 }
 
 fn ring_bytes(total_memory: u64, cpus: usize) -> u64 {

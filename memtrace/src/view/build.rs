@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    By, CacheTotals, Meminfo, NameGroup, Rest, Row, Snapshot, Sort, Trust,
+    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust,
     reconcile::{self, Growth, Partial, Traced},
 };
 use crate::{
@@ -54,6 +54,13 @@ pub struct Slabinfo {
     pub inexact: u64,
 }
 
+/// Events of a cache that did not arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    pub allocs: u64,
+    pub frees: u64,
+}
+
 /// What a snapshot needs besides the ledger.
 pub struct Facts<'a> {
     pub is_final: bool,
@@ -63,10 +70,14 @@ pub struct Facts<'a> {
     pub elapsed: Duration,
     /// Process whose allocations are nobody's business: memtrace.
     pub own_tgid: u32,
+    pub settled: Option<Settled>,
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
+    pub own_cost: OwnCost,
     pub caches: &'a Caches,
+    /// Lost events by the cache's address.
+    pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
     pub slabinfo: &'a HashMap<String, Slabinfo>,
     /// By the cache's name, now.
@@ -164,12 +175,14 @@ impl Builder {
             is_final: facts.is_final,
             time: facts.time,
             elapsed: facts.elapsed,
+            settled: facts.settled,
             host: facts.host.to_owned(),
             kernel: facts.kernel.to_owned(),
             by: self.request.by,
             sort: self.request.sort,
             older: self.request.older,
             meminfo: facts.meminfo,
+            own_cost: facts.own_cost,
             caches,
             rows,
             rest,
@@ -364,6 +377,12 @@ fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
         total.outstanding_objects += origin.outstanding();
         total.outstanding_bytes += origin.outstanding() * cache.object_size;
     }
+    for (address, lost) in facts.losses {
+        let Some(cache) = facts.caches.get(address) else { continue };
+        let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
+        total.lost_allocs += lost.allocs;
+        total.lost_frees += lost.frees;
+    }
     let mut totals: Vec<_> = totals.into_values().collect();
     totals.sort_by(|a, b| b.outstanding_bytes.cmp(&a.outstanding_bytes).then_with(|| a.name.cmp(&b.name)));
     totals
@@ -384,6 +403,8 @@ impl CacheTotals {
             frees: 0,
             outstanding_objects: 0,
             outstanding_bytes: 0,
+            lost_allocs: 0,
+            lost_frees: 0,
             slabinfo_objects: slabinfo.map(|slabinfo| slabinfo.objects),
             slabinfo_objects_per_s: slabinfo.and_then(|slabinfo| slabinfo.objects_per_s),
             partial: traced.and_then(|traced| Partial::find(traced, growth)),

@@ -40,8 +40,10 @@ pub struct Snapshot {
     /// The session has ended: probes are detached and the ring is drained.
     pub is_final: bool,
     pub time: SystemTime,
-    /// Since the probes were attached.
+    /// How long allocations have been traced; frees are followed for longer at the end.
     pub elapsed: Duration,
+    /// None before the end, and where frees were not followed beyond it.
+    pub settled: Option<Settled>,
     pub host: String,
     /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
@@ -51,6 +53,7 @@ pub struct Snapshot {
     pub older: Option<Duration>,
     /// None where /proc/meminfo cannot be read.
     pub meminfo: Option<Meminfo>,
+    pub own_cost: OwnCost,
     /// The traced caches that saw an event, and those named without a glob, biggest outstanding first.
     pub caches: Vec<CacheTotals>,
     /// Sorted, the first `--top` of them.
@@ -60,6 +63,28 @@ pub struct Snapshot {
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,
+}
+
+/// At the end, allocations are not traced any more and frees are followed for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// How long.
+    pub time: Duration,
+    /// Objects that were freed in that time.
+    pub freed: u64,
+}
+
+/// What memtrace itself takes: at present, in the final snapshot on average. None where it is not known (yet).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OwnCost {
+    /// What the probes take of an allocation or a free on the host, in nanoseconds, filtered out or not.
+    pub probe_ns_per_event: Option<f64>,
+    /// Shares of one CPU: 1.0 is all of it.
+    pub probes_cpu: Option<f64>,
+    pub userspace_cpu: Option<f64>,
+    pub resident_bytes: Option<u64>,
+    /// Of maps and programs.
+    pub kernel_bytes: Option<u64>,
 }
 
 /// The host's slab memory, in bytes, from /proc/meminfo.
@@ -86,6 +111,9 @@ pub struct CacheTotals {
     pub frees: u64,
     pub outstanding_objects: u64,
     pub outstanding_bytes: u64,
+    /// Of the lost events, those of this cache: allocations that are missing above, and objects that may be free already.
+    pub lost_allocs: u64,
+    pub lost_frees: u64,
     /// `active_objs` of /proc/slabinfo: all objects, also those from before attach. None where it cannot be read.
     pub slabinfo_objects: Option<u64>,
     /// How fast `slabinfo_objects` moves, from the last two readings.
@@ -178,7 +206,8 @@ pub struct Trust {
     pub unknown_frees: u64,
     /// Allocations at an address that was outstanding: the kernel freed that object without telling.
     pub reused_pointers: u64,
-    /// Runs of a probe that the kernel's recursion guard skipped.
+    /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
+    /// understudy.
     pub recursion_misses: u64,
     /// Allocations that the ledger refused because it is at its bound.
     pub refused: u64,

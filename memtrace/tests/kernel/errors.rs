@@ -49,6 +49,7 @@ fn what_cannot_be_asked_for_is_a_usage_error() {
     check(&["--duration", "soon"], 2, &["--duration", "soon"]);
     check(&["--duration", "99999999999h"], 2, &["--duration", "99999999999h"]);
     check(&["--older", "-5m"], 2, &["--older", "-5m"]);
+    check(&["--settle", "-1s"], 2, &["--settle", "-1s"]);
     check(&["--count", "0"], 2, &["--count"]);
     check(&["--count", "-1"], 2, &["--count", "-1"]);
     check(&["--top", "0"], 2, &["--top"]);

@@ -1,9 +1,9 @@
-//! What stands above the table: the session, the caches, the host's slab memory.
+//! What stands above the table: the session, the caches, the host's slab memory, what memtrace itself takes.
 
 use super::parts::{Part, fit, part, wrapped};
 use super::{Keep, Line, Tone, clean, partial};
 use crate::output::{human, text};
-use crate::view::{By, CacheTotals, Snapshot, Sort};
+use crate::view::{By, CacheTotals, OwnCost, Snapshot, Sort};
 
 /// Of many caches, how many have a line.
 const CACHES_SHOWN: usize = 3;
@@ -18,6 +18,7 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
         caches => many_caches(snapshot.by, caches, width, &mut lines),
     }
     lines.extend(host(snapshot, width));
+    lines.extend(own_cost(&snapshot.own_cost, width));
     lines.push(Line::blank());
     lines
 }
@@ -152,4 +153,25 @@ fn host(snapshot: &Snapshot, width: Option<usize>) -> Option<Line> {
         part(2, format!("SUnreclaim {}", human::bytes(meminfo.sunreclaim))),
     ];
     Some(Line::new(fit(&parts, width), Tone::Quiet, Keep::Host))
+}
+
+/// Nothing is shown before anything is known.
+fn own_cost(cost: &OwnCost, width: Option<usize>) -> Option<Line> {
+    let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
+        (Some(probes), Some(userspace)) => Some(format!("CPU {}", human::cpu(probes + userspace))),
+        (None, Some(userspace)) => Some(format!("CPU {} without probes", human::cpu(userspace))),
+        _ => None,
+    };
+    let figures = [
+        (2, cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns/event"))),
+        (1, cpu),
+        (3, cost.resident_bytes.map(|bytes| format!("RSS {}", human::bytes(bytes)))),
+        (4, cost.kernel_bytes.map(|bytes| format!("kernel {}", human::bytes(bytes)))),
+    ];
+    let figures: Vec<Part> = figures.into_iter().filter_map(|(rank, text)| Some(part(rank, text?))).collect();
+    if figures.is_empty() {
+        return None;
+    }
+    let parts: Vec<Part> = std::iter::once(part(0, "self")).chain(figures).collect();
+    Some(Line::new(fit(&parts, width), Tone::Quiet, Keep::OwnCost))
 }

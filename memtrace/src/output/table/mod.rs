@@ -61,6 +61,7 @@ enum Keep {
     Cache,
     Note,
     Host,
+    OwnCost,
     Totals,
     MoreCaches,
     Aliases,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::output::sample;
-use crate::view::{By, CacheTotals, Sort};
+use crate::view::{By, CacheTotals, Settled, Sort};
 
 fn wide(width: usize) -> Frame {
     Frame { width: Some(width), height: None }
@@ -114,7 +114,8 @@ fn tiny_window_of_a_session_that_lost_events() {
 
 #[test]
 fn final_block() {
-    let snapshot = Snapshot { is_final: true, elapsed: Duration::from_secs(30), ..sample::dentry() };
+    let settled = Some(Settled { time: Duration::from_millis(500), freed: 1_312 });
+    let snapshot = Snapshot { is_final: true, elapsed: Duration::from_secs(30), settled, ..sample::dentry() };
     assert_snapshot!(plain(&snapshot, wide(100)));
 }
 

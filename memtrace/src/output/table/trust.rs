@@ -6,12 +6,13 @@
 use super::parts::{BOUND, fit, part, wrapped};
 use super::{Keep, Line, Tone, clean};
 use crate::output::human;
-use crate::view::{CacheTotals, Snapshot, Trust};
+use crate::view::{CacheTotals, Settled, Snapshot, Trust};
 
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let problems = problems(&snapshot.trust, snapshot.is_final);
     let tone = if problems.is_empty() { Tone::Quiet } else { Tone::Alarm };
     let mut lines = vec![Line::blank(), totals(snapshot, width)];
+    lines.extend(snapshot.settled.map(settled));
     let mut say = |text: &str, tone, keep| {
         lines.extend(wrapped(text, width).map(|line| Line::new(line, tone, keep)));
     };
@@ -36,6 +37,11 @@ fn totals(snapshot: &Snapshot, width: Option<usize>) -> Line {
         part(3, number(sum(|cache| cache.frees), "free")),
     ];
     Line::new(fit(&parts, width), Tone::Normal, Keep::Totals)
+}
+
+fn settled(settled: Settled) -> Line {
+    let (time, freed) = (human::duration(settled.time), human::grouped(settled.freed));
+    Line::new(format!("settled {time}: {freed} more freed"), Tone::Quiet, Keep::Note)
 }
 
 fn summary(trust: &Trust) -> String {
@@ -83,7 +89,7 @@ fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
         (
             trust.recursion_misses,
             "probe run",
-            "missed: skipped by the kernel, allocs or frees of some cache may be missing",
+            "at most missed: skipped by the kernel, allocs or frees of some cache may be missing",
         ),
         (trust.refused, "alloc", "refused: the ledger is at its bound, figures above are too low"),
         (trust.unresolved, "object", "unresolved: of no known cache"),

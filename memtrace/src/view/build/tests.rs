@@ -286,6 +286,22 @@ fn processes_that_are_not_told_apart() {
     assert_eq!(rows(By::Pid), ["(others) - - 8 10 2", "20 bash 20 2 2 0", "12 curl 12 1 1 0"]);
 }
 
+#[test]
+fn losses_are_of_their_cache_by_name() {
+    let mut session = Session::new(request(By::Comm));
+    session.run("alloc curl:10 dentry x3");
+    session.lose("dentry", Losses { allocs: 1, frees: 2 });
+    session.lose("dentry#2", Losses { allocs: 10, frees: 20 });
+    // Nothing of this one arrived.
+    session.lose("inode", Losses { allocs: 5, frees: 0 });
+    let caches = session.snapshot().caches;
+    let lost = |name: &str| {
+        let cache = caches.iter().find(|cache| cache.name == name).expect("it is shown");
+        (cache.lost_allocs, cache.lost_frees)
+    };
+    assert_eq!([lost("dentry"), lost("inode"), lost("asked-for")], [(11, 22), (5, 0), (0, 0)]);
+}
+
 proptest! {
     /// Whatever is asked for, each outstanding object is in one row or in the rest.
     #[test]

@@ -3,8 +3,11 @@
 use std::{
     fs::File,
     os::fd::OwnedFd,
-    sync::{Arc, Barrier},
-    thread,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
 };
 
 use rustix::{
@@ -16,7 +19,7 @@ use rustix::{
 
 use super::{Held, Prepared, set_comm};
 
-const MADE: &str = "the system's limits leave room for it";
+pub const MADE: &str = "the system's limits leave room for it";
 
 /// Makes `count` of something.
 fn each<T: 'static>(count: usize, make: impl Fn() -> T + 'static) -> Prepared {
@@ -31,17 +34,48 @@ fn open_file() -> File {
     File::open("/").expect(MADE)
 }
 
+pub fn make_pipe() -> (OwnedFd, OwnedFd) {
+    pipe().expect(MADE)
+}
+
 pub fn pipes(count: usize) -> Prepared {
-    each(count, || pipe().expect(MADE))
+    each(count, make_pipe)
 }
 
 pub fn pipe_churn(count: usize) -> Prepared {
     Box::new(move || {
         for _ in 0..count {
-            drop(pipe().expect(MADE));
+            drop(make_pipe());
         }
         Box::new(())
     })
+}
+
+pub fn churn() -> Prepared {
+    Box::new(|| {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                drop(pipe().expect(MADE));
+            }
+        });
+        Box::new(Churning { is_over, thread: Some(thread) }) as Held
+    })
+}
+
+/// A thread that makes and closes pipes.
+struct Churning {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Churning {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_some_and(|ended| ended.is_ok()), "the thread failed");
+    }
 }
 
 fn socket_pair() -> (OwnedFd, OwnedFd) {

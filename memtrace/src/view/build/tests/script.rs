@@ -11,13 +11,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::super::{Builder, CacheInfo, Caches, Facts, Request, Slabinfo};
+use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo};
 use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
     view::{
-        By, NameGroup, Row, Snapshot, Sort, Trust,
+        By, NameGroup, OwnCost, Row, Snapshot, Sort, Trust,
         reconcile::{Growth, traced},
     },
 };
@@ -67,6 +67,7 @@ pub struct Session {
     ledger: Ledger,
     builder: Builder,
     caches: Caches,
+    losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
     growth: HashMap<String, Growth>,
     elapsed: Duration,
@@ -90,6 +91,7 @@ impl Session {
             ledger,
             builder: Builder::new(request),
             caches: known_caches(),
+            losses: HashMap::new(),
             slabinfo: HashMap::new(),
             growth: HashMap::new(),
             elapsed: Duration::ZERO,
@@ -165,6 +167,11 @@ impl Session {
         }
     }
 
+    /// Events of a cache that do not arrive.
+    pub fn lose(&mut self, cache: &str, losses: Losses) {
+        self.losses.insert(address(cache), losses);
+    }
+
     pub fn snapshot(&mut self) -> Snapshot {
         let facts = Facts {
             is_final: self.is_final,
@@ -172,10 +179,13 @@ impl Session {
             now: self.now(),
             elapsed: self.elapsed,
             own_tgid: OWN_TGID,
+            settled: None,
             host: "host",
             kernel: "6.12",
             meminfo: None,
+            own_cost: OwnCost::default(),
             caches: &self.caches,
+            losses: &self.losses,
             slabinfo: &self.slabinfo,
             traced: &traced(&self.ledger, &self.caches, |_| 0),
             growth: &self.growth,
