@@ -3,6 +3,7 @@
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
+mod compare;
 mod host;
 mod names;
 mod own_cost;
@@ -12,6 +13,7 @@ mod setup;
 mod slabinfo;
 
 use std::{
+    collections::HashMap,
     io,
     time::{Duration, SystemTime},
 };
@@ -25,11 +27,12 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped, slabinfo::SlabinfoSeries,
+    compare::Comparison, host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped,
+    slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
-    event::TimeNs,
+    event::{Address, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -112,11 +115,14 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut session = state.start(&options);
     let reporter = Reporter::start(output);
     let mut attached = attached;
+    session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
     if matches!(end, End::Unread) {
         drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
+    // While all that happens is still traced.
+    session.compare(&mut attached.events)?;
     session.settle(&mut attached, options.settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
@@ -159,6 +165,8 @@ struct State {
     notes: Vec<String>,
     most_objects: usize,
     pids: Vec<u32>,
+    /// All of a cache is traced, so that it can be compared with slabinfo.
+    is_compared: bool,
 }
 
 impl State {
@@ -166,7 +174,8 @@ impl State {
         Session {
             ledger: Ledger::new(self.most_objects),
             builder: Builder::new(options.request),
-            slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            slabinfo: SlabinfoSeries::new(slab::Host::live()),
+            comparison: Comparison::default(),
             meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
@@ -183,6 +192,7 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    comparison: Comparison,
     meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
@@ -270,6 +280,10 @@ impl Session {
         Ok(())
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now() - self.started)
+    }
+
     fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
@@ -285,26 +299,29 @@ impl Session {
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
+        if !is_final && self.slabinfo.is_due(self.elapsed()) {
+            self.compare(events)?;
+        }
         let now = clock::now();
-        self.slabinfo.update(Duration::from_nanos(now - self.started));
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
-        let losses = events.losses()?;
-        let losses =
-            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
-        let losses = losses.collect();
+        let losses = losses(events)?;
+        let traced = self.traced(&losses, trust.recursion_misses);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
             elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
             settled: self.settled,
+            own_tgid: std::process::id(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
+            traced: &traced,
+            growth: self.comparison.growth(),
             own_cost: self.meter.cost(is_final),
             trust,
             notes,
@@ -356,7 +373,7 @@ impl Session {
     }
 
     fn note_ended_pids(&mut self) {
-        let elapsed = Duration::from_nanos(clock::now() - self.started);
+        let elapsed = self.elapsed();
         let Self { state, ended_pids, .. } = self;
         state.pids.retain(|&pid| {
             let is_alive = host::is_alive(pid);
@@ -366,4 +383,10 @@ impl Session {
             is_alive
         });
     }
+}
+
+/// By the address of the cache.
+fn losses(events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+    let losses = events.losses()?.into_iter();
+    Ok(losses.map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees })).collect())
 }

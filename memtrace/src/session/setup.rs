@@ -16,7 +16,9 @@ use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::{DiscoverError, Kernel},
+        layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
+        plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
         trials::Avoid,
@@ -88,6 +90,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
     notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
+    let not_compared = not_compared(&filters, &plan, &kernel.layout);
+    notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
     let names = match (filters.names, names_unavailable) {
         (false, _) => Names::None,
         (true, None) => Names::Streamed,
@@ -96,8 +100,16 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let caches = directory(&kernel.caches, &slab_caches, &selection);
     let attached = loaded.attach()?;
     let most_objects = (host::total_memory() / LEDGER_SHARE / BYTES_PER_OBJECT) as usize;
-    let state =
-        State { kernel, host: Host::read(), caches, names, notes, most_objects, pids: options.pids.clone() };
+    let state = State {
+        kernel,
+        host: Host::read(),
+        caches,
+        names,
+        notes,
+        most_objects,
+        pids: options.pids.clone(),
+        is_compared: not_compared.is_none(),
+    };
     Ok(Ready { attached, state })
 }
 
@@ -159,6 +171,16 @@ fn unavailable_kmalloc<T>(kmalloc: &Result<T, String>, filters: &Filters) -> Opt
     filters.kmalloc.then(|| format!("kmalloc caches are not traced: {why}"))
 }
 
+/// Why what was traced of a cache cannot be compared with all that it has.
+fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
+    if !filters.follow_all_tasks() {
+        return Some("--pid and --comm follow a part of each cache");
+    }
+    let frees_by_page = plan.free == Ok(CacheWay::Page);
+    (frees_by_page && layout.arguments.free_is_late != 0)
+        .then_some("frees do not tell their cache on this kernel")
+}
+
 fn names_note(why: &str) -> String {
     format!("names are a sample, read from surviving dentries: {why}")
 }
@@ -167,6 +189,7 @@ fn names_note(why: &str) -> String {
 fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
+    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
     kernel
         .iter()
         .map(|cache| {
@@ -177,6 +200,7 @@ fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) 
                 aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
+                slack: known.and_then(|known| known.at_hand).map(|at_hand| at_hand.most(cpus, nodes)),
                 is_requested: selection.named.iter().any(|named| named == name),
             };
             (cache.address, info)
