@@ -4,6 +4,8 @@
 //! the ring from being drained.
 
 mod host;
+pub mod budget;
+mod govern;
 mod names;
 mod own_cost;
 mod reporter;
@@ -13,6 +15,7 @@ mod slabinfo;
 
 use std::{
     io,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
@@ -25,7 +28,14 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped, slabinfo::SlabinfoSeries,
+    budget::CpuLimit,
+    govern::{Budget, Fate},
+    host::Host,
+    names::Names,
+    own_cost::Meter,
+    reporter::Reporter,
+    settle::Stopped,
+    slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
@@ -33,7 +43,7 @@ use crate::{
     kernel::{
         clock,
         discover::Kernel,
-        load::{Attached, Events},
+        load::{Attached, Events, LoadError},
         rings::RingError,
         trials::Avoid,
     },
@@ -51,9 +61,6 @@ const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
 /// Records drained before signals and timers get their turn.
 const DRAIN_MOST: usize = 50_000;
-
-/// So many full drains empty the largest rings once, whatever flows in meanwhile.
-const DRAINS_OF_ALL_RINGS: usize = 256;
 
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -74,6 +81,11 @@ pub struct Options {
     pub count: Option<u64>,
     /// How long frees are followed when allocations are not traced any more.
     pub settle: Duration,
+    /// Follow one object in so many, by its address.
+    pub sample: u32,
+    /// Bytes, in the kernel and here; None for a share of the host's.
+    pub max_memory: Option<u64>,
+    pub max_cpu: Option<CpuLimit>,
     pub verbose: bool,
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
@@ -89,6 +101,8 @@ pub enum SessionError {
     Output(#[source] io::Error),
     #[error(transparent)]
     Ring(#[from] RingError),
+    #[error("cannot follow fewer objects: {0}")]
+    Sample(#[from] LoadError),
     #[error("cannot read the kernel side's counters: {0}")]
     Counters(#[from] MapError),
     #[error("cannot start the event loop: {0}")]
@@ -103,6 +117,8 @@ enum End {
     Asked,
     /// Nobody reads the output any more.
     Unread,
+    /// It took too much of the host.
+    OverBudget,
 }
 
 /// Runs a session until a signal, its duration or its count ends it.
@@ -117,7 +133,9 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
         drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
-    session.settle(&mut attached, options.settle, &mut signals).await?;
+    // Following frees would cost the host more.
+    let settle = if matches!(end, End::OverBudget) { Duration::ZERO } else { options.settle };
+    session.settle(&mut attached, settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
@@ -157,14 +175,14 @@ struct State {
     names: Names,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
-    most_objects: usize,
+    budget: Budget,
     pids: Vec<u32>,
 }
 
 impl State {
     fn start(self, options: &Options) -> Session {
         Session {
-            ledger: Ledger::new(self.most_objects),
+            ledger: self.budget.ledger(),
             builder: Builder::new(options.request),
             slabinfo: SlabinfoSeries::start(slab::Host::live()),
             meter: Meter::start(),
@@ -210,6 +228,7 @@ impl Session {
         let early_report = sleep_until(start + FIRST_REPORT);
         let mut early_report = Box::pin(early_report);
         let end = start + options.duration.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+        let mut measure = pin!(sleep_until(self.meter.due()));
         let mut reports = 0;
         loop {
             tokio::select! {
@@ -226,8 +245,13 @@ impl Session {
                         return Ok(End::Asked);
                     }
                 }
-                () = sleep_until(self.meter.due()) => {
-                    self.meter.turn(&attached.events);
+                () = &mut measure => {
+                    if let Some(used) = self.meter.turn(&attached.events)
+                        && self.keep_within_cpu(used, &mut attached.events)? == Fate::Over
+                    {
+                        return Ok(End::OverBudget);
+                    }
+                    measure.as_mut().reset(self.meter.due());
                 }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
@@ -252,25 +276,30 @@ impl Session {
     }
 
     /// Applies what is in the rings, [`DRAIN_MOST`] records at most.
-    fn drain(&mut self, events: &mut Events) -> Result<usize, RingError> {
-        let Self { ledger, undecodable, .. } = self;
-        events.drain(DRAIN_MOST, |record| match decode(record) {
-            Ok(event) => ledger.apply(event),
-            Err(_) => *undecodable += 1,
-        })
+    fn drain(&mut self, events: &mut Events) -> Result<usize, SessionError> {
+        self.drain_most(events, DRAIN_MOST)
     }
 
-    /// Applies what the rings hold by now, and some of what flows in meanwhile.
-    fn catch_up(&mut self, events: &mut Events) -> Result<(), RingError> {
-        for _ in 0..DRAINS_OF_ALL_RINGS {
-            if self.drain(events)? < DRAIN_MOST {
-                break;
+    /// Applies all that is in the rings by now.
+    fn catch_up(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.drain_most(events, usize::MAX).map(drop)
+    }
+
+    fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
+        let Self { ledger, undecodable, state: State { budget, .. }, .. } = self;
+        let sampling = budget.sampling();
+        let read = events.drain(most, |record| {
+            match decode(record) {
+                Ok(event) => ledger.apply(event),
+                Err(_) => *undecodable += 1,
             }
-        }
-        Ok(())
+            budget.make_room(ledger);
+        })?;
+        self.keep_within_memory(sampling, events)?;
+        Ok(read)
     }
 
-    fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
+    fn look_up_names(&mut self, events: &mut Events) -> Result<(), SessionError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
         }
@@ -299,13 +328,14 @@ impl Session {
             now,
             elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
             settled: self.settled,
+            sampling: self.state.budget.sampling(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: &self.state.caches,
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
-            own_cost: self.meter.cost(is_final),
+            own_cost: self.meter.cost(is_final, &self.state.budget),
             trust,
             notes,
         };
@@ -337,6 +367,7 @@ impl Session {
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
+        notes.extend(self.state.budget.note().cloned());
         notes.extend(
             self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
         );

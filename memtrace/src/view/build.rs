@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust};
+use super::{
+    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+};
 use crate::{
     event::{Address, Comm, Task, TimeNs},
     ledger::{FOLDED, Ledger, NamedObjects, OTHERS, Origin},
@@ -62,6 +64,7 @@ pub struct Facts<'a> {
     pub now: TimeNs,
     pub elapsed: Duration,
     pub settled: Option<Settled>,
+    pub sampling: Sampling,
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
@@ -133,7 +136,7 @@ impl Builder {
         for origin in ledger.origins() {
             let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
             let group = groups.entry(self.row_key(origin, cache)).or_default();
-            self.add(group, ledger, origin, cache, facts.now);
+            self.add(group, ledger, origin, cache, &facts);
         }
         let seconds =
             if facts.is_final { facts.elapsed } else { facts.elapsed - self.previous_elapsed }.as_secs_f64();
@@ -159,6 +162,7 @@ impl Builder {
             by: self.request.by,
             sort: self.request.sort,
             older: self.request.older,
+            sampling: facts.sampling,
             meminfo: facts.meminfo,
             own_cost: facts.own_cost,
             caches,
@@ -184,14 +188,15 @@ impl Builder {
         ledger: &'a Ledger,
         origin: &'a Origin,
         cache: &'a CacheInfo,
-        now: TimeNs,
+        facts: &Facts<'_>,
     ) {
         let (objects, names) = match self.request.older {
             None => (origin.outstanding(), ledger.names(origin).collect()),
-            Some(age) => ledger.allocated_until(origin, now.saturating_sub(age.as_nanos() as u64)),
+            Some(age) => ledger.allocated_until(origin, facts.now.saturating_sub(age.as_nanos() as u64)),
         };
-        group.totals.allocs += origin.allocs;
-        group.totals.frees += origin.frees;
+        let objects = facts.sampling.estimate(objects);
+        group.totals.allocs += facts.sampling.estimate(origin.allocs);
+        group.totals.frees += facts.sampling.estimate(origin.frees);
         group.objects += objects;
         group.bytes += objects * cache.object_size;
         group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
@@ -203,7 +208,7 @@ impl Builder {
         for NamedObjects { parent, pattern, example, objects } in names {
             let sum =
                 group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
-            sum.objects += objects;
+            sum.objects += facts.sampling.estimate(objects);
         }
     }
 
@@ -343,10 +348,11 @@ fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
     for origin in ledger.origins() {
         let Some(cache) = facts.caches.get(&origin.key.cache) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
-        total.allocs += origin.allocs;
-        total.frees += origin.frees;
-        total.outstanding_objects += origin.outstanding();
-        total.outstanding_bytes += origin.outstanding() * cache.object_size;
+        total.allocs += facts.sampling.estimate(origin.allocs);
+        total.frees += facts.sampling.estimate(origin.frees);
+        let outstanding = facts.sampling.estimate(origin.outstanding());
+        total.outstanding_objects += outstanding;
+        total.outstanding_bytes += outstanding * cache.object_size;
     }
     for (address, lost) in facts.losses {
         let Some(cache) = facts.caches.get(address) else { continue };

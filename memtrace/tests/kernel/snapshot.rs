@@ -10,6 +10,7 @@ use serde_json::Value;
 pub struct Snapshot {
     #[serde(rename = "final")]
     pub is_final: bool,
+    pub sampling: Sampling,
     pub settled: Option<Settled>,
     #[serde(rename = "self")]
     pub own_cost: OwnCost,
@@ -17,6 +18,12 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Sampling {
+    /// One object in so many is followed.
+    pub period: u32,
 }
 
 /// How frees were followed at the end.
@@ -32,6 +39,8 @@ pub struct OwnCost {
     pub cpu_share: Option<f64>,
     pub rss_bytes: Option<u64>,
     pub kernel_bytes: Option<u64>,
+    pub max_memory_bytes: Option<u64>,
+    pub max_cpu_share: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +56,7 @@ pub struct Row {
     pub cache: Option<String>,
     pub processes: u64,
     pub objects: u64,
+    pub objects_ci95: Option<[u64; 2]>,
     pub allocs: u64,
     pub frees: u64,
     pub names: Vec<Names>,
@@ -69,6 +79,7 @@ pub struct Trust {
     pub lost_names: u64,
     /// Probes that the kernel skipped; it does not say for which events.
     pub recursion_misses: u64,
+    pub refused: u64,
 }
 
 impl Snapshot {

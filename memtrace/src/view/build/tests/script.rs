@@ -15,7 +15,7 @@ use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
-    view::{By, NameGroup, OwnCost, Row, Snapshot, Sort, Trust},
+    view::{By, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust},
 };
 
 /// The host has been up a second when the session starts.
@@ -164,6 +164,7 @@ impl Session {
             now: self.now(),
             elapsed: self.elapsed,
             settled: None,
+            sampling: Sampling::NONE,
             host: "host",
             kernel: "6.12",
             meminfo: None,
