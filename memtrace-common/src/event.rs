@@ -16,8 +16,8 @@ pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: sent by an understudy, which may repeat an allocation that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
-/// In [`FreeEvent`]: the object may be of a cache that is not traced.
-pub const FLAG_ANY_CACHE: u16 = 1 << 2;
+/// [`FreeEvent::cache_tag`]: the object's cache cannot be told; it may be one that is not traced.
+pub const NO_CACHE_TAG: u32 = 0;
 
 /// The kernel's `NAME_MAX`: the longest file name, in bytes, without a terminating NUL.
 pub const NAME_MAX: usize = 255;
@@ -31,14 +31,14 @@ pub const LONG_NAME_LEN: usize = 256;
 pub struct Header {
     pub kind: u16,
     pub flags: u16,
-    /// Allocations: process (thread group) of the current task, 0 for the idle task. Otherwise 0.
-    pub tgid: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocEvent {
     pub header: Header,
+    /// Process (thread group) of the current task, 0 for the idle task.
+    pub tgid: u32,
     /// Address of the object.
     pub ptr: u64,
     /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
@@ -58,6 +58,8 @@ pub struct AllocEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeEvent {
     pub header: Header,
+    /// [`cache_tag`] of its cache, or [`NO_CACHE_TAG`].
+    pub cache_tag: u32,
     /// Address of the object.
     pub ptr: u64,
 }
@@ -67,6 +69,7 @@ pub struct FreeEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameEvent<const N: usize> {
     pub header: Header,
+    pub reserved: u32,
     /// Address of the dentry: the object that the name belongs to.
     pub dentry: u64,
     /// Address of the parent's dentry; the dentry's own for a root.
@@ -79,11 +82,18 @@ pub struct NameEvent<const N: usize> {
     pub parent_name: [u8; N],
 }
 
+/// What a free tells of its cache, in the four bytes that its record has to spare. A `struct kmem_cache` is aligned to
+/// a cache line, so two have the same tag only where they lie 256 GiB apart.
+#[inline(always)]
+pub const fn cache_tag(cache: u64) -> u32 {
+    (cache >> 6) as u32
+}
+
 pub type ShortNameEvent = NameEvent<SHORT_NAME_LEN>;
 pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 
 const _: () = {
-    assert!(size_of::<Header>() == 8);
+    assert!(size_of::<Header>() == 4);
     assert!(size_of::<AllocEvent>() == 64);
     assert!(size_of::<FreeEvent>() == 16);
     assert!(size_of::<ShortNameEvent>() == 32 + 2 * SHORT_NAME_LEN);

@@ -8,8 +8,8 @@ use aya_ebpf::{
 use memtrace_common::{
     counters::LossKey,
     event::{
-        AllocEvent, FLAG_ANY_CACHE, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE,
-        NameEvent,
+        AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, NO_CACHE_TAG,
+        NameEvent, cache_tag,
     },
     ring,
 };
@@ -44,7 +44,8 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
     let event = record.as_mut_ptr();
     // SAFETY: `event` is a reserved record of this type; the helper has no arguments and no side effects.
     unsafe {
-        (&raw mut (*event).header).write(Header { kind: KIND_ALLOC, flags, tgid });
+        (&raw mut (*event).header).write(Header { kind: KIND_ALLOC, flags });
+        (&raw mut (*event).tgid).write(tgid);
         (&raw mut (*event).ptr).write(alloc.ptr);
         (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
         (&raw mut (*event).cache).write(alloc.cache);
@@ -59,22 +60,22 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
 /// None if it is lost.
 #[inline(always)]
 pub fn free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
-    submit_free(cpu, ptr, cache, 0)
+    submit_free(cpu, ptr, cache, cache_tag(cache))
 }
 
 /// The free of an object whose cache cannot be told any more. None if it is lost.
 #[inline(always)]
 pub fn free_of_any_cache(cpu: ThisCpu, ptr: u64) -> Option<()> {
-    submit_free(cpu, ptr, 0, FLAG_ANY_CACHE)
+    submit_free(cpu, ptr, 0, NO_CACHE_TAG)
 }
 
 #[inline(always)]
-fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, flags: u16) -> Option<()> {
+fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, cache_tag: u32) -> Option<()> {
     let Some(mut record) = reserve::<FreeEvent>(cpu, Kind::Free, ptr) else {
         count_loss(cache, KIND_FREE);
         return None;
     };
-    record.write(FreeEvent { header: Header { kind: KIND_FREE, flags, tgid: 0 }, ptr });
+    record.write(FreeEvent { header: Header { kind: KIND_FREE, flags: 0 }, cache_tag, ptr });
     submit(record);
     Some(())
 }
@@ -90,7 +91,10 @@ pub fn name<const N: usize>(
     let mut record = reserve::<NameEvent<N>>(cpu, Kind::Name, dentry)?;
     let event = record.as_mut_ptr();
     // SAFETY: `event` is a reserved record of this type.
-    unsafe { (&raw mut (*event).header).write(Header { kind, flags: 0, tgid: 0 }) };
+    unsafe {
+        (&raw mut (*event).header).write(Header { kind, flags: 0 });
+        (&raw mut (*event).reserved).write(0);
+    }
     fill(event);
     submit(record);
     Some(())

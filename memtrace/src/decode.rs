@@ -3,8 +3,8 @@
 use std::mem::offset_of;
 
 use memtrace_common::event::{
-    AllocEvent, FLAG_ANY_CACHE, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE,
-    KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, NameEvent, SHORT_NAME_LEN,
+    AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, KIND_LONG_NAME,
+    KIND_SHORT_NAME, LONG_NAME_LEN, NO_CACHE_TAG, NameEvent, SHORT_NAME_LEN,
 };
 
 use crate::event::{Alloc, Comm, Event, Free, Name, Task};
@@ -45,16 +45,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
 }
 
 fn alloc(record: AllocEvent) -> Event<'static> {
-    let AllocEvent { header, ptr, time_ns: time, cache, call_site, cgroup, comm } = record;
+    let AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm } = record;
     let is_kthread = header.flags & FLAG_KTHREAD != 0;
-    let task = Task { tgid: header.tgid, comm: Comm::new(comm), is_kthread };
+    let task = Task { tgid, comm: Comm::new(comm), is_kthread };
     let may_repeat = header.flags & FLAG_MAY_REPEAT != 0;
     Event::Alloc(Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat })
 }
 
 fn free(record: FreeEvent) -> Event<'static> {
-    let any_cache = record.header.flags & FLAG_ANY_CACHE != 0;
-    Event::Free(Free { ptr: record.ptr, any_cache })
+    let FreeEvent { cache_tag, ptr, .. } = record;
+    Event::Free(Free { ptr, cache: Some(cache_tag).filter(|&tag| tag != NO_CACHE_TAG) })
 }
 
 /// A name's record is read field by field, so that the names themselves are not copied.

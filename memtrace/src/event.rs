@@ -2,10 +2,15 @@
 
 use std::fmt;
 
+pub use memtrace_common::event::cache_tag;
+
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub type TimeNs = u64;
 /// Address of an object, a cache or a dentry in the kernel.
 pub type Address = u64;
+
+/// What a free tells of its object's cache: see [`cache_tag`].
+pub type CacheTag = u32;
 
 /// Length of a command name in the kernel, its NUL included.
 pub const COMM_LEN: usize = 16;
@@ -37,8 +42,8 @@ pub struct Alloc {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     pub ptr: Address,
-    /// It may be of a cache that is not traced: then it is no surprise that nobody knows it.
-    pub any_cache: bool,
+    /// None where the cache cannot be told. It may be one that is not traced then: no surprise if nobody knows the object.
+    pub cache: Option<CacheTag>,
 }
 
 /// A dentry, which is a slab object, got its name.

@@ -27,6 +27,9 @@ pub struct Args {
     /// Only this kernel's VM, besides the host (repeatable)
     #[arg(long, value_parser = vm::kernel_parser())]
     kernel: Vec<String>,
+    /// CPUs that each VM has, instead of 2 and one run with 8
+    #[arg(long, value_parser = vm::cpus_parser())]
+    cpus: Option<u8>,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -45,7 +48,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         host_tests(filter)?.into_iter().for_each(|row| summary.add(row));
     }
     if !args.no_vm {
-        vm_tests(&args.kernel, filter).into_iter().for_each(|row| summary.add(row));
+        vm_tests(args).into_iter().for_each(|row| summary.add(row));
     }
     print!("{summary}");
     Ok(if summary.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -155,25 +158,53 @@ fn started_suite(line: &str) -> Option<&str> {
     line.strip_prefix("     Running ").or_else(|| line.strip_prefix("   Doc-tests "))
 }
 
-fn vm_tests(only: &[String], filter: Option<&str>) -> Vec<Row> {
+/// One boot of a VM.
+#[derive(Debug, PartialEq)]
+struct Boot<'a> {
+    kernel: &'static str,
+    cpus: u8,
+    filter: Option<&'a str>,
+}
+
+/// What is run once more with many CPUs, and where: the newest kernel, whose slab caches keep most for each CPU.
+const MANY_CPUS: Boot<'_> = Boot { kernel: "7.x", cpus: 8, filter: Some("cpus_") };
+
+/// Each kernel once, and one of them once more with many CPUs, unless somebody wants something particular.
+fn boots(args: &Args) -> Vec<Boot<'_>> {
+    let filter = args.filter.as_deref();
+    let cpus = args.cpus.unwrap_or(vm::CPUS);
+    let is_chosen =
+        |kernel: &str| args.kernel.is_empty() || args.kernel.iter().any(|chosen| chosen == kernel);
+    let mut boots: Vec<_> =
+        vm::kernel_names().into_iter().map(|kernel| Boot { kernel, cpus, filter }).collect();
+    if filter.is_none() && args.cpus.is_none() {
+        boots.push(MANY_CPUS);
+    }
+    boots.retain(|boot| is_chosen(boot.kernel));
+    boots
+}
+
+fn vm_tests(args: &Args) -> Vec<Row> {
     let start = Instant::now();
     let programs = match vm::build_programs() {
         Ok(programs) => programs,
         Err(error) => return vec![Row::failure(KERNEL_TESTS, "VMs", &error, start)],
     };
-    let chosen = |name: &&str| only.is_empty() || only.iter().any(|chosen| chosen == name);
-    vm::kernel_names().into_iter().filter(chosen).map(|name| vm_test(name, &programs, filter)).collect()
+    boots(args).iter().map(|boot| vm_test(boot, &programs)).collect()
 }
 
-fn vm_test(name: &str, programs: &vm::Programs, filter: Option<&str>) -> Row {
+fn vm_test(&Boot { kernel: name, cpus, filter }: &Boot<'_>, programs: &vm::Programs) -> Row {
     let start = Instant::now();
     let kernel = match vm::obtain_kernel(name) {
         Ok(kernel) => kernel,
         Err(error) if no_skip() => return Row::failure(KERNEL_TESTS, name, &error, start),
         Err(error) => return Row::skip(KERNEL_TESTS, name, &error, start),
     };
-    let on = format!("{} (VM)", kernel.release);
-    match vm::test(&kernel, programs, filter) {
+    let on = match cpus {
+        vm::CPUS => format!("{} (VM)", kernel.release),
+        cpus => format!("{} (VM, {cpus} CPUs)", kernel.release),
+    };
+    match vm::test(vm::Machine { kernel: &kernel, cpus }, programs, filter) {
         Ok((outcome, console)) => vm_row(&on, &outcome, &console, start),
         Err(error) => Row::failure(KERNEL_TESTS, &on, &error, start),
     }
@@ -223,6 +254,27 @@ mod tests {
     fn suite_without_a_result_failed() {
         let read = suites("     Running tests/kernel/main.rs (x)\n     Running unittests src/lib.rs (y)\n");
         assert_eq!((read.kernel.failed, read.unit.failed, read.notes.len()), (1, 1, 2));
+    }
+
+    #[test]
+    fn all_vms_run_all_tests_and_one_with_many_cpus_some() {
+        let args = |kernel: &[&str], cpus, filter: Option<&str>| Args {
+            no_vm: false,
+            no_host: false,
+            kernel: kernel.iter().map(ToString::to_string).collect(),
+            cpus,
+            filter: filter.map(str::to_owned),
+        };
+        let all = args(&[], None, None);
+        let all = boots(&all);
+        assert_eq!(all.len(), vm::kernel_names().len() + 1);
+        assert!(all.contains(&MANY_CPUS));
+        assert_eq!(boots(&args(&["6.1"], None, None)), [Boot { kernel: "6.1", cpus: 2, filter: None }]);
+        assert_eq!(
+            boots(&args(&["7.x"], None, Some("churn"))),
+            [Boot { kernel: "7.x", cpus: 2, filter: Some("churn") }]
+        );
+        assert_eq!(boots(&args(&["7.x"], Some(4), None)), [Boot { kernel: "7.x", cpus: 4, filter: None }]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
@@ -11,11 +13,20 @@ fn bytes_of<T: Copy>(record: &T) -> Vec<u8> {
 
 fn alloc_event() -> AllocEvent {
     let comm = [0; COMM_LEN];
-    AllocEvent { header: header(KIND_ALLOC), ptr: 1, time_ns: 7, cache: 2, call_site: 3, cgroup: 4, comm }
+    AllocEvent {
+        header: header(KIND_ALLOC),
+        tgid: 0,
+        ptr: 1,
+        time_ns: 7,
+        cache: 2,
+        call_site: 3,
+        cgroup: 4,
+        comm,
+    }
 }
 
 fn header(kind: u16) -> Header {
-    Header { kind, flags: 0, tgid: 0 }
+    Header { kind, flags: 0 }
 }
 
 fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
@@ -27,6 +38,7 @@ fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
 fn name_record<const N: usize>(kind: u16, name: &[u8], parent: &[u8]) -> NameEvent<N> {
     NameEvent {
         header: header(kind),
+        reserved: 0,
         dentry: 0xffff_8880_0000_1000,
         parent: 0xffff_8880_0000_2000,
         name_len: name.len() as u32,
@@ -40,7 +52,7 @@ fn name_record<const N: usize>(kind: u16, name: &[u8], parent: &[u8]) -> NameEve
 fn records() -> Vec<Vec<u8>> {
     vec![
         bytes_of(&AllocEvent { comm: padded(b"curl"), ..alloc_event() }),
-        bytes_of(&FreeEvent { header: header(KIND_FREE), ptr: 1 }),
+        bytes_of(&FreeEvent { header: header(KIND_FREE), cache_tag: 5, ptr: 1 }),
         bytes_of(&name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, b"x", b"y")),
         bytes_of(&name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, b"x", b"y")),
     ]
@@ -142,19 +154,19 @@ proptest! {
         flags in any::<u16>(),
         comm in any::<[u8; COMM_LEN]>(),
     ) {
-        let header = Header { kind: KIND_ALLOC, flags, tgid };
-        let bytes = bytes_of(&AllocEvent { header, ptr, time_ns: time, cache, call_site, cgroup, comm });
+        let header = Header { kind: KIND_ALLOC, flags };
+        let bytes = bytes_of(&AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm });
         let task = Task { tgid, comm: Comm::new(comm), is_kthread: flags & FLAG_KTHREAD != 0 };
         let may_repeat = flags & FLAG_MAY_REPEAT != 0;
         prop_assert_eq!(decode(&bytes), Ok(Event::Alloc(Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat })));
     }
 
     #[test]
-    fn frees_arrive_as_sent(ptr in any::<u64>(), flags in any::<u16>()) {
-        let header = Header { kind: KIND_FREE, flags, tgid: 0 };
-        let bytes = bytes_of(&FreeEvent { header, ptr });
-        let any_cache = flags & FLAG_ANY_CACHE != 0;
-        prop_assert_eq!(decode(&bytes), Ok(Event::Free(Free { ptr, any_cache })));
+    fn frees_arrive_as_sent(ptr in any::<u64>(), flags in any::<u16>(), tag in any::<Option<NonZeroU32>>()) {
+        let header = Header { kind: KIND_FREE, flags };
+        let cache = tag.map(NonZeroU32::get);
+        let bytes = bytes_of(&FreeEvent { header, cache_tag: cache.unwrap_or(NO_CACHE_TAG), ptr });
+        prop_assert_eq!(decode(&bytes), Ok(Event::Free(Free { ptr, cache })));
     }
 
     #[test]

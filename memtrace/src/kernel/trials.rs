@@ -27,6 +27,8 @@ pub enum Avoid {
     Arguments,
     /// The second program at each tracepoint, which sees what the first is skipped for.
     Understudies,
+    /// Names of dentries, in whatever way.
+    Names,
 }
 
 /// A way that is lacking for this reason is a bug of memtrace.

@@ -19,7 +19,7 @@ use self::{
     objects::{ObjectId, Objects},
     origins::Origins,
 };
-use crate::event::{Address, Alloc, Event, Free, Name, TimeNs};
+use crate::event::{Address, Alloc, CacheTag, Event, Free, Name, TimeNs, cache_tag};
 
 type OriginId = u32;
 type GroupId = u32;
@@ -34,7 +34,7 @@ pub struct Tally {
     pub allocs: u64,
     pub frees: u64,
     pub names: u64,
-    /// Frees of objects that were not outstanding; of objects of any cache, none.
+    /// Frees of objects that were not outstanding, where their cache is known.
     pub unknown_frees: u64,
     /// Allocations at an address that was outstanding: a free that nobody saw. The older object is taken for freed.
     pub reused_pointers: u64,
@@ -69,6 +69,7 @@ pub struct Ledger {
     origins: Origins,
     groups: Groups,
     reused: HashMap<Address, u64, foldhash::fast::FixedState>,
+    unknown_frees: HashMap<CacheTag, u64, foldhash::fast::FixedState>,
     tally: Tally,
     most_objects: usize,
     /// Of the objects that are followed: see [`sample`].
@@ -99,6 +100,7 @@ impl Ledger {
             origins: Origins::new(bounds.origins),
             groups: Groups::new(bounds.groups),
             reused: HashMap::default(),
+            unknown_frees: HashMap::default(),
             tally: Tally::default(),
             most_objects: bounds.objects.min(objects::NO_OBJECT as usize),
             limit: sample::ALL,
@@ -191,6 +193,11 @@ impl Ledger {
         self.reused.get(&cache).copied().unwrap_or(0)
     }
 
+    /// Frees of a cache's objects that were not outstanding.
+    pub fn unknown_frees(&self, cache: Address) -> u64 {
+        self.unknown_frees.get(&cache_tag(cache)).copied().unwrap_or(0)
+    }
+
     fn alloc(&mut self, alloc: Alloc) {
         self.tally.allocs += 1;
         if !sample::keeps(alloc.ptr, self.limit) {
@@ -231,8 +238,14 @@ impl Ledger {
             Some(id) => {
                 self.release(id);
             }
-            None => self.tally.unknown_frees += u64::from(!free.any_cache),
+            None => self.unknown_free(free.cache),
         }
+    }
+
+    fn unknown_free(&mut self, cache: Option<CacheTag>) {
+        let Some(cache) = cache else { return };
+        self.tally.unknown_frees += 1;
+        *self.unknown_frees.entry(cache).or_default() += 1;
     }
 
     /// Settles an object that left the table. Returns its cache.

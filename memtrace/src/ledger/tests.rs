@@ -93,7 +93,7 @@ fn time_of(step: usize) -> TimeNs {
 fn apply(ledger: &mut Ledger, time: TimeNs, step: &Step) {
     match *step {
         Step::Alloc(alloc) => ledger.apply(Event::Alloc(Alloc { time, ..alloc })),
-        Step::Free(ptr) => ledger.apply(Event::Free(Free { ptr, any_cache: false })),
+        Step::Free(ptr) => ledger.apply(Event::Free(Free { ptr, cache: Some(7) })),
         Step::Name { ptr, parent, name } => ledger.apply(Event::Name(Name { dentry: ptr, name, parent })),
         Step::Label { ptr, age, parent, name } => {
             ledger.label(Outstanding { ptr, time: time.saturating_sub(age) }, parent, name);
@@ -266,7 +266,7 @@ fn alloc(ledger: &mut Ledger, ptr: Address, tgid: u32, comm: &str) {
 }
 
 fn free(ledger: &mut Ledger, ptr: Address) {
-    ledger.apply(Event::Free(Free { ptr, any_cache: false }));
+    ledger.apply(Event::Free(Free { ptr, cache: Some(7) }));
 }
 
 #[test]
@@ -352,8 +352,20 @@ fn a_free_of_any_cache_is_no_surprise() {
     let mut ledger = Ledger::new(10);
     alloc(&mut ledger, 16, 7, "a");
     for ptr in [16, 32] {
-        ledger.apply(Event::Free(Free { ptr, any_cache: true }));
+        ledger.apply(Event::Free(Free { ptr, cache: None }));
     }
     let tally = ledger.tally();
     assert_eq!((ledger.outstanding(), tally.frees, tally.unknown_frees), (0, 2, 0));
+}
+
+#[test]
+fn unknown_frees_are_told_apart_by_their_cache() {
+    let (dentry, filp) = (0xffff_8881_0004_1200, 0xffff_8881_0004_1240);
+    let mut ledger = Ledger::new(10);
+    alloc(&mut ledger, 16, 7, "a");
+    for (ptr, cache) in [(16, dentry), (32, dentry), (48, filp), (64, filp)] {
+        ledger.apply(Event::Free(Free { ptr, cache: Some(cache_tag(cache)) }));
+    }
+    assert_eq!([dentry, filp, 0].map(|cache| ledger.unknown_frees(cache)), [1, 2, 0]);
+    assert_eq!(ledger.tally().unknown_frees, 3);
 }

@@ -139,7 +139,7 @@ fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
 fn filters(selection: &Selection, selected: &[&KernelCache], options: &Options) -> Filters {
     Filters {
         caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
-        names: !addresses(selected, DENTRY).is_empty(),
+        names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
         pids: options.pids.clone(),
         comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),

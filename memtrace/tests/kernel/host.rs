@@ -33,7 +33,26 @@ pub fn lacks(needs: Needs) -> Option<String> {
         Needs::Nothing => None,
         Needs::Tracing => tracing().clone(),
         Needs::Disk => tracing().clone().or_else(no_disk),
+        Needs::OwnMachine => tracing().clone().or_else(others_machine),
     }
+}
+
+/// Set where we run alone, emulated, and may do to the machine what we like.
+const MODULES: &str = "MEMTRACE_TEST_MODULES";
+
+/// Whether the machine is a VM of ours: there is nobody to disturb, and everything takes long.
+pub fn is_our_own() -> bool {
+    env::var_os(MODULES).is_some()
+}
+
+fn others_machine() -> Option<String> {
+    let reason = "not on a machine that others may use: it runs in the VMs of `cargo xtask test`";
+    (!is_our_own()).then(|| reason.to_owned())
+}
+
+/// A kernel module that tests may load.
+pub fn module(name: &str) -> PathBuf {
+    Path::new(&env::var_os(MODULES).expect("it is set where a test needs it")).join(name).with_extension("ko")
 }
 
 /// Runs a short session on a cache.

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read},
     process::{Child, Command, Stdio},
     sync::{
+        Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, channel},
     },
@@ -28,6 +29,14 @@ static MISSES: AtomicU64 = AtomicU64::new(0);
 /// How many probes the kernel skipped in one session since the last call: with any, its counts may not be exact.
 pub fn take_misses() -> u64 {
     MISSES.swap(0, Ordering::Relaxed)
+}
+
+/// The last report of a session since [`take_last`].
+static LAST: Mutex<Option<Snapshot>> = Mutex::new(None);
+
+/// The last report since the last call, for whoever wonders why a test failed.
+pub fn take_last() -> Option<Snapshot> {
+    LAST.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 pub struct Session {
@@ -81,7 +90,7 @@ impl Session {
                 return self.last.clone();
             }
         }
-        panic!("not in {MOST_REPORTS} reports: {expected}; the last is {:#?}", self.last);
+        panic!("not in {MOST_REPORTS} reports: {expected}");
     }
 
     /// Reads reports until the row of this key has so many objects.
@@ -144,6 +153,7 @@ impl Session {
     fn take(&mut self, line: &str) {
         self.last = Snapshot::parse(line);
         MISSES.fetch_max(self.last.trust.recursion_misses, Ordering::Relaxed);
+        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.last.clone());
     }
 
     fn errors(&mut self) -> String {

@@ -1,6 +1,6 @@
 //! A report of `memtrace --output json`, as far as tests look at it.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use jsonschema::Validator;
 use serde::Deserialize;
@@ -11,6 +11,9 @@ pub struct Snapshot {
     #[serde(rename = "final")]
     pub is_final: bool,
     pub sampling: Sampling,
+    /// RFC 3339.
+    pub time: String,
+    pub elapsed_ns: u64,
     pub settled: Option<Settled>,
     #[serde(rename = "self")]
     pub own_cost: OwnCost,
@@ -59,6 +62,8 @@ pub struct Row {
     pub objects_ci95: Option<[u64; 2]>,
     pub allocs: u64,
     pub frees: u64,
+    pub allocs_per_s: f64,
+    pub oldest_ns: Option<u64>,
     pub names: Vec<Names>,
 }
 
@@ -77,9 +82,11 @@ pub struct Trust {
     pub lost_allocs: u64,
     pub lost_frees: u64,
     pub lost_names: u64,
+    pub reused_pointers: u64,
+    pub refused: u64,
+    pub unresolved: u64,
     /// Probes that the kernel skipped; it does not say for which events.
     pub recursion_misses: u64,
-    pub refused: u64,
 }
 
 impl Snapshot {
@@ -103,6 +110,29 @@ impl Snapshot {
     /// Where the row of this key stands; behind all others if there is none.
     pub fn rank(&self, key: &str) -> usize {
         self.rows.iter().position(|row| row.key == key).unwrap_or(self.rows.len())
+    }
+}
+
+/// Rows of a report that are shown of a test that failed.
+const ROWS_SHOWN: usize = 20;
+
+/// The trust and the first rows.
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "after {} ms, final: {}: {:?}", self.elapsed_ns / 1_000_000, self.is_final, self.trust)?;
+        for Row { key, pid, cache, objects, allocs, frees, .. } in self.rows.iter().take(ROWS_SHOWN) {
+            let (pid, cache) =
+                (pid.map_or("-".into(), |pid| pid.to_string()), cache.as_deref().unwrap_or("-"));
+            writeln!(
+                f,
+                "  {key:?} {objects} objects, {allocs} allocs, {frees} frees, pid {pid}, cache {cache}"
+            )?;
+        }
+        let more = self.rows.len().saturating_sub(ROWS_SHOWN);
+        if more > 0 {
+            writeln!(f, "  and {more} more rows")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
     }
 }
 

@@ -35,7 +35,17 @@ impl Workload {
 
     /// Has it make its objects; returns when they are there.
     pub fn go(&mut self) {
+        self.begin();
+        self.done();
+    }
+
+    /// Has it begin to make its objects.
+    pub fn begin(&mut self) {
         self.order();
+    }
+
+    /// Returns when the objects that it began to make are there.
+    pub fn done(&mut self) {
         self.expect(Reply::Done);
     }
 

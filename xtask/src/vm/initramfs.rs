@@ -1,4 +1,4 @@
-//! Packs an initramfs: the init, the job's programs, a disk image and the kernel's module for it.
+//! Packs an initramfs: the init, the job's programs, a disk image, the kernel's module for it, and those that tests load.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -42,7 +42,7 @@ const DISK_INODES: &str = "65536";
 pub fn pack(job: &Job, programs: &Programs, kernel: &Kernel, to: &Path) -> Result<()> {
     let file = File::create(to).with_context(|| format!("cannot write {}", to.display()))?;
     let mut archive = Archive::new(GzEncoder::new(io::BufWriter::new(file), Compression::fast()));
-    for directory in ["bin", "dev", "job", "mnt", "proc", "run", "sys", "tmp"] {
+    for directory in ["bin", "dev", "job", job::MODULES, "mnt", "proc", "run", "sys", "tmp"] {
         archive.directory(directory)?;
     }
     archive.program("/init", &programs.init)?;
@@ -55,6 +55,9 @@ pub fn pack(job: &Job, programs: &Programs, kernel: &Kernel, to: &Path) -> Resul
     let winsize = job.winsize.map(|(rows, columns)| format!("{rows} {columns}")).unwrap_or_default();
     archive.file(job::WINSIZE, 0o644, winsize.as_bytes())?;
     archive.file(job::DISK_MODULE, 0o644, &module(&kernel.disk_module)?)?;
+    for (name, path) in &kernel.test_modules {
+        archive.file(&format!("{}/{name}.ko", job::MODULES), 0o644, &module(path)?)?;
+    }
     archive.file(job::DISK_IMAGE, 0o644, &disk_image()?)?;
     archive.finish()?.finish()?.flush().with_context(|| format!("cannot write {}", to.display()))
 }
@@ -93,7 +96,7 @@ impl<W: Write> Archive<W> {
     }
 
     fn directory(&mut self, path: &str) -> io::Result<()> {
-        self.entry(path, 0o040_755, &[])
+        self.entry(path.trim_start_matches('/'), 0o040_755, &[])
     }
 
     fn program(&mut self, path: &str, from: &Path) -> Result<()> {

@@ -41,7 +41,12 @@ pub struct Kernel {
     pub image: PathBuf,
     /// The RAM disk driver, maybe compressed.
     pub disk_module: PathBuf,
+    /// What tests load, by name.
+    pub test_modules: [(&'static str, PathBuf); TEST_MODULES.len()],
 }
+
+/// Modules with slab caches of their own that need no other module, and are modules in each of these kernels.
+const TEST_MODULES: [&str; 2] = ["overlay", "sunrpc"];
 
 /// Gives the kernel of this series, from the cache if it is there. To get a newer one, remove its directory.
 pub fn obtain(name: &str) -> Result<Kernel> {
@@ -57,10 +62,19 @@ pub fn obtain(name: &str) -> Result<Kernel> {
 
 fn unpacked(series: &'static Series, directory: &Path) -> Result<Kernel> {
     let image = find(directory, &|file| file.starts_with("vmlinuz"))?.context("there is no vmlinuz in it")?;
-    let disk_module =
-        find(directory, &|file| file.starts_with("brd.ko"))?.context("there is no brd module in it")?;
+    let disk_module = find_module(directory, "brd")?;
+    let mut test_modules = TEST_MODULES.map(|name| (name, PathBuf::new()));
+    for (name, path) in &mut test_modules {
+        *path = find_module(directory, name)?;
+    }
     let release = fs::read_to_string(directory.join("release"))?;
-    Ok(Kernel { series: series.name, release, image, disk_module })
+    Ok(Kernel { series: series.name, release, image, disk_module, test_modules })
+}
+
+fn find_module(directory: &Path, name: &str) -> Result<PathBuf> {
+    let found =
+        find(directory, &|file| [".ko", ".ko.xz"].iter().any(|end| file.strip_suffix(end) == Some(name)))?;
+    found.with_context(|| format!("there is no module {name} in it"))
 }
 
 fn find(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Option<PathBuf>> {

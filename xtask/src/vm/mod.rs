@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser};
 use serde_json::Value;
 use vm_init::{Outcome, job};
 
 pub use self::initramfs::Programs;
 use self::initramfs::{Job, KERNEL_TESTS, MEMTRACE};
-pub use self::kernels::{Kernel, names as kernel_names, obtain as obtain_kernel};
+pub use self::kernels::{names as kernel_names, obtain as obtain_kernel};
+pub use self::qemu::{CPUS, Machine};
 use self::qemu::{Console, Watchdog};
 use crate::command::cargo;
 use crate::setup::Part;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Kernel to boot
     #[arg(long, value_parser = kernel_parser())]
     kernel: String,
+    /// CPUs that the VM has
+    #[arg(long, default_value_t = CPUS, value_parser = cpus_parser())]
+    cpus: u8,
     /// Run this workload of the kernel tests' program beside it
     #[arg(long, value_name = "ARGS")]
     workload: Option<String>,
@@ -40,6 +44,10 @@ pub struct Args {
 
 pub fn kernel_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(kernel_names())
+}
+
+pub fn cpus_parser() -> RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(1..=64)
 }
 
 pub fn main(args: &Args) -> Result<ExitCode> {
@@ -56,7 +64,8 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         winsize: winsize(),
     };
     let kernel = obtain_kernel(&args.kernel)?;
-    let run = boot(&job, &build_programs()?, &kernel, &Console::Interactive)?;
+    let machine = Machine { kernel: &kernel, cpus: args.cpus };
+    let run = boot(&job, &build_programs()?, machine, &Console::Interactive)?;
     Ok(match run.outcome {
         Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Outcome::Killed(_) | Outcome::Broken(_) => ExitCode::FAILURE,
@@ -64,21 +73,21 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 }
 
 /// Runs the kernel tests in a VM; gives how they ended and all they printed.
-pub fn test(kernel: &Kernel, programs: &Programs, filter: Option<&str>) -> Result<(Outcome, String)> {
+pub fn test(machine: Machine<'_>, programs: &Programs, filter: Option<&str>) -> Result<(Outcome, String)> {
     // One at a time: they look at the whole kernel, so one would see the other.
     let mut argv = vec![KERNEL_TESTS.to_owned(), "--test-threads=1".to_owned(), "--color=never".to_owned()];
     argv.extend(filter.map(str::to_owned));
     let job = Job { argv, env: env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]), ..Job::default() };
     let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
-    let run = boot(&job, programs, kernel, &Console::Batch(watchdog))?;
+    let run = boot(&job, programs, machine, &Console::Batch(watchdog))?;
     Ok((run.outcome, run.console))
 }
 
-fn boot(job: &Job, programs: &Programs, kernel: &Kernel, console: &Console) -> Result<qemu::Run> {
-    let initramfs = paths::target("vm").join(format!("{}.cpio.gz", kernel.series));
-    initramfs::pack(job, programs, kernel, &initramfs)?;
-    println!("booting {}", kernel.release);
-    qemu::run(kernel, &initramfs, console)
+fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console) -> Result<qemu::Run> {
+    let initramfs = paths::target("vm").join(format!("{}.cpio.gz", machine.name()));
+    initramfs::pack(job, programs, machine.kernel, &initramfs)?;
+    println!("booting {} with {} CPUs", machine.kernel.release, machine.cpus);
+    qemu::run(machine, &initramfs, console)
 }
 
 /// The job's environment: what tests are told by, and these variables of ours.
@@ -88,6 +97,7 @@ fn env(passed_on: &[&str]) -> Vec<String> {
     // Debian's kernels have fexit and kprobes.
     env.push("MEMTRACE_TEST_EVERY_WAY=1".to_owned());
     env.push(format!("MEMTRACE_TEST_DISK={}", job::DISK));
+    env.push(format!("MEMTRACE_TEST_MODULES={}", job::MODULES));
     env.extend(passed_on.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?))));
     env
 }

@@ -14,6 +14,26 @@ use vm_init::Outcome;
 use super::kernels::Kernel;
 use crate::paths;
 
+/// What is booted.
+#[derive(Clone, Copy)]
+pub struct Machine<'a> {
+    pub kernel: &'a Kernel,
+    pub cpus: u8,
+}
+
+/// CPUs, unless something else is asked for: the fewest that run things at the same time.
+pub const CPUS: u8 = 2;
+
+impl Machine<'_> {
+    /// Tells it from others on this host.
+    pub fn name(self) -> String {
+        match (self.kernel.series, self.cpus) {
+            (series, CPUS) => series.to_owned(),
+            (series, cpus) => format!("{series}-{cpus}-cpus"),
+        }
+    }
+}
+
 /// Against a VM that hangs, not to time anything: emulated, on a busy machine, all is slow.
 #[derive(Clone, Copy)]
 pub struct Watchdog {
@@ -39,10 +59,10 @@ pub struct Run {
 const PANIC_MARKS: [&str; 4] =
     ["Kernel panic - not syncing", "BUG: unable to handle", "Oops: ", "watchdog: BUG: soft lockup"];
 
-pub fn run(kernel: &Kernel, initramfs: &Path, console: &Console) -> Result<Run> {
-    let log_path = log_path(kernel)?;
+pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console) -> Result<Run> {
+    let log_path = log_path(machine)?;
     let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-    let mut qemu = command(kernel, initramfs);
+    let mut qemu = command(machine, initramfs);
     qemu.stdin(if matches!(console, Console::Interactive) { Stdio::inherit() } else { Stdio::null() });
     qemu.stdout(Stdio::piped());
     let mut child = qemu.spawn().context("cannot start qemu-system-x86_64; run: cargo xtask setup")?;
@@ -60,18 +80,19 @@ pub fn run(kernel: &Kernel, initramfs: &Path, console: &Console) -> Result<Run> 
     }
 }
 
-fn log_path(kernel: &Kernel) -> Result<PathBuf> {
+fn log_path(machine: Machine<'_>) -> Result<PathBuf> {
     let directory = paths::target("vm/logs");
     std::fs::create_dir_all(&directory)?;
-    Ok(directory.join(format!("{}.log", kernel.series)))
+    Ok(directory.join(format!("{}.log", machine.name())))
 }
 
-fn command(kernel: &Kernel, initramfs: &Path) -> Command {
+fn command(Machine { kernel, cpus }: Machine<'_>, initramfs: &Path) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", &accelerator()]);
     // The default CPU has no RDRAND, without which the kernel's random numbers are not ready before a test is over, and
     // whoever asks for one may wait for minutes.
-    qemu.args(["-cpu", "max", "-smp", "2", "-m", "2G", "-no-reboot", "-nodefaults", "-display", "none"]);
+    qemu.args(["-cpu", "max", "-smp", &cpus.to_string(), "-m", "2G"]);
+    qemu.args(["-no-reboot", "-nodefaults", "-display", "none"]);
     // signal=off: Ctrl-C is a byte for the guest, whose terminal makes a SIGINT of it.
     qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);

@@ -17,6 +17,8 @@ pub mod job {
     pub const DISK_IMAGE: &str = "/job/disk.img";
     /// Where that disk is mounted.
     pub const DISK: &str = "/mnt/disk";
+    /// Modules that tests load, decompressed: `NAME.ko`.
+    pub const MODULES: &str = "/job/modules";
 }
 
 pub fn to_list<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> String {

@@ -3,6 +3,7 @@
 //! It says `ready`, waits for a line, makes the objects, says `done`, waits for a line, frees them, says `released`, and
 //! ends when its input does. If the input ends sooner, as when the test dies, it frees what it has and ends.
 
+pub mod crew;
 mod dentries;
 mod messages;
 mod objects;
@@ -19,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{UnshareFlags, unshare_unsafe},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::host;
@@ -56,6 +60,15 @@ pub enum Task {
     LookUp { directory: PathBuf, first: usize, count: usize },
     /// So many pipes made and closed at once: nothing is held.
     PipeChurn(usize),
+    /// The same by so many threads at the same time, each with so many pipes.
+    Flood { threads: usize, pipes: usize },
+    /// Messages that are sent on one CPU and received on the next, all around: on each CPU, so many times as many as
+    /// are underway.
+    RelayMessages { at_once: usize, laps: usize, payload: usize },
+    /// Likewise files, opened on one CPU and closed on the next.
+    RelayFiles { at_once: usize, laps: usize },
+    /// So many PID namespaces, each in the one before. Nothing is held.
+    NestedPids(usize),
     /// Pipes are made and closed all the time until it is told to free them; none is held.
     Churn,
     /// Threads of these command names, each with so many open files.
@@ -116,9 +129,16 @@ pub fn run_if_asked() -> Option<ExitCode> {
     };
     let task = serde_json::from_slice(task.as_bytes()).expect("the test wrote it");
     set_comm(comm.as_bytes());
-    if let Task::LookUp { directory, first, count } = task {
-        dentries::live_shortly(&directory, first, count);
-        return Some(ExitCode::SUCCESS);
+    match task {
+        Task::LookUp { directory, first, count } => {
+            dentries::live_shortly(&directory, first, count);
+            return Some(ExitCode::SUCCESS);
+        }
+        Task::NestedPids(levels) => {
+            nest(comm.as_bytes(), levels);
+            return Some(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("this raises no maximum");
@@ -141,6 +161,9 @@ fn prepare(task: Task) -> Prepared {
         Task::AsyncSockets(count) => objects::async_sockets(count),
         Task::Watches(count) => objects::watches(count),
         Task::PipeChurn(count) => objects::pipe_churn(count),
+        Task::Flood { threads, pipes } => crew::flood(threads, pipes),
+        Task::RelayMessages { at_once, laps, payload } => crew::relay_messages(at_once, laps, payload),
+        Task::RelayFiles { at_once, laps } => crew::relay_files(at_once, laps),
         Task::Churn => objects::churn(),
         Task::Threads(threads) => objects::threads(threads),
         Task::Messages { count, payload } => messages::send(count, payload),
@@ -148,8 +171,20 @@ fn prepare(task: Task) -> Prepared {
         Task::ShortLived { comm, within, processes, lookups } => {
             dentries::short_lived(&comm, &within, processes, lookups)
         }
-        Task::LookUp { .. } => unreachable!("it has no objects of its own to hold"),
+        Task::LookUp { .. } | Task::NestedPids(_) => {
+            unreachable!("they have no objects of their own to hold")
+        }
     }
+}
+
+/// Starts the program again, as the first process of a namespace, for the next level.
+fn nest(comm: &[u8], levels: usize) {
+    let Some(levels) = levels.checked_sub(1) else { return };
+    // SAFETY: only file descriptors and memory must not be unshared behind other code's back.
+    let unshared = unsafe { unshare_unsafe(UnshareFlags::NEWPID) };
+    unshared.expect("root may have a PID namespace of its own");
+    let nested = command(comm, &Task::NestedPids(levels)).status();
+    assert!(nested.expect("this binary starts again").success());
 }
 
 fn obey(prepared: Prepared) -> io::Result<()> {

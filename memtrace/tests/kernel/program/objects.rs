@@ -19,7 +19,7 @@ use rustix::{
 
 use super::{Held, Prepared, set_comm};
 
-const MADE: &str = "the system's limits leave room for it";
+pub const MADE: &str = "the system's limits leave room for it";
 
 /// Makes `count` of something.
 fn each<T: 'static>(count: usize, make: impl Fn() -> T + 'static) -> Prepared {
@@ -34,14 +34,18 @@ fn open_file() -> File {
     File::open("/").expect(MADE)
 }
 
+pub fn make_pipe() -> (OwnedFd, OwnedFd) {
+    pipe().expect(MADE)
+}
+
 pub fn pipes(count: usize) -> Prepared {
-    each(count, || pipe().expect(MADE))
+    each(count, make_pipe)
 }
 
 pub fn pipe_churn(count: usize) -> Prepared {
     Box::new(move || {
         for _ in 0..count {
-            drop(pipe().expect(MADE));
+            drop(make_pipe());
         }
         Box::new(())
     })

@@ -148,7 +148,7 @@ impl Session {
     fn free(&mut self, task: Task, cache: Address, count: usize) {
         let objects = self.outstanding.entry((task, cache)).or_default();
         for ptr in objects.drain(..count.min(objects.len())) {
-            self.ledger.apply(Event::Free(Free { ptr, any_cache: false }));
+            self.ledger.apply(Event::Free(Free { ptr, cache: Some(7) }));
         }
     }
 
