@@ -103,6 +103,16 @@ fn more_rows_than_the_window() {
 }
 
 #[test]
+fn estimates_have_their_error() {
+    assert_snapshot!(plain(&sample::sampled(), wide(100)));
+}
+
+#[test]
+fn estimates_in_eighty_columns() {
+    assert_snapshot!(plain(&sample::sampled(), wide(80)));
+}
+
+#[test]
 fn tiny_window() {
     assert_snapshot!(plain(&sample::crowd(), Frame { width: Some(80), height: Some(6) }));
 }
