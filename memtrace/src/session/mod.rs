@@ -3,6 +3,7 @@
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
+mod caches;
 mod host;
 mod names;
 mod own_cost;
@@ -25,11 +26,12 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped, slabinfo::SlabinfoSeries,
+    caches::Directory, host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped,
+    slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
-    event::TimeNs,
+    event::{Event, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -42,7 +44,7 @@ use crate::{
     slab,
     view::{
         Settled, Snapshot, Trust,
-        build::{Builder, Caches, Facts, Losses, Request},
+        build::{Builder, Facts, Losses, Request},
     },
 };
 
@@ -153,7 +155,7 @@ impl Signals {
 struct State {
     kernel: Kernel,
     host: Host,
-    caches: Caches,
+    caches: Directory,
     names: Names,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
@@ -253,11 +255,14 @@ impl Session {
 
     /// Applies what is in the rings, [`DRAIN_MOST`] records at most.
     fn drain(&mut self, events: &mut Events) -> Result<usize, RingError> {
-        let Self { ledger, undecodable, .. } = self;
-        events.drain(DRAIN_MOST, |record| match decode(record) {
+        let Self { state: State { kernel, caches, .. }, ledger, undecodable, .. } = self;
+        let drained = events.drain(DRAIN_MOST, |record| match decode(record) {
+            Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
             Ok(event) => ledger.apply(event),
             Err(_) => *undecodable += 1,
-        })
+        });
+        caches.learn_new(kernel);
+        drained
     }
 
     /// Applies what the rings hold by now, and some of what flows in meanwhile.
@@ -284,14 +289,17 @@ impl Session {
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
-        setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
         let now = clock::now();
-        self.slabinfo.update(Duration::from_nanos(now - self.started));
+        let elapsed = Duration::from_nanos(now - self.started);
+        let State { kernel, caches, .. } = &mut self.state;
+        caches.refresh(kernel, &slab::Host::live(), &self.ledger, elapsed);
+        self.slabinfo.update(elapsed);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
         let losses = events.losses()?;
-        let losses =
-            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
+        let losses = losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| {
+            (self.state.caches.number(cache), Losses { allocs, frees })
+        });
         let losses = losses.collect();
         let facts = Facts {
             is_final,
@@ -302,7 +310,7 @@ impl Session {
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
-            caches: &self.state.caches,
+            caches: self.state.caches.infos(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
             own_cost: self.meter.cost(is_final),
@@ -336,6 +344,13 @@ impl Session {
         let mut notes = self.state.notes.clone();
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
+        }
+        for (name, after) in self.state.caches.destroyed() {
+            notes.push(format!(
+                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                slab::printable(name),
+                after.as_secs()
+            ));
         }
         notes.extend(
             self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),

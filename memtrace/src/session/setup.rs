@@ -8,20 +8,21 @@ use std::{
 
 use super::{
     Options, State,
+    caches::Directory,
     host::{self, Host},
     names::Names,
 };
 use crate::{
     event::{Address, Comm},
     kernel::{
-        caches::{self, KernelCache},
+        caches::KernelCache,
         discover::{DiscoverError, Kernel},
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
         privileges,
         rings::RingSizes,
         trials::Avoid,
     },
-    ledger::{BYTES_PER_OBJECT, Ledger},
+    ledger::BYTES_PER_OBJECT,
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     view::build::{CacheInfo, Caches},
 };
@@ -93,7 +94,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         (true, None) => Names::Streamed,
         (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
     };
-    let caches = directory(&kernel.caches, &slab_caches, &selection);
+    let caches = directory(&kernel.caches, &slab_caches, &selection.named);
+    let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
     let most_objects = (host::total_memory() / LEDGER_SHARE / BYTES_PER_OBJECT) as usize;
     let state =
@@ -164,7 +166,7 @@ fn names_note(why: &str) -> String {
 }
 
 /// What is known of each of the kernel's caches.
-fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) -> Caches {
+pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
     kernel
@@ -177,28 +179,11 @@ fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) 
                 aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
-                is_requested: selection.named.iter().any(|named| named == name),
+                is_requested: requested.iter().any(|requested| requested == name),
             };
             (cache.address, info)
         })
         .collect()
-}
-
-/// Caches that were created since the start.
-pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
-    let new: HashSet<Address> =
-        ledger.origins().map(|origin| origin.key.cache).filter(|cache| !known.contains_key(cache)).collect();
-    for address in new {
-        let info = match caches::read(&kernel.memory, &kernel.layout, address) {
-            Some(cache) => CacheInfo {
-                name: slab::root_name(&cache.name).to_owned(),
-                object_size: cache.size,
-                ..CacheInfo::default()
-            },
-            None => CacheInfo { name: format!("(gone: {address:#x})"), ..CacheInfo::default() },
-        };
-        known.insert(address, info);
-    }
 }
 
 fn load_options(options: &Options) -> LoadOptions {
