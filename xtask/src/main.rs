@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that a developer does with this tree besides `cargo build`.
 
+mod bench;
 mod build_ebpf;
 mod command;
 mod host;
@@ -32,6 +33,9 @@ enum Task {
     Run(run::Args),
     Test(test::Args),
     Vm(vm::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchWorkload(bench::workload::Args),
     /// Check that the tree keeps its rules, is formatted and has no lints
     Tidy,
 }
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Vm(args) => vm::main(&args),
+        Task::Bench(args) => bench::main(&args),
+        Task::BenchWorkload(args) => bench::workload::main(&args),
         Task::Tidy => tidy::main(),
     };
     match done {

@@ -27,6 +27,8 @@ pub enum Avoid {
     Arguments,
     /// The second program at each tracepoint, which sees what the first is skipped for.
     Understudies,
+    /// Names of dentries, in whatever way.
+    Names,
 }
 
 /// A way that is lacking for this reason is a bug of memtrace.
@@ -99,7 +101,9 @@ pub fn refusal(error: &ProgramError) -> Reason {
 
 fn verdict(verifier_log: &str) -> Option<&str> {
     let is_count = |line: &str| {
-        ["processed ", "verification time ", "stack depth ", "subprog "].iter().any(|count| line.starts_with(count))
+        ["processed ", "verification time ", "stack depth ", "subprog "]
+            .iter()
+            .any(|count| line.starts_with(count))
     };
     verifier_log.lines().map(str::trim).rfind(|line| !line.is_empty() && !is_count(line))
 }

@@ -189,6 +189,7 @@ fn take_in(known: &mut CacheInfo, now: CacheInfo) {
     known.aliases.extend(aliases);
     known.aliases.sort_unstable();
     known.reclaimable = now.reclaimable.or(known.reclaimable);
+    known.slack = now.slack.or(known.slack);
     known.is_requested |= now.is_requested;
 }
 

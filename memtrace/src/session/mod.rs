@@ -4,6 +4,7 @@
 //! the ring from being drained.
 
 mod caches;
+mod compare;
 mod host;
 mod names;
 mod own_cost;
@@ -13,6 +14,7 @@ mod setup;
 mod slabinfo;
 
 use std::{
+    collections::HashMap,
     io,
     time::{Duration, SystemTime},
 };
@@ -26,12 +28,12 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    caches::Directory, host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped,
-    slabinfo::SlabinfoSeries,
+    caches::Directory, compare::Comparison, host::Host, names::Names, own_cost::Meter, reporter::Reporter,
+    settle::Stopped, slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
-    event::{Event, TimeNs},
+    event::{Address, Event, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -114,11 +116,14 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut session = state.start(&options);
     let reporter = Reporter::start(output);
     let mut attached = attached;
+    session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
     if matches!(end, End::Unread) {
         drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
+    // While all that happens is still traced.
+    session.compare(&mut attached.events)?;
     session.settle(&mut attached, options.settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
@@ -161,6 +166,8 @@ struct State {
     notes: Vec<String>,
     most_objects: usize,
     pids: Vec<u32>,
+    /// All of a cache is traced, so that it can be compared with slabinfo.
+    is_compared: bool,
 }
 
 impl State {
@@ -168,7 +175,8 @@ impl State {
         Session {
             ledger: Ledger::new(self.most_objects),
             builder: Builder::new(options.request),
-            slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            slabinfo: SlabinfoSeries::new(slab::Host::live()),
+            comparison: Comparison::default(),
             meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
@@ -185,6 +193,7 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    comparison: Comparison,
     meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
@@ -275,6 +284,10 @@ impl Session {
         Ok(())
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now() - self.started)
+    }
+
     fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
@@ -289,35 +302,46 @@ impl Session {
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
-        let now = clock::now();
-        let elapsed = Duration::from_nanos(now - self.started);
+        let elapsed = self.elapsed();
         let State { kernel, caches, .. } = &mut self.state;
         caches.refresh(kernel, &slab::Host::live(), &self.ledger, elapsed);
-        self.slabinfo.update(elapsed);
+        if !is_final && self.slabinfo.is_due(elapsed) {
+            self.compare(events)?;
+        }
+        let now = clock::now();
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
-        let losses = events.losses()?;
-        let losses = losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| {
-            (self.state.caches.number(cache), Losses { allocs, frees })
-        });
-        let losses = losses.collect();
+        let losses = self.losses(events)?;
+        let traced = self.traced(&losses, trust.recursion_misses);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
             elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
             settled: self.settled,
+            own_tgid: std::process::id(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: self.state.caches.infos(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
+            traced: &traced,
+            growth: self.comparison.growth(),
             own_cost: self.meter.cost(is_final),
             trust,
             notes,
         };
         Ok(self.builder.snapshot(&self.ledger, facts))
+    }
+
+    /// By the number of the cache.
+    fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+        let losses = events.losses()?.into_iter();
+        let of_cache = |(cache, ByKind { allocs, frees, .. })| {
+            (self.state.caches.number(cache), Losses { allocs, frees })
+        };
+        Ok(losses.map(of_cache).collect())
     }
 
     fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
@@ -371,7 +395,7 @@ impl Session {
     }
 
     fn note_ended_pids(&mut self) {
-        let elapsed = Duration::from_nanos(clock::now() - self.started);
+        let elapsed = self.elapsed();
         let Self { state, ended_pids, .. } = self;
         state.pids.retain(|&pid| {
             let is_alive = host::is_alive(pid);

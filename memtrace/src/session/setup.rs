@@ -17,7 +17,9 @@ use crate::{
     kernel::{
         caches::KernelCache,
         discover::{DiscoverError, Kernel},
+        layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
+        plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
         trials::Avoid,
@@ -89,6 +91,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
     notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
+    let not_compared = not_compared(&filters, &plan, &kernel.layout);
+    notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
     let names = match (filters.names, names_unavailable) {
         (false, _) => Names::None,
         (true, None) => Names::Streamed,
@@ -98,8 +102,16 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
     let most_objects = (host::total_memory() / LEDGER_SHARE / BYTES_PER_OBJECT) as usize;
-    let state =
-        State { kernel, host: Host::read(), caches, names, notes, most_objects, pids: options.pids.clone() };
+    let state = State {
+        kernel,
+        host: Host::read(),
+        caches,
+        names,
+        notes,
+        most_objects,
+        pids: options.pids.clone(),
+        is_compared: not_compared.is_none(),
+    };
     Ok(Ready { attached, state })
 }
 
@@ -136,7 +148,7 @@ fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
 fn filters(selection: &Selection, selected: &[&KernelCache], options: &Options) -> Filters {
     Filters {
         caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
-        names: !addresses(selected, DENTRY).is_empty(),
+        names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
         pids: options.pids.clone(),
         comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),
@@ -161,6 +173,16 @@ fn unavailable_kmalloc<T>(kmalloc: &Result<T, String>, filters: &Filters) -> Opt
     filters.kmalloc.then(|| format!("kmalloc caches are not traced: {why}"))
 }
 
+/// Why what was traced of a cache cannot be compared with all that it has.
+fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
+    if !filters.follow_all_tasks() {
+        return Some("--pid and --comm follow a part of each cache");
+    }
+    let frees_by_page = plan.free == Ok(CacheWay::Page);
+    (frees_by_page && layout.arguments.free_is_late != 0)
+        .then_some("frees do not tell their cache on this kernel")
+}
+
 fn names_note(why: &str) -> String {
     format!("names are a sample, read from surviving dentries: {why}")
 }
@@ -169,6 +191,7 @@ fn names_note(why: &str) -> String {
 pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
+    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
     kernel
         .iter()
         .map(|cache| {
@@ -179,6 +202,7 @@ pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String
                 aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
+                slack: known.and_then(|known| known.at_hand).map(|at_hand| at_hand.most(cpus, nodes)),
                 is_requested: requested.iter().any(|requested| requested == name),
             };
             (cache.address, info)

@@ -4,6 +4,7 @@
 //! carry. /sys/kernel/slab has the names that were merged into each cache, and whether its memory can be reclaimed.
 //! Where only one of the two can be read, [`SlabCaches`] says which is missing and has what the other one knows.
 
+mod at_hand;
 pub mod meminfo;
 mod nearest;
 pub mod resolve;
@@ -15,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use at_hand::AtHand;
 pub use meminfo::MeminfoError;
 pub use resolve::{ResolveError, Selection, printable, resolve, root_name};
 pub use slabinfo::{SlabinfoError, SlabinfoLine};
@@ -55,6 +57,8 @@ pub struct SlabCache {
     pub slab_size: Option<u64>,
     /// The kernel can reclaim this memory under pressure.
     pub reclaimable: Option<bool>,
+    /// None where sysfs does not say.
+    pub at_hand: Option<AtHand>,
     /// None where slabinfo cannot be read.
     pub counts: Option<Counts>,
 }
@@ -247,6 +251,7 @@ fn from_group(group: &Group, is_alias: impl Fn(&str) -> bool) -> SlabCache {
         object_size: group.attributes.object_size,
         slab_size: group.attributes.slab_size,
         reclaimable: group.attributes.reclaimable,
+        at_hand: group.attributes.at_hand,
         ..SlabCache::default()
     }
 }

@@ -15,6 +15,8 @@ use std::{
 use foldhash::fast::FixedState;
 use thiserror::Error;
 
+use super::AtHand;
+
 /// One `struct kmem_cache` as sysfs shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
@@ -32,6 +34,7 @@ pub struct Attributes {
     /// Bytes that one object takes.
     pub slab_size: Option<u64>,
     pub reclaimable: Option<bool>,
+    pub at_hand: Option<AtHand>,
 }
 
 #[derive(Debug, Error)]
@@ -99,5 +102,11 @@ fn attributes(directory: &Path) -> Attributes {
         object_size: number("object_size"),
         slab_size: number("slab_size"),
         reclaimable: number("reclaim_account").map(|flag| flag != 0),
+        // Not every kernel has the other two.
+        at_hand: number("objs_per_slab").map(|objects_per_slab| AtHand {
+            objects_per_slab,
+            cpu_partial: number("cpu_partial").unwrap_or(0),
+            sheaf_capacity: number("sheaf_capacity").unwrap_or(0),
+        }),
     }
 }

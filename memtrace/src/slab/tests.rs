@@ -32,6 +32,8 @@ fn host(slabinfo: Option<&str>, with_sysfs: bool) -> (tempfile::TempDir, Host) {
             fs::write(directory.join("slab_size"), slab_size).unwrap();
             fs::write(directory.join("reclaim_account"), reclaimable).unwrap();
         }
+        fs::write(slab.join("dentry/objs_per_slab"), "21\n").unwrap();
+        fs::write(slab.join("dentry/cpu_partial"), "120\n").unwrap();
         for (name, directory) in [
             ("task_delay_info", ":A-0000256"),
             ("ip6_dst_cache", ":A-0000256"),
@@ -99,6 +101,15 @@ fn an_entry_that_comes_or_goes_changes_the_fingerprint() {
     fs::remove_file(alias).unwrap();
     assert_eq!(host.fingerprint(), before);
     assert_eq!(Host::at(&root.path().join("nothing")).fingerprint(), None);
+}
+
+#[test]
+fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
+    let (_root, host) = host(Some(SLABINFO), true);
+    let caches = host.caches().unwrap();
+    let at_hand = |name| caches.get(name).unwrap().at_hand;
+    assert_eq!(at_hand("dentry"), Some(AtHand { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 }));
+    assert_eq!([at_hand("pid"), at_hand("odd")], [None, None]);
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! Processes that the bench starts, and what /proc and the kernel's clocks say of them.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
+
+/// Starts a process that does not outlive us, however we end.
+pub fn spawn(command: &mut Command) -> Result<Child> {
+    // SAFETY: between fork and exec only this system call is made.
+    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
+    command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))
+}
+
+pub fn id(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// User and system time of all threads of a process, also of those that ended, to the nanosecond.
+pub fn cpu_time(process: Pid) -> io::Result<Duration> {
+    let mut clock = 0;
+    // SAFETY: the pointer is to a clock id.
+    let refused = unsafe { libc::clock_getcpuclockid(process.as_raw_nonzero().get(), &raw mut clock) };
+    if refused != 0 {
+        return Err(io::Error::from_raw_os_error(refused));
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a struct of the right type.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The most that was resident (VmHWM).
+    pub peak: u64,
+    /// What is resident now (VmRSS).
+    pub resident: u64,
+    /// Of this, what is the process's own: neither file nor shared (RssAnon). A mapped ring buffer is not in it.
+    pub anonymous: u64,
+}
+
+impl Memory {
+    pub fn of(process: Pid) -> Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+        Self::parse(&status).context("/proc/PID/status has no memory in it")
+    }
+
+    fn parse(status: &str) -> Option<Self> {
+        Some(Self {
+            peak: 1024 * field(status, "VmHWM:")?,
+            resident: 1024 * field(status, "VmRSS:")?,
+            anonymous: 1024 * field(status, "RssAnon:")?,
+        })
+    }
+}
+
+/// The first number on the line that starts so.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+/// What a process has open of the kernel's tracing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// Links of BPF programs and perf events: what they are attached by. Sorted file descriptors.
+    pub attachments: Vec<u32>,
+    /// The tracepoints of its links, one for each link: sorted.
+    pub tracepoints: Vec<String>,
+    /// Ids of its programs: sorted, each once.
+    pub programs: Vec<u32>,
+    /// Bytes that its maps take in the kernel.
+    pub map_bytes: u64,
+}
+
+impl Probes {
+    /// A process that has just ended has none.
+    pub fn of(process: Pid) -> Self {
+        let mut probes = Self::default();
+        let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { return probes };
+        for descriptor in descriptors.flatten() {
+            let Some(number) = descriptor.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let Ok(target) = fs::read_link(descriptor.path()) else { continue };
+            let info = || fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).unwrap_or_default();
+            probes.add(number, &target, info);
+        }
+        probes.attachments.sort_unstable();
+        probes.tracepoints.sort_unstable();
+        probes.programs.sort_unstable();
+        probes.programs.dedup();
+        probes
+    }
+
+    fn add(&mut self, number: u32, target: &Path, info: impl FnOnce() -> String) {
+        match target.to_str() {
+            Some("anon_inode:[perf_event]") => self.attachments.push(number),
+            // The first name is from before v5.7.
+            Some("anon_inode:bpf-raw-tracepoint" | "anon_inode:bpf_link") => {
+                self.attachments.push(number);
+                let info = info();
+                let name = info.lines().find_map(|line| line.strip_prefix("tp_name:"));
+                self.tracepoints.extend(name.map(|name| name.trim().to_owned()));
+            }
+            Some("anon_inode:bpf-prog") => {
+                self.programs.extend(field(&info(), "prog_id:").map(|id| id as u32));
+            }
+            Some("anon_inode:bpf-map") => self.map_bytes += field(&info(), "memlock:").unwrap_or(0),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_status() {
+        let status = "Name:\tmemtrace\nVmHWM:\t   20048 kB\nVmRSS:\t   10024 kB\nRssAnon:\t    4096 kB\n";
+        let memory = Memory { peak: 20_529_152, resident: 10_264_576, anonymous: 4_194_304 };
+        assert_eq!(Memory::parse(status), Some(memory));
+        assert_eq!(Memory::parse("Name:\tkthreadd\n"), None);
+    }
+
+    #[test]
+    fn probes_are_told_by_their_descriptors() {
+        let mut probes = Probes::default();
+        let mut add =
+            |number, target: &str, info: &str| probes.add(number, Path::new(target), || info.into());
+        add(0, "/dev/null", "");
+        add(5, "anon_inode:bpf_link", "link_type:\traw_tracepoint\nprog_id:\t7\ntp_name:\tkfree\n");
+        add(6, "anon_inode:[perf_event]", "");
+        add(7, "anon_inode:bpf-prog", "prog_type:\t17\nprog_id:\t7\n");
+        add(8, "anon_inode:bpf-map", "map_type:\t27\nmemlock:\t4096\n");
+        assert_eq!(
+            probes,
+            Probes {
+                attachments: vec![5, 6],
+                tracepoints: vec!["kfree".into()],
+                programs: vec![7],
+                map_bytes: 4096
+            }
+        );
+    }
+
+    #[test]
+    fn cpu_time_of_a_process_is_its_own() {
+        let before = cpu_time(rustix::process::getpid()).unwrap();
+        let work = (0..1_000_000_u64).fold(0, |sum, n| std::hint::black_box(sum ^ n));
+        std::hint::black_box(work);
+        assert!(cpu_time(rustix::process::getpid()).unwrap() > before);
+    }
+}

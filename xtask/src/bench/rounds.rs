@@ -1,0 +1,179 @@
+//! The comparison: every workload under every contender, in rounds, so that whatever drifts on the machine drifts for all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::contender::{Contender, Memtrace};
+use super::floor::{Floor, once_each};
+use super::scratch::{Scratch, check_interrupted};
+use super::tracer::{Tracer, Use};
+use super::workload::{Bound, Load, Measured, Workload};
+use super::{bpf, peers};
+
+/// What is to be measured, and how often.
+pub struct Plan {
+    pub workloads: Vec<Workload>,
+    pub contenders: Vec<Contender>,
+    pub rounds: usize,
+    /// Peers run in every so many-th round.
+    pub peers_every: usize,
+    /// How long a run of the bare workload takes. Others do as many operations.
+    pub time: Duration,
+}
+
+/// The slowest contender may take so many times longer than the bare workload; then its run is cut short.
+const MOST_TIMES: u32 = 30;
+
+/// Operations that events are counted over.
+const COUNTED_OPS: u64 = 20_000;
+
+/// One run: first bare, then under the contender.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    pub round: usize,
+    pub workload: Workload,
+    pub contender: Contender,
+    /// The same process, right before the contender was attached.
+    pub bare: Measured,
+    pub measured: Measured,
+    pub tracer: Option<Use>,
+}
+
+/// How often an operation of a workload hits each tracepoint.
+pub type Hits = BTreeMap<String, f64>;
+
+/// All that was measured.
+#[derive(Default)]
+pub struct Results {
+    pub runs: Vec<Run>,
+    pub hits: Vec<(Workload, Hits)>,
+    /// Contenders that cannot run here, and why.
+    pub refusals: Vec<(Contender, String)>,
+}
+
+pub struct Bench<'a> {
+    pub plan: &'a Plan,
+    pub memtrace: &'a Memtrace,
+    pub scratch: &'a Scratch,
+}
+
+impl Bench<'_> {
+    pub fn run(&self) -> Result<Results> {
+        let mut results = Results::default();
+        for &contender in &self.plan.contenders {
+            results.refusals.extend(peers::missing(contender).map(|why| (contender, why)));
+        }
+        let mut bounds = Vec::new();
+        for &workload in &self.plan.workloads {
+            bounds.push(self.calibrate(workload)?);
+            results.hits.push((workload, self.count_hits(workload)?));
+        }
+        for round in 0..self.plan.rounds {
+            eprintln!("round {} of {}", round + 1, self.plan.rounds);
+            for (&workload, &bound) in self.plan.workloads.iter().zip(&bounds) {
+                self.round(round, workload, bound, &mut results)?;
+            }
+        }
+        Ok(results)
+    }
+
+    /// How many operations fill the time.
+    fn calibrate(&self, workload: Workload) -> Result<Bound> {
+        let bound = Bound { ops: u64::MAX, time: self.plan.time };
+        let ops = self.load(workload, bound)?.run()?.ops;
+        Ok(Bound { ops, time: self.plan.time * MOST_TIMES })
+    }
+
+    /// Counts by the kernel's own statistics of empty programs: independent of any tracer.
+    fn count_hits(&self, workload: Workload) -> Result<Hits> {
+        let floor = Floor::attach(&once_each(&self.memtrace.all))?;
+        let _stats = bpf::enable_stats().context("the kernel keeps no statistics of programs")?;
+        let bound = Bound { ops: COUNTED_OPS, time: Duration::from_secs(10) };
+        let mut load = self.load(workload, bound)?;
+        let before = floor.hits()?;
+        let measured = load.run()?;
+        let after = floor.hits()?;
+        load.end()?;
+        let per_op = |(name, hits): (String, u64)| {
+            let hits = hits - before.get(&name).copied().unwrap_or(0);
+            (name, hits as f64 / measured.ops as f64)
+        };
+        Ok(after.into_iter().map(per_op).collect())
+    }
+
+    fn round(&self, round: usize, workload: Workload, bound: Bound, results: &mut Results) -> Result<()> {
+        for contender in self.order(round, workload) {
+            check_interrupted()?;
+            if results.refusals.iter().any(|(refused, _)| *refused == contender) {
+                continue;
+            }
+            match self.measure(round, workload, contender, bound) {
+                Ok(run) => results.runs.push(run),
+                Err(error) if contender.is_peer() => results.refusals.push((contender, format!("{error:#}"))),
+                Err(error) => {
+                    return Err(error.context(format!("{} under {}", workload.name(), contender.name())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who runs in this round, in an order of its own, so that nobody always follows the same one.
+    fn order(&self, round: usize, workload: Workload) -> Vec<Contender> {
+        let is_due =
+            |contender: &Contender| !contender.is_peer() || round.is_multiple_of(self.plan.peers_every);
+        let mut order: Vec<_> = self.plan.contenders.iter().copied().filter(is_due).collect();
+        shuffle(&mut order, (round as u64) << 8 | workload as u64);
+        order
+    }
+
+    fn measure(&self, round: usize, workload: Workload, contender: Contender, bound: Bound) -> Result<Run> {
+        let mut load = self.load(workload, bound)?;
+        let bare = load.run()?;
+        let tracer = Tracer::start(contender, self.memtrace, self.scratch.fresh(contender.name()))?;
+        let measured = load.run()?;
+        load.end()?;
+        Ok(Run { round, workload, contender, bare, measured, tracer: tracer.end(contender)? })
+    }
+
+    fn load(&self, workload: Workload, bound: Bound) -> Result<Load> {
+        Load::start(workload, bound, workload.threads(), &self.scratch.fresh(workload.name()))
+    }
+}
+
+/// Fisher-Yates, by numbers that are the same in each bench.
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    for last in (1..items.len()).rev() {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let other = (mixed ^ mixed >> 31) % (last as u64 + 1);
+        items.swap(last, other as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shuffling_keeps_all_and_puts_everybody_everywhere() {
+        let mut places = vec![[0; 8]; 8];
+        for seed in 0..400 {
+            let mut items: Vec<usize> = (0..8).collect();
+            shuffle(&mut items, seed);
+            for (place, &item) in items.iter().enumerate() {
+                places[item][place] += 1;
+            }
+            items.sort_unstable();
+            assert_eq!(items, (0..8).collect::<Vec<_>>());
+        }
+        // 50 each on average.
+        assert!(places.iter().flatten().all(|&times| (20..90).contains(&times)), "{places:?}");
+    }
+}
