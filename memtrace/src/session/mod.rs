@@ -3,6 +3,7 @@
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
+mod caches;
 mod compare;
 mod host;
 pub mod budget;
@@ -31,6 +32,7 @@ use tokio::{
 pub use self::setup::SetupError;
 use self::{
     budget::CpuLimit,
+    caches::Directory,
     compare::Comparison,
     govern::{Budget, Fate},
     host::Host,
@@ -42,7 +44,7 @@ use self::{
 };
 use crate::{
     decode::decode,
-    event::{Address, TimeNs},
+    event::{Address, Event, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -55,7 +57,7 @@ use crate::{
     slab,
     view::{
         Settled, Snapshot, Trust,
-        build::{Builder, Caches, Facts, Losses, Request},
+        build::{Builder, Facts, Losses, Request},
     },
 };
 
@@ -177,7 +179,7 @@ impl Signals {
 struct State {
     kernel: Kernel,
     host: Host,
-    caches: Caches,
+    caches: Directory,
     names: Names,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
@@ -296,15 +298,17 @@ impl Session {
     }
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
-        let Self { ledger, undecodable, state: State { budget, .. }, .. } = self;
+        let Self { ledger, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
         let sampling = budget.sampling();
         let read = events.drain(most, |record| {
             match decode(record) {
+                Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
                 Ok(event) => ledger.apply(event),
                 Err(_) => *undecodable += 1,
             }
             budget.make_room(ledger);
         })?;
+        caches.learn_new(kernel);
         self.keep_within_memory(sampling, events)?;
         Ok(read)
     }
@@ -327,14 +331,16 @@ impl Session {
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
-        setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
-        if !is_final && self.slabinfo.is_due(self.elapsed()) {
+        let elapsed = self.elapsed();
+        let State { kernel, caches, .. } = &mut self.state;
+        caches.refresh(kernel, &slab::Host::live(), &self.ledger, elapsed);
+        if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }
         let now = clock::now();
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
-        let losses = losses(events)?;
+        let losses = self.losses(events)?;
         let traced = self.traced(&losses, trust.recursion_misses);
         let facts = Facts {
             is_final,
@@ -347,7 +353,7 @@ impl Session {
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
-            caches: &self.state.caches,
+            caches: self.state.caches.infos(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
             traced: &traced,
@@ -357,6 +363,15 @@ impl Session {
             notes,
         };
         Ok(self.builder.snapshot(&self.ledger, facts))
+    }
+
+    /// By the number of the cache.
+    fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+        let losses = events.losses()?.into_iter();
+        let of_cache = |(cache, ByKind { allocs, frees, .. })| {
+            (self.state.caches.number(cache), Losses { allocs, frees })
+        };
+        Ok(losses.map(of_cache).collect())
     }
 
     fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
@@ -385,6 +400,13 @@ impl Session {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
         notes.extend(self.state.budget.note().cloned());
+        for (name, after) in self.state.caches.destroyed() {
+            notes.push(format!(
+                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                slab::printable(name),
+                after.as_secs()
+            ));
+        }
         notes.extend(
             self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
         );
@@ -414,10 +436,4 @@ impl Session {
             is_alive
         });
     }
-}
-
-/// By the address of the cache.
-fn losses(events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
-    let losses = events.losses()?.into_iter();
-    Ok(losses.map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees })).collect())
 }

@@ -11,6 +11,7 @@ use memtrace_common::sample;
 use super::{
     Options, State,
     budget::memory::MemoryBudget,
+    caches::Directory,
     govern::Budget,
     host::{self, Host},
     names::Names,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     event::{Address, Comm},
     kernel::{
-        caches::{self, KernelCache},
+        caches::KernelCache,
         discover::{DiscoverError, Kernel},
         layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
@@ -27,7 +28,6 @@ use crate::{
         rings::RingSizes,
         trials::Avoid,
     },
-    ledger::Ledger,
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     view::{
         Sampling,
@@ -93,7 +93,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         (true, None) => Names::Streamed,
         (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
     };
-    let caches = directory(&kernel.caches, &slab_caches, &selection);
+    let caches = directory(&kernel.caches, &slab_caches, &selection.named);
+    let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
     let sampling = Sampling { period: options.sample };
     let budget = Budget::new(options.max_cpu, memory, memory.objects(rings.total()), sampling);
@@ -191,7 +192,7 @@ fn names_note(why: &str) -> String {
 }
 
 /// What is known of each of the kernel's caches.
-fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) -> Caches {
+pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
     let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
@@ -206,28 +207,11 @@ fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) 
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
                 slack: known.and_then(|known| known.at_hand).map(|at_hand| at_hand.most(cpus, nodes)),
-                is_requested: selection.named.iter().any(|named| named == name),
+                is_requested: requested.iter().any(|requested| requested == name),
             };
             (cache.address, info)
         })
         .collect()
-}
-
-/// Caches that were created since the start.
-pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
-    let new: HashSet<Address> =
-        ledger.origins().map(|origin| origin.key.cache).filter(|cache| !known.contains_key(cache)).collect();
-    for address in new {
-        let info = match caches::read(&kernel.memory, &kernel.layout, address) {
-            Some(cache) => CacheInfo {
-                name: slab::root_name(&cache.name).to_owned(),
-                object_size: cache.size,
-                ..CacheInfo::default()
-            },
-            None => CacheInfo { name: format!("(gone: {address:#x})"), ..CacheInfo::default() },
-        };
-        known.insert(address, info);
-    }
 }
 
 fn load_options(options: &Options) -> LoadOptions {

@@ -6,10 +6,13 @@
 
 use std::{
     collections::BTreeMap,
+    hash::BuildHasher as _,
     io,
+    os::unix::fs::DirEntryExt as _,
     path::{Path, PathBuf},
 };
 
+use foldhash::fast::FixedState;
 use thiserror::Error;
 
 use super::AtHand;
@@ -66,6 +69,17 @@ pub fn read(path: &Path) -> Result<Vec<Group>, SysfsError> {
         group.attributes = attributes(&path.join(directory));
     }
     Ok(groups.into_values().collect())
+}
+
+/// Changes when an entry comes or goes, even if one of the same name comes in its place: the kernel counts their inode
+/// numbers up.
+pub fn fingerprint(path: &Path) -> io::Result<u64> {
+    let mut sum = 0_u64;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        sum = sum.wrapping_add(FixedState::default().hash_one((entry.file_name(), entry.ino())));
+    }
+    Ok(sum)
 }
 
 /// The directory that holds an entry's cache: the entry itself, or what it links to.

@@ -77,6 +77,33 @@ fn both_sources_are_joined() {
 }
 
 #[test]
+fn the_kernel_s_own_names_are_described_without_numbers() {
+    let (_root, host) = host(None, true);
+    let caches = host.described(["pid", "dentry", "dentry(12:web)", "odd"].into_iter()).unwrap();
+    insta::assert_snapshot!(show(&caches), @r#"
+    dentry [] (Some(184), Some(192)) Some(true) None
+    dentry(12:web) [] (Some(184), Some(192)) Some(true) None
+    odd [] (None, None) None None
+    pid ["cred"] (None, None) Some(false) None
+    "#);
+}
+
+#[test]
+fn an_entry_that_comes_or_goes_changes_the_fingerprint() {
+    let (root, host) = host(None, true);
+    let alias = root.path().join("sys/kernel/slab/skbuff");
+    let before = host.fingerprint();
+    assert!(before.is_some());
+    symlink(":A-0000256", &alias).unwrap();
+    let with_alias = host.fingerprint();
+    assert_ne!(with_alias, before);
+    assert_eq!(host.fingerprint(), with_alias);
+    fs::remove_file(alias).unwrap();
+    assert_eq!(host.fingerprint(), before);
+    assert_eq!(Host::at(&root.path().join("nothing")).fingerprint(), None);
+}
+
+#[test]
 fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
     let (_root, host) = host(Some(SLABINFO), true);
     let caches = host.caches().unwrap();
