@@ -64,12 +64,12 @@ impl Flood {
 }
 
 /// Whether all of so many objects were seen and are gone. Of those that were not, the events were lost and counted, or the
-/// kernel skipped probes, which it counts too: more than were missed, and none where tracepoints cannot be preempted.
+/// kernel skipped their probes, or took a lost one for two; it counts such runs, and none where it cannot preempt probes.
 pub fn accounts_for(report: &Snapshot, comm: &str, objects: u64) -> bool {
     let (row, trust) = (report.row(comm), report.trust);
     let allocs = row.allocs + trust.lost_allocs;
     let frees_unseen = row.objects + trust.reused_pointers;
-    (objects.saturating_sub(trust.recursion_misses)..=objects).contains(&allocs)
+    allocs.abs_diff(objects) <= trust.recursion_misses
         && frees_unseen <= trust.lost_frees + trust.recursion_misses
 }
 
