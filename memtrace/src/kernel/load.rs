@@ -19,11 +19,10 @@ use aya::{
 };
 use memtrace_common::{
     COMM_LEN,
-    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
+    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, TaskFilter},
     counters::{ByKind, Counters, LossKey},
     event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
-    sample,
 };
 
 use super::{
@@ -69,6 +68,12 @@ pub struct Filters {
     pub comms: Vec<[u8; COMM_LEN]>,
 }
 
+impl Filters {
+    pub fn follow_all_tasks(&self) -> bool {
+        self.pids.is_empty() && self.comms.is_empty()
+    }
+}
+
 /// How to load.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
@@ -76,6 +81,8 @@ pub struct LoadOptions {
     pub verbose: bool,
     /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
     pub understudies: bool,
+    /// Which objects to follow: see [`memtrace_common::sample`].
+    pub sample_limit: u32,
 }
 
 /// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
@@ -150,7 +157,7 @@ impl Loaded {
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let rings = put_rings(&mut ebpf, rings)?;
-        set_sample_limit(&mut ebpf, sample::ALL)?;
+        set_sample_limit(&mut ebpf, options.sample_limit)?;
         let log = KernelLog::open(&mut ebpf, options.verbose);
         let mut loaded = Self {
             ebpf,
@@ -500,7 +507,8 @@ fn config(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> 
     Config {
         caches: CacheFilter { only, mode, names: u32::from(filters.names) },
         tasks: TaskFilter {
-            own_tgid: std::process::id(),
+            // What all tasks allocate can be compared with slabinfo, so ours is not missing; views leave it out.
+            own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
             by_pid: u32::from(!filters.pids.is_empty()),
             by_comm: u32::from(!filters.comms.is_empty()),
             reserved: 0,

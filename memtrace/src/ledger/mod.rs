@@ -11,6 +11,7 @@ mod origins;
 pub mod pattern;
 
 use hashbrown::HashMap;
+use memtrace_common::sample;
 
 pub use self::origins::{FOLDED, OTHERS, Origin, OriginKey};
 use self::{
@@ -71,6 +72,8 @@ pub struct Ledger {
     unknown_frees: HashMap<CacheTag, u64, foldhash::fast::FixedState>,
     tally: Tally,
     most_objects: usize,
+    /// Of the objects that are followed: see [`sample`].
+    limit: u32,
 }
 
 /// How much is kept at most.
@@ -100,6 +103,24 @@ impl Ledger {
             unknown_frees: HashMap::default(),
             tally: Tally::default(),
             most_objects: bounds.objects.min(objects::NO_OBJECT as usize),
+            limit: sample::ALL,
+        }
+    }
+
+    /// Follows one object in `period` from now on, which is more than before: the others are taken for freed.
+    pub fn set_period(&mut self, period: u32) {
+        self.limit = sample::limit(period);
+        let gone: Vec<_> = self
+            .origins
+            .iter()
+            .flat_map(|origin| self.objects.iter(&origin.list))
+            .map(|object| object.ptr)
+            .filter(|ptr| !sample::keeps(*ptr, self.limit))
+            .collect();
+        for ptr in gone {
+            if let Some(id) = self.objects.remove(ptr) {
+                self.release(id);
+            }
         }
     }
 
@@ -179,6 +200,9 @@ impl Ledger {
 
     fn alloc(&mut self, alloc: Alloc) {
         self.tally.allocs += 1;
+        if !sample::keeps(alloc.ptr, self.limit) {
+            return;
+        }
         if alloc.may_repeat && self.repeats(alloc) {
             return;
         }
@@ -207,6 +231,9 @@ impl Ledger {
 
     fn free(&mut self, free: Free) {
         self.tally.frees += 1;
+        if !sample::keeps(free.ptr, self.limit) {
+            return;
+        }
         match self.objects.remove(free.ptr) {
             Some(id) => {
                 self.release(id);

@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::{Output, Shown, escape, shown};
-use crate::view;
+use crate::view::{
+    self,
+    reconcile::{self, Sign},
+};
 
 /// Raised when a field goes or changes its meaning; not when one is added.
 const VERSION: u32 = 1;
@@ -66,6 +69,7 @@ struct Snapshot<'a> {
     by: &'static str,
     sort: &'static str,
     older_ns: Option<u64>,
+    sampling: Sampling,
     meminfo: Option<Meminfo>,
     #[serde(rename = "self")]
     own_cost: OwnCost,
@@ -83,6 +87,14 @@ struct Settled {
 }
 
 #[derive(Serialize)]
+struct Sampling {
+    period: u32,
+}
+
+/// The least and the most of a 95 % interval.
+type Interval = [u64; 2];
+
+#[derive(Serialize)]
 struct Meminfo {
     slab: u64,
     sreclaimable: u64,
@@ -96,6 +108,8 @@ struct OwnCost {
     userspace_cpu_share: Option<f64>,
     rss_bytes: Option<u64>,
     kernel_bytes: Option<u64>,
+    max_memory_bytes: Option<u64>,
+    max_cpu_share: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -107,11 +121,21 @@ struct Cache<'a> {
     allocs: u64,
     frees: u64,
     outstanding_objects: u64,
+    outstanding_objects_ci95: Option<Interval>,
     outstanding_bytes: u64,
     lost_allocs: u64,
     lost_frees: u64,
     slabinfo_objects: Option<u64>,
     slabinfo_objects_per_s: Option<f64>,
+    slabinfo_growth: Option<i64>,
+    traced_growth: Option<i64>,
+    partial: Option<Partial>,
+}
+
+#[derive(Serialize)]
+struct Partial {
+    reason: &'static str,
+    unseen_frees_share: f64,
 }
 
 #[derive(Serialize)]
@@ -122,7 +146,9 @@ struct Row<'a> {
     cache: Option<&'a str>,
     processes: u64,
     objects: u64,
+    objects_ci95: Option<Interval>,
     bytes: u64,
+    partial_objects: u64,
     allocs: u64,
     frees: u64,
     allocs_per_s: f64,
@@ -146,6 +172,7 @@ struct Names<'a> {
 struct Rest {
     rows: u64,
     objects: u64,
+    objects_ci95: Option<Interval>,
     bytes: u64,
 }
 
@@ -165,6 +192,7 @@ struct Trust {
 
 impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
     fn from(snapshot: &'a view::Snapshot) -> Self {
+        let sampling = snapshot.sampling;
         Snapshot {
             r#type: "snapshot",
             version: VERSION,
@@ -179,13 +207,15 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             by: by(snapshot.by),
             sort: sort(snapshot.sort),
             older_ns: snapshot.older.map(nanos),
+            sampling: Sampling { period: sampling.period },
             meminfo: snapshot.meminfo.map(Meminfo::from),
             own_cost: OwnCost::from(snapshot.own_cost),
-            caches: snapshot.caches.iter().map(Cache::from).collect(),
-            rows: snapshot.rows.iter().map(Row::from).collect(),
+            caches: snapshot.caches.iter().map(|cache| Cache::new(cache, sampling)).collect(),
+            rows: snapshot.rows.iter().map(|row| Row::new(row, sampling)).collect(),
             rest: snapshot.rest.map(|rest| Rest {
                 rows: rest.rows,
                 objects: rest.objects,
+                objects_ci95: interval(sampling, rest.objects),
                 bytes: rest.bytes,
             }),
             trust: Trust::from(&snapshot.trust),
@@ -208,12 +238,14 @@ impl From<view::OwnCost> for OwnCost {
             userspace_cpu_share: cost.userspace_cpu,
             rss_bytes: cost.resident_bytes,
             kernel_bytes: cost.kernel_bytes,
+            max_memory_bytes: cost.max_memory,
+            max_cpu_share: cost.max_cpu,
         }
     }
 }
 
-impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
-    fn from(cache: &'a view::CacheTotals) -> Self {
+impl<'a> Cache<'a> {
+    fn new(cache: &'a view::CacheTotals, sampling: view::Sampling) -> Self {
         Cache {
             name: &cache.name,
             aliases: &cache.aliases,
@@ -222,17 +254,31 @@ impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
             allocs: cache.allocs,
             frees: cache.frees,
             outstanding_objects: cache.outstanding_objects,
+            outstanding_objects_ci95: interval(sampling, cache.outstanding_objects),
             outstanding_bytes: cache.outstanding_bytes,
             lost_allocs: cache.lost_allocs,
             lost_frees: cache.lost_frees,
             slabinfo_objects: cache.slabinfo_objects,
             slabinfo_objects_per_s: cache.slabinfo_objects_per_s.filter(|rate| rate.is_finite()),
+            slabinfo_growth: cache.growth.map(|growth| growth.slabinfo),
+            traced_growth: cache.growth.map(|growth| growth.traced),
+            partial: cache.partial.map(Partial::from),
         }
     }
 }
 
-impl<'a> From<&'a view::Row> for Row<'a> {
-    fn from(row: &'a view::Row) -> Self {
+impl From<reconcile::Partial> for Partial {
+    fn from(partial: reconcile::Partial) -> Self {
+        let reason = match partial.sign {
+            Sign::Reused => "reused",
+            Sign::Slabinfo => "slabinfo",
+        };
+        Partial { reason, unseen_frees_share: finite(partial.unseen_frees_share) }
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(row: &'a view::Row, sampling: view::Sampling) -> Self {
         Row {
             key: escape::json(&row.key),
             comm: row.comm.as_deref().map(escape::json),
@@ -240,7 +286,9 @@ impl<'a> From<&'a view::Row> for Row<'a> {
             cache: row.cache.as_deref(),
             processes: row.processes,
             objects: row.objects,
+            objects_ci95: interval(sampling, row.objects),
             bytes: row.bytes,
+            partial_objects: row.partial_objects,
             allocs: row.allocs,
             frees: row.frees,
             allocs_per_s: finite(row.allocs_per_s),
@@ -299,6 +347,10 @@ fn sort(sort: view::Sort) -> &'static str {
     }
 }
 
+fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {
+    sampling.interval(estimate).map(|interval| [*interval.start(), *interval.end()])
+}
+
 /// In UTC with nanoseconds. A clock outside of what RFC 3339 can write is shown as the nearest moment that it can.
 fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -344,6 +396,17 @@ mod tests {
     }
 
     #[test]
+    fn estimates_have_their_interval() {
+        let json = parse(&sample::sampled());
+        assert_eq!(json.pointer("/sampling/period"), Some(&64.into()));
+        let of = |path: &str| json.pointer(path).and_then(Value::as_u64).unwrap();
+        for what in ["/rows/0/objects", "/caches/0/outstanding_objects", "/rest/objects"] {
+            let [low, high] = [0, 1].map(|end| of(&format!("{what}_ci95/{end}")));
+            assert!((low..high).contains(&of(what)), "{what}");
+        }
+    }
+
+    #[test]
     fn what_is_absent_is_null() {
         let mut snapshot = sample::caches(view::By::Cache);
         snapshot.meminfo = None;
@@ -360,6 +423,8 @@ mod tests {
             "/self/probe_ns_per_event",
             "/self/cpu_share",
             "/self/rss_bytes",
+            "/rows/0/objects_ci95",
+            "/caches/0/outstanding_objects_ci95",
             "/rows/0/comm",
             "/rows/0/pid",
             "/rows/0/oldest_ns",

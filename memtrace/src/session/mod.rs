@@ -3,7 +3,11 @@
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
+mod caches;
+mod compare;
 mod host;
+pub mod budget;
+mod govern;
 mod names;
 mod own_cost;
 mod reporter;
@@ -12,7 +16,9 @@ mod setup;
 mod slabinfo;
 
 use std::{
+    collections::HashMap,
     io,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
@@ -25,15 +31,24 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    host::Host, names::Names, own_cost::Meter, reporter::Reporter, settle::Stopped, slabinfo::SlabinfoSeries,
+    budget::CpuLimit,
+    caches::Directory,
+    compare::Comparison,
+    govern::{Budget, Fate},
+    host::Host,
+    names::Names,
+    own_cost::Meter,
+    reporter::Reporter,
+    settle::Stopped,
+    slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
-    event::TimeNs,
+    event::{Address, Event, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
-        load::{Attached, Events},
+        load::{Attached, Events, LoadError},
         rings::RingError,
         trials::Avoid,
     },
@@ -42,7 +57,7 @@ use crate::{
     slab,
     view::{
         Settled, Snapshot, Trust,
-        build::{Builder, Caches, Facts, Losses, Request},
+        build::{Builder, Facts, Losses, Request},
     },
 };
 
@@ -51,9 +66,6 @@ const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
 /// Records drained before signals and timers get their turn.
 const DRAIN_MOST: usize = 50_000;
-
-/// So many full drains empty the largest rings once, whatever flows in meanwhile.
-const DRAINS_OF_ALL_RINGS: usize = 256;
 
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -74,6 +86,11 @@ pub struct Options {
     pub count: Option<u64>,
     /// How long frees are followed when allocations are not traced any more.
     pub settle: Duration,
+    /// Follow one object in so many, by its address.
+    pub sample: u32,
+    /// Bytes, in the kernel and here; None for a share of the host's.
+    pub max_memory: Option<u64>,
+    pub max_cpu: Option<CpuLimit>,
     pub verbose: bool,
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
@@ -89,6 +106,8 @@ pub enum SessionError {
     Output(#[source] io::Error),
     #[error(transparent)]
     Ring(#[from] RingError),
+    #[error("cannot follow fewer objects: {0}")]
+    Sample(#[from] LoadError),
     #[error("cannot read the kernel side's counters: {0}")]
     Counters(#[from] MapError),
     #[error("cannot start the event loop: {0}")]
@@ -103,6 +122,8 @@ enum End {
     Asked,
     /// Nobody reads the output any more.
     Unread,
+    /// It took too much of the host.
+    OverBudget,
 }
 
 /// Runs a session until a signal, its duration or its count ends it.
@@ -112,12 +133,17 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut session = state.start(&options);
     let reporter = Reporter::start(output);
     let mut attached = attached;
+    session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
     if matches!(end, End::Unread) {
         drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
-    session.settle(&mut attached, options.settle, &mut signals).await?;
+    // While all that happens is still traced.
+    session.compare(&mut attached.events)?;
+    // Following frees would cost the host more.
+    let settle = if matches!(end, End::OverBudget) { Duration::ZERO } else { options.settle };
+    session.settle(&mut attached, settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
@@ -153,20 +179,23 @@ impl Signals {
 struct State {
     kernel: Kernel,
     host: Host,
-    caches: Caches,
+    caches: Directory,
     names: Names,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
-    most_objects: usize,
+    budget: Budget,
     pids: Vec<u32>,
+    /// All of a cache is traced, so that it can be compared with slabinfo.
+    is_compared: bool,
 }
 
 impl State {
     fn start(self, options: &Options) -> Session {
         Session {
-            ledger: Ledger::new(self.most_objects),
+            ledger: self.budget.ledger(),
             builder: Builder::new(options.request),
-            slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            slabinfo: SlabinfoSeries::new(slab::Host::live()),
+            comparison: Comparison::default(),
             meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
@@ -183,6 +212,7 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    comparison: Comparison,
     meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
@@ -210,6 +240,7 @@ impl Session {
         let early_report = sleep_until(start + FIRST_REPORT);
         let mut early_report = Box::pin(early_report);
         let end = start + options.duration.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+        let mut measure = pin!(sleep_until(self.meter.due()));
         let mut reports = 0;
         loop {
             tokio::select! {
@@ -226,8 +257,13 @@ impl Session {
                         return Ok(End::Asked);
                     }
                 }
-                () = sleep_until(self.meter.due()) => {
-                    self.meter.turn(&attached.events);
+                () = &mut measure => {
+                    if let Some(used) = self.meter.turn(&attached.events)
+                        && self.keep_within_cpu(used, &mut attached.events)? == Fate::Over
+                    {
+                        return Ok(End::OverBudget);
+                    }
+                    measure.as_mut().reset(self.meter.due());
                 }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
@@ -252,25 +288,36 @@ impl Session {
     }
 
     /// Applies what is in the rings, [`DRAIN_MOST`] records at most.
-    fn drain(&mut self, events: &mut Events) -> Result<usize, RingError> {
-        let Self { ledger, undecodable, .. } = self;
-        events.drain(DRAIN_MOST, |record| match decode(record) {
-            Ok(event) => ledger.apply(event),
-            Err(_) => *undecodable += 1,
-        })
+    fn drain(&mut self, events: &mut Events) -> Result<usize, SessionError> {
+        self.drain_most(events, DRAIN_MOST)
     }
 
-    /// Applies what the rings hold by now, and some of what flows in meanwhile.
-    fn catch_up(&mut self, events: &mut Events) -> Result<(), RingError> {
-        for _ in 0..DRAINS_OF_ALL_RINGS {
-            if self.drain(events)? < DRAIN_MOST {
-                break;
+    /// Applies all that is in the rings by now.
+    fn catch_up(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.drain_most(events, usize::MAX).map(drop)
+    }
+
+    fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
+        let Self { ledger, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
+        let sampling = budget.sampling();
+        let read = events.drain(most, |record| {
+            match decode(record) {
+                Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
+                Ok(event) => ledger.apply(event),
+                Err(_) => *undecodable += 1,
             }
-        }
-        Ok(())
+            budget.make_room(ledger);
+        })?;
+        caches.learn_new(kernel);
+        self.keep_within_memory(sampling, events)?;
+        Ok(read)
     }
 
-    fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now() - self.started)
+    }
+
+    fn look_up_names(&mut self, events: &mut Events) -> Result<(), SessionError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
         }
@@ -284,32 +331,47 @@ impl Session {
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
-        setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
+        let elapsed = self.elapsed();
+        let State { kernel, caches, .. } = &mut self.state;
+        caches.refresh(kernel, &slab::Host::live(), &self.ledger, elapsed);
+        if !is_final && self.slabinfo.is_due(elapsed) {
+            self.compare(events)?;
+        }
         let now = clock::now();
-        self.slabinfo.update(Duration::from_nanos(now - self.started));
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
-        let losses = events.losses()?;
-        let losses =
-            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
-        let losses = losses.collect();
+        let losses = self.losses(events)?;
+        let traced = self.traced(&losses, trust.recursion_misses);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
             elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
             settled: self.settled,
+            own_tgid: std::process::id(),
+            sampling: self.state.budget.sampling(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
-            caches: &self.state.caches,
+            caches: self.state.caches.infos(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
-            own_cost: self.meter.cost(is_final),
+            traced: &traced,
+            growth: self.comparison.growth(),
+            own_cost: self.meter.cost(is_final, &self.state.budget),
             trust,
             notes,
         };
         Ok(self.builder.snapshot(&self.ledger, facts))
+    }
+
+    /// By the number of the cache.
+    fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+        let losses = events.losses()?.into_iter();
+        let of_cache = |(cache, ByKind { allocs, frees, .. })| {
+            (self.state.caches.number(cache), Losses { allocs, frees })
+        };
+        Ok(losses.map(of_cache).collect())
     }
 
     fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
@@ -337,6 +399,14 @@ impl Session {
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
+        notes.extend(self.state.budget.note().cloned());
+        for (name, after) in self.state.caches.destroyed() {
+            notes.push(format!(
+                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                slab::printable(name),
+                after.as_secs()
+            ));
+        }
         notes.extend(
             self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
         );
@@ -356,7 +426,7 @@ impl Session {
     }
 
     fn note_ended_pids(&mut self) {
-        let elapsed = Duration::from_nanos(clock::now() - self.started);
+        let elapsed = self.elapsed();
         let Self { state, ended_pids, .. } = self;
         state.pids.retain(|&pid| {
             let is_alive = host::is_alive(pid);

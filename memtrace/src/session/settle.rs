@@ -12,7 +12,6 @@ use crate::{
     kernel::{
         clock,
         load::{Attached, Events},
-        rings::RingError,
     },
     view::Settled,
 };
@@ -40,7 +39,7 @@ impl Session {
         attached: &mut Attached,
         time: Duration,
         signals: &mut Signals,
-    ) -> Result<(), RingError> {
+    ) -> Result<(), SessionError> {
         attached.stop_allocations();
         let at = clock::now();
         self.stopped = Some(Stopped { at, unknown_frees: None });

@@ -6,38 +6,37 @@ use std::{
     io,
 };
 
+use memtrace_common::sample;
+
 use super::{
     Options, State,
+    budget::memory::MemoryBudget,
+    caches::Directory,
+    govern::Budget,
     host::{self, Host},
     names::Names,
 };
 use crate::{
     event::{Address, Comm},
     kernel::{
-        caches::{self, KernelCache},
+        caches::KernelCache,
         discover::{DiscoverError, Kernel},
+        layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
+        plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
         trials::Avoid,
     },
-    ledger::{BYTES_PER_OBJECT, Ledger},
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
-    view::build::{CacheInfo, Caches},
+    view::{
+        Sampling,
+        build::{CacheInfo, Caches},
+    },
 };
 
 /// The dentry cache is called this on every kernel.
 const DENTRY: &str = "dentry";
-
-/// The ledger takes at most this share of the host's memory.
-const LEDGER_SHARE: u64 = 32;
-
-/// The rings take at most this share of the host's memory, within bounds.
-const RING_SHARE: u64 = 128;
-const SMALLEST_RINGS: u64 = 8 << 20;
-/// A CPU that does nothing but allocate and free writes some 40 MB of events a second: a reader that stalls for a second
-/// loses nothing.
-const RINGS_PER_CPU: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -78,9 +77,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let filters = filters(&selection, &selected, options);
     let tried = kernel.try_needed(filters.names, &options.avoid);
     let plan = kernel.plan(&tried);
-    let cpus = host::cpus();
-    let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory(), cpus));
-    let rings = RingSizes::new(cpus, ring_bytes);
+    let memory = memory_budget(options);
+    let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let loaded =
         Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, load_options(options))?;
     let names_unavailable = loaded.names_unavailable.clone();
@@ -88,17 +86,37 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
     notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
+    let not_compared = not_compared(&filters, &plan, &kernel.layout);
+    notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
     let names = match (filters.names, names_unavailable) {
         (false, _) => Names::None,
         (true, None) => Names::Streamed,
         (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
     };
-    let caches = directory(&kernel.caches, &slab_caches, &selection);
+    let caches = directory(&kernel.caches, &slab_caches, &selection.named);
+    let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
-    let most_objects = (host::total_memory() / LEDGER_SHARE / BYTES_PER_OBJECT) as usize;
-    let state =
-        State { kernel, host: Host::read(), caches, names, notes, most_objects, pids: options.pids.clone() };
+    let sampling = Sampling { period: options.sample };
+    let budget = Budget::new(options.max_cpu, memory, memory.objects(rings.total()), sampling);
+    let state = State {
+        kernel,
+        host: Host::read(),
+        caches,
+        names,
+        notes,
+        budget,
+        pids: options.pids.clone(),
+        is_compared: not_compared.is_none(),
+    };
     Ok(Ready { attached, state })
+}
+
+fn memory_budget(options: &Options) -> MemoryBudget {
+    let cpus = host::cpus();
+    match options.max_memory {
+        Some(bytes) => MemoryBudget::new(bytes, cpus),
+        None => MemoryBudget::default_of(host::total_memory(), cpus),
+    }
 }
 
 fn check_privileges() -> Result<(), SetupError> {
@@ -159,14 +177,25 @@ fn unavailable_kmalloc<T>(kmalloc: &Result<T, String>, filters: &Filters) -> Opt
     filters.kmalloc.then(|| format!("kmalloc caches are not traced: {why}"))
 }
 
+/// Why what was traced of a cache cannot be compared with all that it has.
+fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
+    if !filters.follow_all_tasks() {
+        return Some("--pid and --comm follow a part of each cache");
+    }
+    let frees_by_page = plan.free == Ok(CacheWay::Page);
+    (frees_by_page && layout.arguments.free_is_late != 0)
+        .then_some("frees do not tell their cache on this kernel")
+}
+
 fn names_note(why: &str) -> String {
     format!("names are a sample, read from surviving dentries: {why}")
 }
 
 /// What is known of each of the kernel's caches.
-fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) -> Caches {
+pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
+    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
     kernel
         .iter()
         .map(|cache| {
@@ -177,37 +206,20 @@ fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) 
                 aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
-                is_requested: selection.named.iter().any(|named| named == name),
+                slack: known.and_then(|known| known.at_hand).map(|at_hand| at_hand.most(cpus, nodes)),
+                is_requested: requested.iter().any(|requested| requested == name),
             };
             (cache.address, info)
         })
         .collect()
 }
 
-/// Caches that were created since the start.
-pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
-    let new: HashSet<Address> =
-        ledger.origins().map(|origin| origin.key.cache).filter(|cache| !known.contains_key(cache)).collect();
-    for address in new {
-        let info = match caches::read(&kernel.memory, &kernel.layout, address) {
-            Some(cache) => CacheInfo {
-                name: slab::root_name(&cache.name).to_owned(),
-                object_size: cache.size,
-                ..CacheInfo::default()
-            },
-            None => CacheInfo { name: format!("(gone: {address:#x})"), ..CacheInfo::default() },
-        };
-        known.insert(address, info);
-    }
-}
-
 fn load_options(options: &Options) -> LoadOptions {
-    LoadOptions { verbose: options.verbose, understudies: !options.avoid.contains(&Avoid::Understudies) }
-}
-
-fn ring_bytes(total_memory: u64, cpus: usize) -> u64 {
-    let most = (RINGS_PER_CPU * cpus as u64).max(SMALLEST_RINGS);
-    (total_memory / RING_SHARE).clamp(SMALLEST_RINGS, most)
+    LoadOptions {
+        verbose: options.verbose,
+        understudies: !options.avoid.contains(&Avoid::Understudies),
+        sample_limit: sample::limit(options.sample),
+    }
 }
 
 #[cfg(test)]
@@ -224,15 +236,6 @@ mod tests {
         for name in ["dentry", "ext4_inode_cache", "skbuff_head_cache", "x-", "radix-tree", "a-k"] {
             assert!(!may_serve_kmalloc(name), "{name}");
         }
-    }
-
-    #[test]
-    fn rings_take_a_share_of_memory_within_bounds() {
-        assert_eq!(ring_bytes(0, 1), 8 << 20);
-        assert_eq!(ring_bytes(1 << 30, 2), 8 << 20);
-        assert_eq!(ring_bytes(24 << 30, 2), 128 << 20);
-        assert_eq!(ring_bytes(24 << 30, 8), 192 << 20);
-        assert_eq!(ring_bytes(1 << 40, 256), 8 << 30);
     }
 
     #[test]

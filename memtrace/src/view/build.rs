@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust};
+use super::{
+    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    reconcile::{self, Growth, Partial, Traced},
+};
 use crate::{
     event::{Address, Comm, Task, TimeNs},
     ledger::{FOLDED, Ledger, NamedObjects, OTHERS, Origin},
@@ -33,6 +36,8 @@ pub struct CacheInfo {
     /// Bytes that one object takes.
     pub object_size: u64,
     pub reclaimable: Option<bool>,
+    /// So many of the objects that slabinfo counts may be free. None where that is not known.
+    pub slack: Option<u64>,
     /// Shown even before its first event.
     pub is_requested: bool,
 }
@@ -45,6 +50,8 @@ pub type Caches = HashMap<Address, CacheInfo>;
 pub struct Slabinfo {
     pub objects: u64,
     pub objects_per_s: Option<f64>,
+    /// By how much the kernel's estimate may be wrong, beside [`CacheInfo::slack`].
+    pub inexact: u64,
 }
 
 /// Events of a cache that did not arrive.
@@ -61,7 +68,10 @@ pub struct Facts<'a> {
     /// Now, on the clock of the events.
     pub now: TimeNs,
     pub elapsed: Duration,
+    /// Process whose allocations are nobody's business: memtrace.
+    pub own_tgid: u32,
     pub settled: Option<Settled>,
+    pub sampling: Sampling,
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
@@ -71,6 +81,10 @@ pub struct Facts<'a> {
     pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
     pub slabinfo: &'a HashMap<String, Slabinfo>,
+    /// By the cache's name, now.
+    pub traced: &'a HashMap<String, Traced>,
+    /// By the cache's name, as of the last reading of slabinfo; empty where it is not compared.
+    pub growth: &'a HashMap<String, Growth>,
     pub trust: Trust,
     pub notes: Vec<String>,
 }
@@ -101,6 +115,7 @@ struct Group<'a> {
     totals: Totals,
     objects: u64,
     bytes: u64,
+    partial_objects: u64,
     oldest: Option<TimeNs>,
     processes: HashSet<u32>,
     folded_processes: u64,
@@ -129,11 +144,18 @@ impl Builder {
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, facts: Facts<'_>) -> Snapshot {
         let unknown = CacheInfo::default();
+        let caches = caches(ledger, &facts);
+        let partial: HashSet<&str> =
+            caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
         let mut groups: HashMap<RowKey, Group<'_>> = HashMap::new();
-        for origin in ledger.origins() {
+        for origin in others(ledger, &facts) {
             let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
             let group = groups.entry(self.row_key(origin, cache)).or_default();
-            self.add(group, ledger, origin, cache, facts.now);
+            let before = group.objects;
+            self.add(group, ledger, origin, cache, &facts);
+            if partial.contains(cache.name.as_str()) {
+                group.partial_objects += group.objects - before;
+            }
         }
         let seconds =
             if facts.is_final { facts.elapsed } else { facts.elapsed - self.previous_elapsed }.as_secs_f64();
@@ -148,7 +170,8 @@ impl Builder {
         self.previous = totals;
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
-        let caches = caches(ledger, &facts);
+        let mut notes = facts.notes;
+        notes.extend(reconcile::note(&caches));
         Snapshot {
             is_final: facts.is_final,
             time: facts.time,
@@ -159,13 +182,14 @@ impl Builder {
             by: self.request.by,
             sort: self.request.sort,
             older: self.request.older,
+            sampling: facts.sampling,
             meminfo: facts.meminfo,
             own_cost: facts.own_cost,
             caches,
             rows,
             rest,
             trust: facts.trust,
-            notes: facts.notes,
+            notes,
         }
     }
 
@@ -184,14 +208,15 @@ impl Builder {
         ledger: &'a Ledger,
         origin: &'a Origin,
         cache: &'a CacheInfo,
-        now: TimeNs,
+        facts: &Facts<'_>,
     ) {
         let (objects, names) = match self.request.older {
             None => (origin.outstanding(), ledger.names(origin).collect()),
-            Some(age) => ledger.allocated_until(origin, now.saturating_sub(age.as_nanos() as u64)),
+            Some(age) => ledger.allocated_until(origin, facts.now.saturating_sub(age.as_nanos() as u64)),
         };
-        group.totals.allocs += origin.allocs;
-        group.totals.frees += origin.frees;
+        let objects = facts.sampling.estimate(objects);
+        group.totals.allocs += facts.sampling.estimate(origin.allocs);
+        group.totals.frees += facts.sampling.estimate(origin.frees);
         group.objects += objects;
         group.bytes += objects * cache.object_size;
         group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
@@ -203,7 +228,7 @@ impl Builder {
         for NamedObjects { parent, pattern, example, objects } in names {
             let sum =
                 group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
-            sum.objects += objects;
+            sum.objects += facts.sampling.estimate(objects);
         }
     }
 
@@ -277,6 +302,7 @@ impl Group<'_> {
             processes: self.processes.len() as u64 + self.folded_processes,
             objects: self.objects,
             bytes: self.bytes,
+            partial_objects: self.partial_objects,
             allocs: self.totals.allocs,
             frees: self.totals.frees,
             allocs_per_s: per_s(allocs),
@@ -335,18 +361,25 @@ impl Group<'_> {
     }
 }
 
+/// Whose allocations are shown.
+fn others<'a>(ledger: &'a Ledger, facts: &Facts<'_>) -> impl Iterator<Item = &'a Origin> {
+    let own = facts.own_tgid;
+    ledger.origins().filter(move |origin| origin.key.task.tgid != own)
+}
+
 /// Totals by cache, biggest first.
 fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
     let requested = facts.caches.values().filter(|cache| cache.is_requested);
     let mut totals: HashMap<&str, CacheTotals> =
         requested.map(|cache| (cache.name.as_str(), CacheTotals::of(cache, facts))).collect();
-    for origin in ledger.origins() {
+    for origin in others(ledger, facts) {
         let Some(cache) = facts.caches.get(&origin.key.cache) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
-        total.allocs += origin.allocs;
-        total.frees += origin.frees;
-        total.outstanding_objects += origin.outstanding();
-        total.outstanding_bytes += origin.outstanding() * cache.object_size;
+        total.allocs += facts.sampling.estimate(origin.allocs);
+        total.frees += facts.sampling.estimate(origin.frees);
+        let outstanding = facts.sampling.estimate(origin.outstanding());
+        total.outstanding_objects += outstanding;
+        total.outstanding_bytes += outstanding * cache.object_size;
     }
     for (address, lost) in facts.losses {
         let Some(cache) = facts.caches.get(address) else { continue };
@@ -363,6 +396,8 @@ impl CacheTotals {
     /// Totals of a cache without events.
     fn of(cache: &CacheInfo, facts: &Facts<'_>) -> Self {
         let slabinfo = facts.slabinfo.get(&cache.name);
+        let growth = facts.growth.get(&cache.name);
+        let traced = facts.traced.get(&cache.name);
         Self {
             name: cache.name.clone(),
             aliases: cache.aliases.clone(),
@@ -376,6 +411,8 @@ impl CacheTotals {
             lost_frees: 0,
             slabinfo_objects: slabinfo.map(|slabinfo| slabinfo.objects),
             slabinfo_objects_per_s: slabinfo.and_then(|slabinfo| slabinfo.objects_per_s),
+            partial: traced.and_then(|traced| Partial::find(traced, growth)),
+            growth: growth.copied(),
         }
     }
 }

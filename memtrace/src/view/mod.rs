@@ -4,8 +4,13 @@
 //! each output escapes it for its own medium.
 
 pub mod build;
+pub mod reconcile;
+pub mod sampling;
 
 use std::time::{Duration, SystemTime};
+
+use self::reconcile::{Growth, Partial};
+pub use self::sampling::Sampling;
 
 /// How rows are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,6 +53,8 @@ pub struct Snapshot {
     pub sort: Sort,
     /// Only objects at least this old are counted in the rows' `objects` and `bytes` (`--older`).
     pub older: Option<Duration>,
+    /// Where it is on, counts of objects, allocations and frees are estimates, and so are bytes and rates.
+    pub sampling: Sampling,
     /// None where /proc/meminfo cannot be read.
     pub meminfo: Option<Meminfo>,
     pub own_cost: OwnCost,
@@ -82,6 +89,10 @@ pub struct OwnCost {
     pub resident_bytes: Option<u64>,
     /// Of maps and programs.
     pub kernel_bytes: Option<u64>,
+    /// What both together may take at most.
+    pub max_memory: Option<u64>,
+    /// A share of one CPU; None: as much as it takes.
+    pub max_cpu: Option<f64>,
 }
 
 /// The host's slab memory, in bytes, from /proc/meminfo.
@@ -115,6 +126,10 @@ pub struct CacheTotals {
     pub slabinfo_objects: Option<u64>,
     /// How fast `slabinfo_objects` moves, from the last two readings.
     pub slabinfo_objects_per_s: Option<f64>,
+    /// Some of its frees are not seen: what is outstanding may be free.
+    pub partial: Option<Partial>,
+    /// Since attach, by slabinfo and by what was traced. None where the two cannot be compared, or not yet.
+    pub growth: Option<Growth>,
 }
 
 /// Who holds objects.
@@ -135,6 +150,8 @@ pub struct Row {
     /// Allocated since attach and not freed.
     pub objects: u64,
     pub bytes: u64,
+    /// How many of the objects are of caches that are [`CacheTotals::partial`]: they may be free.
+    pub partial_objects: u64,
     /// Since attach.
     pub allocs: u64,
     pub frees: u64,

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub struct Snapshot {
     #[serde(rename = "final")]
     pub is_final: bool,
+    pub sampling: Sampling,
     /// RFC 3339.
     pub time: String,
     pub elapsed_ns: u64,
@@ -20,6 +21,12 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Sampling {
+    /// One object in so many is followed.
+    pub period: u32,
 }
 
 /// How frees were followed at the end.
@@ -35,12 +42,22 @@ pub struct OwnCost {
     pub cpu_share: Option<f64>,
     pub rss_bytes: Option<u64>,
     pub kernel_bytes: Option<u64>,
+    pub max_memory_bytes: Option<u64>,
+    pub max_cpu_share: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Cache {
     pub name: String,
     pub aliases: Vec<String>,
+    pub slabinfo_growth: Option<i64>,
+    pub traced_growth: Option<i64>,
+    pub partial: Option<Partial>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Partial {
+    pub unseen_frees_share: f64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -50,6 +67,8 @@ pub struct Row {
     pub cache: Option<String>,
     pub processes: u64,
     pub objects: u64,
+    pub partial_objects: u64,
+    pub objects_ci95: Option<[u64; 2]>,
     pub allocs: u64,
     pub frees: u64,
     pub allocs_per_s: f64,
@@ -86,6 +105,19 @@ impl Snapshot {
         let errors: Vec<String> = schema().iter_errors(&json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}: {line}");
         serde_json::from_value(json).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    #[track_caller]
+    pub fn cache(&self, name: &str) -> &Cache {
+        self.caches
+            .iter()
+            .find(|cache| cache.name == name)
+            .unwrap_or_else(|| panic!("{name} is not in {self:#?}"))
+    }
+
+    /// The cache is there, and marked.
+    pub fn is_partial(&self, name: &str) -> bool {
+        self.caches.iter().any(|cache| cache.name == name && cache.partial.is_some())
     }
 
     /// The row of this key; one without any objects if there is none.

@@ -1,7 +1,7 @@
 //! What stands above the table: the session, the caches, the host's slab memory, what memtrace itself takes.
 
 use super::parts::{Part, fit, part, wrapped};
-use super::{Keep, Line, Tone, clean};
+use super::{Keep, Line, Tone, clean, partial};
 use crate::output::{human, text};
 use crate::view::{By, CacheTotals, OwnCost, Snapshot, Sort};
 
@@ -90,7 +90,7 @@ fn top_caches(caches: &[CacheTotals], width: Option<usize>) -> Vec<Line> {
         for parts in &mut table {
             let text = &parts[column].text;
             // Names and words to the left, numbers to the right.
-            parts[column].text = if matches!(column, 0 | 2) {
+            parts[column].text = if matches!(column, 0 | 2 | 5) {
                 text::pad_right(text, cells)
             } else {
                 text::pad_left(text, cells)
@@ -124,10 +124,11 @@ fn cache_parts(cache: &CacheTotals) -> Vec<Part> {
     };
     vec![
         part(0, cache_name(cache)),
-        part(4, format!("{} each", human::bytes(cache.object_size))),
-        part(3, reclaimable),
-        part(1, total),
-        part(2, moves),
+        part(5, format!("{} each", human::bytes(cache.object_size))),
+        part(4, reclaimable),
+        part(2, total),
+        part(3, moves),
+        part(1, partial::of_cache(cache)),
     ]
 }
 
@@ -154,6 +155,13 @@ fn host(snapshot: &Snapshot, width: Option<usize>) -> Option<Line> {
     Some(Line::new(fit(&parts, width), Tone::Quiet, Keep::Host))
 }
 
+fn budget(cost: &OwnCost) -> Option<String> {
+    let limits =
+        [cost.max_memory.map(human::bytes), cost.max_cpu.map(|share| format!("{} CPU", human::cpu(share)))];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| format!("budget {}", limits.join(", ")))
+}
+
 /// Nothing is shown before anything is known.
 fn own_cost(cost: &OwnCost, width: Option<usize>) -> Option<Line> {
     let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
@@ -166,6 +174,7 @@ fn own_cost(cost: &OwnCost, width: Option<usize>) -> Option<Line> {
         (1, cpu),
         (3, cost.resident_bytes.map(|bytes| format!("RSS {}", human::bytes(bytes)))),
         (4, cost.kernel_bytes.map(|bytes| format!("kernel {}", human::bytes(bytes)))),
+        (5, budget(cost)),
     ];
     let figures: Vec<Part> = figures.into_iter().filter_map(|(rank, text)| Some(part(rank, text?))).collect();
     if figures.is_empty() {
