@@ -314,8 +314,9 @@ impl Session {
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
-        let now = clock::now();
-        self.slabinfo.update(Duration::from_nanos(now - self.started));
+        self.slabinfo.update(Duration::from_nanos(clock::now() - self.started));
+        // Ages and rates are those of the moment when allocations ceased to be traced.
+        let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
         let losses = events.losses()?;
@@ -326,7 +327,7 @@ impl Session {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
+            elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
             sampling: self.state.budget.sampling(),
             host: &self.state.host.name,
