@@ -35,11 +35,14 @@ pub struct CacheFilter {
     pub names: u32,
 }
 
+/// [`TaskFilter::own_tgid`]: of no process.
+pub const NO_TGID: u32 = u32::MAX;
+
 /// Whose allocations are traced. Frees are never filtered by task: anybody may free an object.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TaskFilter {
-    /// memtrace's own process, which is always left out.
+    /// memtrace's own process, to be left out; [`NO_TGID`] where userspace leaves it out.
     pub own_tgid: u32,
     /// 1: only processes that are keys of the map `PID_FILTER`.
     pub by_pid: u32,

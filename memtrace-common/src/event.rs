@@ -16,8 +16,8 @@ pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: sent by an understudy, which may repeat an allocation that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
-/// [`FreeEvent::cache_tag`]: the object's cache cannot be told; it may be one that is not traced.
-pub const NO_CACHE_TAG: u32 = 0;
+/// The address of a cache that cannot be told; it may be one that is not traced.
+pub const NO_CACHE: u64 = 0;
 
 /// The kernel's `NAME_MAX`: the longest file name, in bytes, without a terminating NUL.
 pub const NAME_MAX: usize = 255;
@@ -58,7 +58,7 @@ pub struct AllocEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeEvent {
     pub header: Header,
-    /// [`cache_tag`] of its cache, or [`NO_CACHE_TAG`].
+    /// [`cache_tag`] of its cache, or of [`NO_CACHE`].
     pub cache_tag: u32,
     /// Address of the object.
     pub ptr: u64,

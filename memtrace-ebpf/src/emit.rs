@@ -8,7 +8,7 @@ use aya_ebpf::{
 use memtrace_common::{
     counters::LossKey,
     event::{
-        AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, NO_CACHE_TAG,
+        AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, NO_CACHE,
         NameEvent, cache_tag,
     },
     ring,
@@ -60,22 +60,30 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
 /// None if it is lost.
 #[inline(always)]
 pub fn free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
-    submit_free(cpu, ptr, cache, cache_tag(cache))
+    submit_free(cpu, ptr, cache)
 }
 
 /// The free of an object whose cache cannot be told any more. None if it is lost.
 #[inline(always)]
 pub fn free_of_any_cache(cpu: ThisCpu, ptr: u64) -> Option<()> {
-    submit_free(cpu, ptr, 0, NO_CACHE_TAG)
+    submit_free(cpu, ptr, NO_CACHE)
 }
 
 #[inline(always)]
-fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, cache_tag: u32) -> Option<()> {
+fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
     let Some(mut record) = reserve::<FreeEvent>(cpu, Kind::Free, ptr) else {
         count_loss(cache, KIND_FREE);
         return None;
     };
-    record.write(FreeEvent { header: Header { kind: KIND_FREE, flags: 0 }, cache_tag, ptr });
+    let event = record.as_mut_ptr();
+    // SAFETY: `event` is a reserved record of this type.
+    unsafe {
+        (&raw mut (*event).header).write(Header { kind: KIND_FREE, flags: 0 });
+        // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
+        (&raw mut (*event).ptr).write_volatile(cache);
+        (&raw mut (*event).cache_tag).write(cache_tag((&raw const (*event).ptr).read_volatile()));
+        (&raw mut (*event).ptr).write_volatile(ptr);
+    }
     submit(record);
     Some(())
 }

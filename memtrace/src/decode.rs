@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use memtrace_common::event::{
     AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, KIND_LONG_NAME,
-    KIND_SHORT_NAME, LONG_NAME_LEN, NO_CACHE_TAG, NameEvent, SHORT_NAME_LEN,
+    KIND_SHORT_NAME, LONG_NAME_LEN, NO_CACHE, NameEvent, SHORT_NAME_LEN, cache_tag,
 };
 
 use crate::event::{Alloc, Comm, Event, Free, Name, Task};
@@ -53,8 +53,8 @@ fn alloc(record: AllocEvent) -> Event<'static> {
 }
 
 fn free(record: FreeEvent) -> Event<'static> {
-    let FreeEvent { cache_tag, ptr, .. } = record;
-    Event::Free(Free { ptr, cache: Some(cache_tag).filter(|&tag| tag != NO_CACHE_TAG) })
+    let FreeEvent { cache_tag: tag, ptr, .. } = record;
+    Event::Free(Free { ptr, cache: (tag != cache_tag(NO_CACHE)).then_some(tag) })
 }
 
 /// A name's record is read field by field, so that the names themselves are not copied.

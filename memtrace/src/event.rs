@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-/// Which objects are followed: by their address.
-pub use memtrace_common::sample;
-
 pub use memtrace_common::event::cache_tag;
 
 /// Nanoseconds of CLOCK_MONOTONIC.

@@ -17,7 +17,11 @@ use memtrace_common::{
 };
 
 use crate::{
-    config::config, context::argument, emit, filter, kernel, task::Current, this_cpu::ThisCpu,
+    config::config,
+    context::{argument, number},
+    emit, filter, kernel,
+    task::Current,
+    this_cpu::ThisCpu,
     understudy::Role,
 };
 
@@ -109,7 +113,12 @@ pub fn alloc_node_fexit(ctx: FExitContext) -> Option<()> {
 
 #[fentry(function = "kmem_cache_free")]
 pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
-    Object::of_trampoline(ctx.arg(1), TAKEN_ON_CACHE_FREE).free(&ctx, ctx.arg(0))
+    if !filter::traces_cache(ctx.arg(0)) {
+        return None;
+    }
+    let object = Object::of_trampoline(ctx.arg(1), TAKEN_ON_CACHE_FREE);
+    // The cache's tag is calculated.
+    object.send_free(&ctx, object.take()?, number::<0>(&ctx)?)
 }
 
 #[inline(always)]

@@ -165,7 +165,7 @@ proptest! {
     fn frees_arrive_as_sent(ptr in any::<u64>(), flags in any::<u16>(), tag in any::<Option<NonZeroU32>>()) {
         let header = Header { kind: KIND_FREE, flags };
         let cache = tag.map(NonZeroU32::get);
-        let bytes = bytes_of(&FreeEvent { header, cache_tag: cache.unwrap_or(NO_CACHE_TAG), ptr });
+        let bytes = bytes_of(&FreeEvent { header, cache_tag: cache.unwrap_or(cache_tag(NO_CACHE)), ptr });
         prop_assert_eq!(decode(&bytes), Ok(Event::Free(Free { ptr, cache })));
     }
 

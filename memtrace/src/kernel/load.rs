@@ -19,7 +19,7 @@ use aya::{
 };
 use memtrace_common::{
     COMM_LEN,
-    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, TaskFilter},
+    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, TaskFilter},
     counters::{ByKind, Counters, LossKey},
     event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
@@ -66,6 +66,12 @@ pub struct Filters {
     pub pids: Vec<u32>,
     /// Empty for all.
     pub comms: Vec<[u8; COMM_LEN]>,
+}
+
+impl Filters {
+    pub fn follow_all_tasks(&self) -> bool {
+        self.pids.is_empty() && self.comms.is_empty()
+    }
 }
 
 /// How to load.
@@ -501,7 +507,8 @@ fn config(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> 
     Config {
         caches: CacheFilter { only, mode, names: u32::from(filters.names) },
         tasks: TaskFilter {
-            own_tgid: std::process::id(),
+            // What all tasks allocate can be compared with slabinfo, so ours is not missing; views leave it out.
+            own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
             by_pid: u32::from(!filters.pids.is_empty()),
             by_comm: u32::from(!filters.comms.is_empty()),
             reserved: 0,

@@ -101,7 +101,9 @@ pub fn refusal(error: &ProgramError) -> Reason {
 
 fn verdict(verifier_log: &str) -> Option<&str> {
     let is_count = |line: &str| {
-        ["processed ", "verification time ", "stack depth "].iter().any(|count| line.starts_with(count))
+        ["processed ", "verification time ", "stack depth ", "subprog "]
+            .iter()
+            .any(|count| line.starts_with(count))
     };
     verifier_log.lines().map(str::trim).rfind(|line| !line.is_empty() && !is_count(line))
 }

@@ -11,6 +11,7 @@ mod origins;
 pub mod pattern;
 
 use hashbrown::HashMap;
+use memtrace_common::sample;
 
 pub use self::origins::{FOLDED, OTHERS, Origin, OriginKey};
 use self::{
@@ -18,7 +19,7 @@ use self::{
     objects::{ObjectId, Objects},
     origins::Origins,
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, Name, TimeNs, cache_tag, sample};
+use crate::event::{Address, Alloc, CacheTag, Event, Free, Name, TimeNs, cache_tag};
 
 type OriginId = u32;
 type GroupId = u32;

@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::{Output, Shown, escape, shown};
-use crate::view;
+use crate::view::{
+    self,
+    reconcile::{self, Sign},
+};
 
 /// Raised when a field goes or changes its meaning; not when one is added.
 const VERSION: u32 = 1;
@@ -124,6 +127,15 @@ struct Cache<'a> {
     lost_frees: u64,
     slabinfo_objects: Option<u64>,
     slabinfo_objects_per_s: Option<f64>,
+    slabinfo_growth: Option<i64>,
+    traced_growth: Option<i64>,
+    partial: Option<Partial>,
+}
+
+#[derive(Serialize)]
+struct Partial {
+    reason: &'static str,
+    unseen_frees_share: f64,
 }
 
 #[derive(Serialize)]
@@ -136,6 +148,7 @@ struct Row<'a> {
     objects: u64,
     objects_ci95: Option<Interval>,
     bytes: u64,
+    partial_objects: u64,
     allocs: u64,
     frees: u64,
     allocs_per_s: f64,
@@ -247,7 +260,20 @@ impl<'a> Cache<'a> {
             lost_frees: cache.lost_frees,
             slabinfo_objects: cache.slabinfo_objects,
             slabinfo_objects_per_s: cache.slabinfo_objects_per_s.filter(|rate| rate.is_finite()),
+            slabinfo_growth: cache.growth.map(|growth| growth.slabinfo),
+            traced_growth: cache.growth.map(|growth| growth.traced),
+            partial: cache.partial.map(Partial::from),
         }
+    }
+}
+
+impl From<reconcile::Partial> for Partial {
+    fn from(partial: reconcile::Partial) -> Self {
+        let reason = match partial.sign {
+            Sign::Reused => "reused",
+            Sign::Slabinfo => "slabinfo",
+        };
+        Partial { reason, unseen_frees_share: finite(partial.unseen_frees_share) }
     }
 }
 
@@ -262,6 +288,7 @@ impl<'a> Row<'a> {
             objects: row.objects,
             objects_ci95: interval(sampling, row.objects),
             bytes: row.bytes,
+            partial_objects: row.partial_objects,
             allocs: row.allocs,
             frees: row.frees,
             allocs_per_s: finite(row.allocs_per_s),

@@ -35,6 +35,13 @@ pub fn cpus() -> usize {
     aya::util::online_cpus().map_or(1, |cpus| cpus.len())
 }
 
+/// NUMA nodes that have memory or CPUs; 1 on a kernel without any.
+pub fn nodes() -> usize {
+    let is_node = |name: &str| name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok());
+    let Ok(entries) = std::fs::read_dir("/sys/devices/system/node") else { return 1 };
+    entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_node)).count().max(1)
+}
+
 pub fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }

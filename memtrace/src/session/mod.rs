@@ -3,6 +3,8 @@
 //! One task does all of it. Only writing is elsewhere ([`reporter`]): a slow terminal or a full pipe must not keep
 //! the ring from being drained.
 
+mod caches;
+mod compare;
 mod host;
 pub mod budget;
 mod govern;
@@ -14,6 +16,7 @@ mod setup;
 mod slabinfo;
 
 use std::{
+    collections::HashMap,
     io,
     pin::pin,
     time::{Duration, SystemTime},
@@ -29,6 +32,8 @@ use tokio::{
 pub use self::setup::SetupError;
 use self::{
     budget::CpuLimit,
+    caches::Directory,
+    compare::Comparison,
     govern::{Budget, Fate},
     host::Host,
     names::Names,
@@ -39,7 +44,7 @@ use self::{
 };
 use crate::{
     decode::decode,
-    event::TimeNs,
+    event::{Address, Event, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -52,7 +57,7 @@ use crate::{
     slab,
     view::{
         Settled, Snapshot, Trust,
-        build::{Builder, Caches, Facts, Losses, Request},
+        build::{Builder, Facts, Losses, Request},
     },
 };
 
@@ -128,11 +133,14 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut session = state.start(&options);
     let reporter = Reporter::start(output);
     let mut attached = attached;
+    session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
     if matches!(end, End::Unread) {
         drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
+    // While all that happens is still traced.
+    session.compare(&mut attached.events)?;
     // Following frees would cost the host more.
     let settle = if matches!(end, End::OverBudget) { Duration::ZERO } else { options.settle };
     session.settle(&mut attached, settle, &mut signals).await?;
@@ -171,12 +179,14 @@ impl Signals {
 struct State {
     kernel: Kernel,
     host: Host,
-    caches: Caches,
+    caches: Directory,
     names: Names,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
     budget: Budget,
     pids: Vec<u32>,
+    /// All of a cache is traced, so that it can be compared with slabinfo.
+    is_compared: bool,
 }
 
 impl State {
@@ -184,7 +194,8 @@ impl State {
         Session {
             ledger: self.budget.ledger(),
             builder: Builder::new(options.request),
-            slabinfo: SlabinfoSeries::start(slab::Host::live()),
+            slabinfo: SlabinfoSeries::new(slab::Host::live()),
+            comparison: Comparison::default(),
             meter: Meter::start(),
             started: clock::now(),
             undecodable: 0,
@@ -201,6 +212,7 @@ struct Session {
     ledger: Ledger,
     builder: Builder,
     slabinfo: SlabinfoSeries,
+    comparison: Comparison,
     meter: Meter,
     started: TimeNs,
     /// Records that could not be decoded: a mismatch of object and binary.
@@ -286,17 +298,23 @@ impl Session {
     }
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
-        let Self { ledger, undecodable, state: State { budget, .. }, .. } = self;
+        let Self { ledger, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
         let sampling = budget.sampling();
         let read = events.drain(most, |record| {
             match decode(record) {
+                Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
                 Ok(event) => ledger.apply(event),
                 Err(_) => *undecodable += 1,
             }
             budget.make_room(ledger);
         })?;
+        caches.learn_new(kernel);
         self.keep_within_memory(sampling, events)?;
         Ok(read)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now() - self.started)
     }
 
     fn look_up_names(&mut self, events: &mut Events) -> Result<(), SessionError> {
@@ -313,34 +331,48 @@ impl Session {
     }
 
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
-        setup::learn_new_caches(&self.state.kernel, &mut self.state.caches, &self.ledger);
-        self.slabinfo.update(Duration::from_nanos(clock::now() - self.started));
+        let elapsed = self.elapsed();
+        let State { kernel, caches, .. } = &mut self.state;
+        caches.refresh(kernel, &slab::Host::live(), &self.ledger, elapsed);
+        if !is_final && self.slabinfo.is_due(elapsed) {
+            self.compare(events)?;
+        }
         // Ages and rates are those of the moment when allocations ceased to be traced.
         let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
-        let losses = events.losses()?;
-        let losses =
-            losses.into_iter().map(|(cache, ByKind { allocs, frees, .. })| (cache, Losses { allocs, frees }));
-        let losses = losses.collect();
+        let losses = self.losses(events)?;
+        let traced = self.traced(&losses, trust.recursion_misses);
         let facts = Facts {
             is_final,
             time: SystemTime::now(),
             now,
             elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
+            own_tgid: std::process::id(),
             sampling: self.state.budget.sampling(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
-            caches: &self.state.caches,
+            caches: self.state.caches.infos(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
+            traced: &traced,
+            growth: self.comparison.growth(),
             own_cost: self.meter.cost(is_final, &self.state.budget),
             trust,
             notes,
         };
         Ok(self.builder.snapshot(&self.ledger, facts))
+    }
+
+    /// By the number of the cache.
+    fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+        let losses = events.losses()?.into_iter();
+        let of_cache = |(cache, ByKind { allocs, frees, .. })| {
+            (self.state.caches.number(cache), Losses { allocs, frees })
+        };
+        Ok(losses.map(of_cache).collect())
     }
 
     fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
@@ -369,6 +401,13 @@ impl Session {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
         notes.extend(self.state.budget.note().cloned());
+        for (name, after) in self.state.caches.destroyed() {
+            notes.push(format!(
+                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                slab::printable(name),
+                after.as_secs()
+            ));
+        }
         notes.extend(
             self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
         );
@@ -388,7 +427,7 @@ impl Session {
     }
 
     fn note_ended_pids(&mut self) {
-        let elapsed = Duration::from_nanos(clock::now() - self.started);
+        let elapsed = self.elapsed();
         let Self { state, ended_pids, .. } = self;
         state.pids.retain(|&pid| {
             let is_alive = host::is_alive(pid);

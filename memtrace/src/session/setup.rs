@@ -11,6 +11,7 @@ use memtrace_common::sample;
 use super::{
     Options, State,
     budget::memory::MemoryBudget,
+    caches::Directory,
     govern::Budget,
     host::{self, Host},
     names::Names,
@@ -18,14 +19,15 @@ use super::{
 use crate::{
     event::{Address, Comm},
     kernel::{
-        caches::{self, KernelCache},
+        caches::KernelCache,
         discover::{DiscoverError, Kernel},
+        layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
+        plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
         trials::Avoid,
     },
-    ledger::Ledger,
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     view::{
         Sampling,
@@ -84,17 +86,28 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
     notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
+    let not_compared = not_compared(&filters, &plan, &kernel.layout);
+    notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
     let names = match (filters.names, names_unavailable) {
         (false, _) => Names::None,
         (true, None) => Names::Streamed,
         (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
     };
-    let caches = directory(&kernel.caches, &slab_caches, &selection);
+    let caches = directory(&kernel.caches, &slab_caches, &selection.named);
+    let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
     let sampling = Sampling { period: options.sample };
     let budget = Budget::new(options.max_cpu, memory, memory.objects(rings.total()), sampling);
-    let state =
-        State { kernel, host: Host::read(), caches, names, notes, budget, pids: options.pids.clone() };
+    let state = State {
+        kernel,
+        host: Host::read(),
+        caches,
+        names,
+        notes,
+        budget,
+        pids: options.pids.clone(),
+        is_compared: not_compared.is_none(),
+    };
     Ok(Ready { attached, state })
 }
 
@@ -164,14 +177,25 @@ fn unavailable_kmalloc<T>(kmalloc: &Result<T, String>, filters: &Filters) -> Opt
     filters.kmalloc.then(|| format!("kmalloc caches are not traced: {why}"))
 }
 
+/// Why what was traced of a cache cannot be compared with all that it has.
+fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
+    if !filters.follow_all_tasks() {
+        return Some("--pid and --comm follow a part of each cache");
+    }
+    let frees_by_page = plan.free == Ok(CacheWay::Page);
+    (frees_by_page && layout.arguments.free_is_late != 0)
+        .then_some("frees do not tell their cache on this kernel")
+}
+
 fn names_note(why: &str) -> String {
     format!("names are a sample, read from surviving dentries: {why}")
 }
 
 /// What is known of each of the kernel's caches.
-fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) -> Caches {
+pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
+    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
     kernel
         .iter()
         .map(|cache| {
@@ -182,28 +206,12 @@ fn directory(kernel: &[KernelCache], known: &SlabCaches, selection: &Selection) 
                 aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
-                is_requested: selection.named.iter().any(|named| named == name),
+                slack: known.and_then(|known| known.at_hand).map(|at_hand| at_hand.most(cpus, nodes)),
+                is_requested: requested.iter().any(|requested| requested == name),
             };
             (cache.address, info)
         })
         .collect()
-}
-
-/// Caches that were created since the start.
-pub fn learn_new_caches(kernel: &Kernel, known: &mut Caches, ledger: &Ledger) {
-    let new: HashSet<Address> =
-        ledger.origins().map(|origin| origin.key.cache).filter(|cache| !known.contains_key(cache)).collect();
-    for address in new {
-        let info = match caches::read(&kernel.memory, &kernel.layout, address) {
-            Some(cache) => CacheInfo {
-                name: slab::root_name(&cache.name).to_owned(),
-                object_size: cache.size,
-                ..CacheInfo::default()
-            },
-            None => CacheInfo { name: format!("(gone: {address:#x})"), ..CacheInfo::default() },
-        };
-        known.insert(address, info);
-    }
 }
 
 fn load_options(options: &Options) -> LoadOptions {

@@ -13,32 +13,25 @@ const FIRST_RATE_AFTER: Duration = Duration::from_millis(400);
 /// The last two readings.
 pub struct SlabinfoSeries {
     host: slab::Host,
-    objects: HashMap<String, u64>,
     read_at: Duration,
     readings: u32,
     latest: HashMap<String, Slabinfo>,
 }
 
 impl SlabinfoSeries {
-    /// Takes the first reading.
-    pub fn start(host: slab::Host) -> Self {
-        let mut series = Self {
-            host,
-            objects: HashMap::new(),
-            read_at: Duration::ZERO,
-            readings: 0,
-            latest: HashMap::new(),
-        };
-        series.read(Duration::ZERO);
-        series
+    /// Not read yet.
+    pub fn new(host: slab::Host) -> Self {
+        Self { host, read_at: Duration::ZERO, readings: 0, latest: HashMap::new() }
     }
 
-    /// Reads again if it is time to.
-    pub fn update(&mut self, elapsed: Duration) {
-        let wait = if self.readings < 2 { FIRST_RATE_AFTER } else { READ_EVERY };
-        if elapsed >= self.read_at + wait {
-            self.read(elapsed);
-        }
+    /// Whether it is time to read again.
+    pub fn is_due(&self, elapsed: Duration) -> bool {
+        let wait = match self.readings {
+            0 => Duration::ZERO,
+            1 => FIRST_RATE_AFTER,
+            _ => READ_EVERY,
+        };
+        elapsed >= self.read_at + wait
     }
 
     /// By the cache's name; empty where slabinfo cannot be read.
@@ -46,24 +39,25 @@ impl SlabinfoSeries {
         &self.latest
     }
 
-    fn read(&mut self, elapsed: Duration) {
-        let Ok(lines) = self.host.slabinfo() else { return };
-        let mut objects: HashMap<String, u64> = HashMap::new();
+    /// False where it cannot be read.
+    pub fn read(&mut self, elapsed: Duration) -> bool {
+        let Ok(lines) = self.host.slabinfo() else { return false };
+        let mut caches: HashMap<String, Slabinfo> = HashMap::new();
         for line in lines {
-            *objects.entry(slab::root_name(&line.name).to_owned()).or_default() += line.active_objs;
+            let cache = caches.entry(slab::root_name(&line.name).to_owned()).or_default();
+            cache.objects += line.active_objs;
+            cache.inexact += line.inexact();
         }
         let seconds = (elapsed - self.read_at).as_secs_f64();
-        let rate = |name: &str, now: u64| {
-            let before = *self.objects.get(name)?;
-            (seconds > 0.0).then(|| (now as f64 - before as f64) / seconds)
-        };
-        self.latest = objects
-            .iter()
-            .map(|(name, &now)| (name.clone(), Slabinfo { objects: now, objects_per_s: rate(name, now) }))
-            .collect();
-        self.objects = objects;
+        for (name, cache) in &mut caches {
+            let before = self.latest.get(name).filter(|_| seconds > 0.0);
+            cache.objects_per_s =
+                before.map(|before| (cache.objects as f64 - before.objects as f64) / seconds);
+        }
+        self.latest = caches;
         self.read_at = elapsed;
         self.readings += 1;
+        true
     }
 }
 

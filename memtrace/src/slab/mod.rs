@@ -4,6 +4,7 @@
 //! carry. /sys/kernel/slab has the names that were merged into each cache, and whether its memory can be reclaimed.
 //! Where only one of the two can be read, [`SlabCaches`] says which is missing and has what the other one knows.
 
+mod at_hand;
 pub mod meminfo;
 mod nearest;
 pub mod resolve;
@@ -11,12 +12,13 @@ pub mod slabinfo;
 pub mod sysfs;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
+pub use at_hand::AtHand;
 pub use meminfo::MeminfoError;
-pub use resolve::{ResolveError, Selection, resolve, root_name};
+pub use resolve::{ResolveError, Selection, printable, resolve, root_name};
 pub use slabinfo::{SlabinfoError, SlabinfoLine};
 use sysfs::Group;
 pub use sysfs::SysfsError;
@@ -33,7 +35,7 @@ pub struct Host {
 }
 
 /// The host's slab caches, sorted by name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SlabCaches {
     pub caches: Vec<SlabCache>,
     /// The source that could not be read, if one could not.
@@ -55,6 +57,8 @@ pub struct SlabCache {
     pub slab_size: Option<u64>,
     /// The kernel can reclaim this memory under pressure.
     pub reclaimable: Option<bool>,
+    /// None where sysfs does not say.
+    pub at_hand: Option<AtHand>,
     /// None where slabinfo cannot be read.
     pub counts: Option<Counts>,
 }
@@ -117,6 +121,20 @@ impl Host {
     /// Only the numbers, for [`SlabCaches::update`]. Takes locks that allocations take: every five seconds at most.
     pub fn slabinfo(&self) -> Result<Vec<SlabinfoLine>, SlabinfoError> {
         slabinfo::read(&self.slabinfo)
+    }
+
+    /// What sysfs tells of the caches of these names, which are the kernel's own. No numbers, and no locks.
+    pub fn described<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<SlabCaches, SysfsError> {
+        let groups = sysfs::read(&self.sysfs)?;
+        let names: BTreeSet<&str> = names.collect();
+        let group_of = groups_by_name(&groups);
+        let caches = names.iter().map(|name| described(name, &group_of, |alias| names.contains(alias)));
+        Ok(SlabCaches { caches: caches.collect(), missing: None })
+    }
+
+    /// Tells whether a cache or an alias came or went since another call. None where sysfs cannot be read.
+    pub fn fingerprint(&self) -> Option<u64> {
+        sysfs::fingerprint(&self.sysfs).ok()
     }
 
     pub fn meminfo(&self) -> Result<Meminfo, MeminfoError> {
@@ -193,17 +211,11 @@ fn counts_by_name(lines: &[SlabinfoLine]) -> HashMap<&str, Counts> {
 /// stands for it.
 fn combine(lines: Vec<SlabinfoLine>, groups: &[Group]) -> Vec<SlabCache> {
     let counts = counts_by_name(&lines);
-    let group_of: HashMap<&str, &Group> =
-        groups.iter().flat_map(|group| group.names.iter().map(move |name| (name.as_str(), group))).collect();
+    let group_of = groups_by_name(groups);
     let mut caches = BTreeMap::new();
     for line in &lines {
         let name = line.name.as_str();
-        let group = group_of.get(name).or_else(|| group_of.get(root_name(name)));
-        let mut cache = group.map_or_else(SlabCache::default, |group| {
-            from_group(group, |alias| alias != name && !counts.contains_key(alias))
-        });
-        cache.name = line.name.clone();
-        cache.name_is_certain = true;
+        let mut cache = described(name, &group_of, |alias| counts.contains_key(alias));
         cache.slab_size = cache.slab_size.or(Some(line.objsize));
         cache.counts = counts.get(name).copied();
         caches.insert(name, cache);
@@ -220,12 +232,26 @@ fn combine(lines: Vec<SlabinfoLine>, groups: &[Group]) -> Vec<SlabCache> {
     caches.into_values().collect()
 }
 
+fn groups_by_name(groups: &[Group]) -> HashMap<&str, &Group> {
+    groups.iter().flat_map(|group| group.names.iter().map(move |name| (name.as_str(), group))).collect()
+}
+
+/// The cache that the kernel calls so, as far as sysfs knows it.
+fn described(name: &str, group_of: &HashMap<&str, &Group>, is_kernels: impl Fn(&str) -> bool) -> SlabCache {
+    let group = group_of.get(name).or_else(|| group_of.get(root_name(name)));
+    let cache = group.map_or_else(SlabCache::default, |group| {
+        from_group(group, |alias| alias != name && !is_kernels(alias))
+    });
+    SlabCache { name: name.to_owned(), name_is_certain: true, ..cache }
+}
+
 fn from_group(group: &Group, is_alias: impl Fn(&str) -> bool) -> SlabCache {
     SlabCache {
         aliases: group.names.iter().filter(|name| is_alias(name)).cloned().collect(),
         object_size: group.attributes.object_size,
         slab_size: group.attributes.slab_size,
         reclaimable: group.attributes.reclaimable,
+        at_hand: group.attributes.at_hand,
         ..SlabCache::default()
     }
 }

@@ -45,7 +45,7 @@ fn advice(nearest: &[String]) -> String {
     }
 }
 
-fn printable(name: &str) -> Cow<'_, str> {
+pub fn printable(name: &str) -> Cow<'_, str> {
     escape::terminal(name.as_bytes())
 }
 

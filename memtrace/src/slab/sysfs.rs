@@ -6,11 +6,16 @@
 
 use std::{
     collections::BTreeMap,
+    hash::BuildHasher as _,
     io,
+    os::unix::fs::DirEntryExt as _,
     path::{Path, PathBuf},
 };
 
+use foldhash::fast::FixedState;
 use thiserror::Error;
+
+use super::AtHand;
 
 /// One `struct kmem_cache` as sysfs shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,7 @@ pub struct Attributes {
     /// Bytes that one object takes.
     pub slab_size: Option<u64>,
     pub reclaimable: Option<bool>,
+    pub at_hand: Option<AtHand>,
 }
 
 #[derive(Debug, Error)]
@@ -65,6 +71,17 @@ pub fn read(path: &Path) -> Result<Vec<Group>, SysfsError> {
     Ok(groups.into_values().collect())
 }
 
+/// Changes when an entry comes or goes, even if one of the same name comes in its place: the kernel counts their inode
+/// numbers up.
+pub fn fingerprint(path: &Path) -> io::Result<u64> {
+    let mut sum = 0_u64;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        sum = sum.wrapping_add(FixedState::default().hash_one((entry.file_name(), entry.ino())));
+    }
+    Ok(sum)
+}
+
 /// The directory that holds an entry's cache: the entry itself, or what it links to.
 fn directory_of(entry: &std::fs::DirEntry, name: &str) -> Option<String> {
     let kind = entry.file_type().ok()?;
@@ -85,5 +102,11 @@ fn attributes(directory: &Path) -> Attributes {
         object_size: number("object_size"),
         slab_size: number("slab_size"),
         reclaimable: number("reclaim_account").map(|flag| flag != 0),
+        // Not every kernel has the other two.
+        at_hand: number("objs_per_slab").map(|objects_per_slab| AtHand {
+            objects_per_slab,
+            cpu_partial: number("cpu_partial").unwrap_or(0),
+            sheaf_capacity: number("sheaf_capacity").unwrap_or(0),
+        }),
     }
 }

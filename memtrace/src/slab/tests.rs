@@ -32,6 +32,8 @@ fn host(slabinfo: Option<&str>, with_sysfs: bool) -> (tempfile::TempDir, Host) {
             fs::write(directory.join("slab_size"), slab_size).unwrap();
             fs::write(directory.join("reclaim_account"), reclaimable).unwrap();
         }
+        fs::write(slab.join("dentry/objs_per_slab"), "21\n").unwrap();
+        fs::write(slab.join("dentry/cpu_partial"), "120\n").unwrap();
         for (name, directory) in [
             ("task_delay_info", ":A-0000256"),
             ("ip6_dst_cache", ":A-0000256"),
@@ -72,6 +74,42 @@ fn both_sources_are_joined() {
     odd [] (None, Some(64)) None Some((11, 22, 3, 3))
     pid ["cred"] (None, Some(192)) Some(false) Some((30, 42, 2, 4))
     "#);
+}
+
+#[test]
+fn the_kernel_s_own_names_are_described_without_numbers() {
+    let (_root, host) = host(None, true);
+    let caches = host.described(["pid", "dentry", "dentry(12:web)", "odd"].into_iter()).unwrap();
+    insta::assert_snapshot!(show(&caches), @r#"
+    dentry [] (Some(184), Some(192)) Some(true) None
+    dentry(12:web) [] (Some(184), Some(192)) Some(true) None
+    odd [] (None, None) None None
+    pid ["cred"] (None, None) Some(false) None
+    "#);
+}
+
+#[test]
+fn an_entry_that_comes_or_goes_changes_the_fingerprint() {
+    let (root, host) = host(None, true);
+    let alias = root.path().join("sys/kernel/slab/skbuff");
+    let before = host.fingerprint();
+    assert!(before.is_some());
+    symlink(":A-0000256", &alias).unwrap();
+    let with_alias = host.fingerprint();
+    assert_ne!(with_alias, before);
+    assert_eq!(host.fingerprint(), with_alias);
+    fs::remove_file(alias).unwrap();
+    assert_eq!(host.fingerprint(), before);
+    assert_eq!(Host::at(&root.path().join("nothing")).fingerprint(), None);
+}
+
+#[test]
+fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
+    let (_root, host) = host(Some(SLABINFO), true);
+    let caches = host.caches().unwrap();
+    let at_hand = |name| caches.get(name).unwrap().at_hand;
+    assert_eq!(at_hand("dentry"), Some(AtHand { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 }));
+    assert_eq!([at_hand("pid"), at_hand("odd")], [None, None]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    reconcile::{self, Growth, Partial, Traced},
 };
 use crate::{
     event::{Address, Comm, Task, TimeNs},
@@ -35,6 +36,8 @@ pub struct CacheInfo {
     /// Bytes that one object takes.
     pub object_size: u64,
     pub reclaimable: Option<bool>,
+    /// So many of the objects that slabinfo counts may be free. None where that is not known.
+    pub slack: Option<u64>,
     /// Shown even before its first event.
     pub is_requested: bool,
 }
@@ -47,6 +50,8 @@ pub type Caches = HashMap<Address, CacheInfo>;
 pub struct Slabinfo {
     pub objects: u64,
     pub objects_per_s: Option<f64>,
+    /// By how much the kernel's estimate may be wrong, beside [`CacheInfo::slack`].
+    pub inexact: u64,
 }
 
 /// Events of a cache that did not arrive.
@@ -63,6 +68,8 @@ pub struct Facts<'a> {
     /// Now, on the clock of the events.
     pub now: TimeNs,
     pub elapsed: Duration,
+    /// Process whose allocations are nobody's business: memtrace.
+    pub own_tgid: u32,
     pub settled: Option<Settled>,
     pub sampling: Sampling,
     pub host: &'a str,
@@ -74,6 +81,10 @@ pub struct Facts<'a> {
     pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
     pub slabinfo: &'a HashMap<String, Slabinfo>,
+    /// By the cache's name, now.
+    pub traced: &'a HashMap<String, Traced>,
+    /// By the cache's name, as of the last reading of slabinfo; empty where it is not compared.
+    pub growth: &'a HashMap<String, Growth>,
     pub trust: Trust,
     pub notes: Vec<String>,
 }
@@ -104,6 +115,7 @@ struct Group<'a> {
     totals: Totals,
     objects: u64,
     bytes: u64,
+    partial_objects: u64,
     oldest: Option<TimeNs>,
     processes: HashSet<u32>,
     folded_processes: u64,
@@ -132,11 +144,18 @@ impl Builder {
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, facts: Facts<'_>) -> Snapshot {
         let unknown = CacheInfo::default();
+        let caches = caches(ledger, &facts);
+        let partial: HashSet<&str> =
+            caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
         let mut groups: HashMap<RowKey, Group<'_>> = HashMap::new();
-        for origin in ledger.origins() {
+        for origin in others(ledger, &facts) {
             let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
             let group = groups.entry(self.row_key(origin, cache)).or_default();
+            let before = group.objects;
             self.add(group, ledger, origin, cache, facts.now);
+            if partial.contains(cache.name.as_str()) {
+                group.partial_objects += group.objects - before;
+            }
         }
         let seconds =
             if facts.is_final { facts.elapsed } else { facts.elapsed - self.previous_elapsed }.as_secs_f64();
@@ -151,7 +170,8 @@ impl Builder {
         self.previous = totals;
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
-        let caches = caches(ledger, &facts);
+        let mut notes = facts.notes;
+        notes.extend(reconcile::note(&caches));
         Snapshot {
             is_final: facts.is_final,
             time: facts.time,
@@ -169,7 +189,7 @@ impl Builder {
             rows,
             rest,
             trust: facts.trust,
-            notes: facts.notes,
+            notes,
         }
     }
 
@@ -281,6 +301,7 @@ impl Group<'_> {
             processes: self.processes.len() as u64 + self.folded_processes,
             objects: self.objects,
             bytes: self.bytes,
+            partial_objects: self.partial_objects,
             allocs: self.totals.allocs,
             frees: self.totals.frees,
             allocs_per_s: per_s(allocs),
@@ -339,12 +360,18 @@ impl Group<'_> {
     }
 }
 
+/// Whose allocations are shown.
+fn others<'a>(ledger: &'a Ledger, facts: &Facts<'_>) -> impl Iterator<Item = &'a Origin> {
+    let own = facts.own_tgid;
+    ledger.origins().filter(move |origin| origin.key.task.tgid != own)
+}
+
 /// Totals by cache, biggest first.
 fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
     let requested = facts.caches.values().filter(|cache| cache.is_requested);
     let mut totals: HashMap<&str, CacheTotals> =
         requested.map(|cache| (cache.name.as_str(), CacheTotals::of(cache, facts))).collect();
-    for origin in ledger.origins() {
+    for origin in others(ledger, facts) {
         let Some(cache) = facts.caches.get(&origin.key.cache) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
         total.allocs += origin.allocs;
@@ -367,6 +394,8 @@ impl CacheTotals {
     /// Totals of a cache without events.
     fn of(cache: &CacheInfo, facts: &Facts<'_>) -> Self {
         let slabinfo = facts.slabinfo.get(&cache.name);
+        let growth = facts.growth.get(&cache.name);
+        let traced = facts.traced.get(&cache.name);
         Self {
             name: cache.name.clone(),
             aliases: cache.aliases.clone(),
@@ -380,6 +409,8 @@ impl CacheTotals {
             lost_frees: 0,
             slabinfo_objects: slabinfo.map(|slabinfo| slabinfo.objects),
             slabinfo_objects_per_s: slabinfo.and_then(|slabinfo| slabinfo.objects_per_s),
+            partial: traced.and_then(|traced| Partial::find(traced, growth)),
+            growth: growth.copied(),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! each output escapes it for its own medium.
 
 pub mod build;
+pub mod reconcile;
 pub mod sampling;
 
 use std::time::{Duration, SystemTime};
 
+use self::reconcile::{Growth, Partial};
 pub use self::sampling::Sampling;
 
 /// How rows are grouped.
@@ -124,6 +126,10 @@ pub struct CacheTotals {
     pub slabinfo_objects: Option<u64>,
     /// How fast `slabinfo_objects` moves, from the last two readings.
     pub slabinfo_objects_per_s: Option<f64>,
+    /// Some of its frees are not seen: what is outstanding may be free.
+    pub partial: Option<Partial>,
+    /// Since attach, by slabinfo and by what was traced. None where the two cannot be compared, or not yet.
+    pub growth: Option<Growth>,
 }
 
 /// Who holds objects.
@@ -144,6 +150,8 @@ pub struct Row {
     /// Allocated since attach and not freed.
     pub objects: u64,
     pub bytes: u64,
+    /// How many of the objects are of caches that are [`CacheTotals::partial`]: they may be free.
+    pub partial_objects: u64,
     /// Since attach.
     pub allocs: u64,
     pub frees: u64,

@@ -63,13 +63,22 @@ impl Flood {
     }
 }
 
-/// All figures fit together, and all of so many objects are gone, or their frees were lost and counted.
+/// Whether all of so many objects were seen and are gone. Of those that were not, the events were lost and counted, or the
+/// kernel skipped their probes, or took a lost one for two; it counts such runs, and none where it cannot preempt probes.
+pub fn accounts_for(report: &Snapshot, comm: &str, objects: u64) -> bool {
+    let (row, trust) = (report.row(comm), report.trust);
+    let allocs = row.allocs + trust.lost_allocs;
+    let frees_unseen = row.objects + trust.reused_pointers;
+    allocs.abs_diff(objects) <= trust.recursion_misses
+        && frees_unseen <= trust.lost_frees + trust.recursion_misses
+}
+
+/// That it does, and that all figures fit together.
 #[track_caller]
 pub fn check(last: &Snapshot, comm: &str, objects: u64) {
     let (row, trust) = (last.row(comm), last.trust);
-    assert_eq!(row.allocs + trust.lost_allocs, objects, "allocations are seen or lost");
+    assert!(accounts_for(last, comm, objects), "{objects} objects are accounted for");
     assert_eq!(row.allocs, row.frees + row.objects, "objects are freed or outstanding");
-    assert!(row.objects + trust.reused_pointers <= trust.lost_frees, "frees are seen or lost");
     assert_eq!((trust.refused, trust.unresolved), (0, 0));
 }
 
@@ -105,12 +114,13 @@ fn cpus_lose_no_count_in_a_flood_with_stalls() {
     check(&last, &comm, flood.objects());
 }
 
-/// What two CPUs make in a second. Where the machine is our own they take longer, and its ring is smaller.
+/// What each thread makes: together what two CPUs make in a second, 1.1 million events. The rings of our own machine are
+/// small: there it is what one of them holds.
 fn pipes_of_a_stall() -> usize {
-    if host::is_our_own() { 4_000 } else { 35_000 }
+    if host::is_our_own() { 1_200 } else { 35_000 }
 }
 
-/// With the ring that users have.
+/// With the rings that users have.
 fn cpus_lose_nothing_in_a_stall_of_a_second() {
     let comm = unique("stall");
     let mut flood = Flood::start(&comm, pipes_of_a_stall());
@@ -119,11 +129,9 @@ fn cpus_lose_nothing_in_a_stall_of_a_second() {
     flood.begin();
     flood.done();
     session.signal(Signal::CONT);
-    session.until_objects(&comm, 0);
+    session.until("all of it", |report| accounts_for(report, &comm, flood.objects()));
     let last = session.interrupt();
-    let (row, trust) = (last.row(&comm), last.trust);
-    assert_eq!((trust.lost_allocs, trust.lost_frees), (0, 0));
-    assert_eq!((row.allocs, row.frees), (flood.objects(), flood.objects()));
+    assert_eq!((last.trust.lost_allocs, last.trust.lost_frees), (0, 0));
     check(&last, &comm, flood.objects());
 }
 

@@ -122,3 +122,8 @@ pub fn slabinfo() -> Vec<(String, u64)> {
 pub fn is_alias(cache: &str) -> bool {
     Path::new("/sys/kernel/slab").join(cache).is_symlink() && slabinfo().iter().all(|(name, _)| name != cache)
 }
+
+/// Whether the kernel's slab caches have sheaves, since v6.18.
+pub fn has_sheaves() -> bool {
+    Path::new("/sys/kernel/slab/maple_node/sheaf_capacity").exists()
+}

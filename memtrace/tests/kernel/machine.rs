@@ -10,7 +10,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 use crate::{
     Test,
-    exact::{CACHES_OF_PIPES, Flood, check, pipes_of_a_flood},
+    exact::{CACHES_OF_PIPES, Flood, accounts_for, check, pipes_of_a_flood},
     program::{Task, crew},
     session::Session,
     snapshot::Snapshot,
@@ -60,7 +60,7 @@ fn cpus_that_go_under_a_flood_take_no_count_along() {
     flood.done();
     // What they counted before they went still counts.
     let _gone = Offline::all_others();
-    session.until_objects(&comm, 0);
+    session.until("all of it", |report| accounts_for(report, &comm, flood.objects()));
     check(&session.interrupt(), &comm, flood.objects());
 }
 
@@ -72,7 +72,7 @@ fn cpus_that_come_count_too() {
     flood.begin();
     drop(gone);
     flood.done();
-    session.until_objects(&comm, 0);
+    session.until("all of it", |report| accounts_for(report, &comm, flood.objects()));
     check(&session.interrupt(), &comm, flood.objects());
 }
 

@@ -30,6 +30,7 @@ mod session;
 mod settle;
 mod snapshot;
 mod terminal;
+mod untraced;
 mod ways;
 mod workload;
 
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         objects::tests(&ways),
         filters::tests(),
         names::tests(&ways),
+        untraced::tests(&ways),
         lifecycle::tests(),
         exact::tests(),
         machine::tests(),

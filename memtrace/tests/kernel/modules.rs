@@ -23,6 +23,7 @@ use crate::{
 pub fn tests() -> Vec<Test> {
     tests![OwnMachine:
         a_module_s_cache_comes_and_goes,
+        a_cache_that_was_asked_for_and_goes_is_missed,
         a_cache_at_the_address_of_another_is_not_taken_for_it,
         a_cache_that_is_merged_later_is_an_alias,
     ]
@@ -131,12 +132,25 @@ fn a_module_s_cache_comes_and_goes() {
     assert_eq!((row.objects, row.allocs, row.frees), (0, objects, objects));
 }
 
+fn a_cache_that_was_asked_for_and_goes_is_missed() {
+    let mut overlay = Overlay::new();
+    let mut session = Session::start(&["--cache", OVERLAY_CACHE]);
+    overlay.open_all();
+    drop(overlay);
+    session.until("a note", |report| {
+        report.notes.iter().any(|note| note.starts_with(&format!("{OVERLAY_CACHE} was destroyed")))
+    });
+    let last = session.interrupt();
+    let allocs: u64 = last.rows.iter().map(|row| row.allocs).sum();
+    assert_eq!((last.caches[0].name.as_str(), allocs), (OVERLAY_CACHE, OVERLAY_FILES as u64));
+}
+
 /// Directories and files that are made with a mount of `rpc_pipefs`.
 const RPC_CACHE: &str = "rpc_inode_cache";
 
 /// The kernel makes a cache where it removed the last one.
 fn a_cache_at_the_address_of_another_is_not_taken_for_it() {
-    const ROUNDS: u64 = 6;
+    const ROUNDS: u64 = 3;
     let mut session = Session::start(&["--cache", "all", "--by", "cache"]);
     let mut objects = None;
     for round in 1..=ROUNDS {

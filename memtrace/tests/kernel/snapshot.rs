@@ -50,6 +50,14 @@ pub struct OwnCost {
 pub struct Cache {
     pub name: String,
     pub aliases: Vec<String>,
+    pub slabinfo_growth: Option<i64>,
+    pub traced_growth: Option<i64>,
+    pub partial: Option<Partial>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Partial {
+    pub unseen_frees_share: f64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -59,6 +67,7 @@ pub struct Row {
     pub cache: Option<String>,
     pub processes: u64,
     pub objects: u64,
+    pub partial_objects: u64,
     pub objects_ci95: Option<[u64; 2]>,
     pub allocs: u64,
     pub frees: u64,
@@ -96,6 +105,19 @@ impl Snapshot {
         let errors: Vec<String> = schema().iter_errors(&json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}: {line}");
         serde_json::from_value(json).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    #[track_caller]
+    pub fn cache(&self, name: &str) -> &Cache {
+        self.caches
+            .iter()
+            .find(|cache| cache.name == name)
+            .unwrap_or_else(|| panic!("{name} is not in {self:#?}"))
+    }
+
+    /// The cache is there, and marked.
+    pub fn is_partial(&self, name: &str) -> bool {
+        self.caches.iter().any(|cache| cache.name == name && cache.partial.is_some())
     }
 
     /// The row of this key; one without any objects if there is none.

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_info, bpf_prog_type, bpf_stats_type};
 
@@ -81,11 +81,6 @@ pub fn info(program: BorrowedFd) -> io::Result<ProgramInfo> {
         insns: info.xlated_prog_len / 8,
         jited_bytes: info.jited_prog_len,
     })
-}
-
-/// How often a program ran while statistics were on.
-pub fn runs(program: impl AsFd) -> io::Result<u64> {
-    Ok(info(program.as_fd())?.runs)
 }
 
 /// The kernel wants what it does not know to be 0.

@@ -20,7 +20,7 @@ pub enum Clock {
 }
 
 /// The bare workload should have its CPUs to itself for this share of the time, or the clock on the wall tells nothing.
-const UNDISTURBED: f64 = 0.95;
+const UNDISTURBED: f64 = 0.98;
 
 impl Clock {
     /// By what share of the time the bare workloads had their CPUs.
@@ -38,9 +38,8 @@ impl Clock {
 
 /// For which share of the time the bare workloads had their CPUs; None where none ran.
 pub fn undisturbed_share(runs: &[Run]) -> Option<f64> {
-    let bare = runs.iter().filter(|run| run.contender == Contender::Bare);
-    let share = |run: &Run| Clock::Cpu.ns_per_op(&run.measured) / Clock::Wall.ns_per_op(&run.measured);
-    median(&bare.map(share).collect::<Vec<_>>())
+    let share = |run: &Run| Clock::Cpu.ns_per_op(&run.bare) / Clock::Wall.ns_per_op(&run.bare);
+    median(&runs.iter().map(share).collect::<Vec<_>>())
 }
 
 /// A workload and what it costs under each contender.
@@ -50,7 +49,7 @@ pub struct Comparison {
     /// Tracepoint hits of one operation.
     pub hits: Hits,
     pub bare_ns_per_op: Estimate,
-    /// In the order of [`Contender`]; without the bare workload.
+    /// In the order of [`Contender`].
     pub costs: Vec<Cost>,
 }
 
@@ -58,7 +57,7 @@ pub struct Comparison {
 #[derive(Debug, Serialize)]
 pub struct Cost {
     pub contender: Contender,
-    /// How much longer one operation takes than bare, in the same round.
+    /// How much longer one operation takes than bare, right before.
     pub added_ns_per_op: Estimate,
     /// Of this, for each hit of a tracepoint that it is attached to.
     pub added_ns_per_hit: Option<f64>,
@@ -93,7 +92,7 @@ impl Comparison {
 
     /// None where nothing ran.
     fn of(workload: Workload, hits: &Hits, runs: &Runs, memtrace: &Memtrace) -> Option<Self> {
-        let bare: Vec<f64> = runs.of(Contender::Bare).map(|run| runs.ns_per_op(run)).collect();
+        let bare: Vec<f64> = runs.runs.iter().map(|run| runs.clock.ns_per_op(&run.bare)).collect();
         let mut costs: Vec<Cost> = runs
             .contenders()
             .into_iter()
@@ -136,27 +135,16 @@ impl<'a> Runs<'a> {
         contenders
     }
 
-    fn ns_per_op(&self, run: &Run) -> f64 {
-        self.clock.ns_per_op(&run.measured)
-    }
-
-    /// How much longer each run's operations took than the bare ones of its round.
+    /// How much longer each run's operations took than the bare ones before it.
     fn added_ns_per_op(&self, contender: Contender) -> Option<Estimate> {
-        let added = self.of(contender).filter_map(|run| {
-            let bare = self.of(Contender::Bare).filter(|bare| bare.round == run.round);
-            let bare = median(&bare.map(|bare| self.ns_per_op(bare)).collect::<Vec<_>>())?;
-            Some(self.ns_per_op(run) - bare)
-        });
-        Estimate::of(&added.collect::<Vec<_>>())
+        let added = |run: &Run| self.clock.ns_per_op(&run.measured) - self.clock.ns_per_op(&run.bare);
+        Estimate::of(&self.of(contender).map(added).collect::<Vec<_>>())
     }
 }
 
 impl Cost {
-    /// None for the bare workload, and where it never ran.
+    /// None where it never ran.
     fn of(contender: Contender, runs: &Runs, hits: &Hits, memtrace: &Memtrace) -> Option<Self> {
-        if contender == Contender::Bare {
-            return None;
-        }
         let added_ns_per_op = runs.added_ns_per_op(contender)?;
         let hits_per_op: f64 =
             contender.tracepoints(memtrace).iter().filter_map(|tracepoint| hits.get(tracepoint)).sum();
@@ -172,8 +160,8 @@ impl Cost {
     }
 }
 
-/// A tracer that saw fewer events than one in so many operations was not at work.
-const OPS_PER_EVENT: u64 = 10;
+/// A tracer that saw fewer events than that had nothing to do with the workload.
+const LEAST_EVENTS_PER_OP: f64 = 0.1;
 
 impl TracerCost {
     /// None of no runs.
@@ -181,15 +169,17 @@ impl TracerCost {
         let typical = |figure: &dyn Fn(&Use) -> f64| {
             median(&runs.iter().map(|(_, tracer)| figure(tracer)).collect::<Vec<_>>())
         };
-        let cpu_per_event = |(run, tracer): &(&Run, &Use)| {
-            let ops = run.measured.ops;
-            let events = tracer.events.map_or(hits_per_op * ops as f64, |events| events as f64);
-            (events > (ops / OPS_PER_EVENT) as f64).then(|| tracer.cpu_ns as f64 / events)
+        let events = |run: &Run, tracer: &Use| {
+            tracer.events.map_or(hits_per_op * run.measured.ops as f64, |events| events as f64)
         };
+        let cpu_per_event = |(run, tracer): &(&Run, &Use)| tracer.cpu_ns as f64 / events(run, tracer);
+        let per_op = runs.iter().map(|(run, tracer)| events(run, tracer) / run.measured.ops as f64);
+        let has_events = median(&per_op.collect::<Vec<_>>())? >= LEAST_EVENTS_PER_OP;
+        let cpu_ns: Vec<f64> = runs.iter().filter(|_| has_events).map(cpu_per_event).collect();
         let counted: Vec<f64> = runs.iter().filter_map(|(_, tracer)| Some(tracer.events? as f64)).collect();
         let lost: Vec<u64> = runs.iter().filter_map(|(_, tracer)| tracer.lost).collect();
         Some(Self {
-            cpu_ns_per_event: Estimate::of(&runs.iter().filter_map(cpu_per_event).collect::<Vec<_>>()),
+            cpu_ns_per_event: Estimate::of(&cpu_ns),
             events: median(&counted),
             lost: (!lost.is_empty()).then(|| lost.iter().sum()),
             peak_rss_bytes: typical(&|tracer| tracer.peak_rss_bytes as f64)?,

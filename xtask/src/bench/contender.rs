@@ -11,7 +11,7 @@ use super::peers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Contender {
-    /// The workload alone
+    /// Nothing: the workload once more
     Bare,
     /// One empty program on each tracepoint that memtrace attaches to for one cache
     Floor,
@@ -75,7 +75,7 @@ impl Contender {
 
     pub fn what(self) -> &'static str {
         match self {
-            Self::Bare => "the workload alone",
+            Self::Bare => "nothing, the workload once more: what it seems to cost is chance",
             Self::Floor => "one empty program on each tracepoint that memtrace attaches to for one cache",
             Self::FloorTwice => "as many empty programs there as memtrace attaches (it has understudies)",
             Self::FloorAll => "one empty program on each tracepoint that memtrace attaches to for all caches",
@@ -163,10 +163,10 @@ pub const NOTHING: &str = "";
 pub const NO_NAMES: &str = "names";
 
 impl Memtrace {
-    /// With default settings otherwise, writing JSON: the final snapshot says what became of each event.
+    /// Writing JSON, whose final snapshot says what became of each event, and ending at once; otherwise with default settings.
     pub fn command(&self, cache: &str, avoid: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["--output", "json", "--cache", cache]);
+        command.args(["--output", "json", "--settle", "0", "--cache", cache]);
         if avoid != NOTHING {
             command.args(["--avoid", avoid]);
         }

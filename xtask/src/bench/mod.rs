@@ -59,7 +59,7 @@ pub struct Args {
     /// Rounds: each runs every workload under every contender (peers: in every third round)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     runs: Option<u16>,
-    /// How long a run of the bare workload takes; the others do as many operations
+    /// How long a run takes of the bare workload; under contenders it does as many operations
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
     /// Only this workload; may be given several times. Sessions, stages and profile are left out then
@@ -129,7 +129,7 @@ impl Args {
         };
         let contenders =
             if self.contenders.is_empty() { Contender::value_variants() } else { &self.contenders };
-        let (rounds, seconds) = if self.quick { (3, 0.1) } else { (7, 0.4) };
+        let (rounds, seconds) = if self.quick { (3, 0.1) } else { (7, 0.25) };
         Plan {
             workloads: all(&self.workloads),
             contenders: contenders.to_vec(),
@@ -142,7 +142,7 @@ impl Args {
     fn run(&self) -> Result<ExitCode> {
         ensure!(host::is_root(), "the bench needs root, to load eBPF programs");
         scratch::catch_interrupts();
-        let scratch = Scratch::new(self.out().join("scratch"))?;
+        let scratch = Scratch::new(paths::target("bench-scratch"))?;
         let facts = Facts::gather();
         let memtrace = memtrace(&scratch)?;
         let plan = self.plan();

@@ -133,8 +133,7 @@ impl Bench<'_> {
 
     fn mix(&self) -> Result<u64> {
         let mut load = self.load()?;
-        load.go()?;
-        let measured = load.measured()?;
+        let measured = load.run()?;
         load.end()?;
         Ok(measured.ops)
     }

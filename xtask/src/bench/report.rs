@@ -82,7 +82,7 @@ impl Report {
         let mut table =
             self.by_workload("time added per operation", |cost| human::added_ns(cost.added_ns_per_op.median));
         table
-            .insert(self.row("bare, an operation", |comparison| human::ns(comparison.bare_ns_per_op.median)));
+            .insert(self.row("an operation, bare", |comparison| human::ns(comparison.bare_ns_per_op.median)));
         Section { title: "What it costs".into(), about, table }
     }
 
@@ -168,13 +168,12 @@ impl Report {
 
     fn who(&self) -> Section {
         let mut table = Table::new(["contender", "what it is"]).with_text_columns([1]);
-        table.add([Contender::Bare.name(), Contender::Bare.what()]);
         for contender in self.contenders() {
             let refusal = self.refusal(contender);
             let refusal = refusal.map_or_else(String::new, |why| format!("; cannot run here: {why}"));
             table.add([contender.name(), &format!("{}{refusal}", contender.what())]);
         }
-        let about = vec!["In each round they ran in an order of its own, the bare workload twice; peers ran in every third round.".into()];
+        let about = vec!["Each runs right after the same process ran bare, and is compared with that. In each round they have another order; peers run in every third round.".into()];
         Section { title: "Contenders".into(), about, table }
     }
 

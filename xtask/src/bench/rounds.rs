@@ -30,13 +30,14 @@ const MOST_TIMES: u32 = 30;
 /// Operations that events are counted over.
 const COUNTED_OPS: u64 = 20_000;
 
-/// One run.
+/// One run: first bare, then under the contender.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
     pub round: usize,
     pub workload: Workload,
     pub contender: Contender,
-    #[serde(flatten)]
+    /// The same process, right before the contender was attached.
+    pub bare: Measured,
     pub measured: Measured,
     pub tracer: Option<Use>,
 }
@@ -82,7 +83,7 @@ impl Bench<'_> {
     /// How many operations fill the time.
     fn calibrate(&self, workload: Workload) -> Result<Bound> {
         let bound = Bound { ops: u64::MAX, time: self.plan.time };
-        let ops = self.measure(workload, Contender::Bare, bound)?.0.ops;
+        let ops = self.load(workload, bound)?.run()?.ops;
         Ok(Bound { ops, time: self.plan.time * MOST_TIMES })
     }
 
@@ -93,8 +94,7 @@ impl Bench<'_> {
         let bound = Bound { ops: COUNTED_OPS, time: Duration::from_secs(10) };
         let mut load = self.load(workload, bound)?;
         let before = floor.hits()?;
-        load.go()?;
-        let measured = load.measured()?;
+        let measured = load.run()?;
         let after = floor.hits()?;
         load.end()?;
         let per_op = |(name, hits): (String, u64)| {
@@ -110,10 +110,8 @@ impl Bench<'_> {
             if results.refusals.iter().any(|(refused, _)| *refused == contender) {
                 continue;
             }
-            match self.measure(workload, contender, bound) {
-                Ok((measured, tracer)) => {
-                    results.runs.push(Run { round, workload, contender, measured, tracer });
-                }
+            match self.measure(round, workload, contender, bound) {
+                Ok(run) => results.runs.push(run),
                 Err(error) if contender.is_peer() => results.refusals.push((contender, format!("{error:#}"))),
                 Err(error) => {
                     return Err(error.context(format!("{} under {}", workload.name(), contender.name())));
@@ -123,29 +121,22 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Who runs in this round, in an order of its own, so that nobody always follows the same one. The bare workload runs twice:
-    /// all else is compared with it.
+    /// Who runs in this round, in an order of its own, so that nobody always follows the same one.
     fn order(&self, round: usize, workload: Workload) -> Vec<Contender> {
         let is_due =
             |contender: &Contender| !contender.is_peer() || round.is_multiple_of(self.plan.peers_every);
         let mut order: Vec<_> = self.plan.contenders.iter().copied().filter(is_due).collect();
-        order.push(Contender::Bare);
         shuffle(&mut order, (round as u64) << 8 | workload as u64);
         order
     }
 
-    fn measure(
-        &self,
-        workload: Workload,
-        contender: Contender,
-        bound: Bound,
-    ) -> Result<(Measured, Option<Use>)> {
+    fn measure(&self, round: usize, workload: Workload, contender: Contender, bound: Bound) -> Result<Run> {
         let mut load = self.load(workload, bound)?;
+        let bare = load.run()?;
         let tracer = Tracer::start(contender, self.memtrace, self.scratch.fresh(contender.name()))?;
-        load.go()?;
-        let measured = load.measured()?;
+        let measured = load.run()?;
         load.end()?;
-        Ok((measured, tracer.end(contender)?))
+        Ok(Run { round, workload, contender, bare, measured, tracer: tracer.end(contender)? })
     }
 
     fn load(&self, workload: Workload, bound: Bound) -> Result<Load> {

@@ -59,7 +59,6 @@ impl Ratio {
             return None;
         }
         let value = dividend.median / divisor.median;
-        // Errors of both, as if independent. They share the bare workload's, so this is rather too wide.
         let error = dividend
             .error()
             .zip(divisor.error())

@@ -1,5 +1,6 @@
 //! A sample of the objects stands for all.
 
+use memtrace_common::sample;
 use proptest::{collection::vec, prelude::*};
 
 use super::super::*;

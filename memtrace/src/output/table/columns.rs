@@ -1,6 +1,6 @@
 //! The table proper: which columns fit, how wide they are, and which rows.
 
-use super::{Keep, Line, Tone, clean, header};
+use super::{Keep, Line, Tone, clean, header, partial};
 use crate::output::{escape, human, text};
 use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort};
 
@@ -107,6 +107,12 @@ impl<'a> Table<'a> {
         columns.extend([
             build.number(Kind::Objects, build.objects_width(), |row| build.objects(row.objects)),
             build.number(Kind::Bytes, human::BYTES_WIDTH, |row| human::bytes(row.bytes)),
+        ]);
+        if partial::any(self.snapshot) {
+            let cells = rows.iter().map(|row| Cell::from(partial::of_row(self.snapshot, row)));
+            columns.push(build.text(Kind::Traced, (partial::WIDTH, partial::WIDTH), cells.collect()));
+        }
+        columns.extend([
             build.number(Kind::Allocs, human::RATE_WIDTH, |row| human::rate(row.allocs_per_s)),
             build.number(Kind::Frees, human::RATE_WIDTH, |row| human::rate(row.frees_per_s)),
             build.number(Kind::Growth, human::GROWTH_WIDTH, |row| human::growth(row.growth_per_s)),
@@ -181,6 +187,7 @@ impl<'a> Table<'a> {
             processes: 0,
             objects: count(|row| row.objects),
             bytes: count(|row| row.bytes),
+            partial_objects: count(|row| row.partial_objects),
             allocs: count(|row| row.allocs),
             frees: count(|row| row.frees),
             allocs_per_s: rate(|row| row.allocs_per_s),
@@ -232,6 +239,7 @@ enum Kind {
     Cache,
     Objects,
     Bytes,
+    Traced,
     Allocs,
     Frees,
     Growth,
@@ -249,6 +257,7 @@ impl Kind {
             Kind::Cache => "CACHE",
             Kind::Objects => "OBJECTS",
             Kind::Bytes => "BYTES",
+            Kind::Traced => "TRACED",
             Kind::Allocs => "ALLOCS",
             Kind::Frees => "FREES",
             Kind::Growth => "GROWTH",
@@ -271,7 +280,7 @@ impl Kind {
         match self {
             Kind::Pid | Kind::Comm | Kind::Cache => 0,
             _ if self == sorted_by => 1,
-            Kind::Bytes => 2,
+            Kind::Bytes | Kind::Traced => 2,
             Kind::Growth => 3,
             Kind::Objects => 4,
             Kind::Where => 5,

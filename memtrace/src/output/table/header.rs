@@ -1,7 +1,7 @@
 //! What stands above the table: the session, the caches, the host's slab memory, what memtrace itself takes.
 
 use super::parts::{Part, fit, part, wrapped};
-use super::{Keep, Line, Tone, clean};
+use super::{Keep, Line, Tone, clean, partial};
 use crate::output::{human, text};
 use crate::view::{By, CacheTotals, OwnCost, Snapshot, Sort};
 
@@ -90,7 +90,7 @@ fn top_caches(caches: &[CacheTotals], width: Option<usize>) -> Vec<Line> {
         for parts in &mut table {
             let text = &parts[column].text;
             // Names and words to the left, numbers to the right.
-            parts[column].text = if matches!(column, 0 | 2) {
+            parts[column].text = if matches!(column, 0 | 2 | 5) {
                 text::pad_right(text, cells)
             } else {
                 text::pad_left(text, cells)
@@ -124,10 +124,11 @@ fn cache_parts(cache: &CacheTotals) -> Vec<Part> {
     };
     vec![
         part(0, cache_name(cache)),
-        part(4, format!("{} each", human::bytes(cache.object_size))),
-        part(3, reclaimable),
-        part(1, total),
-        part(2, moves),
+        part(5, format!("{} each", human::bytes(cache.object_size))),
+        part(4, reclaimable),
+        part(2, total),
+        part(3, moves),
+        part(1, partial::of_cache(cache)),
     ]
 }
 

@@ -6,6 +6,7 @@
 
 mod columns;
 mod header;
+mod partial;
 mod parts;
 mod trust;
 

@@ -59,6 +59,24 @@ fn many_caches_by_cache() {
 }
 
 #[test]
+fn untraced_frees_by_cache() {
+    assert_snapshot!(plain(&sample::partial(By::Cache), wide(80)));
+}
+
+#[test]
+fn untraced_frees_by_comm() {
+    assert_snapshot!(plain(&sample::partial(By::Comm), wide(120)));
+}
+
+#[test]
+fn untraced_frees_of_one_cache_in_a_narrow_window() {
+    let mut snapshot = sample::partial(By::Comm);
+    snapshot.caches.truncate(1);
+    snapshot.rows.iter_mut().for_each(|row| row.partial_objects = row.objects);
+    assert_snapshot!(plain(&snapshot, wide(46)));
+}
+
+#[test]
 fn merged_aliases() {
     let mut snapshot = sample::dentry();
     snapshot.caches = vec![sample::caches(By::Cache).caches.swap_remove(1)];

@@ -28,12 +28,17 @@ impl Host {
     }
 
     fn series(&self) -> SlabinfoSeries {
-        SlabinfoSeries::start(slab::Host::at(self.root.path()))
+        let mut series = SlabinfoSeries::new(slab::Host::at(self.root.path()));
+        series.read(Duration::ZERO);
+        series
     }
 }
 
 fn at(series: &mut SlabinfoSeries, milliseconds: u64, cache: &str) -> Option<(u64, Option<f64>)> {
-    series.update(Duration::from_millis(milliseconds));
+    let elapsed = Duration::from_millis(milliseconds);
+    if series.is_due(elapsed) {
+        series.read(elapsed);
+    }
     series.latest().get(cache).map(|slabinfo| (slabinfo.objects, slabinfo.objects_per_s))
 }
 
@@ -91,4 +96,16 @@ fn what_cannot_be_read_is_tried_again_and_does_not_make_up_rates() {
     // The rate is over the time between the two readings that there were.
     host.has(&[("dentry", 120)]);
     assert_eq!(at(&mut series, 4_000, "dentry"), Some((120, Some(10.0))));
+}
+
+#[test]
+fn what_the_kernel_estimates_is_inexact() {
+    let host = Host::new();
+    let inexact = |slabs: u64| {
+        let line = format!("dentry 100 200 192 21 1 : tunables 0 0 0 : slabdata {slabs} {slabs} 0\n");
+        fs::write(host.root.path().join("proc/slabinfo"), format!("slabinfo - version: 2.1\n{line}"))
+            .unwrap();
+        host.series().latest()["dentry"].inexact
+    };
+    assert_eq!([inexact(10), inexact(10_000), inexact(10_001)], [0, 0, 50]);
 }

@@ -6,6 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 use self::script::{Session, check, request};
 use super::*;
+use crate::view::reconcile::Sign;
 
 #[test]
 fn by_command_name() {
@@ -46,6 +47,31 @@ fn a_row_says_what_it_has_only_one_of() {
         "key comm pid cache",
         &["bash bash 20 -", "sh sh - dentry", "curl curl 10 dentry"],
     );
+}
+
+#[test]
+fn what_the_tracer_itself_allocates_is_not_shown() {
+    let script = "alloc curl:10 dentry x3; alloc memtrace:999 dentry x5; free memtrace:999 dentry x1; alloc memtrace:999 inode x2";
+    let mut session = Session::new(request(By::Comm));
+    session.run(script);
+    session.expect("key objects allocs", &["curl 3 3"]);
+    assert_eq!(session.show_caches(), ["dentry +3 -0 = 3, 576 B", "asked-for +0 -0 = 0, 0 B"]);
+}
+
+/// Its objects may be free: the kernel frees some without telling.
+#[test]
+fn rows_say_how_much_of_them_is_of_partial_caches() {
+    let script =
+        "alloc curl:10 dentry x3; alloc bash:20 dentry x5; alloc curl:10 inode x4; reuse curl:10 inode x20";
+    check(request(By::Comm), script, "key objects partial", &["curl 7 4", "bash 5 0"]);
+    check(request(By::Cache), script, "key objects partial", &["inode 4 4", "dentry 8 0"]);
+    let mut session = Session::new(request(By::Comm));
+    session.run(script);
+    let Snapshot { caches, notes, .. } = session.snapshot();
+    let partial: Vec<_> = caches.iter().map(|cache| (cache.name.as_str(), cache.partial)).collect();
+    let inode = Partial { sign: Sign::Reused, unseen_frees_share: 1.0 };
+    assert_eq!(partial, [("inode", Some(inode)), ("dentry", None), ("asked-for", None)]);
+    insta::assert_snapshot!(notes.join("\n"), @"partial: some frees fire no event on this kernel: over 99% of inode's; what looks outstanding there may be free");
 }
 
 /// Who holds nothing any more is not among those whom a row is about.
@@ -236,7 +262,7 @@ fn caches_that_were_asked_for_are_there_from_the_start() {
 #[test]
 fn caches_bring_what_the_kernel_says_of_them() {
     let mut session = Session::new(request(By::Comm));
-    session.slabinfo("dentry", Slabinfo { objects: 1000, objects_per_s: Some(2.5) });
+    session.slabinfo("dentry", Slabinfo { objects: 1000, objects_per_s: Some(2.5), inexact: 0 });
     session.run("alloc curl:10 dentry x1; alloc curl:10 inode x1");
     let caches = session.snapshot().caches;
     let said: Vec<_> = caches

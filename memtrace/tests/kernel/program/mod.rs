@@ -3,6 +3,7 @@
 //! It says `ready`, waits for a line, makes the objects, says `done`, waits for a line, frees them, says `released`, and
 //! ends when its input does. If the input ends sooner, as when the test dies, it frees what it has and ends.
 
+mod churn;
 pub mod crew;
 mod dentries;
 mod messages;
@@ -60,6 +61,10 @@ pub enum Task {
     LookUp { directory: PathBuf, first: usize, count: usize },
     /// So many pipes made and closed at once: nothing is held.
     PipeChurn(usize),
+    /// So many areas of memory mapped and unmapped, a few at a time.
+    Mappings(usize),
+    /// So many datagrams sent to itself and received.
+    Datagrams(usize),
     /// The same by so many threads at the same time, each with so many pipes.
     Flood { threads: usize, pipes: usize },
     /// Messages that are sent on one CPU and received on the next, all around: on each CPU, so many times as many as
@@ -161,6 +166,8 @@ fn prepare(task: Task) -> Prepared {
         Task::AsyncSockets(count) => objects::async_sockets(count),
         Task::Watches(count) => objects::watches(count),
         Task::PipeChurn(count) => objects::pipe_churn(count),
+        Task::Mappings(count) => churn::mappings(count),
+        Task::Datagrams(count) => churn::datagrams(count),
         Task::Flood { threads, pipes } => crew::flood(threads, pipes),
         Task::RelayMessages { at_once, laps, payload } => crew::relay_messages(at_once, laps, payload),
         Task::RelayFiles { at_once, laps } => crew::relay_files(at_once, laps),

@@ -18,7 +18,7 @@ fn cost(contender: Contender, added: f64, to_floor: f64) -> Cost {
         contender,
         added_ns_per_op: estimate(added),
         added_ns_per_hit: Some(added / 9.0),
-        to_floor: Ratio::of(estimate(to_floor), estimate(1.0)),
+        to_floor: contender.floor().and_then(|_| Ratio::of(estimate(to_floor), estimate(1.0))),
         tracer: None,
     }
 }
@@ -42,6 +42,7 @@ fn eventfd() -> Comparison {
         hits: BTreeMap::from([("kfree".into(), 2.0), ("kmem_cache_alloc".into(), 3.01)]),
         bare_ns_per_op: estimate(1680.0),
         costs: vec![
+            cost(Contender::Bare, -1.3, 0.0),
             cost(Contender::Floor, 300.0, 1.0),
             cost(Contender::FloorAll, 350.0, 1.0),
             Cost { tracer: tracer(Some(1.6e6), Some(0)), ..cost(Contender::All, 1100.0, 3.2) },

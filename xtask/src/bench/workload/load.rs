@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::{Bound, Measured, Workload};
 use crate::bench::process;
 
-/// A workload that waits, runs or ran. Its process ends when this is dropped.
+/// A workload that waits or runs. Its process ends when this is dropped.
 pub struct Load {
     child: Child,
     /// Closing it ends the process, also if we die.
@@ -40,12 +40,18 @@ impl Load {
         Ok(load)
     }
 
-    /// Has it begin.
+    /// Has it run once.
+    pub fn run(&mut self) -> Result<Measured> {
+        self.go()?;
+        self.measured()
+    }
+
+    /// Has it begin a run.
     pub fn go(&mut self) -> Result<()> {
         self.orders.as_mut().context("it has ended")?.write_all(b"\n").context("the workload ended")
     }
 
-    /// Waits until it is done.
+    /// Waits until the run is done.
     pub fn measured(&mut self) -> Result<Measured> {
         let reply = self.reply()?;
         serde_json::from_str(&reply).with_context(|| format!("the workload said {reply:?}"))

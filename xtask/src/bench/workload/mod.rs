@@ -1,7 +1,7 @@
 //! The loads: small, exact loops of our own that count their operations.
 //!
 //! Each runs in a process of its own, this program again, pinned to one CPU (the mix: a thread on each). It says `ready`,
-//! waits for a line, runs, says what it measured, waits for another line or the end of its input, cleans up and ends.
+//! and for each line that it reads it runs once and says what it measured. At the end of its input it cleans up and ends.
 
 mod load;
 mod operations;
@@ -62,7 +62,7 @@ impl Workload {
     }
 }
 
-/// Run one workload of the bench, for the bench
+/// Run one workload of the bench, once for each line of input
 #[derive(clap::Args)]
 pub struct Args {
     workload: Workload,
@@ -99,15 +99,13 @@ pub struct Measured {
 
 pub fn main(args: &Args) -> Result<ExitCode> {
     let bound = Bound { ops: args.ops, time: Duration::from_millis(args.milliseconds) };
-    let prepared = operations::prepare(args.workload, args.threads, &args.directory)
+    let mut prepared = operations::prepare(args.workload, args.threads, &args.directory)
         .with_context(|| format!("cannot prepare the workload {}", args.workload.name()))?;
     say("ready")?;
-    if !is_told_to_go_on()? {
-        return Ok(ExitCode::SUCCESS);
+    while is_told_to_go_on()? {
+        let measured = prepared.run(bound).context("the workload failed")?;
+        say(&serde_json::to_string(&measured)?)?;
     }
-    let measured = prepared.run(bound).context("the workload failed")?;
-    say(&serde_json::to_string(&measured)?)?;
-    is_told_to_go_on()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,7 +35,7 @@ pub fn prepare(workload: Workload, threads: usize, directory: &Path) -> io::Resu
 }
 
 impl Prepared {
-    pub fn run(mut self, bound: Bound) -> io::Result<Measured> {
+    pub fn run(&mut self, bound: Bound) -> io::Result<Measured> {
         let cpu_before = cpu_time()?;
         let (ops, wall) = match self.workload {
             Workload::Mix => on_each(&self.cpus, bound)?,

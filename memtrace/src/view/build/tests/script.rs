@@ -3,6 +3,7 @@
 //! - `alloc WHO CACHE xN [PARENT/NAME]`: so many allocations, all of one name. WHO is `comm:pid`, or `[comm]:pid` for a
 //!   kernel thread.
 //! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
+//! - `reuse WHO CACHE xN`: as if the kernel had freed the newest of these N times, untold, and handed it out again.
 //! - `at 5s`: the time since the start.
 
 use std::{
@@ -15,11 +16,17 @@ use crate::{
     cmd::duration,
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
-    view::{By, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust},
+    view::{
+        By, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
+        reconcile::{Growth, traced},
+    },
 };
 
 /// The host has been up a second when the session starts.
 const START: Duration = Duration::from_secs(1);
+
+/// The tracing process's own.
+pub const OWN_TGID: u32 = 999;
 
 /// Two have one name; `asked-for` has no events.
 const CACHES: [(&str, u64); 5] =
@@ -62,6 +69,7 @@ pub struct Session {
     caches: Caches,
     losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
+    growth: HashMap<String, Growth>,
     elapsed: Duration,
     is_final: bool,
     next_ptr: Address,
@@ -85,6 +93,7 @@ impl Session {
             caches: known_caches(),
             losses: HashMap::new(),
             slabinfo: HashMap::new(),
+            growth: HashMap::new(),
             elapsed: Duration::ZERO,
             is_final: false,
             next_ptr: 1,
@@ -112,6 +121,12 @@ impl Session {
                 ["alloc", who, cache, count] => self.alloc(task(who), address(cache), number(count), None),
                 ["alloc", who, cache, count, name] => {
                     self.alloc(task(who), address(cache), number(count), Some(name));
+                }
+                ["reuse", who, cache, count] => {
+                    for _ in 0..number(count) {
+                        self.next_ptr -= 1;
+                        self.alloc(task(who), address(cache), 1, None);
+                    }
                 }
                 ["free", who, cache, count] => self.free(task(who), address(cache), number(count)),
                 ["at", elapsed] => self.elapsed = duration::parse(elapsed).unwrap(),
@@ -163,6 +178,7 @@ impl Session {
             time: SystemTime::UNIX_EPOCH,
             now: self.now(),
             elapsed: self.elapsed,
+            own_tgid: OWN_TGID,
             settled: None,
             sampling: Sampling::NONE,
             host: "host",
@@ -172,6 +188,8 @@ impl Session {
             caches: &self.caches,
             losses: &self.losses,
             slabinfo: &self.slabinfo,
+            traced: &traced(&self.ledger, &self.caches, |_| 0),
+            growth: &self.growth,
             trust: Trust::default(),
             notes: Vec::new(),
         };
@@ -226,6 +244,7 @@ fn column(row: &Row, name: &str) -> String {
         "processes" => row.processes.to_string(),
         "objects" => row.objects.to_string(),
         "bytes" => row.bytes.to_string(),
+        "partial" => row.partial_objects.to_string(),
         "allocs" => row.allocs.to_string(),
         "frees" => row.frees.to_string(),
         "allocs/s" => row.allocs_per_s.to_string(),

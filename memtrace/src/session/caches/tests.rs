@@ -1,0 +1,128 @@
+use std::{collections::HashSet, time::Duration};
+
+use super::{Directory, PREDECESSORS};
+use crate::{
+    event::{Address, Alloc, Comm, Task},
+    view::build::{CacheInfo, Caches},
+};
+
+const CACHES: Address = 0xffff_8881_0000_0000;
+const FUSE: Address = 0xffff_8881_0000_0100;
+const DENTRY: Address = 0xffff_8881_0000_0200;
+
+fn info(name: &str, aliases: &[&str]) -> CacheInfo {
+    CacheInfo {
+        name: name.to_owned(),
+        aliases: aliases.iter().map(ToString::to_string).collect(),
+        ..CacheInfo::default()
+    }
+}
+
+fn now(caches: &[(Address, &str)]) -> Caches {
+    caches.iter().map(|&(address, name)| (address, info(name, &[]))).collect()
+}
+
+fn directory(filtered: &[Address]) -> Directory {
+    let infos = now(&[(CACHES, "kmem_cache"), (FUSE, "fuse_inode"), (DENTRY, "dentry")]);
+    Directory::new(infos, Vec::new(), filtered.iter().copied().collect::<HashSet<_>>())
+}
+
+fn alloc(ptr: Address, cache: Address) -> Alloc {
+    let task = Task { tgid: 1, comm: Comm::truncated(b"insmod"), is_kthread: false };
+    Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat: false }
+}
+
+impl Directory {
+    /// The ledger's number for an allocation from the cache at an address.
+    fn allocate(&mut self, cache: Address) -> Address {
+        self.identify(alloc(0x1000, cache)).cache
+    }
+
+    fn make(&mut self, cache: Address) {
+        let made = self.identify(alloc(cache, CACHES));
+        assert_eq!(made.cache, CACHES);
+    }
+
+    fn name_of(&self, number: Address) -> &str {
+        self.infos.get(&number).map_or("", |info| info.name.as_str())
+    }
+}
+
+#[test]
+fn a_cache_goes_by_its_address() {
+    let mut directory = directory(&[]);
+    assert_eq!(directory.allocate(FUSE), FUSE);
+    directory.make(0xffff_8881_0000_0300);
+    assert_eq!(directory.allocate(0xffff_8881_0000_0300), 0xffff_8881_0000_0300);
+    assert_eq!(directory.allocate(FUSE), FUSE);
+}
+
+#[test]
+fn a_cache_that_is_seen_being_made_in_another_s_place_is_another() {
+    let mut directory = directory(&[]);
+    directory.make(FUSE);
+    let number = directory.allocate(FUSE);
+    assert_ne!(number, FUSE);
+    assert_eq!(number & !PREDECESSORS, FUSE);
+    assert_eq!((directory.allocate(DENTRY), directory.number(FUSE)), (DENTRY, number));
+    directory.update(now(&[(CACHES, "kmem_cache"), (FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
+    assert_eq!((directory.name_of(FUSE), directory.name_of(number)), ("fuse_inode", "ovl_inode"));
+    assert_eq!(directory.allocate(FUSE), number);
+}
+
+#[test]
+fn an_allocation_that_comes_twice_makes_one_cache() {
+    let mut directory = directory(&[]);
+    directory.make(FUSE);
+    let number = directory.number(FUSE);
+    directory.make(FUSE);
+    assert_eq!(directory.number(FUSE), number);
+}
+
+#[test]
+fn a_cache_whose_name_has_changed_is_another() {
+    let mut directory = directory(&[]);
+    directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
+    let number = directory.allocate(FUSE);
+    assert_eq!((directory.name_of(FUSE), directory.name_of(number)), ("fuse_inode", "ovl_inode"));
+    directory.update(now(&[(FUSE, "fuse_inode"), (DENTRY, "dentry")]), Duration::ZERO);
+    assert_eq!(directory.name_of(directory.number(FUSE)), "fuse_inode");
+    assert_eq!(directory.allocate(DENTRY), DENTRY);
+}
+
+#[test]
+fn a_cache_keeps_its_name_when_it_is_gone() {
+    let mut directory = directory(&[]);
+    directory.update(now(&[(DENTRY, "dentry")]), Duration::ZERO);
+    assert_eq!((directory.name_of(FUSE), directory.number(FUSE)), ("fuse_inode", FUSE));
+    assert_eq!(directory.destroyed(), []);
+}
+
+#[test]
+fn a_cache_that_was_asked_for_is_missed() {
+    let mut directory = directory(&[FUSE, DENTRY]);
+    directory.update(now(&[(FUSE, "fuse_inode"), (DENTRY, "dentry")]), Duration::from_secs(1));
+    assert_eq!(directory.destroyed(), []);
+    for seconds in [2, 3] {
+        directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::from_secs(seconds));
+        assert_eq!(directory.destroyed(), [("fuse_inode".to_owned(), Duration::from_secs(2))]);
+    }
+}
+
+#[test]
+fn aliases_are_added_and_kept() {
+    let mut directory = directory(&[]);
+    for (now, all) in [(&["b"][..], &["b"][..]), (&["a", "b"], &["a", "b"]), (&["c"], &["a", "b", "c"])] {
+        directory.update(Caches::from([(FUSE, info("fuse_inode", now))]), Duration::ZERO);
+        assert_eq!(directory.infos[&FUSE].aliases, all);
+    }
+}
+
+#[test]
+fn numbers_stay_within_the_address() {
+    let mut directory = directory(&[]);
+    for _ in 0..100 {
+        directory.succeed(FUSE);
+    }
+    assert_eq!(directory.number(FUSE), FUSE | PREDECESSORS);
+}

@@ -1,0 +1,108 @@
+//! Frees that fire no event: the caches that have them are marked, and no others.
+
+use crate::{
+    Needs, Test,
+    host::{self, directory_on_disk},
+    program::{NameStyle, Task},
+    session::Session,
+    snapshot::Snapshot,
+    tests,
+    ways::{Way, Ways},
+    workload::{Workload, unique},
+};
+
+pub fn tests(ways: &Ways) -> Vec<Test> {
+    let by_way = ways.cache.iter().map(|&way| {
+        let name = format!("churn_and_leaks_mark_no_cache_by_{}", way.name);
+        Test::new(name, Needs::Tracing, move || churn_and_leaks_mark_no_cache(way))
+    });
+    let of_sheaves =
+        if host::has_sheaves() { tests![Tracing: untraced_frees_mark_their_cache] } else { vec![] };
+    by_way
+        .chain(of_sheaves)
+        .chain(tests![Tracing: buffers_are_few_or_marked, a_part_of_a_cache_is_not_compared])
+        .chain(tests![Disk: dentries_that_pile_up_are_no_untraced_frees])
+        .collect()
+}
+
+/// As on a host that lets nothing else be attached.
+const TRACEPOINTS_ONLY: [&str; 2] = ["--avoid", "trampolines,kprobes"];
+
+const MAPPINGS: usize = 20_000;
+
+/// A kernel with sheaves frees the nodes of maple trees by `kfree_rcu`, which fires nothing.
+fn untraced_frees_mark_their_cache() {
+    let comm = unique("maps");
+    let mut workload = Workload::start(&comm, &Task::Mappings(MAPPINGS));
+    let mut session = Session::start(&[["--cache", "maple_node"], TRACEPOINTS_ONLY].concat());
+    workload.go();
+    let report = session.until("maple_node is marked", |report| report.is_partial("maple_node"));
+    let share = report.cache("maple_node").partial.expect("it is marked").unseen_frees_share;
+    assert!(share > 0.5, "{share}");
+    assert!(report.notes.iter().any(|note| note.starts_with("partial: ")), "{:?}", report.notes);
+    let row = report.row(&comm);
+    assert!(row.objects > 0 && row.partial_objects == row.objects, "{row:?}");
+    session.interrupt();
+    workload.end();
+}
+
+/// Everybody's, system-wide: some of it is older than the session and freed in it, too.
+fn churn_and_leaks_mark_no_cache(way: Way) {
+    let caches = ["--cache", "filp", "--cache", "dentry", "--cache", "vm_area_struct"];
+    let mut before = Workload::start(unique("before"), &Task::Pipes(1000));
+    let tasks = [Task::PipeChurn(5000), Task::Pipes(2000), Task::Mappings(MAPPINGS)];
+    let mut workloads = tasks.map(|task| Workload::start(unique("after"), &task));
+    before.go();
+    let session = Session::start(&[&caches[..], &way.arguments()].concat());
+    workloads.iter_mut().for_each(Workload::go);
+    before.release();
+    let last = session.interrupt();
+    for cache in &last.caches {
+        assert!(cache.partial.is_none(), "{cache:?}");
+        assert_eq!(cache.slabinfo_growth.is_some(), is_compared(&last), "{cache:?}");
+    }
+    workloads.into_iter().chain([before]).for_each(Workload::end);
+}
+
+fn dentries_that_pile_up_are_no_untraced_frees() {
+    let disk = directory_on_disk();
+    let within = disk.path().to_owned();
+    let task = Task::NegativeDentries { within, count: 20_000, names: NameStyle::DoesNotExist };
+    let mut workload = Workload::start(unique("names"), &task);
+    let session = Session::start(&["--cache", "dentry"]);
+    workload.go();
+    let last = session.interrupt();
+    let dentry = last.cache("dentry");
+    assert!(dentry.partial.is_none(), "{dentry:?}");
+    if is_compared(&last) {
+        let growth =
+            [dentry.slabinfo_growth, dentry.traced_growth].map(|growth| growth.expect("it is compared"));
+        assert!(growth.iter().all(|&growth| growth > 10_000), "{growth:?}");
+    }
+    workload.end();
+}
+
+/// Network buffers are freed one by one, or in bulk, or kept by a CPU for the next one, as the kernel likes.
+fn buffers_are_few_or_marked() {
+    const CACHE: &str = "skbuff_head_cache";
+    let comm = unique("sends");
+    let mut workload = Workload::start(&comm, &Task::Datagrams(20_000));
+    let session = Session::start(&[["--cache", CACHE], TRACEPOINTS_ONLY].concat());
+    workload.go();
+    let last = session.interrupt();
+    assert_eq!(last.is_partial(CACHE), last.trust.reused_pointers >= 100, "{last:#?}");
+    assert!(last.objects(&comm) < 1000 || last.is_partial(CACHE), "{last:#?}");
+    workload.end();
+}
+
+fn a_part_of_a_cache_is_not_compared() {
+    let session = Session::start(&["--cache", "filp", "--comm", &unique("nobody")]);
+    let last = session.interrupt();
+    assert!(!is_compared(&last));
+    assert_eq!(last.cache("filp").slabinfo_growth, None);
+}
+
+/// Frees that come too late to tell their cache cannot be told from others'.
+fn is_compared(report: &Snapshot) -> bool {
+    !report.notes.iter().any(|note| note.starts_with("slabinfo is not compared"))
+}
