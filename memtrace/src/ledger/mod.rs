@@ -72,8 +72,8 @@ pub struct Ledger {
     unknown_frees: HashMap<CacheTag, u64, foldhash::fast::FixedState>,
     tally: Tally,
     most_objects: usize,
-    /// Of the objects that are followed: see [`sample`].
-    limit: u32,
+    /// One object in so many is followed.
+    period: u32,
 }
 
 /// How much is kept at most.
@@ -103,25 +103,27 @@ impl Ledger {
             unknown_frees: HashMap::default(),
             tally: Tally::default(),
             most_objects: bounds.objects.min(objects::NO_OBJECT as usize),
-            limit: sample::ALL,
+            period: 1,
         }
     }
 
-    /// Follows one object in `period` from now on, which is more than before: the others are taken for freed.
+    /// Follows one object in `period` from now on, which must not be less than before: the others are forgotten, and events
+    /// of theirs that are under way are left out. Each that is followed stands for `period` objects.
     pub fn set_period(&mut self, period: u32) {
-        self.limit = sample::limit(period);
-        let gone: Vec<_> = self
-            .origins
-            .iter()
-            .flat_map(|origin| self.objects.iter(&origin.list))
-            .map(|object| object.ptr)
-            .filter(|ptr| !sample::keeps(*ptr, self.limit))
-            .collect();
-        for ptr in gone {
+        self.period = period.max(1);
+        let objects = self.origins.iter().flat_map(|origin| self.objects.iter(&origin.list));
+        let others: Vec<Address> =
+            objects.map(|object| object.ptr).filter(|ptr| !self.follows(*ptr)).collect();
+        for ptr in others {
             if let Some(id) = self.objects.remove(ptr) {
-                self.release(id);
+                self.forget(id);
             }
         }
+        self.origins.reweigh(u64::from(self.period));
+    }
+
+    fn follows(&self, ptr: Address) -> bool {
+        sample::keeps(ptr, sample::limit(self.period))
     }
 
     pub fn apply(&mut self, event: Event<'_>) {
@@ -166,11 +168,13 @@ impl Ledger {
                 *groups.entry(object.group).or_default() += 1;
             }
         }
+        let count = count * u64::from(self.period);
         (count, groups.into_iter().map(|(id, objects)| self.named(id, objects)).collect())
     }
 
     fn named(&self, id: GroupId, objects: u64) -> NamedObjects<'_> {
         let group = self.groups.get(id);
+        let objects = objects * u64::from(self.period);
         NamedObjects { parent: &group.parent, pattern: &group.pattern, example: &group.example, objects }
     }
 
@@ -200,7 +204,7 @@ impl Ledger {
 
     fn alloc(&mut self, alloc: Alloc) {
         self.tally.allocs += 1;
-        if !sample::keeps(alloc.ptr, self.limit) {
+        if !self.follows(alloc.ptr) {
             return;
         }
         if alloc.may_repeat && self.repeats(alloc) {
@@ -217,7 +221,7 @@ impl Ledger {
         }
         let id = self.origins.enter(OriginKey { cache: alloc.cache, task: alloc.task });
         let origin = self.origins.get_mut(id);
-        origin.allocs += 1;
+        origin.gain(u64::from(self.period));
         self.objects.insert(alloc.ptr, alloc.time, id, NO_GROUP, &mut origin.list);
     }
 
@@ -231,7 +235,7 @@ impl Ledger {
 
     fn free(&mut self, free: Free) {
         self.tally.frees += 1;
-        if !sample::keeps(free.ptr, self.limit) {
+        if !self.follows(free.ptr) {
             return;
         }
         match self.objects.remove(free.ptr) {
@@ -248,17 +252,24 @@ impl Ledger {
         *self.unknown_frees.entry(cache).or_default() += 1;
     }
 
-    /// Settles an object that left the table. Returns its cache.
+    /// Settles an object that left the table because it is free. Returns its cache.
     fn release(&mut self, id: ObjectId) -> Address {
+        let origin = self.objects.get(id).origin;
+        self.origins.get_mut(origin).frees += u64::from(self.period);
+        self.forget(id);
+        self.origins.get(origin).key.cache
+    }
+
+    /// Settles an object that left the table.
+    fn forget(&mut self, id: ObjectId) {
         let object = *self.objects.get(id);
-        self.origins.leave(object.origin);
+        self.origins.leave(object.origin, u64::from(self.period));
         let origin = self.origins.get_mut(object.origin);
         self.objects.unlink(id, &mut origin.list);
         if object.group != NO_GROUP {
             self.groups.leave(object.group);
             leave(origin, object.group);
         }
-        origin.key.cache
     }
 
     /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.

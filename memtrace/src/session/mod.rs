@@ -337,7 +337,8 @@ impl Session {
         if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }
-        let now = clock::now();
+        // Ages and rates are those of the moment when allocations ceased to be traced.
+        let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
         let losses = self.losses(events)?;
@@ -346,7 +347,7 @@ impl Session {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
+            elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
             own_tgid: std::process::id(),
             sampling: self.state.budget.sampling(),

@@ -69,6 +69,7 @@ impl Session {
             }
         }
         let freed = outstanding.saturating_sub(self.ledger.outstanding()) as u64;
+        let freed = self.state.budget.sampling().estimate(freed);
         self.settled = Some(Settled { time: start.elapsed(), freed });
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Builder {
             let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
             let group = groups.entry(self.row_key(origin, cache)).or_default();
             let before = group.objects;
-            self.add(group, ledger, origin, cache, &facts);
+            self.add(group, ledger, origin, cache, facts.now);
             if partial.contains(cache.name.as_str()) {
                 group.partial_objects += group.objects - before;
             }
@@ -208,15 +208,14 @@ impl Builder {
         ledger: &'a Ledger,
         origin: &'a Origin,
         cache: &'a CacheInfo,
-        facts: &Facts<'_>,
+        now: TimeNs,
     ) {
         let (objects, names) = match self.request.older {
             None => (origin.outstanding(), ledger.names(origin).collect()),
-            Some(age) => ledger.allocated_until(origin, facts.now.saturating_sub(age.as_nanos() as u64)),
+            Some(age) => ledger.allocated_until(origin, now.saturating_sub(age.as_nanos() as u64)),
         };
-        let objects = facts.sampling.estimate(objects);
-        group.totals.allocs += facts.sampling.estimate(origin.allocs);
-        group.totals.frees += facts.sampling.estimate(origin.frees);
+        group.totals.allocs += origin.allocs;
+        group.totals.frees += origin.frees;
         group.objects += objects;
         group.bytes += objects * cache.object_size;
         group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
@@ -228,7 +227,7 @@ impl Builder {
         for NamedObjects { parent, pattern, example, objects } in names {
             let sum =
                 group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
-            sum.objects += facts.sampling.estimate(objects);
+            sum.objects += objects;
         }
     }
 
@@ -375,11 +374,10 @@ fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
     for origin in others(ledger, facts) {
         let Some(cache) = facts.caches.get(&origin.key.cache) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
-        total.allocs += facts.sampling.estimate(origin.allocs);
-        total.frees += facts.sampling.estimate(origin.frees);
-        let outstanding = facts.sampling.estimate(origin.outstanding());
-        total.outstanding_objects += outstanding;
-        total.outstanding_bytes += outstanding * cache.object_size;
+        total.allocs += origin.allocs;
+        total.frees += origin.frees;
+        total.outstanding_objects += origin.outstanding();
+        total.outstanding_bytes += origin.outstanding() * cache.object_size;
     }
     for (address, lost) in facts.losses {
         let Some(cache) = facts.caches.get(address) else { continue };
