@@ -8,11 +8,14 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{duration, number};
+use super::{duration, number, size};
 use crate::{
     kernel::trials::Avoid,
-    output::{Output, json::JsonLines, screen::Screen, table::Style},
-    session::{self, Options, SessionError},
+    output::{Output, human, json::JsonLines, screen::Screen, table::Style},
+    session::{
+        self, Options, SessionError,
+        budget::{CpuLimit, memory},
+    },
     view::{By, Sort, build::Request},
 };
 
@@ -62,6 +65,19 @@ pub struct LiveArgs {
     #[arg(long, value_name = "AGE", value_parser = duration::parse, allow_hyphen_values = true)]
     pub older: Option<Duration>,
 
+    /// Follow one object in N, by its address: cheaper, and figures are estimates with their error
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number::period, allow_hyphen_values = true)]
+    pub sample: u32,
+
+    /// Take this much memory at most, rings in the kernel and the process together (64M, 1G); by default 1/32 of the host's
+    #[arg(long, value_name = "SIZE", value_parser = memory_budget, allow_hyphen_values = true)]
+    pub max_memory: Option<u64>,
+
+    /// Take this much CPU time at most, probes and process together, in percent of one CPU as top counts. Over it,
+    /// memtrace samples, more and more, and in the end detaches itself
+    #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
+    pub max_cpu: Option<f64>,
+
     /// As a table, or as one JSON object a line with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
@@ -100,6 +116,9 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),
         settle: args.settle,
+        sample: args.sample,
+        max_memory: args.max_memory,
+        max_cpu: args.max_cpu.map(|percent| CpuLimit { percent }),
         verbose: args.verbose,
         avoid: args.avoid,
         ring_bytes: args.ring_bytes,
@@ -107,6 +126,14 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
     runtime.block_on(session::run(options, output))
+}
+
+fn memory_budget(text: &str) -> Result<u64, String> {
+    let bytes = size::parse(text).map_err(|error| error.to_string())?;
+    if bytes < memory::LEAST {
+        return Err(format!("it is too little: memtrace needs {} at least", human::bytes(memory::LEAST)));
+    }
+    Ok(bytes)
 }
 
 /// All rings together: a power of two of whole pages.

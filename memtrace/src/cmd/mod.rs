@@ -5,3 +5,4 @@ pub mod check;
 pub mod duration;
 pub mod live;
 pub mod number;
+pub mod size;

@@ -23,7 +23,6 @@ use memtrace_common::{
     counters::{ByKind, Counters, LossKey},
     event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
-    sample,
 };
 
 use super::{
@@ -82,6 +81,8 @@ pub struct LoadOptions {
     pub verbose: bool,
     /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
     pub understudies: bool,
+    /// Which objects to follow: see [`memtrace_common::sample`].
+    pub sample_limit: u32,
 }
 
 /// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
@@ -156,7 +157,7 @@ impl Loaded {
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let rings = put_rings(&mut ebpf, rings)?;
-        set_sample_limit(&mut ebpf, sample::ALL)?;
+        set_sample_limit(&mut ebpf, options.sample_limit)?;
         let log = KernelLog::open(&mut ebpf, options.verbose);
         let mut loaded = Self {
             ebpf,

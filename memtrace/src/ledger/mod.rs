@@ -11,6 +11,7 @@ mod origins;
 pub mod pattern;
 
 use hashbrown::HashMap;
+use memtrace_common::sample;
 
 pub use self::origins::{FOLDED, OTHERS, Origin, OriginKey};
 use self::{
@@ -71,6 +72,8 @@ pub struct Ledger {
     unknown_frees: HashMap<CacheTag, u64, foldhash::fast::FixedState>,
     tally: Tally,
     most_objects: usize,
+    /// One object in so many is followed.
+    period: u32,
 }
 
 /// How much is kept at most.
@@ -100,7 +103,27 @@ impl Ledger {
             unknown_frees: HashMap::default(),
             tally: Tally::default(),
             most_objects: bounds.objects.min(objects::NO_OBJECT as usize),
+            period: 1,
         }
+    }
+
+    /// Follows one object in `period` from now on, which must not be less than before: the others are forgotten, and events
+    /// of theirs that are under way are left out. Each that is followed stands for `period` objects.
+    pub fn set_period(&mut self, period: u32) {
+        self.period = period.max(1);
+        let objects = self.origins.iter().flat_map(|origin| self.objects.iter(&origin.list));
+        let others: Vec<Address> =
+            objects.map(|object| object.ptr).filter(|ptr| !self.follows(*ptr)).collect();
+        for ptr in others {
+            if let Some(id) = self.objects.remove(ptr) {
+                self.forget(id);
+            }
+        }
+        self.origins.reweigh(u64::from(self.period));
+    }
+
+    fn follows(&self, ptr: Address) -> bool {
+        sample::keeps(ptr, sample::limit(self.period))
     }
 
     pub fn apply(&mut self, event: Event<'_>) {
@@ -145,11 +168,13 @@ impl Ledger {
                 *groups.entry(object.group).or_default() += 1;
             }
         }
+        let count = count * u64::from(self.period);
         (count, groups.into_iter().map(|(id, objects)| self.named(id, objects)).collect())
     }
 
     fn named(&self, id: GroupId, objects: u64) -> NamedObjects<'_> {
         let group = self.groups.get(id);
+        let objects = objects * u64::from(self.period);
         NamedObjects { parent: &group.parent, pattern: &group.pattern, example: &group.example, objects }
     }
 
@@ -179,6 +204,9 @@ impl Ledger {
 
     fn alloc(&mut self, alloc: Alloc) {
         self.tally.allocs += 1;
+        if !self.follows(alloc.ptr) {
+            return;
+        }
         if alloc.may_repeat && self.repeats(alloc) {
             return;
         }
@@ -193,7 +221,7 @@ impl Ledger {
         }
         let id = self.origins.enter(OriginKey { cache: alloc.cache, task: alloc.task });
         let origin = self.origins.get_mut(id);
-        origin.allocs += 1;
+        origin.gain(u64::from(self.period));
         self.objects.insert(alloc.ptr, alloc.time, id, NO_GROUP, &mut origin.list);
     }
 
@@ -207,6 +235,9 @@ impl Ledger {
 
     fn free(&mut self, free: Free) {
         self.tally.frees += 1;
+        if !self.follows(free.ptr) {
+            return;
+        }
         match self.objects.remove(free.ptr) {
             Some(id) => {
                 self.release(id);
@@ -221,17 +252,24 @@ impl Ledger {
         *self.unknown_frees.entry(cache).or_default() += 1;
     }
 
-    /// Settles an object that left the table. Returns its cache.
+    /// Settles an object that left the table because it is free. Returns its cache.
     fn release(&mut self, id: ObjectId) -> Address {
+        let origin = self.objects.get(id).origin;
+        self.origins.get_mut(origin).frees += u64::from(self.period);
+        self.forget(id);
+        self.origins.get(origin).key.cache
+    }
+
+    /// Settles an object that left the table.
+    fn forget(&mut self, id: ObjectId) {
         let object = *self.objects.get(id);
-        self.origins.leave(object.origin);
+        self.origins.leave(object.origin, u64::from(self.period));
         let origin = self.origins.get_mut(object.origin);
         self.objects.unlink(id, &mut origin.list);
         if object.group != NO_GROUP {
             self.groups.leave(object.group);
             leave(origin, object.group);
         }
-        origin.key.cache
     }
 
     /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.

@@ -25,7 +25,8 @@ pub struct OriginKey {
     pub task: Task,
 }
 
-/// Running totals since attach.
+/// Running totals since attach. Where only a sample of all objects is followed, each stands for as many as the sampling
+/// period says: these are estimates then.
 pub struct Origin {
     pub key: OriginKey,
     pub allocs: u64,
@@ -33,6 +34,9 @@ pub struct Origin {
     /// How many processes it stands for: 1, or more where it is [`FOLDED`]. [`OTHERS`] are not told apart, so these
     /// may be more.
     pub processes: u64,
+    /// Outstanding objects, and how many they stand for.
+    followed: u64,
+    outstanding: u64,
     pub(super) list: List,
     /// Outstanding objects by what they are called.
     pub(super) groups: HashMap<GroupId, u64, FixedState>,
@@ -41,8 +45,16 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// How many objects are outstanding; an estimate where only a sample is followed.
     pub fn outstanding(&self) -> u64 {
-        self.allocs - self.frees
+        self.outstanding
+    }
+
+    /// One more object, which stands for so many.
+    pub(super) fn gain(&mut self, weight: u64) {
+        self.allocs += weight;
+        self.followed += 1;
+        self.outstanding += weight;
     }
 
     fn new(key: OriginKey) -> Self {
@@ -51,6 +63,8 @@ impl Origin {
             allocs: 0,
             frees: 0,
             processes: u64::from(key.task.tgid != FOLDED),
+            followed: 0,
+            outstanding: 0,
             list: List::EMPTY,
             groups: HashMap::default(),
             is_emptied: false,
@@ -113,13 +127,21 @@ impl Origins {
         id
     }
 
-    /// One of the origin's objects is gone.
-    pub fn leave(&mut self, id: OriginId) {
+    /// One of the origin's objects, which stands for so many, is gone.
+    pub fn leave(&mut self, id: OriginId, weight: u64) {
         let origin = &mut self.origins[id as usize];
-        origin.frees += 1;
-        if origin.outstanding() == 0 && !origin.is_emptied && origin.key.task.tgid != FOLDED {
+        origin.followed -= 1;
+        origin.outstanding = origin.outstanding.saturating_sub(weight);
+        if origin.followed == 0 && !origin.is_emptied && origin.key.task.tgid != FOLDED {
             origin.is_emptied = true;
             self.emptied.push_back(id);
+        }
+    }
+
+    /// All outstanding objects stand for so many from now on.
+    pub fn reweigh(&mut self, weight: u64) {
+        for origin in &mut self.origins {
+            origin.outstanding = origin.followed * weight;
         }
     }
 
@@ -158,7 +180,7 @@ impl Origins {
         while let Some(id) = self.emptied.pop_front() {
             let origin = &mut self.origins[id as usize];
             origin.is_emptied = false;
-            if origin.outstanding() == 0 {
+            if origin.followed == 0 {
                 self.fold(id);
                 return true;
             }

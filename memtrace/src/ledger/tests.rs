@@ -1,6 +1,7 @@
 //! The ledger against a naive model of itself, over sequences in which addresses, processes and names come back often.
 
 mod model;
+mod sampling;
 
 use std::collections::BTreeMap;
 

@@ -17,6 +17,8 @@ pub const GROWTH_WIDTH: usize = 9;
 pub const DURATION_WIDTH: usize = 9;
 /// Greatest width of [`percent`]: `>99%`.
 pub const PERCENT_WIDTH: usize = 4;
+/// Greatest width of [`error`]: `±999%`.
+pub const ERROR_WIDTH: usize = 5;
 
 const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const DECIMAL: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
@@ -99,6 +101,12 @@ pub fn percent(share: f64) -> String {
     } else {
         format!("{:.0}%", share * 100.0)
     }
+}
+
+/// How far an estimate can be wrong, as a share of it: `±<1%`, `±4%`, `±270%`, at most `±999%`.
+pub fn error(share: f64) -> String {
+    let percent = (share * 100.0).round();
+    if percent < 1.0 { "±<1%".to_owned() } else { format!("±{}%", percent.min(999.0)) }
 }
 
 /// CPU time as a share of one CPU, of which there may be several: `0%`, `<0.1%`, `1.2%`, `340%`.
@@ -226,6 +234,18 @@ mod tests {
         check(-1.0, "0%");
         check(f64::NAN, "-");
         check(f64::INFINITY, "100%");
+    }
+
+    #[test]
+    fn errors_are_rounded() {
+        let check = |share, expect: &str| assert_eq!(error(share), expect);
+        check(0.0, "±<1%");
+        check(0.004_9, "±<1%");
+        check(0.006, "±1%");
+        check(0.041, "±4%");
+        check(2.74, "±274%");
+        check(1e9, "±999%");
+        check(f64::INFINITY, "±999%");
     }
 
     #[test]

@@ -69,6 +69,7 @@ struct Snapshot<'a> {
     by: &'static str,
     sort: &'static str,
     older_ns: Option<u64>,
+    sampling: Sampling,
     meminfo: Option<Meminfo>,
     #[serde(rename = "self")]
     own_cost: OwnCost,
@@ -86,6 +87,14 @@ struct Settled {
 }
 
 #[derive(Serialize)]
+struct Sampling {
+    period: u32,
+}
+
+/// The least and the most of a 95 % interval.
+type Interval = [u64; 2];
+
+#[derive(Serialize)]
 struct Meminfo {
     slab: u64,
     sreclaimable: u64,
@@ -99,6 +108,8 @@ struct OwnCost {
     userspace_cpu_share: Option<f64>,
     rss_bytes: Option<u64>,
     kernel_bytes: Option<u64>,
+    max_memory_bytes: Option<u64>,
+    max_cpu_share: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +121,7 @@ struct Cache<'a> {
     allocs: u64,
     frees: u64,
     outstanding_objects: u64,
+    outstanding_objects_ci95: Option<Interval>,
     outstanding_bytes: u64,
     lost_allocs: u64,
     lost_frees: u64,
@@ -134,6 +146,7 @@ struct Row<'a> {
     cache: Option<&'a str>,
     processes: u64,
     objects: u64,
+    objects_ci95: Option<Interval>,
     bytes: u64,
     partial_objects: u64,
     allocs: u64,
@@ -159,6 +172,7 @@ struct Names<'a> {
 struct Rest {
     rows: u64,
     objects: u64,
+    objects_ci95: Option<Interval>,
     bytes: u64,
 }
 
@@ -174,10 +188,12 @@ struct Trust {
     recursion_misses: u64,
     refused: u64,
     unresolved: u64,
+    slabinfo_agreement: Option<f64>,
 }
 
 impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
     fn from(snapshot: &'a view::Snapshot) -> Self {
+        let sampling = snapshot.sampling;
         Snapshot {
             r#type: "snapshot",
             version: VERSION,
@@ -192,13 +208,15 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             by: by(snapshot.by),
             sort: sort(snapshot.sort),
             older_ns: snapshot.older.map(nanos),
+            sampling: Sampling { period: sampling.period },
             meminfo: snapshot.meminfo.map(Meminfo::from),
             own_cost: OwnCost::from(snapshot.own_cost),
-            caches: snapshot.caches.iter().map(Cache::from).collect(),
-            rows: snapshot.rows.iter().map(Row::from).collect(),
+            caches: snapshot.caches.iter().map(|cache| Cache::new(cache, sampling)).collect(),
+            rows: snapshot.rows.iter().map(|row| Row::new(row, sampling)).collect(),
             rest: snapshot.rest.map(|rest| Rest {
                 rows: rest.rows,
                 objects: rest.objects,
+                objects_ci95: interval(sampling, rest.objects),
                 bytes: rest.bytes,
             }),
             trust: Trust::from(&snapshot.trust),
@@ -221,12 +239,14 @@ impl From<view::OwnCost> for OwnCost {
             userspace_cpu_share: cost.userspace_cpu,
             rss_bytes: cost.resident_bytes,
             kernel_bytes: cost.kernel_bytes,
+            max_memory_bytes: cost.max_memory,
+            max_cpu_share: cost.max_cpu,
         }
     }
 }
 
-impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
-    fn from(cache: &'a view::CacheTotals) -> Self {
+impl<'a> Cache<'a> {
+    fn new(cache: &'a view::CacheTotals, sampling: view::Sampling) -> Self {
         Cache {
             name: &cache.name,
             aliases: &cache.aliases,
@@ -235,6 +255,7 @@ impl<'a> From<&'a view::CacheTotals> for Cache<'a> {
             allocs: cache.allocs,
             frees: cache.frees,
             outstanding_objects: cache.outstanding_objects,
+            outstanding_objects_ci95: interval(sampling, cache.outstanding_objects),
             outstanding_bytes: cache.outstanding_bytes,
             lost_allocs: cache.lost_allocs,
             lost_frees: cache.lost_frees,
@@ -257,8 +278,8 @@ impl From<reconcile::Partial> for Partial {
     }
 }
 
-impl<'a> From<&'a view::Row> for Row<'a> {
-    fn from(row: &'a view::Row) -> Self {
+impl<'a> Row<'a> {
+    fn new(row: &'a view::Row, sampling: view::Sampling) -> Self {
         Row {
             key: escape::json(&row.key),
             comm: row.comm.as_deref().map(escape::json),
@@ -266,6 +287,7 @@ impl<'a> From<&'a view::Row> for Row<'a> {
             cache: row.cache.as_deref(),
             processes: row.processes,
             objects: row.objects,
+            objects_ci95: interval(sampling, row.objects),
             bytes: row.bytes,
             partial_objects: row.partial_objects,
             allocs: row.allocs,
@@ -305,6 +327,7 @@ impl From<&view::Trust> for Trust {
             recursion_misses: trust.recursion_misses,
             refused: trust.refused,
             unresolved: trust.unresolved,
+            slabinfo_agreement: trust.slabinfo_agreement.filter(|share| share.is_finite()),
         }
     }
 }
@@ -324,6 +347,10 @@ fn sort(sort: view::Sort) -> &'static str {
         view::Sort::Growth => "growth",
         view::Sort::Age => "age",
     }
+}
+
+fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {
+    sampling.interval(estimate).map(|interval| [*interval.start(), *interval.end()])
 }
 
 /// In UTC with nanoseconds. A clock outside of what RFC 3339 can write is shown as the nearest moment that it can.
@@ -371,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn estimates_have_their_interval() {
+        let json = parse(&sample::sampled());
+        assert_eq!(json.pointer("/sampling/period"), Some(&64.into()));
+        let of = |path: &str| json.pointer(path).and_then(Value::as_u64).unwrap();
+        for what in ["/rows/0/objects", "/caches/0/outstanding_objects", "/rest/objects"] {
+            let [low, high] = [0, 1].map(|end| of(&format!("{what}_ci95/{end}")));
+            assert!((low..high).contains(&of(what)), "{what}");
+        }
+    }
+
+    #[test]
     fn what_is_absent_is_null() {
         let mut snapshot = sample::caches(view::By::Cache);
         snapshot.meminfo = None;
@@ -387,6 +425,8 @@ mod tests {
             "/self/probe_ns_per_event",
             "/self/cpu_share",
             "/self/rss_bytes",
+            "/rows/0/objects_ci95",
+            "/caches/0/outstanding_objects_ci95",
             "/rows/0/comm",
             "/rows/0/pid",
             "/rows/0/oldest_ns",

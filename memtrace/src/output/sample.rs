@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust,
+    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
 };
 
@@ -19,6 +19,7 @@ pub(crate) fn dentry() -> Snapshot {
         by: By::Comm,
         sort: Sort::Bytes,
         older: None,
+        sampling: Sampling::NONE,
         meminfo: Some(Meminfo { slab: 1_288_490_188, sreclaimable: 943_718_400, sunreclaim: 344_771_788 }),
         own_cost: OwnCost {
             probe_ns_per_event: Some(78.4),
@@ -26,6 +27,8 @@ pub(crate) fn dentry() -> Snapshot {
             userspace_cpu: Some(0.004),
             resident_bytes: Some(14_680_064),
             kernel_bytes: Some(67_239_936),
+            max_memory: Some(192 << 20),
+            max_cpu: None,
         },
         caches: vec![cache("dentry", 192, 24_116, 1_210_451)],
         rows: vec![
@@ -100,10 +103,12 @@ pub(crate) fn names(parent: &str, pattern: &str, objects: u64, example: &str) ->
 }
 
 /// Growth by slabinfo and by what was traced, where slabinfo may be wrong by 100.
-pub(crate) fn growth(slabinfo: u64, traced: u64) -> Growth {
-    let reading = |objects, allocs| {
-        let traced = Traced { allocs, ..Traced::default() };
-        Reading { objects, slack: 100, before: traced, after: traced }
+pub(crate) fn growth(slabinfo: i64, traced: i64) -> Growth {
+    const START: u64 = 1_000_000;
+    let reading = |slabinfo: i64, traced: i64| {
+        let (allocs, frees) = (traced.max(0).unsigned_abs(), traced.min(0).unsigned_abs());
+        let traced = Traced { allocs, unknown_frees: frees, ..Traced::default() };
+        Reading { objects: START.saturating_add_signed(slabinfo), slack: 100, before: traced, after: traced }
     };
     Growth::between(&reading(0, 0), &reading(slabinfo, traced))
 }
@@ -202,6 +207,7 @@ pub(crate) fn lossy() -> Snapshot {
             recursion_misses: 3,
             refused: 9,
             unresolved: 1,
+            slabinfo_agreement: Some(0.875),
         },
         notes: vec![
             "names are unavailable on this host: fexit is refused (EPERM) and there are no kprobes"
@@ -257,6 +263,19 @@ pub(crate) fn empty() -> Snapshot {
     }
 }
 
+/// One object in 64 is followed, since it would have taken too much CPU time.
+pub(crate) fn sampled() -> Snapshot {
+    let mut snapshot = crowd();
+    snapshot.sampling = Sampling { period: 64 };
+    snapshot.own_cost.max_cpu = Some(0.05);
+    for row in &mut snapshot.rows {
+        row.objects = snapshot.sampling.estimate(row.objects);
+        row.bytes = row.objects * 192;
+    }
+    snapshot.notes = vec!["sampling 1 in 64 since 8 s: over --max-cpu 5%".to_owned()];
+    snapshot
+}
+
 pub(crate) fn all() -> Vec<Snapshot> {
     let older = Snapshot { older: Some(Duration::from_secs(10)), sort: Sort::Age, ..dentry() };
     let bare = Snapshot { caches: Vec::new(), meminfo: None, own_cost: OwnCost::default(), ..empty() };
@@ -266,6 +285,7 @@ pub(crate) fn all() -> Vec<Snapshot> {
         caches(By::Comm),
         caches(By::Cache),
         by_pid(),
+        sampled(),
         lossy(),
         hostile(),
         empty(),

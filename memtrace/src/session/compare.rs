@@ -9,6 +9,7 @@ use crate::{
     event::Address,
     kernel::load::Events,
     view::{
+        Sampling,
         build::{Caches, Losses, Slabinfo},
         reconcile::{Growth, Reading, Traced, traced},
     },
@@ -24,6 +25,11 @@ impl Session {
         self.catch_up(events)?;
         let before = self.traced(&self.losses(events)?, misses);
         if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {
+            return Ok(());
+        }
+        // A sample's error would hide what is looked for here.
+        if self.state.budget.sampling() != Sampling::NONE {
+            self.comparison = Comparison::default();
             return Ok(());
         }
         self.catch_up(events)?;

@@ -6,6 +6,8 @@
 mod caches;
 mod compare;
 mod host;
+pub mod budget;
+mod govern;
 mod names;
 mod own_cost;
 mod reporter;
@@ -16,6 +18,7 @@ mod slabinfo;
 use std::{
     collections::HashMap,
     io,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
@@ -28,8 +31,16 @@ use tokio::{
 
 pub use self::setup::SetupError;
 use self::{
-    caches::Directory, compare::Comparison, host::Host, names::Names, own_cost::Meter, reporter::Reporter,
-    settle::Stopped, slabinfo::SlabinfoSeries,
+    budget::CpuLimit,
+    caches::Directory,
+    compare::Comparison,
+    govern::{Budget, Fate},
+    host::Host,
+    names::Names,
+    own_cost::Meter,
+    reporter::Reporter,
+    settle::Stopped,
+    slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::decode,
@@ -37,7 +48,7 @@ use crate::{
     kernel::{
         clock,
         discover::Kernel,
-        load::{Attached, Events},
+        load::{Attached, Events, LoadError},
         rings::RingError,
         trials::Avoid,
     },
@@ -55,9 +66,6 @@ const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
 /// Records drained before signals and timers get their turn.
 const DRAIN_MOST: usize = 50_000;
-
-/// So many full drains empty the largest rings once, whatever flows in meanwhile.
-const DRAINS_OF_ALL_RINGS: usize = 256;
 
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -78,6 +86,11 @@ pub struct Options {
     pub count: Option<u64>,
     /// How long frees are followed when allocations are not traced any more.
     pub settle: Duration,
+    /// Follow one object in so many, by its address.
+    pub sample: u32,
+    /// Bytes, in the kernel and here; None for a share of the host's.
+    pub max_memory: Option<u64>,
+    pub max_cpu: Option<CpuLimit>,
     pub verbose: bool,
     /// Ways not to take, for testing.
     pub avoid: Vec<Avoid>,
@@ -93,6 +106,8 @@ pub enum SessionError {
     Output(#[source] io::Error),
     #[error(transparent)]
     Ring(#[from] RingError),
+    #[error("cannot follow fewer objects: {0}")]
+    Sample(#[from] LoadError),
     #[error("cannot read the kernel side's counters: {0}")]
     Counters(#[from] MapError),
     #[error("cannot start the event loop: {0}")]
@@ -107,6 +122,8 @@ enum End {
     Asked,
     /// Nobody reads the output any more.
     Unread,
+    /// It took too much of the host.
+    OverBudget,
 }
 
 /// Runs a session until a signal, its duration or its count ends it.
@@ -124,7 +141,9 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     }
     // While all that happens is still traced.
     session.compare(&mut attached.events)?;
-    session.settle(&mut attached, options.settle, &mut signals).await?;
+    // Following frees would cost the host more.
+    let settle = if matches!(end, End::OverBudget) { Duration::ZERO } else { options.settle };
+    session.settle(&mut attached, settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
@@ -164,7 +183,7 @@ struct State {
     names: Names,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
-    most_objects: usize,
+    budget: Budget,
     pids: Vec<u32>,
     /// All of a cache is traced, so that it can be compared with slabinfo.
     is_compared: bool,
@@ -173,7 +192,7 @@ struct State {
 impl State {
     fn start(self, options: &Options) -> Session {
         Session {
-            ledger: Ledger::new(self.most_objects),
+            ledger: self.budget.ledger(),
             builder: Builder::new(options.request),
             slabinfo: SlabinfoSeries::new(slab::Host::live()),
             comparison: Comparison::default(),
@@ -221,6 +240,7 @@ impl Session {
         let early_report = sleep_until(start + FIRST_REPORT);
         let mut early_report = Box::pin(early_report);
         let end = start + options.duration.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+        let mut measure = pin!(sleep_until(self.meter.due()));
         let mut reports = 0;
         loop {
             tokio::select! {
@@ -237,8 +257,13 @@ impl Session {
                         return Ok(End::Asked);
                     }
                 }
-                () = sleep_until(self.meter.due()) => {
-                    self.meter.turn(&attached.events);
+                () = &mut measure => {
+                    if let Some(used) = self.meter.turn(&attached.events)
+                        && self.keep_within_cpu(used, &mut attached.events)? == Fate::Over
+                    {
+                        return Ok(End::OverBudget);
+                    }
+                    measure.as_mut().reset(self.meter.due());
                 }
                 _ = drain.tick() => {
                     // There is more: at once, but not before signals and timers, or a flood would keep us here.
@@ -263,32 +288,36 @@ impl Session {
     }
 
     /// Applies what is in the rings, [`DRAIN_MOST`] records at most.
-    fn drain(&mut self, events: &mut Events) -> Result<usize, RingError> {
-        let Self { state: State { kernel, caches, .. }, ledger, undecodable, .. } = self;
-        let drained = events.drain(DRAIN_MOST, |record| match decode(record) {
-            Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
-            Ok(event) => ledger.apply(event),
-            Err(_) => *undecodable += 1,
-        });
-        caches.learn_new(kernel);
-        drained
+    fn drain(&mut self, events: &mut Events) -> Result<usize, SessionError> {
+        self.drain_most(events, DRAIN_MOST)
     }
 
-    /// Applies what the rings hold by now, and some of what flows in meanwhile.
-    fn catch_up(&mut self, events: &mut Events) -> Result<(), RingError> {
-        for _ in 0..DRAINS_OF_ALL_RINGS {
-            if self.drain(events)? < DRAIN_MOST {
-                break;
+    /// Applies all that is in the rings by now.
+    fn catch_up(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.drain_most(events, usize::MAX).map(drop)
+    }
+
+    fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
+        let Self { ledger, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
+        let sampling = budget.sampling();
+        let read = events.drain(most, |record| {
+            match decode(record) {
+                Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
+                Ok(event) => ledger.apply(event),
+                Err(_) => *undecodable += 1,
             }
-        }
-        Ok(())
+            budget.make_room(ledger);
+        })?;
+        caches.learn_new(kernel);
+        self.keep_within_memory(sampling, events)?;
+        Ok(read)
     }
 
     fn elapsed(&self) -> Duration {
         Duration::from_nanos(clock::now() - self.started)
     }
 
-    fn look_up_names(&mut self, events: &mut Events) -> Result<(), RingError> {
+    fn look_up_names(&mut self, events: &mut Events) -> Result<(), SessionError> {
         if !self.state.names.are_looked_up() {
             return Ok(());
         }
@@ -308,7 +337,8 @@ impl Session {
         if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }
-        let now = clock::now();
+        // Ages and rates are those of the moment when allocations ceased to be traced.
+        let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
         let losses = self.losses(events)?;
@@ -317,9 +347,10 @@ impl Session {
             is_final,
             time: SystemTime::now(),
             now,
-            elapsed: Duration::from_nanos(self.stopped.map_or(now, |stopped| stopped.at) - self.started),
+            elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
             own_tgid: std::process::id(),
+            sampling: self.state.budget.sampling(),
             host: &self.state.host.name,
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
@@ -328,7 +359,7 @@ impl Session {
             slabinfo: self.slabinfo.latest(),
             traced: &traced,
             growth: self.comparison.growth(),
-            own_cost: self.meter.cost(is_final),
+            own_cost: self.meter.cost(is_final, &self.state.budget),
             trust,
             notes,
         };
@@ -361,6 +392,8 @@ impl Session {
             recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
+            // The view's to say.
+            slabinfo_agreement: None,
         })
     }
 
@@ -369,6 +402,7 @@ impl Session {
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
+        notes.extend(self.state.budget.note().cloned());
         for (name, after) in self.state.caches.destroyed() {
             notes.push(format!(
                 "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",

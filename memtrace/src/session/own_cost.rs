@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use self::account::CpuUse;
 use self::account::{CpuAccount, Moment};
+pub use self::account::{CpuUse, Share};
+use super::govern::Budget;
 use crate::{
     kernel::{
         clock,
@@ -86,7 +87,7 @@ impl Meter {
     }
 
     /// What the session costs at present; at its end, what it did cost on average.
-    pub fn cost(&self, is_final: bool) -> OwnCost {
+    pub fn cost(&self, is_final: bool, budget: &Budget) -> OwnCost {
         let (cpu, probe_ns_per_event) =
             if is_final { self.cpu.overall(moment()) } else { self.cpu.at_present() };
         OwnCost {
@@ -95,6 +96,8 @@ impl Meter {
             userspace_cpu: cpu.map(|cpu| cpu.userspace),
             resident_bytes: cost::resident_bytes().ok(),
             kernel_bytes: self.kernel_bytes,
+            max_memory: Some(budget.most_memory()),
+            max_cpu: budget.most_cpu(),
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::{
     kernel::{
         clock,
         load::{Attached, Events},
-        rings::RingError,
     },
     view::Settled,
 };
@@ -40,7 +39,7 @@ impl Session {
         attached: &mut Attached,
         time: Duration,
         signals: &mut Signals,
-    ) -> Result<(), RingError> {
+    ) -> Result<(), SessionError> {
         attached.stop_allocations();
         let at = clock::now();
         self.stopped = Some(Stopped { at, unknown_frees: None });
@@ -70,6 +69,7 @@ impl Session {
             }
         }
         let freed = outstanding.saturating_sub(self.ledger.outstanding()) as u64;
+        let freed = self.state.budget.sampling().estimate(freed);
         self.settled = Some(Settled { time: start.elapsed(), freed });
         Ok(())
     }

@@ -6,9 +6,13 @@ use std::{
     io,
 };
 
+use memtrace_common::sample;
+
 use super::{
     Options, State,
+    budget::memory::MemoryBudget,
     caches::Directory,
+    govern::Budget,
     host::{self, Host},
     names::Names,
 };
@@ -24,23 +28,15 @@ use crate::{
         rings::RingSizes,
         trials::Avoid,
     },
-    ledger::BYTES_PER_OBJECT,
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
-    view::build::{CacheInfo, Caches},
+    view::{
+        Sampling,
+        build::{CacheInfo, Caches},
+    },
 };
 
 /// The dentry cache is called this on every kernel.
 const DENTRY: &str = "dentry";
-
-/// The ledger takes at most this share of the host's memory.
-const LEDGER_SHARE: u64 = 32;
-
-/// The rings take at most this share of the host's memory, within bounds.
-const RING_SHARE: u64 = 128;
-const SMALLEST_RINGS: u64 = 8 << 20;
-/// A CPU that does nothing but allocate and free writes some 40 MB of events a second: a reader that stalls for a second
-/// loses nothing.
-const RINGS_PER_CPU: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -81,9 +77,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let filters = filters(&selection, &selected, options);
     let tried = kernel.try_needed(filters.names, &options.avoid);
     let plan = kernel.plan(&tried);
-    let cpus = host::cpus();
-    let ring_bytes = options.ring_bytes.unwrap_or_else(|| ring_bytes(host::total_memory(), cpus));
-    let rings = RingSizes::new(cpus, ring_bytes);
+    let memory = memory_budget(options);
+    let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let loaded =
         Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, load_options(options))?;
     let names_unavailable = loaded.names_unavailable.clone();
@@ -101,18 +96,27 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let caches = directory(&kernel.caches, &slab_caches, &selection.named);
     let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
-    let most_objects = (host::total_memory() / LEDGER_SHARE / BYTES_PER_OBJECT) as usize;
+    let sampling = Sampling { period: options.sample };
+    let budget = Budget::new(options.max_cpu, memory, memory.objects(rings.total()), sampling);
     let state = State {
         kernel,
         host: Host::read(),
         caches,
         names,
         notes,
-        most_objects,
+        budget,
         pids: options.pids.clone(),
         is_compared: not_compared.is_none(),
     };
     Ok(Ready { attached, state })
+}
+
+fn memory_budget(options: &Options) -> MemoryBudget {
+    let cpus = host::cpus();
+    match options.max_memory {
+        Some(bytes) => MemoryBudget::new(bytes, cpus),
+        None => MemoryBudget::default_of(host::total_memory(), cpus),
+    }
 }
 
 fn check_privileges() -> Result<(), SetupError> {
@@ -211,12 +215,11 @@ pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String
 }
 
 fn load_options(options: &Options) -> LoadOptions {
-    LoadOptions { verbose: options.verbose, understudies: !options.avoid.contains(&Avoid::Understudies) }
-}
-
-fn ring_bytes(total_memory: u64, cpus: usize) -> u64 {
-    let most = (RINGS_PER_CPU * cpus as u64).max(SMALLEST_RINGS);
-    (total_memory / RING_SHARE).clamp(SMALLEST_RINGS, most)
+    LoadOptions {
+        verbose: options.verbose,
+        understudies: !options.avoid.contains(&Avoid::Understudies),
+        sample_limit: sample::limit(options.sample),
+    }
 }
 
 #[cfg(test)]
@@ -233,15 +236,6 @@ mod tests {
         for name in ["dentry", "ext4_inode_cache", "skbuff_head_cache", "x-", "radix-tree", "a-k"] {
             assert!(!may_serve_kmalloc(name), "{name}");
         }
-    }
-
-    #[test]
-    fn rings_take_a_share_of_memory_within_bounds() {
-        assert_eq!(ring_bytes(0, 1), 8 << 20);
-        assert_eq!(ring_bytes(1 << 30, 2), 8 << 20);
-        assert_eq!(ring_bytes(24 << 30, 2), 128 << 20);
-        assert_eq!(ring_bytes(24 << 30, 8), 192 << 20);
-        assert_eq!(ring_bytes(1 << 40, 256), 8 << 30);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Settled, Snapshot, Sort, Trust,
+    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
     reconcile::{self, Growth, Partial, Traced},
 };
 use crate::{
@@ -71,6 +71,7 @@ pub struct Facts<'a> {
     /// Process whose allocations are nobody's business: memtrace.
     pub own_tgid: u32,
     pub settled: Option<Settled>,
+    pub sampling: Sampling,
     pub host: &'a str,
     pub kernel: &'a str,
     pub meminfo: Option<Meminfo>,
@@ -171,6 +172,7 @@ impl Builder {
         let rest = self.order(&mut rows);
         let mut notes = facts.notes;
         notes.extend(reconcile::note(&caches));
+        let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..facts.trust };
         Snapshot {
             is_final: facts.is_final,
             time: facts.time,
@@ -181,12 +183,13 @@ impl Builder {
             by: self.request.by,
             sort: self.request.sort,
             older: self.request.older,
+            sampling: facts.sampling,
             meminfo: facts.meminfo,
             own_cost: facts.own_cost,
             caches,
             rows,
             rest,
-            trust: facts.trust,
+            trust,
             notes,
         }
     }

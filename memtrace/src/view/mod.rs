@@ -5,10 +5,12 @@
 
 pub mod build;
 pub mod reconcile;
+pub mod sampling;
 
 use std::time::{Duration, SystemTime};
 
 use self::reconcile::{Growth, Partial};
+pub use self::sampling::Sampling;
 
 /// How rows are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +53,8 @@ pub struct Snapshot {
     pub sort: Sort,
     /// Only objects at least this old are counted in the rows' `objects` and `bytes` (`--older`).
     pub older: Option<Duration>,
+    /// Where it is on, counts of objects, allocations and frees are estimates, and so are bytes and rates.
+    pub sampling: Sampling,
     /// None where /proc/meminfo cannot be read.
     pub meminfo: Option<Meminfo>,
     pub own_cost: OwnCost,
@@ -85,6 +89,10 @@ pub struct OwnCost {
     pub resident_bytes: Option<u64>,
     /// Of maps and programs.
     pub kernel_bytes: Option<u64>,
+    /// What both together may take at most.
+    pub max_memory: Option<u64>,
+    /// A share of one CPU; None: as much as it takes.
+    pub max_cpu: Option<f64>,
 }
 
 /// The host's slab memory, in bytes, from /proc/meminfo.
@@ -192,7 +200,7 @@ pub struct Rest {
 }
 
 /// How far the figures can be trusted. `emitted = applied + lost_allocs + lost_frees + lost_names`, exactly, once drained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trust {
     /// Events that passed the kernel-side filters.
     pub emitted: u64,
@@ -213,4 +221,7 @@ pub struct Trust {
     pub refused: u64,
     /// Objects whose slab cache could not be found.
     pub unresolved: u64,
+    /// How well the growth of caches by slabinfo is explained by what was traced, in the worst case: 0 to 1. None where
+    /// nothing could be compared, or too little grew or shrank to tell.
+    pub slabinfo_agreement: Option<f64>,
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub struct Snapshot {
     #[serde(rename = "final")]
     pub is_final: bool,
+    pub sampling: Sampling,
     /// RFC 3339.
     pub time: String,
     pub elapsed_ns: u64,
@@ -20,6 +21,12 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Sampling {
+    /// One object in so many is followed.
+    pub period: u32,
 }
 
 /// How frees were followed at the end.
@@ -35,6 +42,8 @@ pub struct OwnCost {
     pub cpu_share: Option<f64>,
     pub rss_bytes: Option<u64>,
     pub kernel_bytes: Option<u64>,
+    pub max_memory_bytes: Option<u64>,
+    pub max_cpu_share: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +68,7 @@ pub struct Row {
     pub processes: u64,
     pub objects: u64,
     pub partial_objects: u64,
+    pub objects_ci95: Option<[u64; 2]>,
     pub allocs: u64,
     pub frees: u64,
     pub allocs_per_s: f64,

@@ -2,7 +2,7 @@
 
 use super::{Keep, Line, Tone, clean, header, partial};
 use crate::output::{escape, human, text};
-use crate::view::{By, NameGroup, Row, Snapshot, Sort};
+use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -101,10 +101,11 @@ impl<'a> Table<'a> {
     /// All columns that the rows can fill, in the order they stand.
     fn columns(&self, rows: &[Row], hidden: Hidden, with_total: bool) -> Vec<Column> {
         let rest = (hidden.rows > 0).then_some(hidden);
-        let build = Build { rows, rest, total: with_total.then(|| self.total()) };
+        let total = with_total.then(|| self.total());
+        let build = Build { rows, rest, total, sampling: self.snapshot.sampling };
         let mut columns = self.keys(&build);
         columns.extend([
-            build.number(Kind::Objects, human::COUNT_WIDTH, |row| human::count(row.objects)),
+            build.number(Kind::Objects, build.objects_width(), |row| build.objects(row.objects)),
             build.number(Kind::Bytes, human::BYTES_WIDTH, |row| human::bytes(row.bytes)),
         ]);
         if partial::any(self.snapshot) {
@@ -341,14 +342,30 @@ struct Build<'a> {
     rows: &'a [Row],
     rest: Option<Hidden>,
     total: Option<Total>,
+    sampling: Sampling,
 }
 
 impl Build<'_> {
+    /// How many, and where that is an estimate, how far it can be wrong: `12,300   ±4%`.
+    fn objects(&self, objects: u64) -> String {
+        let count = human::count(objects);
+        if !self.sampling.is_on() {
+            return count;
+        }
+        let error = self.sampling.error(objects).map(human::error).unwrap_or_default();
+        // Below each other.
+        format!("{count} {}", text::pad_left(&error, human::ERROR_WIDTH))
+    }
+
+    fn objects_width(&self) -> usize {
+        human::COUNT_WIDTH + if self.sampling.is_on() { 1 + human::ERROR_WIDTH } else { 0 }
+    }
+
     /// A column of figures. They have a greatest width, and the column always has it, so that it stands still.
     fn number(&self, kind: Kind, width: usize, cell: impl Fn(&Row) -> String) -> Column {
         let mut cells: Vec<Cell> = self.rows.iter().map(|row| Cell::from(cell(row).as_str())).collect();
         let known = |objects: u64, bytes: u64| match kind {
-            Kind::Objects => human::count(objects),
+            Kind::Objects => self.objects(objects),
             Kind::Bytes => human::bytes(bytes),
             _ => String::new(),
         };

@@ -155,6 +155,13 @@ fn host(snapshot: &Snapshot, width: Option<usize>) -> Option<Line> {
     Some(Line::new(fit(&parts, width), Tone::Quiet, Keep::Host))
 }
 
+fn budget(cost: &OwnCost) -> Option<String> {
+    let limits =
+        [cost.max_memory.map(human::bytes), cost.max_cpu.map(|share| format!("{} CPU", human::cpu(share)))];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| format!("budget {}", limits.join(", ")))
+}
+
 /// Nothing is shown before anything is known.
 fn own_cost(cost: &OwnCost, width: Option<usize>) -> Option<Line> {
     let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
@@ -167,6 +174,7 @@ fn own_cost(cost: &OwnCost, width: Option<usize>) -> Option<Line> {
         (1, cpu),
         (3, cost.resident_bytes.map(|bytes| format!("RSS {}", human::bytes(bytes)))),
         (4, cost.kernel_bytes.map(|bytes| format!("kernel {}", human::bytes(bytes)))),
+        (5, budget(cost)),
     ];
     let figures: Vec<Part> = figures.into_iter().filter_map(|(rank, text)| Some(part(rank, text?))).collect();
     if figures.is_empty() {

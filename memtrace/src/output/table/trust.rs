@@ -4,9 +4,9 @@
 //! like a leak.
 
 use super::parts::{BOUND, fit, part, wrapped};
-use super::{Keep, Line, Tone, clean};
+use super::{Keep, Line, Tone, agreement, clean};
 use crate::output::human;
-use crate::view::{CacheTotals, Settled, Snapshot, Trust};
+use crate::view::{CacheTotals, Sampling, Settled, Snapshot, Trust};
 
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let problems = problems(&snapshot.trust, snapshot.is_final);
@@ -16,7 +16,8 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let mut say = |text: &str, tone, keep| {
         lines.extend(wrapped(text, width).map(|line| Line::new(line, tone, keep)));
     };
-    say(&summary(&snapshot.trust), tone, Keep::Trust);
+    let agreement = agreement::words(snapshot).map(|words| format!("{BOUND}· {words}")).unwrap_or_default();
+    say(&(summary(&snapshot.trust, snapshot.sampling) + &agreement), tone, Keep::Trust);
     for problem in &problems {
         say(&format!("  {problem}"), Tone::Warning, Keep::Problem);
     }
@@ -44,13 +45,16 @@ fn settled(settled: Settled) -> Line {
     Line::new(format!("settled {time}: {freed} more freed"), Tone::Quiet, Keep::Note)
 }
 
-fn summary(trust: &Trust) -> String {
+fn summary(trust: &Trust, sampling: Sampling) -> String {
     let lost = lost(trust);
     let share = match lost {
         0 => String::new(),
         _ => format!(" ({})", human::percent(lost as f64 / trust.emitted as f64)),
     };
     let mut text = format!("trust: {}, {} lost{share}", number(trust.emitted, "event"), human::grouped(lost));
+    if sampling.is_on() {
+        text += &format!("{BOUND}· 1{BOUND}in{BOUND}{}{BOUND}sampled", sampling.period);
+    }
     let more = [
         (trust.unknown_frees, "unknown frees"),
         (trust.reused_pointers, "reused"),

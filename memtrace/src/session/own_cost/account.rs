@@ -15,6 +15,13 @@ pub struct CpuUse {
     pub userspace: Share,
 }
 
+impl CpuUse {
+    /// As far as it is known.
+    pub fn total(self) -> Share {
+        self.probes.unwrap_or(0.0) + self.userspace
+    }
+}
+
 /// A moment, and the CPU time that the process had taken by then.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -127,6 +134,7 @@ mod tests {
         // Two CPUs' worth of probes.
         let used = account.add(probes(100_000, 1_000_000), moment(5_000, 340));
         assert_eq!(used, CpuUse { probes: Some(2.0), userspace: 0.0 });
+        assert_eq!(used.total(), 2.0);
     }
 
     #[test]
@@ -145,6 +153,7 @@ mod tests {
         assert_eq!(account.at_present(), (None, None));
         let used = account.add(None, moment(2_000, 100));
         assert_eq!(used, CpuUse { probes: None, userspace: 0.05 });
+        assert_eq!(used.total(), 0.05);
         assert_eq!(account.at_present(), (Some(used), None));
         assert_eq!(account.overall(moment(2_000, 100)), (Some(used), None));
     }

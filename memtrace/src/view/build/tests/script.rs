@@ -17,7 +17,7 @@ use crate::{
     event::{Address, Alloc, Comm, Event, Free, Name, Task},
     ledger::{Bounds, Ledger},
     view::{
-        By, NameGroup, OwnCost, Row, Snapshot, Sort, Trust,
+        By, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
         reconcile::{Growth, traced},
     },
 };
@@ -180,6 +180,7 @@ impl Session {
             elapsed: self.elapsed,
             own_tgid: OWN_TGID,
             settled: None,
+            sampling: Sampling::NONE,
             host: "host",
             kernel: "6.12",
             meminfo: None,

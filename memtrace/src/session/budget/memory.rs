@@ -1,0 +1,76 @@
+//! How the memory that memtrace may take is divided: rings in the kernel, the ledger, and the process itself.
+
+use crate::ledger::BYTES_PER_OBJECT;
+
+/// By default memtrace takes at most this share of the host's memory.
+const DEFAULT_SHARE: u64 = 32;
+const LEAST_DEFAULT: u64 = 64 << 20;
+
+/// With less, the ledger holds too few objects to be of use.
+pub const LEAST: u64 = 32 << 20;
+
+/// The process itself, what the ledger knows of processes and names, and reports.
+const PROCESS: u64 = 16 << 20;
+
+/// The rings take at most this part of the budget, within bounds.
+const RINGS_PART: u64 = 4;
+const SMALLEST_RINGS: u64 = 8 << 20;
+/// A CPU that does nothing but allocate and free writes some 40 MB of events a second: a reader that stalls for a second
+/// loses nothing.
+const RINGS_PER_CPU: u64 = 64 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBudget {
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes for all rings.
+    pub rings: u64,
+}
+
+impl MemoryBudget {
+    /// For a host of so many bytes.
+    pub fn default_of(host: u64, cpus: usize) -> Self {
+        Self::new((host / DEFAULT_SHARE).max(LEAST_DEFAULT), cpus)
+    }
+
+    pub fn new(total: u64, cpus: usize) -> Self {
+        let most = (RINGS_PER_CPU * cpus as u64).max(SMALLEST_RINGS);
+        Self { total, rings: (total / RINGS_PART).clamp(SMALLEST_RINGS, most) }
+    }
+
+    /// Outstanding objects for which there is room beside rings that came out as large as this.
+    pub fn objects(self, rings: u64) -> usize {
+        (self.total.saturating_sub(rings + PROCESS) / BYTES_PER_OBJECT) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_part_of_the_host_by_default() {
+        let of = |host, cpus| {
+            let budget = MemoryBudget::default_of(host, cpus);
+            (budget.total, budget.rings)
+        };
+        assert_eq!(of(1 << 30, 2), (64 << 20, 16 << 20));
+        assert_eq!(of(24 << 30, 2), (768 << 20, 128 << 20));
+        assert_eq!(of(24 << 30, 8), (768 << 20, 192 << 20));
+        assert_eq!(of(1 << 40, 256), (32 << 30, 8 << 30));
+    }
+
+    #[test]
+    fn the_ledger_gets_what_is_left() {
+        let budget = MemoryBudget::new(64 << 20, 2);
+        assert_eq!(budget.rings, 16 << 20);
+        assert_eq!(budget.objects(budget.rings) as u64, (32 << 20) / BYTES_PER_OBJECT);
+        assert_eq!(budget.objects(1 << 30), 0);
+    }
+
+    #[test]
+    fn the_least_is_of_use() {
+        let budget = MemoryBudget::new(LEAST, 256);
+        assert!(budget.objects(budget.rings) > 100_000);
+    }
+}

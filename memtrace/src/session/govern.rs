@@ -1,0 +1,129 @@
+//! Keeps the session within its budget.
+
+use std::time::Duration;
+
+use memtrace_common::sample;
+
+use super::{
+    Session, SessionError,
+    budget::{CpuLimit, Governor, Measure, Verdict, memory::MemoryBudget},
+    own_cost::CpuUse,
+};
+use crate::{
+    kernel::{clock, load::Events},
+    ledger::Ledger,
+    view::Sampling,
+};
+
+/// What a session may take, and what was done to keep within it.
+pub struct Budget {
+    cpu: Option<CpuLimit>,
+    memory: MemoryBudget,
+    /// For which the ledger has room.
+    most_objects: usize,
+    governor: Governor,
+    sampling: Sampling,
+    /// Of the last thing that was done.
+    note: Option<String>,
+}
+
+/// Whether a session may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    GoesOn,
+    Over,
+}
+
+impl Budget {
+    pub fn new(cpu: Option<CpuLimit>, memory: MemoryBudget, most_objects: usize, sampling: Sampling) -> Self {
+        let governor = Governor::new(cpu, sampling.period);
+        Self { cpu, memory, most_objects, governor, sampling, note: None }
+    }
+
+    /// An empty ledger that keeps within it.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::new(self.most_objects);
+        ledger.set_period(self.sampling.period);
+        ledger
+    }
+
+    /// Makes room in a ledger that is full, while the rings are drained: what the kernel side still sends of the objects
+    /// that are not followed any more, the ledger leaves out.
+    pub fn make_room(&mut self, ledger: &mut Ledger) {
+        if ledger.outstanding() < self.most_objects {
+            return;
+        }
+        if let Verdict::Sample(period) = self.governor.memory() {
+            ledger.set_period(period);
+            self.sampling = Sampling { period };
+        }
+    }
+
+    pub fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    pub fn note(&self) -> Option<&String> {
+        self.note.as_ref()
+    }
+
+    /// Bytes.
+    pub fn most_memory(&self) -> u64 {
+        self.memory.total
+    }
+
+    /// A share of one CPU.
+    pub fn most_cpu(&self) -> Option<f64> {
+        self.cpu.map(|limit| limit.percent / 100.0)
+    }
+}
+
+impl Session {
+    /// After each measurement.
+    pub(super) fn keep_within_cpu(
+        &mut self,
+        used: CpuUse,
+        events: &mut Events,
+    ) -> Result<Fate, SessionError> {
+        let budget = &mut self.state.budget;
+        let Some(limit) = budget.cpu else { return Ok(Fate::GoesOn) };
+        match budget.governor.cpu(used.total()) {
+            Verdict::GoOn => {}
+            Verdict::Sample(period) => {
+                budget.sampling = Sampling { period };
+                self.ledger.set_period(period);
+                self.sampling_rose(Measure::SampledForCpu { limit }, events)?;
+            }
+            Verdict::Detach => {
+                self.take_note(Measure::Detached { limit, used: used.total() });
+                return Ok(Fate::Over);
+            }
+        }
+        Ok(Fate::GoesOn)
+    }
+
+    /// After each drain.
+    pub(super) fn keep_within_memory(
+        &mut self,
+        before: Sampling,
+        events: &mut Events,
+    ) -> Result<(), SessionError> {
+        let Budget { sampling, memory, .. } = self.state.budget;
+        if sampling == before {
+            return Ok(());
+        }
+        self.sampling_rose(Measure::SampledForMemory { bytes: memory.total }, events)
+    }
+
+    fn sampling_rose(&mut self, measure: Measure, events: &mut Events) -> Result<(), SessionError> {
+        events.set_sample_limit(sample::limit(self.state.budget.sampling.period))?;
+        self.take_note(measure);
+        Ok(())
+    }
+
+    fn take_note(&mut self, measure: Measure) {
+        let after = Duration::from_nanos(clock::now() - self.started);
+        let budget = &mut self.state.budget;
+        budget.note = Some(measure.note(budget.sampling.period, after));
+    }
+}
