@@ -3,6 +3,7 @@
 mod bench;
 mod build_ebpf;
 mod command;
+mod fuzz;
 mod host;
 mod paths;
 mod run;
@@ -33,6 +34,7 @@ enum Task {
     Run(run::Args),
     Test(test::Args),
     Vm(vm::Args),
+    Fuzz(fuzz::Args),
     Bench(bench::Args),
     #[command(hide = true)]
     BenchWorkload(bench::workload::Args),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Vm(args) => vm::main(&args),
+        Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::BenchWorkload(args) => bench::workload::main(&args),
         Task::Tidy => tidy::main(),

@@ -1,0 +1,60 @@
+//! Whatever stands in a ring: it is decoded or refused, and the ledger's figures fit together.
+
+#![no_main]
+
+use std::mem::size_of;
+
+use libfuzzer_sys::fuzz_target;
+use memtrace::{decode::decode, event::Event, ledger::Ledger};
+use memtrace_common::event::{
+    AllocEvent, FreeEvent, KIND_ALLOC, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent,
+    ShortNameEvent,
+};
+
+const MOST_OBJECTS: usize = 64;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = decode(data);
+    let mut ledger = Ledger::new(MOST_OBJECTS);
+    let mut applied = 0;
+    for record in records(data) {
+        let event = decode(&record).expect("it has its kind's length");
+        applied += 1;
+        ledger.apply(event);
+        if let Event::Alloc(alloc) = event {
+            assert!(alloc.task.comm.as_bytes().len() <= 16);
+        }
+    }
+    check(&ledger, applied);
+});
+
+fn check(ledger: &Ledger, applied: u64) {
+    assert_eq!(ledger.tally().total(), applied);
+    let outstanding: u64 = ledger.origins().map(|origin| origin.outstanding()).sum();
+    assert_eq!(ledger.outstanding() as u64, outstanding);
+    assert!(ledger.outstanding() <= MOST_OBJECTS);
+    for origin in ledger.origins() {
+        let (all, names) = ledger.allocated_until(origin, u64::MAX);
+        assert_eq!(all, origin.outstanding());
+        assert!(names.iter().map(|name| name.objects).sum::<u64>() <= all);
+    }
+}
+
+/// Cuts the input into records of the right lengths, each with a kind before it; the last one is filled up.
+fn records(mut data: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    std::iter::from_fn(move || {
+        let (&kind, rest) = data.split_first()?;
+        let (kind, len) = match kind % 4 {
+            0 => (KIND_ALLOC, size_of::<AllocEvent>()),
+            1 => (KIND_FREE, size_of::<FreeEvent>()),
+            2 => (KIND_SHORT_NAME, size_of::<ShortNameEvent>()),
+            _ => (KIND_LONG_NAME, size_of::<LongNameEvent>()),
+        };
+        let (bytes, rest) = rest.split_at(rest.len().min(len - size_of::<u16>()));
+        data = rest;
+        let mut record = kind.to_ne_bytes().to_vec();
+        record.extend_from_slice(bytes);
+        record.resize(len, 0);
+        Some(record)
+    })
+}
