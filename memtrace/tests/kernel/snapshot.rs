@@ -129,6 +129,12 @@ impl Snapshot {
         self.row(key).objects
     }
 
+    /// All that the kernel side has sent by now is in it. A report may be made while more is on its way.
+    pub fn is_complete(&self) -> bool {
+        let Trust { emitted, applied, lost_allocs, lost_frees, lost_names, .. } = self.trust;
+        emitted == applied + lost_allocs + lost_frees + lost_names
+    }
+
     /// Where the row of this key stands; behind all others if there is none.
     pub fn rank(&self, key: &str) -> usize {
         self.rows.iter().position(|row| row.key == key).unwrap_or(self.rows.len())
