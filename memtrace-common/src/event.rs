@@ -13,7 +13,7 @@ pub const KIND_LONG_NAME: u16 = 4;
 
 /// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KTHREAD: u16 = 1 << 0;
-/// In [`AllocEvent`]: sent by an understudy, which may repeat an allocation that was sent before.
+/// Sent by an understudy, which may repeat an allocation or a free that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
 /// The address of a cache that cannot be told; it may be one that is not traced.

@@ -59,18 +59,18 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
 
 /// None if it is lost.
 #[inline(always)]
-pub fn free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
-    submit_free(cpu, ptr, cache)
+pub fn free(cpu: ThisCpu, role: Role, ptr: u64, cache: u64) -> Option<()> {
+    submit_free(cpu, ptr, cache, if role == Role::Understudy { FLAG_MAY_REPEAT } else { 0 })
 }
 
 /// The free of an object whose cache cannot be told any more. None if it is lost.
 #[inline(always)]
 pub fn free_of_any_cache(cpu: ThisCpu, ptr: u64) -> Option<()> {
-    submit_free(cpu, ptr, NO_CACHE)
+    submit_free(cpu, ptr, NO_CACHE, 0)
 }
 
 #[inline(always)]
-fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
+fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, flags: u16) -> Option<()> {
     let Some(mut record) = reserve::<FreeEvent>(cpu, Kind::Free, ptr) else {
         count_loss(cache, KIND_FREE);
         return None;
@@ -78,7 +78,7 @@ fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
     let event = record.as_mut_ptr();
     // SAFETY: `event` is a reserved record of this type.
     unsafe {
-        (&raw mut (*event).header).write(Header { kind: KIND_FREE, flags: 0 });
+        (&raw mut (*event).header).write(Header { kind: KIND_FREE, flags });
         // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
         (&raw mut (*event).ptr).write_volatile(cache);
         (&raw mut (*event).cache_tag).write(cache_tag((&raw const (*event).ptr).read_volatile()));

@@ -42,7 +42,8 @@ pub struct Alloc {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     pub ptr: Address,
-    /// None where the cache cannot be told. It may be one that is not traced then: no surprise if nobody knows the object.
+    /// None where it is no surprise if nobody knows the object: the cache cannot be told and may be one that is not traced, or
+    /// the free may have been sent before.
     pub cache: Option<CacheTag>,
 }
 

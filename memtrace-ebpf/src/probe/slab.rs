@@ -264,7 +264,7 @@ impl Object {
 
     #[inline(always)]
     fn send_free(self, ctx: &impl EbpfContext, cpu: ThisCpu, cache: u64) -> Option<()> {
-        if emit::free(cpu, self.ptr, cache).is_none() {
+        if emit::free(cpu, self.role, self.ptr, cache).is_none() {
             warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
         }
         Some(())

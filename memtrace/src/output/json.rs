@@ -188,6 +188,7 @@ struct Trust {
     recursion_misses: u64,
     refused: u64,
     unresolved: u64,
+    slabinfo_agreement: Option<f64>,
 }
 
 impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
@@ -326,6 +327,7 @@ impl From<&view::Trust> for Trust {
             recursion_misses: trust.recursion_misses,
             refused: trust.refused,
             unresolved: trust.unresolved,
+            slabinfo_agreement: trust.slabinfo_agreement.filter(|share| share.is_finite()),
         }
     }
 }

@@ -103,10 +103,12 @@ pub(crate) fn names(parent: &str, pattern: &str, objects: u64, example: &str) ->
 }
 
 /// Growth by slabinfo and by what was traced, where slabinfo may be wrong by 100.
-pub(crate) fn growth(slabinfo: u64, traced: u64) -> Growth {
-    let reading = |objects, allocs| {
-        let traced = Traced { allocs, ..Traced::default() };
-        Reading { objects, slack: 100, before: traced, after: traced }
+pub(crate) fn growth(slabinfo: i64, traced: i64) -> Growth {
+    const START: u64 = 1_000_000;
+    let reading = |slabinfo: i64, traced: i64| {
+        let (allocs, frees) = (traced.max(0).unsigned_abs(), traced.min(0).unsigned_abs());
+        let traced = Traced { allocs, unknown_frees: frees, ..Traced::default() };
+        Reading { objects: START.saturating_add_signed(slabinfo), slack: 100, before: traced, after: traced }
     };
     Growth::between(&reading(0, 0), &reading(slabinfo, traced))
 }
@@ -205,6 +207,7 @@ pub(crate) fn lossy() -> Snapshot {
             recursion_misses: 3,
             refused: 9,
             unresolved: 1,
+            slabinfo_agreement: Some(0.875),
         },
         notes: vec![
             "names are unavailable on this host: fexit is refused (EPERM) and there are no kprobes"

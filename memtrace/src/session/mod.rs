@@ -392,6 +392,8 @@ impl Session {
             recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
+            // The view's to say.
+            slabinfo_agreement: None,
         })
     }
 

@@ -172,6 +172,7 @@ impl Builder {
         let rest = self.order(&mut rows);
         let mut notes = facts.notes;
         notes.extend(reconcile::note(&caches));
+        let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..facts.trust };
         Snapshot {
             is_final: facts.is_final,
             time: facts.time,
@@ -188,7 +189,7 @@ impl Builder {
             caches,
             rows,
             rest,
-            trust: facts.trust,
+            trust,
             notes,
         }
     }

@@ -200,7 +200,7 @@ pub struct Rest {
 }
 
 /// How far the figures can be trusted. `emitted = applied + lost_allocs + lost_frees + lost_names`, exactly, once drained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trust {
     /// Events that passed the kernel-side filters.
     pub emitted: u64,
@@ -221,4 +221,7 @@ pub struct Trust {
     pub refused: u64,
     /// Objects whose slab cache could not be found.
     pub unresolved: u64,
+    /// How well the growth of caches by slabinfo is explained by what was traced, in the worst case: 0 to 1. None where
+    /// nothing could be compared, or too little grew or shrank to tell.
+    pub slabinfo_agreement: Option<f64>,
 }

@@ -28,6 +28,9 @@ const LEAST_HIDDEN_SHARE: f64 = 0.1;
 /// Growth of so many times the slack is enough to say how well two figures agree.
 const ENOUGH_SLACKS: u64 = 8;
 
+/// Where less of its growth is unexplained, a cache agrees with slabinfo.
+const GOOD_DISAGREEMENT: f64 = 0.05;
+
 /// A note names so many caches.
 const MOST_NAMED: usize = 5;
 
@@ -203,6 +206,28 @@ impl Partial {
         let unseen = growth.map_or(0, |growth| growth.reused.saturating_add(growth.hidden())).max(reused);
         Some(Self { sign, unseen_frees_share: share(unseen) })
     }
+}
+
+/// How well the worst of the caches agrees with slabinfo, 0 to 1, without those that are marked; None where none can tell.
+pub fn agreement(caches: &[CacheTotals]) -> Option<f64> {
+    let worst = whole(caches).filter_map(|(_, growth)| growth.disagreement()).max_by(f64::total_cmp)?;
+    Some(1.0 - worst)
+}
+
+/// The cache of which slabinfo has most more, or fewer, than was traced, where that is worth a word.
+pub fn unexplained(caches: &[CacheTotals]) -> Option<(&CacheTotals, &Growth)> {
+    let is_worth_it = |growth: &Growth| growth.disagrees() && growth.disagreement() > Some(GOOD_DISAGREEMENT);
+    whole(caches)
+        .filter(|(_, growth)| is_worth_it(growth))
+        .max_by_key(|(_, growth)| growth.unexplained().unsigned_abs())
+}
+
+/// The caches that are compared, without those whose frees are known not to be seen.
+fn whole(caches: &[CacheTotals]) -> impl Iterator<Item = (&CacheTotals, &Growth)> {
+    caches
+        .iter()
+        .filter(|cache| cache.partial.is_none())
+        .filter_map(|cache| Some((cache, cache.growth.as_ref()?)))
 }
 
 /// What the marks mean, for people; None where no cache has one.

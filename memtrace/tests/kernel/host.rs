@@ -7,6 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
+use memtrace::kernel::{layout::Layout, types::KernelTypes};
 use rustix::fs::statfs;
 use tempfile::TempDir;
 
@@ -43,6 +44,15 @@ const MODULES: &str = "MEMTRACE_TEST_MODULES";
 /// Whether the machine is a VM of ours: there is nobody to disturb, and everything takes long.
 pub fn is_our_own() -> bool {
     env::var_os(MODULES).is_some()
+}
+
+/// Whether the kernel may preempt a task in a probe, and skips the probe for the others meanwhile.
+pub fn preempts_probes() -> bool {
+    static PREEMPTS: OnceLock<bool> = OnceLock::new();
+    *PREEMPTS.get_or_init(|| {
+        let types = KernelTypes::load().expect("sessions load them too");
+        Layout::from_types(&types).expect("sessions find it too").preempts_probes
+    })
 }
 
 fn others_machine() -> Option<String> {

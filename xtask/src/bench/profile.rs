@@ -88,17 +88,16 @@ impl Bench<'_> {
 
     fn programs(&self, cache: &str, statistics_ns: f64) -> Result<SessionPrograms> {
         let traced = self.session(cache)?;
+        let ids = traced.probes().programs;
         let stats = bpf::enable_stats()?;
+        // memtrace has statistics on now and then, so they do not begin at 0.
+        let before = infos(&ids)?;
         let ops = self.mix()?;
+        let after = infos(&ids)?;
         drop(stats);
-        let mut programs = Vec::new();
-        for id in traced.probes().programs {
-            let info = bpf::info(bpf::program_by_id(id)?.as_fd())?;
-            // Those that run on request only.
-            if info.runs > 0 {
-                programs.push(ProgramCost::of(info, ops, statistics_ns));
-            }
-        }
+        let pairs = before.iter().zip(after);
+        let mut programs: Vec<ProgramCost> =
+            pairs.filter_map(|(before, after)| ProgramCost::of(before, after, ops, statistics_ns)).collect();
         programs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(SessionPrograms { cache: cache.to_owned(), programs })
     }
@@ -112,15 +111,16 @@ impl Bench<'_> {
         record
             .args(["record", "--quiet", "--event", "cpu-clock", "--freq", "3999", "--all-cpus", "--output"])
             .arg(&file);
-        record.args(["--", "sleep", &(self.time.as_secs_f64() - 0.2).to_string()]);
-        let mut load = self.load()?;
+        record.args(["--", "sleep", &self.time.as_secs_f64().to_string()]);
+        // Longer than perf takes to start and to sample; it is ended then.
+        let mut load = self.load(4 * self.time)?;
         load.go()?;
         let mut perf =
             process::spawn(record.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
-        load.measured()?;
         if !perf.wait()?.success() {
             bail!("perf record cannot sample here");
         }
+        drop(load);
         drop(traced);
         let ours = env!("CARGO_PKG_NAME");
         ["memtrace", ours].into_iter().map(|process| samples_of(process, &file)).collect()
@@ -132,32 +132,42 @@ impl Bench<'_> {
     }
 
     fn mix(&self) -> Result<u64> {
-        let mut load = self.load()?;
+        let mut load = self.load(self.time)?;
         let measured = load.run()?;
         load.end()?;
         Ok(measured.ops)
     }
 
-    fn load(&self) -> Result<Load> {
-        let bound = Bound { ops: u64::MAX, time: self.time };
+    fn load(&self, time: Duration) -> Result<Load> {
+        let bound = Bound { ops: u64::MAX, time };
         Load::start(WORKLOAD, bound, WORKLOAD.threads(), &self.scratch.fresh("mix"))
     }
 }
 
 impl ProgramCost {
-    fn of(info: ProgramInfo, ops: u64, statistics_ns: f64) -> Self {
-        let ns_per_run = info.run_time_ns as f64 / info.runs as f64 - statistics_ns;
-        Self {
-            name: info.name,
-            runs_per_op: info.runs as f64 / ops as f64,
+    /// None for what did not run meanwhile.
+    fn of(before: &ProgramInfo, after: ProgramInfo, ops: u64, statistics_ns: f64) -> Option<Self> {
+        let runs = after.runs - before.runs;
+        if runs == 0 {
+            return None;
+        }
+        let ns_per_run = (after.run_time_ns - before.run_time_ns) as f64 / runs as f64 - statistics_ns;
+        Some(Self {
+            name: after.name,
+            runs_per_op: runs as f64 / ops as f64,
             // What is in the noise of the statistics is nothing.
             ns_per_run: ns_per_run.max(0.0),
-            recursion_misses: info.recursion_misses,
-            verified_insns: info.verified_insns,
-            insns: info.insns,
-            jited_bytes: info.jited_bytes,
-        }
+            recursion_misses: after.recursion_misses - before.recursion_misses,
+            verified_insns: after.verified_insns,
+            insns: after.insns,
+            jited_bytes: after.jited_bytes,
+        })
     }
+}
+
+fn infos(ids: &[u32]) -> Result<Vec<ProgramInfo>> {
+    let info = |&id| Ok(bpf::info(bpf::program_by_id(id)?.as_fd())?);
+    ids.iter().map(info).collect()
 }
 
 /// So many functions are shown.
@@ -186,6 +196,24 @@ fn symbols(report: &str) -> Vec<(f64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_program_did_before_is_not_counted() {
+        let info = |runs, run_time_ns, recursion_misses| ProgramInfo {
+            name: "kfree".into(),
+            runs,
+            run_time_ns,
+            recursion_misses,
+            verified_insns: 20,
+            insns: 10,
+            jited_bytes: 60,
+        };
+        let cost = ProgramCost::of(&info(1000, 90_000, 1), info(3000, 230_000, 4), 500, 50.0).unwrap();
+        assert_eq!((cost.runs_per_op, cost.ns_per_run, cost.recursion_misses), (4.0, 20.0, 3));
+        let fast = ProgramCost::of(&info(0, 0, 0), info(10, 400, 0), 10, 50.0).unwrap();
+        assert_eq!(fast.ns_per_run, 0.0);
+        assert!(ProgramCost::of(&info(5, 300, 0), info(5, 300, 0), 10, 50.0).is_none());
+    }
 
     #[test]
     fn symbols_are_read_from_perf_s_report() {

@@ -246,11 +246,14 @@ fn sessions(sessions: &Sessions) -> Section {
     table.add(["idle", &human::bytes(idle.rss_bytes as f64), "", &rss]);
     table.add(["idle", &human::bytes(idle.map_bytes as f64), "", "kernel memory of its BPF maps"]);
     table.add(["idle", &format!("{:.2} %", idle.cpu_percent), "", "of one CPU"]);
-    for (what, flood) in [("full speed", &sessions.full_speed), ("stopped for 1 s", &sessions.stopped)] {
-        flood_rows(&mut table, what, flood);
+    for (what, floods) in [("full speed", &sessions.full_speed), ("stopped for 1 s", &sessions.stopped)] {
+        for flood in floods {
+            flood_rows(&mut table, &format!("{what}, {}", flood.workload.name()), flood);
+        }
     }
-    let about =
-        vec!["memtrace on all caches with names, default settings; full speed: the mix on all CPUs.".into()];
+    let about = vec![
+        "memtrace on all caches with names, default settings; full speed: a workload on every CPU.".into(),
+    ];
     Section { title: "Sessions".into(), about, table }
 }
 

@@ -26,9 +26,9 @@ pub struct Sessions {
     /// From its start until a report with the first events is written.
     pub first_event_ns: Estimate,
     pub idle: Idle,
-    pub full_speed: Flood,
+    pub full_speed: Vec<Flood>,
     /// The same while the process is stopped for one second.
-    pub stopped: Flood,
+    pub stopped: Vec<Flood>,
     /// From the signal that ends it until its last probe is gone, with a full load of events waiting.
     pub probes_gone_ns: Estimate,
     /// And until the process is gone, its final report written.
@@ -46,9 +46,10 @@ pub struct Idle {
     pub cpu_percent: f64,
 }
 
-/// All CPUs busy with the mix.
+/// All CPUs busy with a workload.
 #[derive(Debug, Serialize)]
 pub struct Flood {
+    pub workload: Workload,
     pub cpus: usize,
     pub seconds: f64,
     pub events_per_s: f64,
@@ -84,6 +85,9 @@ const IDLE: Duration = Duration::from_secs(2);
 /// How long the process is stopped, and how long the load runs before and after it.
 const STOPPED: Duration = Duration::from_secs(1);
 
+/// A mix of system calls, and the one that makes the most events in a second.
+const FLOODS: [Workload; 2] = [Workload::Mix, Workload::Eventfd];
+
 /// How long events are made to wait before the end.
 const QUEUED: Duration = Duration::from_millis(300);
 
@@ -102,8 +106,8 @@ impl Bench<'_> {
             attached_ns: estimate(&mut starts.iter().map(|start| start.attached))?,
             first_event_ns: estimate(&mut starts.iter().map(|start| start.first_event))?,
             idle: self.idle()?,
-            full_speed: self.flood(self.flood, |_| Ok(()))?,
-            stopped: self.flood(4 * STOPPED, |traced| {
+            full_speed: self.floods(self.flood, |_| Ok(()))?,
+            stopped: self.floods(4 * STOPPED, |traced| {
                 sleep(STOPPED);
                 traced.signal(Signal::STOP)?;
                 sleep(STOPPED);
@@ -157,10 +161,19 @@ impl Bench<'_> {
         })
     }
 
-    fn flood(&self, time: Duration, meanwhile: impl FnOnce(&Traced) -> Result<()>) -> Result<Flood> {
+    fn floods(&self, time: Duration, meanwhile: impl Fn(&Traced) -> Result<()>) -> Result<Vec<Flood>> {
+        FLOODS.into_iter().map(|workload| self.flood(workload, time, &meanwhile)).collect()
+    }
+
+    fn flood(
+        &self,
+        workload: Workload,
+        time: Duration,
+        meanwhile: impl Fn(&Traced) -> Result<()>,
+    ) -> Result<Flood> {
         check_interrupted()?;
-        eprintln!("{} s at full speed", time.as_secs());
-        let (traced, mut load) = (self.traced()?, self.busy_cpus(time)?);
+        eprintln!("{} on all CPUs for {} s", workload.name(), time.as_secs());
+        let (traced, mut load) = (self.traced()?, self.busy_cpus(workload, time)?);
         load.go()?;
         meanwhile(&traced)?;
         let measured = load.measured()?;
@@ -170,12 +183,18 @@ impl Bench<'_> {
         let trust = tracer::last_snapshot(&directory)?;
         (used.events, used.lost) = (Some(trust.emitted), Some(trust.lost()));
         let seconds = measured.wall_ns as f64 / 1e9;
-        Ok(Flood { cpus: cpus(), seconds, events_per_s: trust.emitted as f64 / seconds, tracer: used })
+        Ok(Flood {
+            workload,
+            cpus: cpus(),
+            seconds,
+            events_per_s: trust.emitted as f64 / seconds,
+            tracer: used,
+        })
     }
 
     /// Stops the process, so that events wait for it, and has it end while the load goes on.
     fn end_under_load(&self) -> Result<End> {
-        let (mut traced, mut load) = (self.traced()?, self.busy_cpus(3 * QUEUED)?);
+        let (mut traced, mut load) = (self.traced()?, self.busy_cpus(Workload::Mix, 3 * QUEUED)?);
         load.go()?;
         sleep(QUEUED);
         traced.signal(Signal::STOP)?;
@@ -199,8 +218,8 @@ impl Bench<'_> {
         Traced::start(&mut command, self.scratch.fresh("session"), UNCHANGED)
     }
 
-    fn busy_cpus(&self, time: Duration) -> Result<Load> {
-        Load::start(Workload::Mix, Bound { ops: u64::MAX, time }, cpus(), &self.scratch.fresh("mix"))
+    fn busy_cpus(&self, workload: Workload, time: Duration) -> Result<Load> {
+        Load::start(workload, Bound { ops: u64::MAX, time }, cpus(), &self.scratch.fresh("busy"))
     }
 }
 

@@ -6,7 +6,7 @@ use super::compare::Comparison;
 use super::contender::Contender;
 use super::human;
 use super::micro;
-use super::sessions::Sessions;
+use super::sessions::{Flood, Sessions};
 use super::stats::{Estimate, Ratio, median};
 use super::workload::Workload;
 
@@ -147,29 +147,18 @@ fn of_sessions(sessions: Option<&Sessions>) -> Vec<Target> {
     let time = |what, target, most, time: Option<Estimate>| {
         of_figure(what, target, Limit::AtMost(most), time.map(|time| (time.median, time.error())), human::ns)
     };
-    let lost = |flood: &super::sessions::Flood| flood.tracer.lost.map(|lost| lost as f64);
+    let dearest =
+        |sessions: &Sessions| sessions.full_speed.iter().filter_map(Flood::cpu_ns_per_event).reduce(f64::max);
     vec![
         figure(
             "userspace, ring to ledger, an event",
             "<= 100 ns of CPU",
             Limit::AtMost(100.0),
-            sessions.and_then(|sessions| sessions.full_speed.cpu_ns_per_event()),
+            sessions.and_then(dearest),
             human::ns,
         ),
-        figure(
-            "lost, all CPUs at full speed",
-            "0",
-            Limit::AtMost(0.0),
-            sessions.and_then(|sessions| lost(&sessions.full_speed)),
-            human::count,
-        ),
-        figure(
-            "lost, and stopped for 1 s meanwhile",
-            "0",
-            Limit::AtMost(0.0),
-            sessions.and_then(|sessions| lost(&sessions.stopped)),
-            human::count,
-        ),
+        of_losses("lost, all CPUs at full speed", sessions.map(|sessions| &sessions.full_speed[..])),
+        of_losses("lost, and stopped for 1 s meanwhile", sessions.map(|sessions| &sessions.stopped[..])),
         time(
             "start to first event",
             "<= 300 ms",
@@ -190,6 +179,19 @@ fn of_sessions(sessions: Option<&Sessions>) -> Vec<Target> {
             sessions.map(|sessions| sessions.gone_ns),
         ),
     ]
+}
+
+fn of_losses(what: &'static str, floods: Option<&[Flood]>) -> Target {
+    let floods = floods.unwrap_or_default().iter();
+    let losses: Vec<(Workload, u64)> =
+        floods.filter_map(|flood| Some((flood.workload, flood.tracer.lost?))).collect();
+    let texts: Vec<String> = losses
+        .iter()
+        .map(|(workload, lost)| format!("{} ({})", human::count(*lost as f64), workload.name()))
+        .collect();
+    let verdict = |(_, lost): &(Workload, u64)| if *lost == 0 { Verdict::Met } else { Verdict::NotMet };
+    let verdict = Verdict::all(losses.iter().map(verdict));
+    Target { what, target: "0", measured: texts.join(", "), verdict }
 }
 
 fn of_figure(

@@ -4,6 +4,7 @@
 //! in height, explanations go before figures, then rows are hidden and counted. Everything that comes from
 //! outside passes through [`escape::terminal`].
 
+mod agreement;
 mod columns;
 mod header;
 mod partial;

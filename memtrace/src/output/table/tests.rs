@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::output::sample;
-use crate::view::{By, CacheTotals, Settled, Sort};
+use crate::view::{By, CacheTotals, Settled, Sort, reconcile};
 
 fn wide(width: usize) -> Frame {
     Frame { width: Some(width), height: None }
@@ -56,6 +56,38 @@ fn many_caches_by_comm() {
 #[test]
 fn many_caches_by_cache() {
     assert_snapshot!(plain(&sample::caches(By::Cache), wide(80)));
+}
+
+/// The trust line of caches with this growth by slabinfo and by what was traced.
+fn trust_line(growths: &[(&str, i64, i64)]) -> String {
+    let grown = |&(name, slabinfo, traced): &(&str, i64, i64)| CacheTotals {
+        growth: Some(sample::growth(slabinfo, traced)),
+        ..sample::cache(name, 192, 0, 0)
+    };
+    let mut snapshot = sample::dentry();
+    snapshot.caches = growths.iter().map(grown).collect();
+    snapshot.trust.slabinfo_agreement = reconcile::agreement(&snapshot.caches);
+    let text = plain(&snapshot, Frame::default());
+    text.lines()
+        .find_map(|line| line.strip_prefix("trust: 2,444,938 events, 0 lost · 12 unknown frees"))
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn the_trust_line_says_how_well_slabinfo_agrees() {
+    assert_snapshot!(trust_line(&[]), @"");
+    // Too little, for a slabinfo that may be wrong by 100.
+    assert_snapshot!(trust_line(&[("dentry", 500, 450)]), @"");
+    assert_snapshot!(trust_line(&[("dentry", 17_600, 17_530)]), @" · slabinfo agrees within 0.4%");
+    assert_snapshot!(trust_line(&[("dentry", 17_600, 17_600)]), @" · slabinfo agrees within 0.1%");
+    assert_snapshot!(trust_line(&[("dentry", -10_000, -9_900), ("filp", 1000, 1001)]), @" · slabinfo agrees within 1%");
+    assert_snapshot!(trust_line(&[("dentry", 1000, 901)]), @" · slabinfo agrees within 9.9%");
+    assert_snapshot!(
+        trust_line(&[("filp", 1000, 0), ("dentry", 12_000, 3_000)]),
+        @" · slabinfo +12,000 dentry, traced +3,000: 9,000 unexplained"
+    );
+    assert_snapshot!(trust_line(&[("dentry", 146, -96_065)]), @" · slabinfo +146 dentry, traced -96,065: 96,211 unexplained");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! like a leak.
 
 use super::parts::{BOUND, fit, part, wrapped};
-use super::{Keep, Line, Tone, clean};
+use super::{Keep, Line, Tone, agreement, clean};
 use crate::output::human;
 use crate::view::{CacheTotals, Sampling, Settled, Snapshot, Trust};
 
@@ -16,7 +16,8 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let mut say = |text: &str, tone, keep| {
         lines.extend(wrapped(text, width).map(|line| Line::new(line, tone, keep)));
     };
-    say(&summary(&snapshot.trust, snapshot.sampling), tone, Keep::Trust);
+    let agreement = agreement::words(snapshot).map(|words| format!("{BOUND}· {words}")).unwrap_or_default();
+    say(&(summary(&snapshot.trust, snapshot.sampling) + &agreement), tone, Keep::Trust);
     for problem in &problems {
         say(&format!("  {problem}"), Tone::Warning, Keep::Problem);
     }

@@ -58,6 +58,7 @@ fn fork() -> Comparison {
 
 fn sessions() -> Sessions {
     let flood = |events: u64, lost: u64| Flood {
+        workload: Workload::Mix,
         cpus: 2,
         seconds: 10.0,
         events_per_s: events as f64 / 10.0,
@@ -73,8 +74,8 @@ fn sessions() -> Sessions {
         attached_ns: estimate(1.8e8),
         first_event_ns: estimate(1.9e8),
         idle: Idle { rss_bytes: 20 << 20, anonymous_bytes: 5 << 20, map_bytes: 129 << 20, cpu_percent: 0.31 },
-        full_speed: flood(36_000_000, 0),
-        stopped: flood(30_000_000, 12_345),
+        full_speed: vec![flood(36_000_000, 0)],
+        stopped: vec![flood(30_000_000, 12_345)],
         probes_gone_ns: estimate(1.2e7),
         gone_ns: estimate(9.9e7),
     }

@@ -72,7 +72,7 @@ pub struct Args {
     /// And after so many milliseconds, whichever comes first
     #[arg(long)]
     milliseconds: u64,
-    /// Threads of the mix, each on a CPU of its own as far as there are so many
+    /// Threads, each on a CPU of its own as far as there are so many; fork and negative have one
     #[arg(long)]
     threads: usize,
     /// A directory of its own on a disk, where names are looked up; removed afterwards

@@ -37,13 +37,7 @@ pub fn prepare(workload: Workload, threads: usize, directory: &Path) -> io::Resu
 impl Prepared {
     pub fn run(&mut self, bound: Bound) -> io::Result<Measured> {
         let cpu_before = cpu_time()?;
-        let (ops, wall) = match self.workload {
-            Workload::Mix => on_each(&self.cpus, bound)?,
-            _ => {
-                pin_to(self.cpus[0])?;
-                self.alone(bound)?
-            }
-        };
+        let (ops, wall) = self.operate(bound)?;
         Ok(Measured {
             ops,
             wall_ns: wall.as_nanos() as u64,
@@ -52,20 +46,27 @@ impl Prepared {
         })
     }
 
-    fn alone(&mut self, bound: Bound) -> io::Result<(u64, Duration)> {
+    fn operate(&mut self, bound: Bound) -> io::Result<(u64, Duration)> {
+        let cpus = &self.cpus;
         match self.workload {
-            Workload::Open => repeat(bound, open_null),
-            Workload::Eventfd => repeat(bound, make_eventfd),
-            Workload::Socketpair => repeat(bound, make_socketpair),
+            Workload::Open => on_each(cpus, bound, open_null),
+            Workload::Eventfd => on_each(cpus, bound, make_eventfd),
+            Workload::Socketpair => on_each(cpus, bound, make_socketpair),
+            Workload::Mix => on_each(cpus, bound, || {
+                open_null()?;
+                make_eventfd()?;
+                make_socketpair()
+            }),
             Workload::Fork => {
+                pin_to(cpus[0])?;
                 let mut stack = vec![0; CHILD_STACK];
                 repeat(bound, || fork_and_wait(&mut stack))
             }
             Workload::Negative => {
+                pin_to(cpus[0])?;
                 let names = self.names.as_mut().expect("they were prepared");
                 repeat(bound, || names.look_up())
             }
-            Workload::Mix => unreachable!("it has threads"),
         }
     }
 }
@@ -84,19 +85,19 @@ fn repeat(bound: Bound, mut operation: impl FnMut() -> io::Result<()>) -> io::Re
     Ok((ops, start.elapsed()))
 }
 
-/// The mix: a thread on each CPU, all starting together, each doing its share.
-fn on_each(cpus: &[usize], bound: Bound) -> io::Result<(u64, Duration)> {
+/// A thread on each CPU, all starting together, each doing its share.
+fn on_each(
+    cpus: &[usize],
+    bound: Bound,
+    operation: impl Fn() -> io::Result<()> + Sync,
+) -> io::Result<(u64, Duration)> {
     let share = Bound { ops: bound.ops / cpus.len() as u64, ..bound };
     let start = Barrier::new(cpus.len());
-    let thread = |cpu: usize| {
+    let thread = &|cpu: usize| {
         let pinned = pin_to(cpu);
         start.wait();
         pinned?;
-        repeat(share, || {
-            open_null()?;
-            make_eventfd()?;
-            make_socketpair()
-        })
+        repeat(share, &operation)
     };
     let done: io::Result<Vec<_>> = std::thread::scope(|scope| {
         let threads: Vec<_> = cpus.iter().map(|&cpu| scope.spawn(move || thread(cpu))).collect();
