@@ -16,6 +16,7 @@ use crate::{
     Test, host,
     program::{self, Task},
     session::Session,
+    snapshot::Snapshot,
     tests,
     workload::unique,
 };
@@ -110,11 +111,20 @@ impl Overlay {
     }
 }
 
+/// A report with all objects of a cache that were made before the call: with all that the kernel side had sent by the first
+/// report behind it.
+fn all_objects(session: &mut Session, cache: &str) -> Snapshot {
+    let mut sent = None;
+    session.until(&format!("objects of {cache}"), |report| {
+        let sent = *sent.get_or_insert(report.trust.emitted);
+        report.objects(cache) > 0 && report.accounted() >= sent
+    })
+}
+
 /// Mounts an overlay and opens its files. Returns it with the number of its objects.
 fn overlay(session: &mut Session) -> (Overlay, u64) {
     let mut overlay = Overlay::new();
-    let of_mount = session
-        .until("objects of a mount", |report| report.is_complete() && report.objects(OVERLAY_CACHE) > 0);
+    let of_mount = all_objects(session, OVERLAY_CACHE);
     let objects = of_mount.objects(OVERLAY_CACHE) + OVERLAY_FILES as u64;
     overlay.open_all();
     session.until_objects(OVERLAY_CACHE, objects);
@@ -159,9 +169,7 @@ fn a_cache_at_the_address_of_another_is_not_taken_for_it() {
         drop(overlay);
         let module = Module::load(c"sunrpc");
         let mounted = Mounted::new(c"rpc_pipefs", "");
-        let row = session
-            .until("objects of the other", |report| report.is_complete() && report.objects(RPC_CACHE) > 0)
-            .row(RPC_CACHE);
+        let row = all_objects(&mut session, RPC_CACHE).row(RPC_CACHE);
         let (_, of_rpc) = *objects.get_or_insert((of_overlay, row.objects));
         assert_eq!((row.objects, row.allocs), (of_rpc, round * of_rpc), "round {round}");
         drop((mounted, module));

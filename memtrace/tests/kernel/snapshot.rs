@@ -129,10 +129,10 @@ impl Snapshot {
         self.row(key).objects
     }
 
-    /// All that the kernel side has sent by now is in it. A report may be made while more is on its way.
-    pub fn is_complete(&self) -> bool {
-        let Trust { emitted, applied, lost_allocs, lost_frees, lost_names, .. } = self.trust;
-        emitted == applied + lost_allocs + lost_frees + lost_names
+    /// Events that arrived or are known to be lost. A report may be made while more are on their way.
+    pub fn accounted(&self) -> u64 {
+        let Trust { applied, lost_allocs, lost_frees, lost_names, .. } = self.trust;
+        applied + lost_allocs + lost_frees + lost_names
     }
 
     /// Where the row of this key stands; behind all others if there is none.
