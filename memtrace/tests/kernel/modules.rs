@@ -111,9 +111,10 @@ impl Overlay {
     }
 }
 
-/// A report with all objects of a cache that were made before the call: with all that the kernel side had sent by the first
-/// report behind it.
+/// A report with all objects of a cache that were made before the call: with all that the kernel side had sent by the second
+/// report behind it. The first may be of before.
 fn all_objects(session: &mut Session, cache: &str) -> Snapshot {
+    session.until("a report", |_| true);
     let mut sent = None;
     session.until(&format!("objects of {cache}"), |report| {
         let sent = *sent.get_or_insert(report.trust.emitted);
