@@ -30,6 +30,8 @@ pub struct Config {
 pub struct CacheFilter {
     /// Address of the one `struct kmem_cache`.
     pub only: u64,
+    /// Address of the cache that every `struct kmem_cache` is from; 0 where it is not known.
+    pub of_caches: u64,
     pub mode: u32,
     /// 1 when objects of `dentry` are traced, so that their names are worth sending.
     pub names: u32,
@@ -117,4 +119,4 @@ pub struct Offsets {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 16 + 8 + 32 + 24 + 40);
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 32 + 24 + 40);

@@ -43,7 +43,7 @@ pub struct AllocEvent {
     pub ptr: u64,
     /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
     pub time_ns: u64,
-    /// Address of its `struct kmem_cache`.
+    /// Address of its `struct kmem_cache`, and how many were there before it: see [`crate::succession`].
     pub cache: u64,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: u64,

@@ -13,6 +13,7 @@ pub mod page;
 pub mod peek;
 pub mod ring;
 pub mod sample;
+pub mod succession;
 
 /// Length of the kernel's `TASK_COMM_LEN`, the terminating NUL included.
 pub const COMM_LEN: usize = 16;

@@ -4,7 +4,7 @@ use memtrace_common::config::Config;
 
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config {
-    caches: memtrace_common::config::CacheFilter { only: 0, mode: 0, names: 0 },
+    caches: memtrace_common::config::CacheFilter { only: 0, of_caches: 0, mode: 0, names: 0 },
     tasks: memtrace_common::config::TaskFilter { own_tgid: 0, by_pid: 0, by_comm: 0, reserved: 0 },
     rings: memtrace_common::config::Rings { mask: 0, reserved: 0 },
     arguments: memtrace_common::config::Arguments {

@@ -16,7 +16,7 @@ use memtrace_common::{
 
 use crate::{
     config::config,
-    maps,
+    maps, succession,
     task::{Comm, Current},
     this_cpu::{Kind, ThisCpu, increment},
     understudy::Role,
@@ -48,7 +48,10 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
         (&raw mut (*event).tgid).write(tgid);
         (&raw mut (*event).ptr).write(alloc.ptr);
         (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
-        (&raw mut (*event).cache).write(alloc.cache);
+        // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
+        (&raw mut (*event).cache).write_volatile(alloc.cache);
+        let number = succession::number((&raw const (*event).cache).read_volatile());
+        (&raw mut (*event).cache).write_volatile(number);
         (&raw mut (*event).call_site).write(alloc.call_site);
         (&raw mut (*event).cgroup).write(task.cgroup());
         (&raw mut (*event).comm).cast::<Comm>().write(comm);
@@ -79,7 +82,7 @@ fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, flags: u16) -> Option<()> {
     // SAFETY: `event` is a reserved record of this type.
     unsafe {
         (&raw mut (*event).header).write(Header { kind: KIND_FREE, flags });
-        // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
+        // As above.
         (&raw mut (*event).ptr).write_volatile(cache);
         (&raw mut (*event).cache_tag).write(cache_tag((&raw const (*event).ptr).read_volatile()));
         (&raw mut (*event).ptr).write_volatile(ptr);

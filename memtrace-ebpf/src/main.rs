@@ -14,6 +14,7 @@ mod kernel;
 mod maps;
 mod peek;
 mod probe;
+mod succession;
 mod task;
 mod this_cpu;
 mod understudy;

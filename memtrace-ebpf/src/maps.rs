@@ -8,6 +8,7 @@ use aya_ebpf::{
 use memtrace_common::{
     counters::{Counters, LossKey},
     peek::Peek,
+    succession::{MOST_ADDRESSES, SLOTS},
 };
 
 use crate::task::Comm;
@@ -29,6 +30,14 @@ pub static LOSSES: HashMap<LossKey, u64> = HashMap::with_max_entries(1024, 0);
 /// The limit of [`memtrace_common::sample`], which userspace may lower while programs run.
 #[map]
 pub static SAMPLE_LIMIT: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Numbers of caches by address, where there was another before: see [`memtrace_common::succession`].
+#[map]
+pub static SUCCESSORS: HashMap<u64, u64> = HashMap::with_max_entries(MOST_ADDRESSES, 0);
+
+/// 1 where [`SUCCESSORS`] may have an address of this slot.
+#[map]
+pub static SUCCESSOR_SLOTS: Array<[u8; SLOTS]> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static CACHE_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);

@@ -19,7 +19,7 @@ use memtrace_common::{
 use crate::{
     config::config,
     context::{argument, number},
-    emit, filter, kernel,
+    emit, filter, kernel, succession,
     task::Current,
     this_cpu::ThisCpu,
     understudy::Role,
@@ -246,6 +246,9 @@ impl Object {
 
     #[inline(always)]
     fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call_site: u64, cache: u64) -> Option<()> {
+        if cache == config!(caches.of_caches) {
+            succession::begin(self.ptr);
+        }
         let task = Current::get();
         let tgid = task.tgid();
         if !filter::traces_tgid(tgid) {

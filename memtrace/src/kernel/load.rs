@@ -23,6 +23,7 @@ use memtrace_common::{
     counters::{ByKind, Counters, LossKey},
     event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
+    succession::{SLOTS, slot},
 };
 
 use super::{
@@ -62,6 +63,8 @@ pub struct Filters {
     pub names: bool,
     /// kmalloc serves some of them.
     pub kmalloc: bool,
+    /// Address of the cache that every `struct kmem_cache` is from; 0 where it is not known.
+    pub cache_of_caches: u64,
     /// Empty for all.
     pub pids: Vec<u32>,
     /// Empty for all.
@@ -299,8 +302,9 @@ impl Loaded {
                 attach(&mut self.ebpf, name, target).map_err(|error| LoadError::Program(name, error))?;
             links.push(link);
         }
-        let losses = self.ebpf.take_map(map::LOSSES).expect("the object has this map");
-        let counters = self.ebpf.take_map(map::COUNTERS).expect("the object has this map");
+        let mut take = |name| self.ebpf.take_map(name).expect("the object has this map");
+        let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
+        let [numbers, slots] = [map::SUCCESSORS, map::SUCCESSOR_SLOTS].map(&mut take);
         Ok(Attached {
             links,
             frees: self.frees,
@@ -312,6 +316,12 @@ impl Loaded {
                 losses: HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?,
                 counters: PerCpuArray::try_from(counters)
                     .map_err(|error| LoadError::Map(map::COUNTERS, error))?,
+                successors: Successors {
+                    numbers: HashMap::try_from(numbers)
+                        .map_err(|error| LoadError::Map(map::SUCCESSORS, error))?,
+                    slots: Array::try_from(slots)
+                        .map_err(|error| LoadError::Map(map::SUCCESSOR_SLOTS, error))?,
+                },
             },
         })
     }
@@ -358,6 +368,36 @@ pub struct Events {
     rings: Rings,
     losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
+    pub successors: Successors,
+}
+
+/// Slab caches that took the place of another: see [`memtrace_common::succession`].
+pub struct Successors {
+    numbers: HashMap<MapData, u64, u64>,
+    slots: Array<MapData, [u8; SLOTS]>,
+}
+
+impl Successors {
+    /// Numbers by address.
+    pub fn numbers(&self) -> Result<std::collections::HashMap<u64, u64>, MapError> {
+        self.numbers.iter().collect()
+    }
+
+    /// The number of the cache that is at this address now.
+    pub fn number(&self, address: u64) -> Result<u64, MapError> {
+        match self.numbers.get(&address, 0) {
+            Err(MapError::KeyNotFound) => Ok(address),
+            number => number,
+        }
+    }
+
+    /// Gives what is allocated from the cache at this address from now on another number.
+    pub fn set(&mut self, address: u64, number: u64) -> Result<(), MapError> {
+        self.numbers.insert(address, number, 0)?;
+        let mut slots = self.slots.get(&0, 0)?;
+        slots[slot(address)] = 1;
+        self.slots.set(0, slots, 0)
+    }
 }
 
 impl Events {
@@ -510,7 +550,12 @@ fn config(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> 
         Some(_) => (CACHES_SET, 0),
     };
     Config {
-        caches: CacheFilter { only, mode, names: u32::from(filters.names) },
+        caches: CacheFilter {
+            only,
+            of_caches: filters.cache_of_caches,
+            mode,
+            names: u32::from(filters.names),
+        },
         tasks: TaskFilter {
             // What all tasks allocate can be compared with slabinfo, so ours is not missing; views leave it out.
             own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },

@@ -1,16 +1,17 @@
 //! Which slab cache is which. An address does not tell for good: a module takes its caches along when it goes, and the
 //! next one's are made where they were.
 //!
-//! A cache that took the place of another goes by a number of its own in the ledger: its address, plus one for each that
-//! was there before. Who traces all caches sees it being made, since a `struct kmem_cache` comes from a slab cache itself.
-//! Otherwise a change in sysfs tells, at the next report.
+//! A cache that took the place of another goes by a number of its own: see [`memtrace_common::succession`]. Who traces all
+//! caches sees it being made, since a `struct kmem_cache` comes from a slab cache itself. Otherwise a change in sysfs tells,
+//! at the next report.
 
 use std::{
     collections::{HashMap, HashSet},
     time::Duration,
 };
 
-use foldhash::fast::FixedState;
+use aya::maps::MapError;
+use memtrace_common::succession::{PREDECESSORS, next};
 
 use super::setup;
 use crate::{
@@ -18,25 +19,20 @@ use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::Kernel,
+        load::Successors,
     },
     ledger::Ledger,
     slab,
     view::build::{CacheInfo, Caches},
 };
 
-/// What the kernel calls the cache of caches.
-const CACHE_OF_CACHES: &str = "kmem_cache";
-
-/// A `struct kmem_cache` is aligned to a cache line: these bits of its address are zero.
-const PREDECESSORS: Address = 63;
-
-/// All caches that were seen, by their numbers in the ledger.
+/// All caches that were seen, by their numbers.
 pub struct Directory {
     infos: Caches,
     /// Address of the cache of caches; 0 where it is not known.
     cache_of_caches: Address,
-    /// Numbers of caches that took the place of another, by address.
-    successors: HashMap<Address, Address, FixedState>,
+    /// Numbers of caches that took the place of another, by address, as far as is known.
+    successors: HashMap<Address, Address>,
     /// Addresses of caches that were made just now: they may have no names yet.
     new: Vec<Address>,
     /// Names that were asked for.
@@ -50,10 +46,14 @@ pub struct Directory {
 }
 
 impl Directory {
-    pub fn new(infos: Caches, requested: Vec<String>, filtered: HashSet<Address>) -> Self {
-        let cache_of_caches = infos.iter().find(|(_, info)| info.name == CACHE_OF_CACHES);
+    pub fn new(
+        infos: Caches,
+        cache_of_caches: Address,
+        requested: Vec<String>,
+        filtered: HashSet<Address>,
+    ) -> Self {
         Self {
-            cache_of_caches: cache_of_caches.map_or(0, |(&address, _)| address),
+            cache_of_caches,
             infos,
             successors: HashMap::default(),
             new: Vec::new(),
@@ -78,48 +78,57 @@ impl Directory {
         self.successors.get(&address).copied().unwrap_or(address)
     }
 
-    /// The allocation as the ledger is to know it. Every one comes through here.
-    pub fn identify(&mut self, mut alloc: Alloc) -> Alloc {
-        if alloc.cache == self.cache_of_caches {
-            self.made(alloc.ptr);
+    /// Looks for new caches. Every allocation comes by here.
+    pub fn see(&mut self, alloc: &Alloc) {
+        // Its allocation may come twice.
+        if alloc.cache == self.cache_of_caches && !self.new.contains(&alloc.ptr) {
+            self.new.push(alloc.ptr);
         }
-        if !self.successors.is_empty() {
-            alloc.cache = self.number(alloc.cache);
-        }
-        alloc
     }
 
     /// Learns the names of the caches that were made just now: some are gone at the next report.
-    pub fn learn_new(&mut self, kernel: &Kernel) {
-        if self.new.is_empty() {
-            return;
-        }
+    pub fn learn_new(&mut self, kernel: &Kernel, successors: &Successors) -> Result<(), MapError> {
         for address in std::mem::take(&mut self.new) {
-            match caches::read(&kernel.memory, &kernel.layout, address) {
-                Some(cache) => {
-                    self.infos.insert(self.number(address), info_of(&cache));
-                }
-                None => self.new.push(address),
+            let number = successors.number(address)?;
+            let cache = caches::read(&kernel.memory, &kernel.layout, address);
+            match cache {
+                // Nor was it another's place while it was read.
+                Some(cache) if successors.number(address)? == number => self.add(address, number, &cache),
+                _ => self.new.push(address),
             }
         }
+        Ok(())
     }
 
-    /// Learns what became of the caches since the last call.
-    pub fn refresh(&mut self, kernel: &Kernel, host: &slab::Host, ledger: &Ledger, elapsed: Duration) {
+    /// Learns what became of the caches since the last call, and tells the kernel side what it did not see.
+    pub fn refresh(
+        &mut self,
+        kernel: &Kernel,
+        host: &slab::Host,
+        ledger: &Ledger,
+        successors: &mut Successors,
+        elapsed: Duration,
+    ) -> Result<(), MapError> {
         let fingerprint = host.fingerprint();
         if fingerprint.is_none() || fingerprint != self.fingerprint {
+            // Before the list, or a cache that is made in between would be given its predecessor's name.
+            self.successors = successors.numbers()?;
             // Caches that come and go meanwhile may spoil it: then the next report tries again.
             if let Ok(list) = caches::list(&kernel.memory, &kernel.layout) {
                 let known = host.described(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
-                self.update(setup::directory(&list, &known, &self.requested), elapsed);
+                for address in self.update(setup::directory(&list, &known, &self.requested), elapsed) {
+                    successors.set(address, self.number(address))?;
+                }
                 self.fingerprint = fingerprint;
             }
         }
-        self.learn_unlisted(kernel, ledger);
+        self.learn_unlisted(kernel, ledger, successors)
     }
 
-    /// Takes in the caches that the kernel has now, by address.
-    fn update(&mut self, now: Caches, elapsed: Duration) {
+    /// Takes in the caches that the kernel has now, by address. Returns the addresses of those that turn out to have taken
+    /// the place of another.
+    fn update(&mut self, now: Caches, elapsed: Duration) -> Vec<Address> {
+        let mut succeeded = Vec::new();
         let Self { infos, filtered, destroyed, .. } = self;
         filtered.retain(|address| {
             let Some(before) = infos.get(address) else { return true };
@@ -133,47 +142,47 @@ impl Directory {
             match self.infos.get_mut(&self.number(address)) {
                 Some(known) if known.name == info.name => take_in(known, info),
                 Some(_) => {
-                    let number = self.succeed(address);
+                    let number = next(self.number(address));
+                    self.successors.insert(address, number);
                     self.infos.insert(number, info);
+                    succeeded.push(address);
                 }
                 None => {
                     self.infos.insert(self.number(address), info);
                 }
             }
         }
+        succeeded
     }
 
     /// Caches that had events and were not listed: they came and went between two reports.
-    fn learn_unlisted(&mut self, kernel: &Kernel, ledger: &Ledger) {
+    fn learn_unlisted(
+        &mut self,
+        kernel: &Kernel,
+        ledger: &Ledger,
+        successors: &Successors,
+    ) -> Result<(), MapError> {
         let numbers = ledger.origins().map(|origin| origin.key.cache);
         let unknown: HashSet<Address> = numbers.filter(|number| !self.infos.contains_key(number)).collect();
         for number in unknown {
             let address = number & !PREDECESSORS;
-            let cache = caches::read(&kernel.memory, &kernel.layout, address);
-            let gone = || CacheInfo { name: format!("(gone: {address:#x})"), ..CacheInfo::default() };
-            self.infos.insert(number, cache.as_ref().map_or_else(gone, info_of));
+            let is_there = successors.number(address)? == number;
+            match is_there.then(|| caches::read(&kernel.memory, &kernel.layout, address)).flatten() {
+                Some(cache) => self.add(address, number, &cache),
+                None => {
+                    let name = format!("(gone: {address:#x})");
+                    self.infos.insert(number, CacheInfo { name, ..CacheInfo::default() });
+                }
+            }
         }
+        Ok(())
     }
 
-    /// A `struct kmem_cache` was handed out.
-    fn made(&mut self, address: Address) {
-        // Its allocation may come twice.
-        if self.new.contains(&address) {
-            return;
+    fn add(&mut self, address: Address, number: Address, cache: &KernelCache) {
+        if number != address {
+            self.successors.insert(address, number);
         }
-        if self.infos.contains_key(&self.number(address)) {
-            self.succeed(address);
-        }
-        self.new.push(address);
-    }
-
-    /// Gives the cache that is at an address now a number of its own.
-    fn succeed(&mut self, address: Address) -> Address {
-        let before = self.number(address);
-        // Behind so many predecessors it is taken for the last one.
-        let number = if before & PREDECESSORS == PREDECESSORS { before } else { before + 1 };
-        self.successors.insert(address, number);
-        number
+        self.infos.insert(number, info_of(cache));
     }
 }
 

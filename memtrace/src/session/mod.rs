@@ -108,8 +108,8 @@ pub enum SessionError {
     Ring(#[from] RingError),
     #[error("cannot follow fewer objects: {0}")]
     Sample(#[from] LoadError),
-    #[error("cannot read the kernel side's counters: {0}")]
-    Counters(#[from] MapError),
+    #[error("cannot read the kernel side's maps: {0}")]
+    Maps(#[from] MapError),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
@@ -302,13 +302,17 @@ impl Session {
         let sampling = budget.sampling();
         let read = events.drain(most, |record| {
             match decode(record) {
-                Ok(Event::Alloc(alloc)) => ledger.apply(Event::Alloc(caches.identify(alloc))),
-                Ok(event) => ledger.apply(event),
+                Ok(event) => {
+                    if let Event::Alloc(alloc) = &event {
+                        caches.see(alloc);
+                    }
+                    ledger.apply(event);
+                }
                 Err(_) => *undecodable += 1,
             }
             budget.make_room(ledger);
         })?;
-        caches.learn_new(kernel);
+        caches.learn_new(kernel, &events.successors)?;
         self.keep_within_memory(sampling, events)?;
         Ok(read)
     }
@@ -333,7 +337,7 @@ impl Session {
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         let elapsed = self.elapsed();
         let State { kernel, caches, .. } = &mut self.state;
-        caches.refresh(kernel, &slab::Host::live(), &self.ledger, elapsed);
+        caches.refresh(kernel, &slab::Host::live(), &self.ledger, &mut events.successors, elapsed)?;
         if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }

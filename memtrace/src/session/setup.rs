@@ -38,6 +38,9 @@ use crate::{
 /// The dentry cache is called this on every kernel.
 const DENTRY: &str = "dentry";
 
+/// What the kernel calls the cache that every `struct kmem_cache` is from.
+const CACHE_OF_CACHES: &str = "kmem_cache";
+
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error("memtrace may not trace the kernel: it lacks {missing}. Run it as root:\n  sudo {command}")]
@@ -94,7 +97,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
     };
     let caches = directory(&kernel.caches, &slab_caches, &selection.named);
-    let caches = Directory::new(caches, selection.named, filters.caches.unwrap_or_default());
+    let caches =
+        Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
     let sampling = Sampling { period: options.sample };
     let budget = Budget::new(options.max_cpu, memory, memory.objects(rings.total()), sampling);
@@ -154,6 +158,7 @@ fn filters(selection: &Selection, selected: &[&KernelCache], options: &Options) 
         caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
         names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
+        cache_of_caches: addresses(selected, CACHE_OF_CACHES).first().copied().unwrap_or(0),
         pids: options.pids.clone(),
         comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),
     }

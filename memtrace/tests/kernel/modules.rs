@@ -162,7 +162,7 @@ const RPC_CACHE: &str = "rpc_inode_cache";
 
 /// The kernel makes a cache where it removed the last one.
 fn a_cache_at_the_address_of_another_is_not_taken_for_it() {
-    const ROUNDS: u64 = 3;
+    const ROUNDS: u64 = 6;
     let mut session = Session::start(&["--cache", "all", "--by", "cache"]);
     let mut objects = None;
     for round in 1..=ROUNDS {

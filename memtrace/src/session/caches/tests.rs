@@ -1,6 +1,8 @@
 use std::{collections::HashSet, time::Duration};
 
-use super::{Directory, PREDECESSORS};
+use memtrace_common::succession::PREDECESSORS;
+
+use super::Directory;
 use crate::{
     event::{Address, Alloc, Comm, Task},
     view::build::{CacheInfo, Caches},
@@ -24,7 +26,7 @@ fn now(caches: &[(Address, &str)]) -> Caches {
 
 fn directory(filtered: &[Address]) -> Directory {
     let infos = now(&[(CACHES, "kmem_cache"), (FUSE, "fuse_inode"), (DENTRY, "dentry")]);
-    Directory::new(infos, Vec::new(), filtered.iter().copied().collect::<HashSet<_>>())
+    Directory::new(infos, CACHES, Vec::new(), filtered.iter().copied().collect::<HashSet<_>>())
 }
 
 fn alloc(ptr: Address, cache: Address) -> Alloc {
@@ -33,14 +35,8 @@ fn alloc(ptr: Address, cache: Address) -> Alloc {
 }
 
 impl Directory {
-    /// The ledger's number for an allocation from the cache at an address.
-    fn allocate(&mut self, cache: Address) -> Address {
-        self.identify(alloc(0x1000, cache)).cache
-    }
-
-    fn make(&mut self, cache: Address) {
-        let made = self.identify(alloc(cache, CACHES));
-        assert_eq!(made.cache, CACHES);
+    fn name_at(&self, address: Address) -> &str {
+        self.name_of(self.number(address))
     }
 
     fn name_of(&self, number: Address) -> &str {
@@ -51,43 +47,38 @@ impl Directory {
 #[test]
 fn a_cache_goes_by_its_address() {
     let mut directory = directory(&[]);
-    assert_eq!(directory.allocate(FUSE), FUSE);
-    directory.make(0xffff_8881_0000_0300);
-    assert_eq!(directory.allocate(0xffff_8881_0000_0300), 0xffff_8881_0000_0300);
-    assert_eq!(directory.allocate(FUSE), FUSE);
+    let succeeded = directory.update(now(&[(CACHES, "kmem_cache"), (FUSE, "fuse_inode")]), Duration::ZERO);
+    assert_eq!((succeeded, directory.number(FUSE), directory.name_at(FUSE)), (vec![], FUSE, "fuse_inode"));
 }
 
 #[test]
-fn a_cache_that_is_seen_being_made_in_another_s_place_is_another() {
+fn caches_that_are_made_are_seen_once() {
     let mut directory = directory(&[]);
-    directory.make(FUSE);
-    let number = directory.allocate(FUSE);
-    assert_ne!(number, FUSE);
-    assert_eq!(number & !PREDECESSORS, FUSE);
-    assert_eq!((directory.allocate(DENTRY), directory.number(FUSE)), (DENTRY, number));
-    directory.update(now(&[(CACHES, "kmem_cache"), (FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
-    assert_eq!((directory.name_of(FUSE), directory.name_of(number)), ("fuse_inode", "ovl_inode"));
-    assert_eq!(directory.allocate(FUSE), number);
+    for (ptr, cache) in [(0x1000, DENTRY), (FUSE, CACHES), (0x2000, FUSE), (FUSE, CACHES)] {
+        directory.see(&alloc(ptr, cache));
+    }
+    assert_eq!(directory.new, [FUSE]);
 }
 
 #[test]
-fn an_allocation_that_comes_twice_makes_one_cache() {
+fn a_cache_that_the_kernel_side_saw_being_made_in_another_s_place_is_another() {
     let mut directory = directory(&[]);
-    directory.make(FUSE);
-    let number = directory.number(FUSE);
-    directory.make(FUSE);
-    assert_eq!(directory.number(FUSE), number);
+    directory.successors.insert(FUSE, FUSE + 1);
+    let succeeded = directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
+    assert_eq!((succeeded, directory.number(FUSE)), (vec![], FUSE + 1));
+    assert_eq!((directory.name_of(FUSE), directory.name_of(FUSE + 1)), ("fuse_inode", "ovl_inode"));
 }
 
 #[test]
 fn a_cache_whose_name_has_changed_is_another() {
     let mut directory = directory(&[]);
-    directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
-    let number = directory.allocate(FUSE);
+    let succeeded = directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
+    let number = directory.number(FUSE);
+    assert_eq!((succeeded, number & !PREDECESSORS), (vec![FUSE], FUSE));
     assert_eq!((directory.name_of(FUSE), directory.name_of(number)), ("fuse_inode", "ovl_inode"));
     directory.update(now(&[(FUSE, "fuse_inode"), (DENTRY, "dentry")]), Duration::ZERO);
-    assert_eq!(directory.name_of(directory.number(FUSE)), "fuse_inode");
-    assert_eq!(directory.allocate(DENTRY), DENTRY);
+    assert_eq!(directory.name_at(FUSE), "fuse_inode");
+    assert_eq!(directory.number(DENTRY), DENTRY);
 }
 
 #[test]
@@ -116,13 +107,4 @@ fn aliases_are_added_and_kept() {
         directory.update(Caches::from([(FUSE, info("fuse_inode", now))]), Duration::ZERO);
         assert_eq!(directory.infos[&FUSE].aliases, all);
     }
-}
-
-#[test]
-fn numbers_stay_within_the_address() {
-    let mut directory = directory(&[]);
-    for _ in 0..100 {
-        directory.succeed(FUSE);
-    }
-    assert_eq!(directory.number(FUSE), FUSE | PREDECESSORS);
 }
