@@ -1,24 +1,75 @@
-//! The few commands of bpf(2) that the bench gives itself: an empty program is two instructions, and no loader takes it
-//! without an object file around it.
+//! The few commands of bpf(2) that the bench gives itself: its programs are a few instructions, and no loader takes them
+//! without an object file around them.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_info, bpf_prog_type, bpf_stats_type};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_info, bpf_prog_type, bpf_stats_type};
 
-/// `r0 = 0; exit`, as the kernel takes instructions: code, registers, offset, immediate.
-const EMPTY: [[u8; 8]; 2] = [[0xb7, 0, 0, 0, 0, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]];
+/// An instruction as the kernel takes it: code, registers (source << 4 | destination), offset, immediate.
+type Instruction = [u8; 8];
+
+const fn instruction(code: u8, registers: u8, offset: u8, immediate: i32) -> Instruction {
+    let [a, b, c, d] = immediate.to_le_bytes();
+    [code, registers, offset, 0, a, b, c, d]
+}
+
+const R0_IS_0: Instruction = instruction(0xb7, 0x00, 0, 0);
+const EXIT: Instruction = instruction(0x95, 0, 0, 0);
+
+const BPF_RINGBUF_RESERVE: i32 = 131;
+const BPF_RINGBUF_SUBMIT: i32 = 132;
+const BPF_RB_NO_WAKEUP: i32 = 1;
 
 /// Loads a program for raw tracepoints that does nothing.
 pub fn load_empty() -> io::Result<OwnedFd> {
+    load(&[R0_IS_0, EXIT])
+}
+
+/// Loads a program for raw tracepoints that writes so many words of 8 bytes into a ring buffer, and nothing else.
+pub fn load_writer(ring: BorrowedFd, words: u8) -> io::Result<OwnedFd> {
+    let mut program = vec![
+        // r1 = the map, in two halves
+        instruction(0x18, 0x11, 0, ring.as_raw_fd()),
+        instruction(0, 0, 0, 0),
+        instruction(0xb7, 0x02, 0, i32::from(words) * 8),
+        instruction(0xb7, 0x03, 0, 0),
+        instruction(0x85, 0, 0, BPF_RINGBUF_RESERVE),
+        // if r0 == 0, past all but the end
+        instruction(0x15, 0x00, words + 3, 0),
+    ];
+    // *(u64 *)(r0 + offset) = 1
+    program.extend((0..words).map(|word| instruction(0x7a, 0x00, word * 8, 1)));
+    program.extend([
+        // r1 = r0
+        instruction(0xbf, 0x01, 0, 0),
+        instruction(0xb7, 0x02, 0, BPF_RB_NO_WAKEUP),
+        instruction(0x85, 0, 0, BPF_RINGBUF_SUBMIT),
+        R0_IS_0,
+        EXIT,
+    ]);
+    load(&program)
+}
+
+/// Makes a ring buffer of so many bytes, a power of two.
+pub fn ring_buffer(bytes: u32) -> io::Result<OwnedFd> {
+    let mut attr = empty_attr();
+    // SAFETY: this member is plain data, and all of the union is initialised.
+    let create = unsafe { &mut attr.__bindgen_anon_1 };
+    create.map_type = bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32;
+    create.max_entries = bytes;
+    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+}
+
+fn load(program: &[Instruction]) -> io::Result<OwnedFd> {
     let license = c"GPL";
     let mut attr = empty_attr();
     // SAFETY: this member is plain data, and all of the union is initialised.
     let load = unsafe { &mut attr.__bindgen_anon_3 };
     load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
-    load.insn_cnt = EMPTY.len() as u32;
-    load.insns = EMPTY.as_ptr() as u64;
+    load.insn_cnt = program.len() as u32;
+    load.insns = program.as_ptr() as u64;
     load.license = license.as_ptr() as u64;
     bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
 }

@@ -25,6 +25,8 @@ pub enum Contender {
     #[value(name = "floor-all-x2")]
     #[serde(rename = "floor-all-x2")]
     FloorAllTwice,
+    /// One program there that writes a record as large as memtrace's into a ring buffer, and nothing else
+    RingAll,
     /// memtrace on a cache in which nothing happens, with one program on each tracepoint
     FilteredSingle,
     /// memtrace on a cache in which nothing happens
@@ -62,6 +64,7 @@ impl Contender {
             Self::FloorTwice => "floor-x2",
             Self::FloorAll => "floor-all",
             Self::FloorAllTwice => "floor-all-x2",
+            Self::RingAll => "ring-all",
             Self::FilteredSingle => "filtered-single",
             Self::Filtered => "filtered",
             Self::Dentry => "dentry",
@@ -80,6 +83,9 @@ impl Contender {
             Self::FloorTwice => "as many empty programs there as memtrace attaches (it has understudies)",
             Self::FloorAll => "one empty program on each tracepoint that memtrace attaches to for all caches",
             Self::FloorAllTwice => "as many empty programs there as memtrace attaches",
+            Self::RingAll => {
+                "one program there that writes a record as large as memtrace's into a ring buffer"
+            }
             Self::FilteredSingle => "memtrace on a cache in which nothing happens, without understudies",
             Self::Filtered => "memtrace on a cache in which nothing happens: every event is filtered out",
             Self::Dentry => "memtrace on dentry, without names",
@@ -103,6 +109,7 @@ impl Contender {
             | Self::Bpftrace => Some(Self::Floor),
             Self::FloorAll
             | Self::FloorAllTwice
+            | Self::RingAll
             | Self::All
             | Self::AllNames
             | Self::PerfKmem
@@ -143,9 +150,12 @@ impl Contender {
     /// The program that it is, if it is one; what that writes goes to this directory.
     pub fn command(self, memtrace: &Memtrace, directory: &Path) -> Option<Command> {
         Some(match self {
-            Self::Bare | Self::Floor | Self::FloorTwice | Self::FloorAll | Self::FloorAllTwice => {
-                return None;
-            }
+            Self::Bare
+            | Self::Floor
+            | Self::FloorTwice
+            | Self::FloorAll
+            | Self::FloorAllTwice
+            | Self::RingAll => return None,
             Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,understudies"),
             Self::Filtered => memtrace.command(memtrace.quiet_cache, NO_NAMES),
             Self::Dentry => memtrace.command("dentry", NO_NAMES),

@@ -15,6 +15,7 @@ mod perf_data;
 mod process;
 mod profile;
 mod report;
+mod ring_floor;
 mod rounds;
 mod scratch;
 mod sessions;

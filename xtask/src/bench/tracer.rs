@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::contender::{Contender, Memtrace};
 use super::floor::Floor;
 use super::process::{self, Memory, Probes};
+use super::ring_floor::RingFloor;
 use super::{peers, perf_data, scratch};
 
 /// How long a tracer may take to attach, and to end.
@@ -49,6 +50,8 @@ pub enum Tracer {
     Nothing,
     /// It runs until it is dropped.
     Floor(#[expect(dead_code, reason = "held, not read")] Floor),
+    /// As above.
+    RingFloor(#[expect(dead_code, reason = "held, not read")] RingFloor),
     Process(Traced),
 }
 
@@ -57,6 +60,9 @@ impl Tracer {
     pub fn start(contender: Contender, memtrace: &Memtrace, directory: PathBuf) -> Result<Self> {
         if let Some(shape) = contender.empty_programs(memtrace) {
             return Ok(Self::Floor(Floor::attach(&shape)?));
+        }
+        if contender == Contender::RingAll {
+            return Ok(Self::RingFloor(RingFloor::attach(&contender.tracepoints(memtrace))?));
         }
         let Some(mut command) = contender.command(memtrace, &directory) else { return Ok(Self::Nothing) };
         let unchanged = if contender.is_peer() { UNCHANGED_PEER } else { UNCHANGED };
