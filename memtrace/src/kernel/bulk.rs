@@ -58,3 +58,20 @@ pub fn hooks(layout: &Layout) -> Result<Vec<BulkHook>, Reason> {
         BulkHook { program: program::ALLOC_BULK_FEXIT, function: alloc_function, at: At::ExitOfAlloc };
     Ok([Some(free), sheaf, Some(alloc)].into_iter().flatten().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::types;
+
+    #[test]
+    fn hooks_are_on_functions_that_there_are_frees_first() {
+        let Some(types) = types::tests::some_kernel() else { return };
+        let layout = Layout::from_types(&types).unwrap();
+        let hooks = hooks(&layout).unwrap();
+        assert!(hooks.is_sorted_by_key(|hook| !hook.at.is_free()), "{hooks:?}");
+        assert!(hooks.iter().all(|hook| layout.functions.get(hook.function).is_some()), "{hooks:?}");
+        let sheaves = hooks.iter().any(|hook| hook.function == KFREE_RCU_SHEAF);
+        assert_eq!(sheaves, types.has_structure("slab_sheaf"));
+    }
+}
