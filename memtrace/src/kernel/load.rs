@@ -129,11 +129,13 @@ enum Stage {
     Allocations,
 }
 
+const PLANNED: &str = "the plan has trampolines";
+
 /// Programs are verified; nothing is traced yet.
 pub struct Loaded {
     ebpf: Ebpf,
-    /// For programs on functions.
-    btf: Btf,
+    /// For trampolines, where the plan has any.
+    btf: Option<Btf>,
     /// In the order in which they attach.
     ready: Vec<Ready>,
     /// What is loaded now is of this stage.
@@ -183,7 +185,11 @@ impl Loaded {
         let log = KernelLog::open(&mut ebpf, options.verbose);
         let mut loaded = Self {
             ebpf,
-            btf: layout.functions.btf().map_err(EbpfError::from)?,
+            btf: plan
+                .has_trampolines()
+                .then(|| layout.functions.btf())
+                .transpose()
+                .map_err(EbpfError::from)?,
             ready: Vec::new(),
             stage: Stage::Frees,
             probes: Vec::new(),
@@ -209,10 +215,11 @@ impl Loaded {
     /// Loads the hooks on what fires no tracepoint; gives those that there are: all, or none where one is refused.
     fn load_bulk<'a>(&mut self, hooks: &'a [BulkHook]) -> &'a [BulkHook] {
         for BulkHook { program, function, at } in hooks {
+            let btf = self.btf.as_ref().expect(PLANNED);
             let loaded = if *at == At::EntryOfFree {
-                object::program::<FEntry>(&mut self.ebpf, program).load(function, &self.btf)
+                object::program::<FEntry>(&mut self.ebpf, program).load(function, btf)
             } else {
-                object::program::<FExit>(&mut self.ebpf, program).load(function, &self.btf)
+                object::program::<FExit>(&mut self.ebpf, program).load(function, btf)
             };
             if let Err(error) = loaded {
                 self.bulk_unavailable = Some(why_not(&error));
@@ -314,14 +321,16 @@ impl Loaded {
 
     fn fexit(&mut self, name: &'static str, function: &'static str) -> Result<(), LoadError> {
         let program: &mut FExit = object::program(&mut self.ebpf, name);
-        program.load(function, &self.btf).map_err(|error| LoadError::Program(name, error))?;
+        let btf = self.btf.as_ref().expect(PLANNED);
+        program.load(function, btf).map_err(|error| LoadError::Program(name, error))?;
         self.make_ready(name, function);
         Ok(())
     }
 
     fn fentry(&mut self, name: &'static str, function: &'static str) -> Result<(), LoadError> {
         let program: &mut FEntry = object::program(&mut self.ebpf, name);
-        program.load(function, &self.btf).map_err(|error| LoadError::Program(name, error))?;
+        let btf = self.btf.as_ref().expect(PLANNED);
+        program.load(function, btf).map_err(|error| LoadError::Program(name, error))?;
         self.make_ready(name, function);
         Ok(())
     }

@@ -59,6 +59,13 @@ impl Plan {
         }
     }
 
+    /// Whether any program goes on a function by fentry or fexit.
+    pub fn has_trampolines(&self) -> bool {
+        self.bulk.is_ok()
+            || self.names == Ok(NamesWay::Fexit)
+            || [&self.alloc, &self.free].contains(&&Ok(CacheWay::Trampoline))
+    }
+
     /// The pages, for programs that may need them; all zero where they were not found.
     pub fn pages(&self) -> Pages {
         self.kmalloc.as_ref().copied().unwrap_or_default()
