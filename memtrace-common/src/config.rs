@@ -6,6 +6,11 @@
 /// Where a tracepoint does not carry the argument that is asked for.
 pub const NO_ARGUMENT: u32 = u32::MAX;
 
+/// [`Arguments::alloc_bulk_returns`]: how many objects there are.
+pub const RETURNS_COUNT: u32 = 0;
+/// [`Arguments::alloc_bulk_returns`]: a bool, whether there are all.
+pub const RETURNS_BOOL: u32 = 1;
+
 /// [`CacheFilter::mode`]: every slab cache is traced.
 pub const CACHES_ALL: u32 = 0;
 /// [`CacheFilter::mode`]: only the cache at [`CacheFilter::only`].
@@ -79,6 +84,10 @@ pub struct Arguments {
     pub d_alloc_parallel_return: u32,
     /// 1: `kmem_cache_free` fires when the object is back in its cache already, so its page may be no slab's any more.
     pub free_is_late: u32,
+    /// What `kmem_cache_alloc_bulk` returns: `RETURNS_*`.
+    pub alloc_bulk_returns: u32,
+    /// Return value of `__kfree_rcu_sheaf`.
+    pub kfree_rcu_sheaf_return: u32,
 }
 
 /// How to find the slab cache of an object from its address alone: see [`crate::page`].
@@ -119,4 +128,4 @@ pub struct Offsets {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 32 + 24 + 40);
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 40 + 24 + 40);

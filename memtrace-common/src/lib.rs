@@ -5,6 +5,7 @@
 
 #![no_std]
 
+pub mod bulk;
 pub mod config;
 pub mod counters;
 pub mod event;

@@ -45,6 +45,11 @@ pub mod program {
     pub const ALLOC_NODE_FEXIT: &str = "alloc_node_fexit";
     pub const FREE_FENTRY: &str = "free_fentry";
 
+    // Trampolines for what fires no tracepoint.
+    pub const FREE_BULK_FENTRY: &str = "free_bulk_fentry";
+    pub const ALLOC_BULK_FEXIT: &str = "alloc_bulk_fexit";
+    pub const KFREE_RCU_SHEAF_FEXIT: &str = "kfree_rcu_sheaf_fexit";
+
     pub const D_ALLOC_FEXIT: &str = "d_alloc_fexit";
     pub const D_ALLOC_PARALLEL_FEXIT: &str = "d_alloc_parallel_fexit";
     pub const D_ALLOC_KRETPROBE: &str = "d_alloc_kretprobe";

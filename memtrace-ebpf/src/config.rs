@@ -16,6 +16,8 @@ pub(crate) static CONFIG: Config = Config {
         d_alloc_return: 0,
         d_alloc_parallel_return: 0,
         free_is_late: 0,
+        alloc_bulk_returns: 0,
+        kfree_rcu_sheaf_return: 0,
     },
     pages: memtrace_common::config::Pages {
         base: 0,

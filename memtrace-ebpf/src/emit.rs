@@ -18,7 +18,7 @@ use crate::{
     config::config,
     maps, succession,
     task::{Comm, Current},
-    this_cpu::{Kind, ThisCpu, increment},
+    this_cpu::{Kind, ThisCpu, add},
     understudy::Role,
 };
 
@@ -91,6 +91,13 @@ fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, flags: u16) -> Option<()> {
     Some(())
 }
 
+/// Counts events that are lost before anybody looked at their objects.
+#[inline(always)]
+pub fn lose(cpu: ThisCpu, kind: Kind, wire_kind: u16, cache: u64, events: u64) {
+    cpu.count_unseen(kind, events);
+    add_losses(cache, wire_kind, events);
+}
+
 /// Emits a dentry's name; `fill` writes everything but the header. None if it is lost.
 #[inline(always)]
 pub fn name<const N: usize>(
@@ -129,13 +136,18 @@ fn submit<T>(record: RingBufEntry<T>) {
     record.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
-/// Where there are more caches than room, losses beyond are in the sum only.
 #[inline(always)]
 fn count_loss(cache: u64, kind: u16) {
+    add_losses(cache, kind, 1);
+}
+
+/// Where there are more caches than room, losses beyond are in the sum only.
+#[inline(always)]
+fn add_losses(cache: u64, kind: u16, events: u64) {
     let key = LossKey { cache, kind: u64::from(kind) };
     // It may be there already.
     let _ = maps::LOSSES.insert(key, 0, u64::from(BPF_NOEXIST));
     if let Some(count) = maps::LOSSES.get_ptr_mut(key) {
-        increment(count);
+        add(count, events);
     }
 }

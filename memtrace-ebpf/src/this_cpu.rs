@@ -33,6 +33,15 @@ impl ThisCpu {
         increment(of_kind(unsafe { &raw mut (*self.0).lost }, kind));
     }
 
+    /// Counts events that are lost before they were told apart.
+    #[inline(always)]
+    pub fn count_unseen(self, kind: Kind, events: u64) {
+        // SAFETY: as above.
+        let (emitted, lost) = unsafe { (&raw mut (*self.0).emitted, &raw mut (*self.0).lost) };
+        add(of_kind(emitted, kind), events);
+        add(of_kind(lost, kind), events);
+    }
+
     /// Counts an object whose cache is not known, so that it is not missing silently.
     #[inline(always)]
     pub fn count_unresolved(self) {
@@ -67,16 +76,21 @@ fn of_kind(counts: *mut ByKind, kind: Kind) -> *mut u64 {
     }
 }
 
-/// Adds one atomically: an interrupt on this CPU may run another probe in the middle of a plain `+= 1`, and a count
-/// that is off by one is no count.
 #[inline(always)]
-pub fn increment(counter: *mut u64) {
+fn increment(counter: *mut u64) {
+    add(counter, 1);
+}
+
+/// Adds atomically: an interrupt on this CPU may run another probe in the middle of a plain `+=`, and a count that is off by
+/// one is no count.
+#[inline(always)]
+pub fn add(counter: *mut u64, count: u64) {
     // The BPF target offers no `fetch_add`: it has no compare-and-swap before -mcpu=v3.
     #[cfg(target_arch = "bpf")]
     // SAFETY: callers pass a pointer to an aligned counter in a live map value.
     unsafe {
-        core::arch::asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64);
+        core::arch::asm!("lock *(u64 *)({counter} + 0) += {count}", counter = in(reg) counter, count = in(reg) count);
     }
     #[cfg(not(target_arch = "bpf"))]
-    let _ = counter;
+    let _ = (counter, count);
 }

@@ -1,4 +1,5 @@
 //! The programs, by what they watch.
 
+mod bulk;
 mod dentry;
 mod slab;

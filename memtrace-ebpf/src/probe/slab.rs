@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A trampoline does not see who called the function.
-const NO_CALL_SITE: u64 = 0;
+pub(super) const NO_CALL_SITE: u64 = 0;
 
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc")]
 pub fn kmem_cache_alloc(ctx: RawTracePointContext) -> Option<()> {

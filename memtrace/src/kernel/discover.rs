@@ -1,10 +1,11 @@
 //! Finding out what this kernel is: the first thing that every session and `memtrace check` do.
 
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfLoader};
 use memtrace_common::config::{NO_ARGUMENT, Pages};
 use rustix::io::Errno;
 
 use super::{
+    bulk,
     caches::{self, KernelCache},
     layout::Layout,
     log::KernelLog,
@@ -72,21 +73,53 @@ impl Kernel {
 
     /// Tries what a session would use: trampolines and kprobes for `names`, and where the tracepoints do not tell the
     /// cache.
+    ///
+    /// Hooks on what fires no tracepoint are not worth a trial of their own: loading is one, and a session can do without.
     pub fn try_needed(&self, names: bool, avoid: &[Avoid]) -> Tried {
         if names || !self.layout.alloc_names_cache() || !self.layout.free_names_cache() {
-            return Tried::with_object(avoid, |tried| tried.trampolines.is_err());
+            return self.try_with_object(avoid, |tried| tried.trampolines.is_err());
         }
-        Tried { trampolines: not_needed(), kprobes: not_needed(), btf: None }
+        Tried { trampolines: not_needed(), kprobes: not_needed(), bulk: bulk_unless_avoided(avoid) }
     }
 
     /// Tries everything.
     pub fn try_all(&self, avoid: &[Avoid]) -> Tried {
-        Tried::with_object(avoid, |_| true)
+        let mut tried = self.try_with_object(avoid, |_| true);
+        if tried.bulk.is_ok() {
+            tried.bulk = self.try_bulk();
+        }
+        tried
     }
 
     pub fn plan(&self, tried: &Tried) -> Plan {
-        let (pages, trampolines, kprobes) = (self.pages.clone(), &tried.trampolines, &tried.kprobes);
-        Plan::new(Findings { layout: &self.layout, pages, trampolines, kprobes })
+        let Tried { trampolines, kprobes, bulk } = tried;
+        Plan::new(Findings { layout: &self.layout, pages: self.pages.clone(), trampolines, kprobes, bulk })
+    }
+
+    fn try_with_object(&self, avoid: &[Avoid], wants_kprobes: impl FnOnce(&Tried) -> bool) -> Tried {
+        let mut ebpf = match idle_object() {
+            Ok(ebpf) => ebpf,
+            Err(why) => {
+                return Tried { trampolines: Err(why.clone()), kprobes: Err(why.clone()), bulk: Err(why) };
+            }
+        };
+        let trampolines = self.try_trampolines(&mut ebpf, avoid);
+        let bulk = trampolines.clone().and_then(|()| bulk_unless_avoided(avoid));
+        let mut tried = Tried { trampolines, kprobes: not_needed(), bulk };
+        if wants_kprobes(&tried) {
+            tried.kprobes = trials::kprobes(&mut ebpf, avoid);
+        }
+        tried
+    }
+
+    fn try_trampolines(&self, ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
+        let btf = self.layout.functions.btf().map_err(|error| trials::reason(&error))?;
+        trials::trampolines(ebpf, &btf, avoid)
+    }
+
+    fn try_bulk(&self) -> Result<(), Reason> {
+        let btf = self.layout.functions.btf().map_err(|error| trials::reason(&error))?;
+        trials::bulk(&mut idle_object()?, &btf, &bulk::hooks(&self.layout)?)
     }
 }
 
@@ -94,36 +127,19 @@ impl Kernel {
 pub struct Tried {
     pub trampolines: Result<(), Reason>,
     pub kprobes: Result<(), Reason>,
-    /// The kernel's BTF as aya wants it, where trampolines work: loading them needs it.
-    pub btf: Option<Btf>,
-}
-
-impl Tried {
-    fn with_object(avoid: &[Avoid], wants_kprobes: impl FnOnce(&Self) -> bool) -> Self {
-        let mut ebpf = match idle_object() {
-            Ok(ebpf) => ebpf,
-            Err(why) => return Self { trampolines: Err(why.clone()), kprobes: Err(why), btf: None },
-        };
-        let mut tried = Self { trampolines: not_needed(), kprobes: not_needed(), btf: None };
-        match try_trampolines(&mut ebpf, avoid) {
-            Ok(btf) => (tried.trampolines, tried.btf) = (Ok(()), Some(btf)),
-            Err(why) => tried.trampolines = Err(why),
-        }
-        if wants_kprobes(&tried) {
-            tried.kprobes = trials::kprobes(&mut ebpf, avoid);
-        }
-        tried
-    }
+    /// Hooks on what fires no tracepoint: Ok where nothing speaks against them yet.
+    pub bulk: Result<(), Reason>,
 }
 
 fn not_needed() -> Result<(), Reason> {
     Err("not tried, because nothing needs it".to_owned())
 }
 
-fn try_trampolines(ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<Btf, Reason> {
-    let btf = Btf::from_sys_fs().map_err(|error| trials::reason(&error))?;
-    trials::trampolines(ebpf, &btf, avoid)?;
-    Ok(btf)
+fn bulk_unless_avoided(avoid: &[Avoid]) -> Result<(), Reason> {
+    if avoid.contains(&Avoid::Bulk) || avoid.contains(&Avoid::Trampolines) {
+        return Err(trials::ON_REQUEST.to_owned());
+    }
+    Ok(())
 }
 
 /// The object with an empty configuration: its programs do nothing wherever they are attached.

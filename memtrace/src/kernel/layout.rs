@@ -1,8 +1,11 @@
 //! Everything memtrace needs to know of this kernel's types, looked up once.
 
-use memtrace_common::config::{Arguments, NO_ARGUMENT, Offsets};
+use memtrace_common::config::{Arguments, NO_ARGUMENT, Offsets, RETURNS_BOOL, RETURNS_COUNT};
 
-use super::types::{KernelTypes, TypesError};
+use super::{
+    functions::{self, Functions},
+    types::{KernelTypes, TypesError},
+};
 
 /// What the kernel's BTF says; offsets and sizes in bytes.
 #[derive(Clone, Debug)]
@@ -10,6 +13,8 @@ pub struct Layout {
     /// For the eBPF programs.
     pub arguments: Arguments,
     pub offsets: Offsets,
+    /// For trampolines.
+    pub functions: Functions,
     pub task: TaskLayout,
     pub cache: CacheLayout,
     pub slab: SlabLayout,
@@ -17,9 +22,6 @@ pub struct Layout {
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
     pub preempts_probes: bool,
-    /// `kmem_cache_alloc_lru` exists: from v5.18, Linux commit f53bf711d4d8 ("mm: dcache: use kmem_cache_alloc_lru()
-    /// to allocate dentry").
-    pub has_alloc_lru: bool,
 }
 
 /// The way from a task to some slab cache: `task->nsproxy->pid_ns_for_children->pid_cachep`.
@@ -57,8 +59,9 @@ impl Layout {
         let cache = |field| types.offset("kmem_cache", field);
         // Linux commit d122019bf061 ("mm: Split slab into its own type") (in v5.17) made `struct slab`.
         let slab = |field| types.first_offset(&[("slab", field), ("page", field)]);
+        let functions = Functions::find(types);
         Ok(Self {
-            arguments: arguments(types),
+            arguments: arguments(types, &functions),
             offsets: offsets(types)?,
             task: TaskLayout {
                 nsproxy: types.offset("task_struct", "nsproxy")?,
@@ -81,7 +84,7 @@ impl Layout {
             },
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
-            has_alloc_lru: types.argument_count("kmem_cache_alloc_lru").is_some(),
+            functions,
         })
     }
 
@@ -109,18 +112,22 @@ fn per_node(types: &KernelTypes) -> Result<u32, TypesError> {
 
 /// The same change that added the cache's name as the third argument of `kmem_cache_free` moved it to before the object is
 /// given back: Linux commit 3544de8ee6e4 ("mm, tracing: record slab name for kmem_cache_free()") (in v5.12).
-fn arguments(types: &KernelTypes) -> Arguments {
+fn arguments(types: &KernelTypes, functions: &Functions) -> Arguments {
     let cache = |tracepoint| types.tracepoint_argument(tracepoint, "kmem_cache").unwrap_or(NO_ARGUMENT);
-    let returned = |function| types.argument_count(function).unwrap_or(NO_ARGUMENT);
+    let returned = |function| functions.argument_count(function).unwrap_or(NO_ARGUMENT);
     Arguments {
         alloc_cache: cache("kmem_cache_alloc"),
         free_cache: cache("kmem_cache_free"),
-        alloc_return: returned("kmem_cache_alloc"),
-        alloc_lru_return: returned("kmem_cache_alloc_lru"),
-        alloc_node_return: returned("kmem_cache_alloc_node"),
-        d_alloc_return: returned("d_alloc"),
-        d_alloc_parallel_return: returned("d_alloc_parallel"),
+        alloc_return: returned(functions::KMEM_CACHE_ALLOC),
+        alloc_lru_return: returned(functions::KMEM_CACHE_ALLOC_LRU),
+        alloc_node_return: returned(functions::KMEM_CACHE_ALLOC_NODE),
+        d_alloc_return: returned(functions::D_ALLOC),
+        d_alloc_parallel_return: returned(functions::D_ALLOC_PARALLEL),
         free_is_late: u32::from(types.tracepoint_argument_count("kmem_cache_free") == Some(2)),
+        alloc_bulk_returns: functions.alloc_bulk().map_or(NO_ARGUMENT, |(_, function)| {
+            if function.returns_bool { RETURNS_BOOL } else { RETURNS_COUNT }
+        }),
+        kfree_rcu_sheaf_return: returned(functions::KFREE_RCU_SHEAF),
     }
 }
 

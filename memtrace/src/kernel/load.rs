@@ -27,13 +27,18 @@ use memtrace_common::{
 };
 
 use super::{
+    bulk::{At, BulkHook},
     cost::ProbeTimes,
+    functions::{
+        D_ALLOC, D_ALLOC_PARALLEL, KMEM_CACHE_ALLOC, KMEM_CACHE_ALLOC_LRU, KMEM_CACHE_ALLOC_NODE,
+        KMEM_CACHE_FREE,
+    },
     layout::Layout,
     log::KernelLog,
     object,
     plan::{CacheWay, NamesWay, Plan},
     rings::{RingError, RingSizes, Rings},
-    trials::{reason, refusal},
+    trials::{reason, refusal, why_not},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -111,15 +116,30 @@ struct Ready {
     name: &'static str,
     /// Tracepoint or function.
     target: &'static str,
+    stage: Stage,
+    /// A hook on what fires no tracepoint: a session can do without, but has all of them or none.
+    is_bulk: bool,
 }
+
+/// In the order in which they attach; they detach the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Frees,
+    /// And names.
+    Allocations,
+}
+
+const PLANNED: &str = "the plan has trampolines";
 
 /// Programs are verified; nothing is traced yet.
 pub struct Loaded {
     ebpf: Ebpf,
+    /// For trampolines, where the plan has any.
+    btf: Option<Btf>,
     /// In the order in which they attach.
     ready: Vec<Ready>,
-    /// How many of these are on frees: the first ones.
-    frees: usize,
+    /// What is loaded now is of this stage.
+    stage: Stage,
     /// Of these, the programs on allocations and frees.
     probes: Vec<Probe>,
     log: KernelLog,
@@ -128,15 +148,16 @@ pub struct Loaded {
     preempts_probes: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
+    /// Why what fires no tracepoint is not seen, if the plan has hooks on it.
+    pub bulk_unavailable: Option<String>,
 }
 
 impl Loaded {
-    /// Loads what the plan says for these filters. `btf` is needed where the plan has trampolines.
+    /// Loads what the plan says for these filters.
     pub fn load(
         plan: &Plan,
         layout: &Layout,
         filters: &Filters,
-        btf: Option<&Btf>,
         rings: RingSizes,
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
@@ -164,25 +185,61 @@ impl Loaded {
         let log = KernelLog::open(&mut ebpf, options.verbose);
         let mut loaded = Self {
             ebpf,
+            btf: plan
+                .has_trampolines()
+                .then(|| layout.functions.btf())
+                .transpose()
+                .map_err(EbpfError::from)?,
             ready: Vec::new(),
-            frees: 0,
+            stage: Stage::Frees,
             probes: Vec::new(),
             log,
             rings,
             understudies: options.understudies,
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
+            bulk_unavailable: None,
         };
-        loaded.load_frees(plan, btf)?;
-        loaded.frees = loaded.ready.len();
+        let bulk = loaded.load_bulk(plan.bulk.as_deref().unwrap_or_default());
+        loaded.load_frees(plan)?;
+        loaded.ready_bulk(bulk, At::is_free);
+        loaded.stage = Stage::Allocations;
         if filters.names {
-            loaded.names_unavailable = loaded.load_names(plan, btf)?;
+            loaded.names_unavailable = loaded.load_names(plan)?;
         }
-        loaded.load_allocations(plan, layout, filters, btf)?;
+        loaded.load_allocations(plan, layout, filters)?;
+        loaded.ready_bulk(bulk, |at| !at.is_free());
         Ok(loaded)
     }
 
-    fn load_frees(&mut self, plan: &Plan, btf: Option<&Btf>) -> Result<(), LoadError> {
+    /// Loads the hooks on what fires no tracepoint; gives those that there are: all, or none where one is refused.
+    fn load_bulk<'a>(&mut self, hooks: &'a [BulkHook]) -> &'a [BulkHook] {
+        for BulkHook { program, function, at } in hooks {
+            let btf = self.btf.as_ref().expect(PLANNED);
+            let loaded = if *at == At::EntryOfFree {
+                object::program::<FEntry>(&mut self.ebpf, program).load(function, btf)
+            } else {
+                object::program::<FExit>(&mut self.ebpf, program).load(function, btf)
+            };
+            if let Err(error) = loaded {
+                self.bulk_unavailable = Some(why_not(&error));
+                return &[];
+            }
+        }
+        hooks
+    }
+
+    /// They have a guard and nobody who stands in, as all trampolines. A run that is skipped may be of many objects.
+    fn ready_bulk(&mut self, hooks: &[BulkHook], wanted: impl Fn(At) -> bool) {
+        for &BulkHook { program: name, function, at } in hooks {
+            if wanted(at) {
+                self.probes.push(Probe { name, understudy: None });
+                self.ready.push(Ready { name, target: function, stage: self.stage, is_bulk: true });
+            }
+        }
+    }
+
+    fn load_frees(&mut self, plan: &Plan) -> Result<(), LoadError> {
         match plan.free.as_ref().map_err(|why| LoadError::Frees(why.clone()))? {
             CacheWay::Argument | CacheWay::Page => {
                 self.raw_tracepoint(program::KMEM_CACHE_FREE)?;
@@ -191,7 +248,7 @@ impl Loaded {
                 // Has a guard of its own from v5.12 on, Linux commit ca06f55b9002 ("bpf: Add per-program recursion prevention
                 // mechanism"), and nobody who stands in: what it is skipped for is counted as missed.
                 self.probes.push(Probe { name: program::FREE_FENTRY, understudy: None });
-                self.fentry(program::FREE_FENTRY, "kmem_cache_free", btf)?;
+                self.fentry(program::FREE_FENTRY, KMEM_CACHE_FREE)?;
             }
         }
         // kfree serves kmalloc's caches, and may be called for any other.
@@ -201,13 +258,7 @@ impl Loaded {
         Ok(())
     }
 
-    fn load_allocations(
-        &mut self,
-        plan: &Plan,
-        layout: &Layout,
-        filters: &Filters,
-        btf: Option<&Btf>,
-    ) -> Result<(), LoadError> {
+    fn load_allocations(&mut self, plan: &Plan, layout: &Layout, filters: &Filters) -> Result<(), LoadError> {
         match plan.alloc.as_ref().map_err(|why| LoadError::Allocations(why.clone()))? {
             CacheWay::Argument => self.raw_tracepoint(program::KMEM_CACHE_ALLOC)?,
             CacheWay::Page => {
@@ -219,10 +270,10 @@ impl Loaded {
             CacheWay::Trampoline => {
                 let alone = |name| Probe { name, understudy: None };
                 self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT].map(alone));
-                self.fexit(program::ALLOC_FEXIT, "kmem_cache_alloc", btf)?;
-                self.fexit(program::ALLOC_NODE_FEXIT, "kmem_cache_alloc_node", btf)?;
-                if layout.has_alloc_lru {
-                    self.fexit(program::ALLOC_LRU_FEXIT, "kmem_cache_alloc_lru", btf)?;
+                self.fexit(program::ALLOC_FEXIT, KMEM_CACHE_ALLOC)?;
+                self.fexit(program::ALLOC_NODE_FEXIT, KMEM_CACHE_ALLOC_NODE)?;
+                if layout.functions.get(KMEM_CACHE_ALLOC_LRU).is_some() {
+                    self.fexit(program::ALLOC_LRU_FEXIT, KMEM_CACHE_ALLOC_LRU)?;
                 }
             }
         }
@@ -238,18 +289,18 @@ impl Loaded {
         if layout.has_node_tracepoints { self.raw_tracepoint(program::KMALLOC_NODE) } else { Ok(()) }
     }
 
-    fn load_names(&mut self, plan: &Plan, btf: Option<&Btf>) -> Result<Option<String>, LoadError> {
+    fn load_names(&mut self, plan: &Plan) -> Result<Option<String>, LoadError> {
         match &plan.names {
             Ok(NamesWay::Fexit) => {
-                self.fexit(program::D_ALLOC_FEXIT, "d_alloc", btf)?;
-                self.fexit(program::D_ALLOC_PARALLEL_FEXIT, "d_alloc_parallel", btf)?;
+                self.fexit(program::D_ALLOC_FEXIT, D_ALLOC)?;
+                self.fexit(program::D_ALLOC_PARALLEL_FEXIT, D_ALLOC_PARALLEL)?;
             }
             Ok(NamesWay::Kretprobe) => {
                 let name = program::D_ALLOC_KRETPROBE;
                 let program: &mut KProbe = object::program(&mut self.ebpf, name);
                 program.load().map_err(|error| LoadError::Program(name, error))?;
-                self.ready.push(Ready { name, target: "d_alloc" });
-                self.ready.push(Ready { name, target: "d_alloc_parallel" });
+                self.make_ready(name, D_ALLOC);
+                self.make_ready(name, D_ALLOC_PARALLEL);
             }
             Err(why) => return Ok(Some(why.clone())),
         }
@@ -263,51 +314,53 @@ impl Loaded {
         for program_name in [Some(name), understudy].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
             program.load().map_err(|error| LoadError::Program(program_name, error))?;
-            self.ready.push(Ready { name: program_name, target: name });
+            self.make_ready(program_name, name);
         }
         Ok(())
     }
 
-    fn fexit(
-        &mut self,
-        name: &'static str,
-        function: &'static str,
-        btf: Option<&Btf>,
-    ) -> Result<(), LoadError> {
+    fn fexit(&mut self, name: &'static str, function: &'static str) -> Result<(), LoadError> {
         let program: &mut FExit = object::program(&mut self.ebpf, name);
-        let btf = btf.expect("a plan with trampolines was made with BTF");
+        let btf = self.btf.as_ref().expect(PLANNED);
         program.load(function, btf).map_err(|error| LoadError::Program(name, error))?;
-        self.ready.push(Ready { name, target: function });
+        self.make_ready(name, function);
         Ok(())
     }
 
-    fn fentry(
-        &mut self,
-        name: &'static str,
-        function: &'static str,
-        btf: Option<&Btf>,
-    ) -> Result<(), LoadError> {
+    fn fentry(&mut self, name: &'static str, function: &'static str) -> Result<(), LoadError> {
         let program: &mut FEntry = object::program(&mut self.ebpf, name);
-        let btf = btf.expect("a plan with trampolines was made with BTF");
+        let btf = self.btf.as_ref().expect(PLANNED);
         program.load(function, btf).map_err(|error| LoadError::Program(name, error))?;
-        self.ready.push(Ready { name, target: function });
+        self.make_ready(name, function);
         Ok(())
+    }
+
+    fn make_ready(&mut self, name: &'static str, target: &'static str) {
+        self.ready.push(Ready { name, target, stage: self.stage, is_bulk: false });
     }
 
     /// Starts tracing.
     pub fn attach(mut self) -> Result<Attached, LoadError> {
-        let mut links = Vec::new();
-        for Ready { name, target } in &self.ready {
-            let link =
-                attach(&mut self.ebpf, name, target).map_err(|error| LoadError::Program(name, error))?;
-            links.push(link);
+        let mut links: Vec<Link> = Vec::new();
+        let mut bulk_is_refused = false;
+        for &Ready { name, target, stage, is_bulk } in &self.ready {
+            if is_bulk && bulk_is_refused {
+                continue;
+            }
+            match attach(&mut self.ebpf, name, target) {
+                Ok(attachment) => links.push(Link { _attachment: attachment, stage, is_bulk }),
+                Err(_) if is_bulk => {
+                    bulk_is_refused = true;
+                    links.retain(|link| !link.is_bulk);
+                }
+                Err(error) => return Err(LoadError::Program(name, error)),
+            }
         }
         let mut take = |name| self.ebpf.take_map(name).expect("the object has this map");
         let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
         let [numbers, slots] = [map::SUCCESSORS, map::SUCCESSOR_SLOTS].map(&mut take);
         Ok(Attached {
             links,
-            frees: self.frees,
             events: Events {
                 ebpf: self.ebpf,
                 log: self.log,
@@ -327,35 +380,31 @@ impl Loaded {
     }
 }
 
-/// A link detaches when it is dropped; nobody needs to know its type.
-type Link = Box<dyn Any>;
+/// A program where it belongs.
+struct Link {
+    /// Detaches when it is dropped; nobody needs to know its type.
+    _attachment: Box<dyn Any>,
+    stage: Stage,
+    is_bulk: bool,
+}
 
 /// Probes run.
 pub struct Attached {
     /// In the order of attachment.
     links: Vec<Link>,
-    /// How many of these are on frees: the first ones.
-    frees: usize,
     pub events: Events,
 }
 
 impl Attached {
     /// Stops tracing allocations and names; frees are still traced.
     pub fn stop_allocations(&mut self) {
-        self.detach_to(self.frees);
+        while self.links.pop_if(|link| link.stage == Stage::Allocations).is_some() {}
     }
 
     /// Stops tracing, allocations first. What is in the ring stays to be drained.
     pub fn detach(mut self) -> Events {
-        self.detach_to(0);
+        while self.links.pop().is_some() {}
         self.events
-    }
-
-    /// Detaches what attached last, until so many links are left.
-    fn detach_to(&mut self, left: usize) {
-        while self.links.len() > left {
-            self.links.pop();
-        }
     }
 }
 
@@ -490,7 +539,7 @@ fn add(a: ByKind, b: ByKind) -> ByKind {
     ByKind { allocs: a.allocs + b.allocs, frees: a.frees + b.frees, names: a.names + b.names }
 }
 
-fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<Link, ProgramError> {
+fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<Box<dyn Any>, ProgramError> {
     Ok(match ebpf.program_mut(name).expect("it was loaded") {
         Program::RawTracePoint(program) => {
             let id = program.attach(target)?;

@@ -3,11 +3,13 @@
 //! `types` (BTF) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
 //! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs).
 
+pub mod bulk;
 pub mod caches;
 pub mod clock;
 pub mod cost;
 pub mod dentries;
 pub mod discover;
+pub mod functions;
 pub mod layout;
 pub mod load;
 pub mod log;

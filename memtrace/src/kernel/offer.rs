@@ -1,6 +1,7 @@
 //! What this host offers, each thing with its reason: what `memtrace check` shows.
 
 use super::{
+    bulk::{At, BulkHook},
     discover::Kernel,
     memory::Memory,
     object,
@@ -131,10 +132,17 @@ fn ways(plan: &Plan) -> Vec<Item> {
         Ok(NamesWay::Kretprobe) => "each new one, by kretprobes on d_alloc and d_alloc_parallel".to_owned(),
         Err(why) => format!("a sample, read from surviving dentries: {why}"),
     };
+    let bulk = plan.bulk.as_ref().map(|hooks| {
+        let on = |hook: &BulkHook| {
+            format!("{} on {}", if hook.at == At::EntryOfFree { "fentry" } else { "fexit" }, hook.function)
+        };
+        hooks.iter().map(on).collect::<Vec<_>>().join(", ")
+    });
     vec![
         Item { name: "allocations", state: alloc.map_err(Clone::clone) },
         Item { name: "frees", state: free.map_err(Clone::clone) },
         Item { name: "kmalloc caches", state: kmalloc.map_err(Clone::clone) },
+        Item { name: "bulk, kfree_rcu", state: bulk.map_err(|why| format!("not seen, but noticed: {why}")) },
         Item { name: "dentry names", state: Ok(names) },
     ]
 }

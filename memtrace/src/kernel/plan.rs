@@ -2,7 +2,11 @@
 
 use memtrace_common::config::{NO_ARGUMENT, Pages};
 
-use super::{layout::Layout, trials::Reason};
+use super::{
+    bulk::{self, BulkHook},
+    layout::Layout,
+    trials::Reason,
+};
 
 /// How allocations and frees of named caches are seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct Findings<'a> {
     pub pages: Result<Pages, Reason>,
     pub trampolines: &'a Result<(), Reason>,
     pub kprobes: &'a Result<(), Reason>,
+    /// Whether hooks on what fires no tracepoint can be had, as far as that was tried.
+    pub bulk: &'a Result<(), Reason>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,17 +43,27 @@ pub struct Plan {
     /// kmalloc and kfree: only the page tells which cache an object is from.
     pub kmalloc: Result<Pages, Reason>,
     pub names: Result<NamesWay, Reason>,
+    /// What fires no tracepoint. A session can do without.
+    pub bulk: Result<Vec<BulkHook>, Reason>,
 }
 
 impl Plan {
     pub fn new(findings: Findings<'_>) -> Self {
-        let Findings { layout, pages, trampolines, kprobes } = findings;
+        let Findings { layout, pages, trampolines, kprobes, bulk } = findings;
         Self {
             alloc: cache_way(layout.alloc_names_cache(), &allocator_trampolines(layout, trampolines), &pages),
             free: cache_way(layout.free_names_cache(), trampolines, &pages),
             names: names_way(trampolines, kprobes),
+            bulk: bulk.clone().and_then(|()| bulk::hooks(layout)),
             kmalloc: pages,
         }
+    }
+
+    /// Whether any program goes on a function by fentry or fexit.
+    pub fn has_trampolines(&self) -> bool {
+        self.bulk.is_ok()
+            || self.names == Ok(NamesWay::Fexit)
+            || [&self.alloc, &self.free].contains(&&Ok(CacheWay::Trampoline))
     }
 
     /// The pages, for programs that may need them; all zero where they were not found.

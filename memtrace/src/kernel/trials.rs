@@ -6,11 +6,14 @@ use std::{error::Error, path::Path};
 
 use aya::{
     Btf, Ebpf,
-    programs::{FExit, KProbe, ProgramError},
+    programs::{FEntry, FExit, KProbe, ProgramError},
 };
 use memtrace_common::names::program;
 
-use super::object;
+use super::{
+    bulk::{At, BulkHook},
+    object,
+};
 
 /// Why something cannot be had, in words for the user.
 pub type Reason = String;
@@ -29,6 +32,8 @@ pub enum Avoid {
     Understudies,
     /// Names of dentries, in whatever way.
     Names,
+    /// What fires no tracepoint: bulk, and sheaves of `kfree_rcu`.
+    Bulk,
 }
 
 /// A way that is lacking for this reason is a bug of memtrace.
@@ -52,6 +57,25 @@ pub fn trampolines(ebpf: &mut Ebpf, btf: &Btf, avoid: &[Avoid]) -> Result<(), Re
     // Unloading detaches.
     drop(program.unload());
     attached.map_err(|error| why_not(&error))
+}
+
+/// Tries the hooks on what fires no tracepoint, each on its own function.
+pub fn bulk(ebpf: &mut Ebpf, btf: &Btf, hooks: &[BulkHook]) -> Result<(), Reason> {
+    for BulkHook { program, function, at } in hooks {
+        let attached = if *at == At::EntryOfFree {
+            let program: &mut FEntry = object::program(ebpf, program);
+            let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
+            drop(program.unload());
+            attached
+        } else {
+            let program: &mut FExit = object::program(ebpf, program);
+            let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
+            drop(program.unload());
+            attached
+        };
+        attached.map_err(|error| format!("{function}: {}", why_not(&error)))?;
+    }
+    Ok(())
 }
 
 pub fn kprobes(ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
@@ -80,7 +104,7 @@ pub fn reason(error: &dyn Error) -> Reason {
 }
 
 /// Why a trial failed. A host may refuse what it likes; a verifier that has something to say speaks of our program.
-fn why_not(error: &ProgramError) -> Reason {
+pub fn why_not(error: &ProgramError) -> Reason {
     match error {
         ProgramError::LoadError { verifier_log, .. } if verdict(&verifier_log.to_string()).is_some() => {
             format!("{FAULT_OF_OURS}: {}", refusal(error))

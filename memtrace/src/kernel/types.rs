@@ -33,6 +33,16 @@ pub enum TypesError {
     NoSuchField(String, String),
 }
 
+/// A function of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelFunction {
+    /// Number of its type.
+    pub id: u32,
+    /// How many it takes.
+    pub arguments: u32,
+    pub returns_bool: bool,
+}
+
 /// The kernel's BTF, parsed. It is large: keep it only while looking things up.
 pub struct KernelTypes {
     btf: Btf,
@@ -97,16 +107,16 @@ impl KernelTypes {
         }
     }
 
-    /// How many arguments a function takes; None where the kernel has no such function.
-    pub fn argument_count(&self, function: &str) -> Option<u32> {
-        let proto = self.resolve(function).into_iter().find_map(|ty| match ty {
-            Type::Func(func) => self.btf.resolve_chained_type(&func).ok(),
+    /// None where the kernel has no such function.
+    pub fn function(&self, name: &str) -> Option<KernelFunction> {
+        let ids = self.btf.resolve_ids_by_name(name).unwrap_or_default();
+        let (id, func) = ids.into_iter().find_map(|id| match self.btf.resolve_type_by_id(id) {
+            Ok(Type::Func(func)) => Some((id, func)),
             _ => None,
         })?;
-        match proto {
-            Type::FuncProto(proto) => Some(proto.parameters.len() as u32),
-            _ => None,
-        }
+        let Ok(Type::FuncProto(proto)) = self.btf.resolve_chained_type(&func) else { return None };
+        let returns_bool = self.is_bool(proto.return_type_id());
+        Some(KernelFunction { id, arguments: proto.parameters.len() as u32, returns_bool })
     }
 
     /// The kernel offers this helper function to BPF programs.
@@ -164,6 +174,14 @@ impl KernelTypes {
             .skip(1)
             .map(|parameter| self.btf.resolve_chained_type(parameter).ok())
             .collect()
+    }
+
+    fn is_bool(&self, id: u32) -> bool {
+        let mut ty = self.btf.resolve_type_by_id(id);
+        while let Ok(Type::Typedef(typedef)) = &ty {
+            ty = self.btf.resolve_chained_type(typedef);
+        }
+        matches!(ty, Ok(Type::Int(int)) if int.is_bool())
     }
 
     fn is_pointer_to(&self, ty: &Type, structure: &str) -> bool {

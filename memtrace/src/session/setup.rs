@@ -26,7 +26,7 @@ use crate::{
         plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
-        trials::Avoid,
+        trials::{Avoid, FAULT_OF_OURS},
     },
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     view::{
@@ -82,13 +82,14 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let plan = kernel.plan(&tried);
     let memory = memory_budget(options);
     let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
-    let loaded =
-        Loaded::load(&plan, &kernel.layout, &filters, tried.btf.as_ref(), rings, load_options(options))?;
+    let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options(options))?;
     let names_unavailable = loaded.names_unavailable.clone();
     let mut notes = selection.notes.clone();
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
     notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
+    let fault = loaded.bulk_unavailable.as_ref().filter(|why| why.starts_with(FAULT_OF_OURS));
+    notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
     let names = match (filters.names, names_unavailable) {

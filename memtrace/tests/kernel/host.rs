@@ -133,6 +133,10 @@ pub fn is_alias(cache: &str) -> bool {
     Path::new("/sys/kernel/slab").join(cache).is_symlink() && slabinfo().iter().all(|(name, _)| name != cache)
 }
 
+pub fn has_cache(name: &str) -> bool {
+    slabinfo().iter().any(|(known, _)| known == name)
+}
+
 /// Whether the kernel's slab caches have sheaves, since v6.18.
 pub fn has_sheaves() -> bool {
     Path::new("/sys/kernel/slab/maple_node/sheaf_capacity").exists()

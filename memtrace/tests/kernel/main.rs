@@ -15,6 +15,7 @@
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
 mod budget;
+mod bulk;
 mod errors;
 mod exact;
 mod filters;
@@ -125,6 +126,7 @@ fn main() -> ExitCode {
         filters::tests(),
         names::tests(&ways),
         untraced::tests(&ways),
+        bulk::tests(&ways),
         lifecycle::tests(),
         exact::tests(),
         machine::tests(),

@@ -61,11 +61,11 @@ fn messages() -> Task {
     Task::Messages { count: MESSAGES as usize, payload: 464 }
 }
 
-/// What the messages are allocated from depends on the kernel: kmalloc-512, kmalloc-cg-512 (since v5.14), msg_msg-512
-/// (with CONFIG_SLAB_BUCKETS). The kernel itself tells, without memtrace.
-fn cache_of_messages() -> String {
+/// What these are allocated from depends on the kernel: kmalloc-512, kmalloc-cg-512 (since v5.14), msg_msg-512 (with
+/// CONFIG_SLAB_BUCKETS). The kernel itself tells, without memtrace.
+pub fn cache_of_512_bytes(task: &Task, objects: u64) -> String {
     let sized = || host::slabinfo().into_iter().filter(|(name, _)| name.ends_with("-512"));
-    let mut workload = Workload::start(unique("msgs"), &messages());
+    let mut workload = Workload::start(unique("first"), task);
     let before: Vec<_> = sized().collect();
     workload.go();
     let growth = sized().map(|(name, now)| {
@@ -74,16 +74,21 @@ fn cache_of_messages() -> String {
     });
     let (grown, name) = growth.max().expect("every kernel has kmalloc-512");
     // Slabinfo counts some free objects as used.
-    assert!(grown > MESSAGES / 2, "{name} grew most, by {grown}");
+    assert!(grown > objects / 2, "{name} grew most, by {grown}");
     name
 }
 
 fn messages_are_of_the_cache_that_grows() {
-    come_and_go(&["--cache", &cache_of_messages()], &unique("msgs"), &messages(), MESSAGES);
+    come_and_go(
+        &["--cache", &cache_of_512_bytes(&messages(), MESSAGES)],
+        &unique("msgs"),
+        &messages(),
+        MESSAGES,
+    );
 }
 
 fn messages_are_of_one_cache_among_all() {
-    let cache = cache_of_messages();
+    let cache = cache_of_512_bytes(&messages(), MESSAGES);
     let comm = unique("msgs");
     let mut workload = Workload::start(&comm, &messages());
     let mut session = Session::start(&["--cache", "all", "--by", "cache", "--comm", &comm]);

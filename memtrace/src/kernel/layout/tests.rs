@@ -14,6 +14,8 @@ fn the_programs_know_every_argument() {
         d_alloc_return,
         d_alloc_parallel_return,
         free_is_late: _,
+        alloc_bulk_returns,
+        kfree_rcu_sheaf_return,
     } = Layout::from_types(&types).unwrap().arguments;
     for (name, index, known) in [
         ("alloc_cache", alloc_cache, &[2, NO_ARGUMENT][..]),
@@ -24,6 +26,8 @@ fn the_programs_know_every_argument() {
         ("alloc_node_return", alloc_node_return, &[3, 4, NO_ARGUMENT]),
         ("d_alloc_return", d_alloc_return, &[2, 3]),
         ("d_alloc_parallel_return", d_alloc_parallel_return, &[2, 3]),
+        ("alloc_bulk_returns", alloc_bulk_returns, &[RETURNS_COUNT, RETURNS_BOOL, NO_ARGUMENT]),
+        ("kfree_rcu_sheaf_return", kfree_rcu_sheaf_return, &[2, 3, NO_ARGUMENT]),
     ] {
         assert!(known.contains(&index), "{name}: {index}");
     }

@@ -71,10 +71,13 @@ fn renamed_fields_are_found_by_the_first_name_that_there_is() {
 #[test]
 fn functions_and_tracepoints() {
     let Some(types) = some_kernel() else { return };
-    assert_eq!(types.argument_count("kfree"), Some(1));
-    assert_eq!(types.argument_count("no_such_function"), None);
+    assert_eq!(
+        types.function("kfree").map(|function| (function.arguments, function.returns_bool)),
+        Some((1, false))
+    );
+    assert_eq!(types.function("no_such_function"), None);
     // A structure is not a function.
-    assert_eq!(types.argument_count("list_head"), None);
+    assert_eq!(types.function("list_head"), None);
     assert!(types.has_tracepoint("kmem_cache_alloc") && types.has_tracepoint("kfree"));
     assert!(!types.has_tracepoint("no_such_tracepoint"));
     assert_eq!(types.tracepoint_argument("no_such_tracepoint", "kmem_cache"), None);

@@ -1,6 +1,6 @@
-//! Objects that are gone as soon as they were made.
+//! Objects that are gone as soon as they were made, or with their process.
 
-use std::{net::UdpSocket, ptr};
+use std::{mem, net::UdpSocket, ptr};
 
 use super::Prepared;
 
@@ -12,12 +12,21 @@ const RIGHTS: [libc::c_int; 2] = [libc::PROT_READ, libc::PROT_READ | libc::PROT_
 pub fn mappings(count: usize) -> Prepared {
     Box::new(move || {
         for _ in 0..count / AREAS {
-            let areas: Vec<Area> =
-                (0..AREAS).map(|number| Area::new(RIGHTS[number % RIGHTS.len()])).collect();
-            drop(areas);
+            drop(map_areas(AREAS));
         }
         Box::new(())
     })
+}
+
+pub fn areas(count: usize) -> Prepared {
+    Box::new(move || {
+        map_areas(count).into_iter().for_each(mem::forget);
+        Box::new(())
+    })
+}
+
+fn map_areas(count: usize) -> Vec<Area> {
+    (0..count).map(|number| Area::new(RIGHTS[number % RIGHTS.len()])).collect()
 }
 
 struct Area(*mut libc::c_void);

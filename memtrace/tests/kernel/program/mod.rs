@@ -8,6 +8,8 @@ pub mod crew;
 mod dentries;
 mod messages;
 mod objects;
+mod requests;
+mod undos;
 
 use std::{
     any::Any,
@@ -63,6 +65,12 @@ pub enum Task {
     PipeChurn(usize),
     /// So many areas of memory mapped and unmapped, a few at a time.
     Mappings(usize),
+    /// So many areas of memory, which are gone with the process.
+    Areas(usize),
+    /// Each is one `io_kiocb`: a multiple of 64.
+    Requests(usize),
+    /// Each is one object of some cache for 272 bytes or some more.
+    Undos(usize),
     /// So many datagrams sent to itself and received.
     Datagrams(usize),
     /// The same by so many threads at the same time, each with so many pipes.
@@ -167,6 +175,9 @@ fn prepare(task: Task) -> Prepared {
         Task::Watches(count) => objects::watches(count),
         Task::PipeChurn(count) => objects::pipe_churn(count),
         Task::Mappings(count) => churn::mappings(count),
+        Task::Areas(count) => churn::areas(count),
+        Task::Requests(count) => requests::requests(count),
+        Task::Undos(count) => undos::undos(count),
         Task::Datagrams(count) => churn::datagrams(count),
         Task::Flood { threads, pipes } => crew::flood(threads, pipes),
         Task::RelayMessages { at_once, laps, payload } => crew::relay_messages(at_once, laps, payload),
