@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::{Ledger, Outstanding, Tally, pattern::pattern},
+    super::{Ledger, TICK_NS, Tally, pattern::pattern},
     Step,
 };
 use crate::event::{Address, Alloc, Comm, TimeNs};
@@ -38,7 +38,7 @@ pub struct Object {
 impl Model {
     pub fn apply(&mut self, time: TimeNs, step: &Step, most_objects: usize) {
         match step {
-            Step::Alloc(alloc) => self.alloc(Alloc { time, ..*alloc }, most_objects),
+            Step::Alloc { alloc, late } => self.alloc(Alloc { time: time - late, ..*alloc }, most_objects),
             Step::Free(ptr) => {
                 self.tally.frees += 1;
                 self.tally.unknown_frees += u64::from(self.take(*ptr).is_none());
@@ -49,7 +49,7 @@ impl Model {
             }
             Step::Label { ptr, age, parent, name } => {
                 let then = time.saturating_sub(*age);
-                self.call(|object| object.ptr == *ptr && object.time == then, parent, name);
+                self.call(|object| object.ptr == *ptr && object.time == to_tick(then), parent, name);
             }
         }
     }
@@ -66,7 +66,7 @@ impl Model {
         }
         let who = (alloc.cache, alloc.task.tgid, alloc.task.comm, alloc.task.is_kthread);
         self.totals.entry(who).or_default().allocs += 1;
-        self.objects.push(Object { ptr: alloc.ptr, time: alloc.time, who, called: None });
+        self.objects.push(Object { ptr: alloc.ptr, time: to_tick(alloc.time), who, called: None });
     }
 
     fn take(&mut self, ptr: Address) -> Option<Object> {
@@ -87,6 +87,11 @@ impl Model {
     }
 }
 
+/// As precise as the ledger keeps a time.
+fn to_tick(time: TimeNs) -> TimeNs {
+    time / TICK_NS * TICK_NS
+}
+
 /// All that a report may ask of an origin.
 #[derive(Debug, PartialEq)]
 pub struct Seen {
@@ -96,8 +101,6 @@ pub struct Seen {
     pub names: BTreeMap<Called, u64>,
     /// For each time asked about.
     pub until: Vec<(u64, BTreeMap<Called, u64>)>,
-    pub unnamed: Vec<(Address, TimeNs)>,
-    pub unnamed_of_first_two: Vec<(Address, TimeNs)>,
 }
 
 pub fn seen_in_model(model: &Model, times: &[TimeNs]) -> BTreeMap<Who, Seen> {
@@ -113,8 +116,6 @@ pub fn seen_in_model(model: &Model, times: &[TimeNs]) -> BTreeMap<Who, Seen> {
                 (until().count() as u64, count(until()))
             })
             .collect(),
-        unnamed: unnamed(model.of(who)),
-        unnamed_of_first_two: unnamed(model.of(who).take(2)),
     };
     model.totals.keys().map(|who| (*who, see(who))).collect()
 }
@@ -125,10 +126,6 @@ fn count<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeMap<Called, u64>
         *counts.entry(called).or_default() += 1;
     }
     counts
-}
-
-fn unnamed<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<(Address, TimeNs)> {
-    objects.filter(|object| object.called.is_none()).map(|object| (object.ptr, object.time)).collect()
 }
 
 /// The same of the ledger. Fails where it has two origins for one, or one name twice.
@@ -144,8 +141,6 @@ pub fn seen_in_ledger(ledger: &Ledger, times: &[TimeNs]) -> BTreeMap<Who, Seen> 
                 .map(|named| ((named.parent.to_vec(), named.pattern.to_vec()), named.objects))
                 .collect::<BTreeMap<Called, u64>>()
         };
-        let pairs =
-            |objects: Vec<Outstanding>| objects.iter().map(|object| (object.ptr, object.time)).collect();
         let see = Seen {
             totals: Totals { allocs: origin.allocs, frees: origin.frees },
             outstanding: origin.outstanding(),
@@ -154,12 +149,10 @@ pub fn seen_in_ledger(ledger: &Ledger, times: &[TimeNs]) -> BTreeMap<Who, Seen> 
             until: times
                 .iter()
                 .map(|&time| {
-                    let (objects, named) = ledger.allocated_until(origin, time);
-                    (objects, names(named))
+                    let aged = ledger.allocated_until(time);
+                    (aged.objects(origin), names(aged.names(origin).collect()))
                 })
                 .collect(),
-            unnamed: pairs(ledger.unnamed(origin, usize::MAX).collect()),
-            unnamed_of_first_two: pairs(ledger.unnamed(origin, 2).collect()),
         };
         let who = (origin.key.cache, task.tgid, task.comm, task.is_kthread);
         assert!(seen.insert(who, see).is_none(), "two origins of {who:?}");
