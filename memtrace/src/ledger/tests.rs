@@ -49,9 +49,11 @@ struct World {
     caches: u64,
     processes: u32,
     names: usize,
+    /// The share of allocations that may repeat one.
+    repeats: f64,
 }
 
-const SMALL: World = World { pointers: 8, caches: 2, processes: 3, names: 6 };
+const SMALL: World = World { pointers: 8, caches: 2, processes: 3, names: 6, repeats: 0.0 };
 
 const COMMS: [&[u8]; 3] = [b"curl", b"bash", b""];
 const PARENTS: [&[u8]; 2] = [b"db", b"/"];
@@ -77,10 +79,13 @@ fn step(world: World) -> impl Strategy<Value = Step> {
     let task = (0..world.processes, proptest::sample::select(&COMMS[..]), any::<bool>())
         .prop_map(|(tgid, comm, is_kthread)| Task { tgid, comm: Comm::truncated(comm), is_kthread });
     let late = prop_oneof![3 => Just(0), 1 => (0..5_u64).prop_map(|units| units * UNIT)];
-    let alloc = (ptr.clone(), 100..100 + world.caches, task, late).prop_map(|(ptr, cache, task, late)| {
-        let alloc = Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat: false };
-        Step::Alloc { alloc, late }
-    });
+    let may_repeat = proptest::bool::weighted(world.repeats);
+    let alloc = (ptr.clone(), 100..100 + world.caches, task, late, may_repeat).prop_map(
+        |(ptr, cache, task, late, may_repeat)| {
+            let alloc = Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat };
+            Step::Alloc { alloc, late }
+        },
+    );
     prop_oneof![
         5 => alloc,
         3 => ptr.clone().prop_map(Step::Free),
@@ -127,8 +132,20 @@ fn event(time: TimeNs, step: &Step) -> Option<Event<'static>> {
 
 /// Both, after the same steps.
 fn run(bounds: Bounds, steps: &[Step]) -> (Ledger, Model) {
+    run_sampled(bounds, steps, &[])
+}
+
+/// The period is multiplied by each of these factors, at equal distances.
+fn run_sampled(bounds: Bounds, steps: &[Step], factors: &[u32]) -> (Ledger, Model) {
     let (mut ledger, mut model) = (Ledger::with_bounds(bounds), Model::default());
+    let mut factors = factors.iter();
     for (index, step) in steps.iter().enumerate() {
+        if index % 40 == 10
+            && let Some(factor) = factors.next()
+        {
+            model.set_period(model.period * factor);
+            ledger.set_period(model.period);
+        }
         apply(&mut ledger, time_of(index), step);
         model.apply(time_of(index), step, bounds.objects);
     }
@@ -142,11 +159,12 @@ fn bounds(objects: usize) -> Bounds {
 proptest! {
     #[test]
     fn agrees_with_the_model(
-        steps in steps(SMALL),
+        steps in steps(World { repeats: 0.3, ..SMALL }),
         most_objects in prop_oneof![0..6usize, Just(usize::MAX)],
+        factors in vec(1..4_u32, 0..4),
         times in times(),
     ) {
-        let (ledger, model) = run(bounds(most_objects), &steps);
+        let (ledger, model) = run_sampled(bounds(most_objects), &steps, &factors);
         prop_assert_eq!(ledger.tally(), model.tally);
         prop_assert_eq!(ledger.outstanding(), model.objects.len());
         for cache in 99..103 {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memtrace_common::sample;
+
 use super::{
     super::{Ledger, TICK_NS, Tally, pattern::pattern},
     Step,
@@ -13,8 +15,9 @@ pub type Who = (Address, u32, Comm, bool);
 /// Parent and pattern.
 pub type Called = (Vec<u8>, Vec<u8>);
 
-#[derive(Default)]
 pub struct Model {
+    /// One object in so many is followed, and stands for so many.
+    pub period: u32,
     pub tally: Tally,
     pub reused: BTreeMap<Address, u64>,
     pub totals: BTreeMap<Who, Totals>,
@@ -35,13 +38,40 @@ pub struct Object {
     pub called: Option<Called>,
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            period: 1,
+            tally: Tally::default(),
+            reused: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            objects: Vec::new(),
+        }
+    }
+}
+
 impl Model {
+    pub fn set_period(&mut self, period: u32) {
+        self.period = period;
+        self.objects.retain(|object| sample::keeps(object.ptr, sample::limit(period)));
+    }
+
+    fn follows(&self, ptr: Address) -> bool {
+        sample::keeps(ptr, sample::limit(self.period))
+    }
+
+    fn weight(&self) -> u64 {
+        self.period.into()
+    }
+
     pub fn apply(&mut self, time: TimeNs, step: &Step, most_objects: usize) {
         match step {
             Step::Alloc { alloc, late } => self.alloc(Alloc { time: time - late, ..*alloc }, most_objects),
             Step::Free(ptr) => {
                 self.tally.frees += 1;
-                self.tally.unknown_frees += u64::from(self.take(*ptr).is_none());
+                if self.follows(*ptr) {
+                    self.tally.unknown_frees += u64::from(self.take(*ptr).is_none());
+                }
             }
             Step::Name { ptr, parent, name } => {
                 self.tally.names += 1;
@@ -56,6 +86,11 @@ impl Model {
 
     fn alloc(&mut self, alloc: Alloc, most_objects: usize) {
         self.tally.allocs += 1;
+        let who = (alloc.cache, alloc.task.tgid, alloc.task.comm, alloc.task.is_kthread);
+        let is_repeated = |object: &Object| alloc.may_repeat && object.ptr == alloc.ptr && object.who == who;
+        if !self.follows(alloc.ptr) || self.objects.iter().any(is_repeated) {
+            return;
+        }
         if let Some(older) = self.take(alloc.ptr) {
             self.tally.reused_pointers += 1;
             *self.reused.entry(older.who.0).or_default() += 1;
@@ -64,15 +99,14 @@ impl Model {
             self.tally.refused += 1;
             return;
         }
-        let who = (alloc.cache, alloc.task.tgid, alloc.task.comm, alloc.task.is_kthread);
-        self.totals.entry(who).or_default().allocs += 1;
+        self.totals.entry(who).or_default().allocs += self.weight();
         self.objects.push(Object { ptr: alloc.ptr, time: to_tick(alloc.time), who, called: None });
     }
 
     fn take(&mut self, ptr: Address) -> Option<Object> {
         let at = self.objects.iter().position(|object| object.ptr == ptr)?;
         let object = self.objects.remove(at);
-        self.totals.get_mut(&object.who).unwrap().frees += 1;
+        self.totals.get_mut(&object.who).unwrap().frees += self.weight();
         Some(object)
     }
 
@@ -106,24 +140,24 @@ pub struct Seen {
 pub fn seen_in_model(model: &Model, times: &[TimeNs]) -> BTreeMap<Who, Seen> {
     let see = |&who: &Who| Seen {
         totals: model.totals[&who],
-        outstanding: model.of(who).count() as u64,
+        outstanding: model.of(who).count() as u64 * model.weight(),
         oldest: model.of(who).map(|object| object.time).min(),
-        names: count(model.of(who)),
+        names: count(model.of(who), model.weight()),
         until: times
             .iter()
             .map(|&time| {
                 let until = || model.of(who).filter(move |object| object.time <= time);
-                (until().count() as u64, count(until()))
+                (until().count() as u64 * model.weight(), count(until(), model.weight()))
             })
             .collect(),
     };
     model.totals.keys().map(|who| (*who, see(who))).collect()
 }
 
-fn count<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeMap<Called, u64> {
+fn count<'a>(objects: impl Iterator<Item = &'a Object>, weight: u64) -> BTreeMap<Called, u64> {
     let mut counts = BTreeMap::new();
     for called in objects.filter_map(|object| object.called.clone()) {
-        *counts.entry(called).or_default() += 1;
+        *counts.entry(called).or_default() += weight;
     }
     counts
 }
