@@ -1,6 +1,9 @@
 //! What happened to a slab object: the one type that flows from every source to the ledger.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 pub use memtrace_common::event::cache_tag;
 
@@ -66,7 +69,7 @@ pub struct Task {
 }
 
 /// A command name: up to 15 bytes that the process chose itself, NUL-padded.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Comm([u8; COMM_LEN]);
 
 impl Comm {
@@ -94,6 +97,13 @@ impl Comm {
     /// As the kernel keeps it.
     pub fn padded(&self) -> [u8; COMM_LEN] {
         self.0
+    }
+}
+
+/// As one number: each allocation's origin is found by it.
+impl Hash for Comm {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.0));
     }
 }
 

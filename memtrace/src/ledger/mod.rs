@@ -1,31 +1,62 @@
 //! The ledger: what is outstanding, and who allocated it.
 //!
 //! Pure: it knows events and nothing else, no clock, no I/O. It cannot fail: what does not fit together is counted as
-//! an anomaly. Totals are kept per origin, so that a report reads thousands of them and never the millions of objects.
-//! Memory is bounded: by the number of objects given to [`Ledger::new`], and by fixed bounds on origins and names. At
+//! an anomaly. Totals are kept per origin, so that a report reads thousands of them and never the millions of objects,
+//! unless it is asked for objects of an age or without a name.
+//! Memory is bounded: by the bytes given to [`Ledger::new`], of which origins and names get a share. At
 //! a bound an event costs what it always does: nothing is searched for what could make room.
+//!
+//! Events of one object come in the order in which they happened; those of different objects may come in another. So times
+//! of allocations may go back a little, and nothing here takes the last event for the latest.
 
+mod aged;
+mod ages;
+mod batch;
+mod entry;
 mod names;
 mod objects;
 mod origins;
 pub mod pattern;
+mod shard;
 
+use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use memtrace_common::sample;
 
-pub use self::origins::{FOLDED, OTHERS, Origin, OriginKey};
-use self::{
-    names::{Groups, NO_GROUP},
-    objects::{ObjectId, Objects},
-    origins::Origins,
+pub use self::{
+    aged::Aged,
+    batch::Batch,
+    origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, Name, TimeNs, cache_tag};
+use self::{
+    entry::Object,
+    names::{Groups, NO_GROUP},
+    objects::{Objects, Place, Slot},
+    origins::{Called, Origins},
+};
+use crate::event::{Address, Alloc, CacheTag, Event, Free, TimeNs, cache_tag};
 
 type OriginId = u32;
-type GroupId = u32;
+type GroupId = u16;
 
-/// Bytes that one outstanding object takes, its share of the table included; for choosing a bound.
-pub const BYTES_PER_OBJECT: u64 = 48;
+/// Tenths of milliseconds of CLOCK_MONOTONIC: as precise as times of objects are kept.
+type Tick = u64;
+
+const TICK_NS: TimeNs = 100_000;
+
+fn tick(time: TimeNs) -> Tick {
+    time / TICK_NS
+}
+
+/// Bytes that are set aside for one outstanding object, its share of the table included. The table takes 23 to 28 of
+/// them; the rest is for when its origin's objects were allocated.
+const BYTES_PER_OBJECT: usize = 32;
+/// For one origin, and for the names of one pattern.
+const BYTES_PER_ORIGIN: usize = 400;
+const BYTES_PER_GROUP: usize = 300;
+/// Origins take one part of the memory in so many at most, and so do names.
+const ORIGINS_PART: usize = 8;
+const GROUPS_PART: usize = 16;
 
 /// What the ledger was told, and what did not fit together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,12 +99,13 @@ pub struct Ledger {
     objects: Objects,
     origins: Origins,
     groups: Groups,
-    reused: HashMap<Address, u64, foldhash::fast::FixedState>,
-    unknown_frees: HashMap<CacheTag, u64, foldhash::fast::FixedState>,
+    reused: HashMap<Address, u64, FixedState>,
+    unknown_frees: HashMap<CacheTag, u64, FixedState>,
     tally: Tally,
     most_objects: usize,
-    /// One object in so many is followed.
+    /// One object in so many is followed: those that this limit keeps.
     period: u32,
+    limit: u32,
 }
 
 /// How much is kept at most.
@@ -84,26 +116,33 @@ pub(crate) struct Bounds {
     pub groups: usize,
 }
 
+impl Bounds {
+    /// What there is room for in so many bytes.
+    fn within(bytes: usize) -> Self {
+        let origins = (bytes / ORIGINS_PART / BYTES_PER_ORIGIN).clamp(1, origins::MOST_ORIGINS);
+        let groups = (bytes / GROUPS_PART / BYTES_PER_GROUP).clamp(1, names::MOST_GROUPS);
+        let rest = bytes.saturating_sub(origins * BYTES_PER_ORIGIN + groups * BYTES_PER_GROUP);
+        Self { objects: rest / BYTES_PER_OBJECT, origins, groups }
+    }
+}
+
 impl Ledger {
-    /// A ledger for at most `most_objects` outstanding objects.
-    pub fn new(most_objects: usize) -> Self {
-        Self::with_bounds(Bounds {
-            objects: most_objects,
-            origins: origins::MOST_ORIGINS,
-            groups: names::MOST_GROUPS,
-        })
+    /// A ledger that takes at most so many bytes.
+    pub fn new(most_bytes: usize) -> Self {
+        Self::with_bounds(Bounds::within(most_bytes))
     }
 
     pub(crate) fn with_bounds(bounds: Bounds) -> Self {
         Self {
-            objects: Objects::default(),
+            objects: Objects::new(),
             origins: Origins::new(bounds.origins),
             groups: Groups::new(bounds.groups),
             reused: HashMap::default(),
             unknown_frees: HashMap::default(),
             tally: Tally::default(),
-            most_objects: bounds.objects.min(objects::NO_OBJECT as usize),
+            most_objects: bounds.objects,
             period: 1,
+            limit: sample::ALL,
         }
     }
 
@@ -111,26 +150,34 @@ impl Ledger {
     /// of theirs that are under way are left out. Each that is followed stands for `period` objects.
     pub fn set_period(&mut self, period: u32) {
         self.period = period.max(1);
-        let objects = self.origins.iter().flat_map(|origin| self.objects.iter(&origin.list));
-        let others: Vec<Address> =
-            objects.map(|object| object.ptr).filter(|ptr| !self.follows(*ptr)).collect();
-        for ptr in others {
-            if let Some(id) = self.objects.remove(ptr) {
-                self.forget(id);
+        self.limit = sample::limit(self.period);
+        let weight = self.weight();
+        let Self { objects, origins, groups, limit, .. } = self;
+        objects.retain(|ptr, object| {
+            let is_followed = sample::keeps(ptr, *limit);
+            if !is_followed {
+                origins.leave(object, weight);
+                groups.leave(object.group);
             }
-        }
-        self.origins.reweigh(u64::from(self.period));
+            is_followed
+        });
+        origins.reweigh(weight);
     }
 
     fn follows(&self, ptr: Address) -> bool {
-        sample::keeps(ptr, sample::limit(self.period))
+        sample::keeps(ptr, self.limit)
+    }
+
+    /// How many objects one that is followed stands for.
+    fn weight(&self) -> u64 {
+        self.period.into()
     }
 
     pub fn apply(&mut self, event: Event<'_>) {
         match event {
-            Event::Alloc(alloc) => self.alloc(alloc),
-            Event::Free(free) => self.free(free),
-            Event::Name(name) => self.name(name),
+            Event::Alloc(alloc) => self.alloc(Place::of(alloc.ptr), &alloc),
+            Event::Free(free) => self.free(Place::of(free.ptr), &free),
+            Event::Name(name) => self.name(Place::of(name.dentry), name.parent, name.name),
         }
     }
 
@@ -138,7 +185,12 @@ impl Ledger {
         self.tally
     }
 
-    /// Number of outstanding objects.
+    /// Whether a batch more might not find room.
+    pub fn is_full(&self) -> bool {
+        self.objects.len() + batch::MOST > self.most_objects
+    }
+
+    /// Number of outstanding objects that are followed.
     pub fn outstanding(&self) -> usize {
         self.objects.len()
     }
@@ -147,48 +199,40 @@ impl Ledger {
         self.origins.iter()
     }
 
-    /// When the origin's oldest outstanding object was allocated.
+    /// When the origin's oldest outstanding object was allocated, or a little earlier: up to 16 ms or 1/32 of its age.
     pub fn oldest(&self, origin: &Origin) -> Option<TimeNs> {
-        self.objects.iter(&origin.list).next().map(|object| object.time)
+        origin.ages.oldest().map(|tick| tick * TICK_NS)
     }
 
     /// The origin's outstanding objects by what they are called, in no order.
     pub fn names<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = NamedObjects<'a>> {
-        origin.groups.iter().map(|(&id, &objects)| self.named(id, objects))
+        self.named(&origin.called)
     }
 
-    /// The origin's outstanding objects that were allocated at `time` or before: how many they are, and by what they
-    /// are called. Walks them all.
-    pub fn allocated_until<'a>(&'a self, origin: &'a Origin, time: TimeNs) -> (u64, Vec<NamedObjects<'a>>) {
-        let mut count = 0;
-        let mut groups: HashMap<GroupId, u64, foldhash::fast::FixedState> = HashMap::default();
-        for object in self.objects.iter(&origin.list).take_while(|object| object.time <= time) {
-            count += 1;
-            if object.group != NO_GROUP {
-                *groups.entry(object.group).or_default() += 1;
-            }
-        }
-        let count = count * u64::from(self.period);
-        (count, groups.into_iter().map(|(id, objects)| self.named(id, objects)).collect())
+    fn named<'a>(&'a self, called: &'a Called) -> impl Iterator<Item = NamedObjects<'a>> {
+        called.iter().map(|(&id, &objects)| {
+            let group = self.groups.get(id);
+            let objects = objects * self.weight();
+            NamedObjects { parent: &group.parent, pattern: &group.pattern, example: &group.example, objects }
+        })
     }
 
-    fn named(&self, id: GroupId, objects: u64) -> NamedObjects<'_> {
-        let group = self.groups.get(id);
-        let objects = objects * u64::from(self.period);
-        NamedObjects { parent: &group.parent, pattern: &group.pattern, example: &group.example, objects }
-    }
-
-    /// The origin's outstanding objects that have no name, oldest first, among its `most` oldest.
-    pub fn unnamed(&self, origin: &Origin, most: usize) -> impl Iterator<Item = Outstanding> {
-        let unnamed = self.objects.iter(&origin.list).take(most).filter(|object| object.group == NO_GROUP);
-        unnamed.map(|object| Outstanding { ptr: object.ptr, time: object.time })
+    /// Outstanding objects without a name that were allocated before `time`, or before its millisecond at least, with
+    /// their origins. Walks `most` objects at most, others each time that events were applied meanwhile, in an order
+    /// that has nothing to do with who or when: what comes first is a fair sample.
+    pub fn unnamed(&self, time: TimeNs, most: usize) -> impl Iterator<Item = (&Origin, Outstanding)> {
+        let walked = self.objects.iter_from(self.tally.total() as usize).take(most);
+        let unnamed = walked.filter(move |(_, object)| object.group == NO_GROUP && object.time < tick(time));
+        unnamed.map(|(ptr, object)| {
+            (self.origins.get(object.origin), Outstanding { ptr, time: object.time * TICK_NS })
+        })
     }
 
     /// Names an object that was looked at, unless it has been freed since.
     pub fn label(&mut self, object: Outstanding, parent: &[u8], name: &[u8]) {
-        let Some(id) = self.objects.find(object.ptr) else { return };
-        if self.objects.get(id).time == object.time {
-            self.set_name(id, parent, name);
+        let slot = self.objects.slot(Place::of(object.ptr));
+        if self.objects.get(slot).is_some_and(|known| known.time == tick(object.time)) {
+            self.set_name(slot, parent, name);
         }
     }
 
@@ -202,45 +246,51 @@ impl Ledger {
         self.unknown_frees.get(&cache_tag(cache)).copied().unwrap_or(0)
     }
 
-    fn alloc(&mut self, alloc: Alloc) {
+    fn alloc(&mut self, place: Place, alloc: &Alloc) {
         self.tally.allocs += 1;
         if !self.follows(alloc.ptr) {
             return;
         }
-        if alloc.may_repeat && self.repeats(alloc) {
-            return;
-        }
-        if let Some(id) = self.objects.remove(alloc.ptr) {
-            self.tally.reused_pointers += 1;
-            let cache = self.release(id);
-            *self.reused.entry(cache).or_default() += 1;
-        }
-        if self.objects.len() >= self.most_objects {
-            self.tally.refused += 1;
-            return;
-        }
-        let id = self.origins.enter(OriginKey { cache: alloc.cache, task: alloc.task });
-        let origin = self.origins.get_mut(id);
-        origin.gain(u64::from(self.period));
-        self.objects.insert(alloc.ptr, alloc.time, id, NO_GROUP, &mut origin.list);
-    }
-
-    /// Nobody has freed the object yet when its allocation is repeated.
-    fn repeats(&self, alloc: Alloc) -> bool {
         let key = OriginKey { cache: alloc.cache, task: alloc.task };
-        self.objects
-            .find(alloc.ptr)
-            .is_some_and(|id| self.origins.get(self.objects.get(id).origin).key == key)
+        let slot = self.objects.slot(place);
+        let before = self.objects.get(slot);
+        match before {
+            // Nobody has freed the object yet when its allocation is repeated.
+            Some(before) if alloc.may_repeat && self.origins.get(before.origin).key == key => return,
+            Some(before) => self.reuse(before),
+            None if self.objects.len() >= self.most_objects => {
+                self.tally.refused += 1;
+                return;
+            }
+            None => {}
+        }
+        let (time, weight) = (tick(alloc.time), self.weight());
+        let origin = self.origins.enter(key);
+        self.origins.get_mut(origin).gain(time, weight);
+        let object = Object { time, origin, group: NO_GROUP };
+        match before {
+            Some(_) => self.objects.replace(slot, object),
+            None => self.objects.insert(slot, object),
+        }
     }
 
-    fn free(&mut self, free: Free) {
+    /// Settles an object that must be free, since its address was handed out again.
+    fn reuse(&mut self, object: Object) {
+        self.tally.reused_pointers += 1;
+        let cache = self.release(object);
+        *self.reused.entry(cache).or_default() += 1;
+    }
+
+    fn free(&mut self, place: Place, free: &Free) {
         self.tally.frees += 1;
         if !self.follows(free.ptr) {
             return;
         }
-        match self.objects.remove(free.ptr) {
-            Some(id) => {
-                self.release(id);
+        let slot = self.objects.slot(place);
+        match self.objects.get(slot) {
+            Some(object) => {
+                self.objects.remove(slot);
+                self.release(object);
             }
             None => self.unknown_free(free.cache),
         }
@@ -252,52 +302,30 @@ impl Ledger {
         *self.unknown_frees.entry(cache).or_default() += 1;
     }
 
-    /// Settles an object that left the table because it is free. Returns its cache.
-    fn release(&mut self, id: ObjectId) -> Address {
-        let origin = self.objects.get(id).origin;
-        self.origins.get_mut(origin).frees += u64::from(self.period);
-        self.forget(id);
-        self.origins.get(origin).key.cache
-    }
-
-    /// Settles an object that left the table.
-    fn forget(&mut self, id: ObjectId) {
-        let object = *self.objects.get(id);
-        self.origins.leave(object.origin, u64::from(self.period));
+    /// Settles an object that is free. Returns its cache.
+    fn release(&mut self, object: Object) -> Address {
+        let weight = self.weight();
+        self.origins.leave(object, weight);
+        self.groups.leave(object.group);
         let origin = self.origins.get_mut(object.origin);
-        self.objects.unlink(id, &mut origin.list);
-        if object.group != NO_GROUP {
-            self.groups.leave(object.group);
-            leave(origin, object.group);
-        }
+        origin.frees += weight;
+        origin.key.cache
     }
 
     /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.
-    fn name(&mut self, name: Name<'_>) {
+    fn name(&mut self, place: Place, parent: &[u8], name: &[u8]) {
         self.tally.names += 1;
-        if let Some(id) = self.objects.find(name.dentry) {
-            self.set_name(id, name.parent, name.name);
-        }
+        self.set_name(self.objects.slot(place), parent, name);
     }
 
-    fn set_name(&mut self, id: ObjectId, parent: &[u8], name: &[u8]) {
-        let object = *self.objects.get(id);
+    fn set_name(&mut self, slot: Slot, parent: &[u8], name: &[u8]) {
+        let Some(object) = self.objects.get(slot) else { return };
         let origin = self.origins.get_mut(object.origin);
         let group = self.groups.enter(parent, name);
-        *origin.groups.entry(group).or_default() += 1;
-        self.objects.set_group(id, group);
-        if object.group != NO_GROUP {
-            self.groups.leave(object.group);
-            leave(origin, object.group);
-        }
-    }
-}
-
-fn leave(origin: &mut Origin, group: GroupId) {
-    let hashbrown::hash_map::Entry::Occupied(mut objects) = origin.groups.entry(group) else { return };
-    *objects.get_mut() -= 1;
-    if *objects.get() == 0 {
-        objects.remove();
+        origin.call(group);
+        origin.uncall(object.group);
+        self.groups.leave(object.group);
+        self.objects.replace(slot, Object { group, ..object });
     }
 }
 

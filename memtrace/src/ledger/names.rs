@@ -17,7 +17,7 @@ pub const OTHER_GROUP: GroupId = 0;
 pub const OTHER_PATTERN: &[u8] = b"(other names)";
 
 /// Most groups that are kept.
-pub const MOST_GROUPS: usize = 1 << 16;
+pub const MOST_GROUPS: usize = NO_GROUP as usize;
 
 /// Names of one pattern in directories of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +83,11 @@ impl Groups {
         id
     }
 
-    /// One object less in the group.
+    /// One object less in the group, if it is one.
     pub fn leave(&mut self, id: GroupId) {
+        if id == NO_GROUP {
+            return;
+        }
         let group = &mut self.groups[id as usize];
         group.objects -= 1;
         if group.objects == 0 && !group.is_emptied && id != OTHER_GROUP {

@@ -1,16 +1,24 @@
 //! Who allocated what: running totals for each process, command name and cache.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, hash::BuildHasher as _};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable, hash_map::Entry};
 
-use super::{GroupId, OriginId, objects::List};
+use super::{
+    GroupId, OriginId, Tick,
+    ages::Ages,
+    entry::{MOST_ORIGIN_IDS, Object},
+    names::NO_GROUP,
+};
 use crate::event::{Address, Comm, Task};
 
 /// Most origins that are kept; beyond, those that hold nothing any more are folded together, and where all hold
 /// something, new ones. There may be as many sums of folded ones.
 pub const MOST_ORIGINS: usize = 1 << 18;
+
+/// There is room in an entry for all of them, their sums, and the others of so many caches.
+const _: () = assert!(3 * MOST_ORIGINS <= MOST_ORIGIN_IDS);
 
 /// The process id of origins that stand for several processes: those that hold nothing any more by their command name,
 /// and [`OTHERS`].
@@ -25,6 +33,9 @@ pub struct OriginKey {
     pub task: Task,
 }
 
+/// How many objects by what they are called.
+pub(super) type Called = HashMap<GroupId, u64, FixedState>;
+
 /// Running totals since attach. Where only a sample of all objects is followed, each stands for as many as the sampling
 /// period says: these are estimates then.
 pub struct Origin {
@@ -34,12 +45,13 @@ pub struct Origin {
     /// How many processes it stands for: 1, or more where it is [`FOLDED`]. [`OTHERS`] are not told apart, so these
     /// may be more.
     pub processes: u64,
+    pub(super) id: OriginId,
     /// Outstanding objects, and how many they stand for.
     followed: u64,
     outstanding: u64,
-    pub(super) list: List,
+    pub(super) ages: Ages,
     /// Outstanding objects by what they are called.
-    pub(super) groups: HashMap<GroupId, u64, FixedState>,
+    pub(super) called: Called,
     /// It is in [`Origins::emptied`].
     is_emptied: bool,
 }
@@ -50,31 +62,64 @@ impl Origin {
         self.outstanding
     }
 
-    /// One more object, which stands for so many.
-    pub(super) fn gain(&mut self, weight: u64) {
-        self.allocs += weight;
-        self.followed += 1;
-        self.outstanding += weight;
-    }
-
-    fn new(key: OriginKey) -> Self {
+    fn new(key: OriginKey, id: OriginId) -> Self {
         Self {
             key,
             allocs: 0,
             frees: 0,
             processes: u64::from(key.task.tgid != FOLDED),
+            id,
             followed: 0,
             outstanding: 0,
-            list: List::EMPTY,
-            groups: HashMap::default(),
+            ages: Ages::default(),
+            called: Called::default(),
             is_emptied: false,
+        }
+    }
+
+    /// One more object, which stands for so many.
+    pub(super) fn gain(&mut self, time: Tick, weight: u64) {
+        self.allocs += weight;
+        self.followed += 1;
+        self.outstanding += weight;
+        self.ages.add(time);
+    }
+
+    /// One object less, which stood for so many.
+    fn lose(&mut self, object: Object, weight: u64) {
+        self.followed -= 1;
+        self.outstanding = self.outstanding.saturating_sub(weight);
+        self.uncall(object.group);
+        match self.followed {
+            // Gives memory back.
+            0 => self.ages = Ages::default(),
+            _ => self.ages.remove(object.time),
+        }
+    }
+
+    /// One of its objects is called so.
+    pub(super) fn call(&mut self, group: GroupId) {
+        *self.called.entry(group).or_default() += 1;
+    }
+
+    /// One of its objects is not called so any more.
+    pub(super) fn uncall(&mut self, group: GroupId) {
+        if group == NO_GROUP {
+            return;
+        }
+        let Entry::Occupied(mut objects) = self.called.entry(group) else { return };
+        *objects.get_mut() -= 1;
+        if *objects.get() == 0 {
+            objects.remove();
         }
     }
 }
 
 pub struct Origins {
     origins: Vec<Origin>,
-    by_key: HashMap<OriginKey, OriginId, FixedState>,
+    /// By their keys' hashes, which are kept beside so that growth reads no origin.
+    by_key: HashTable<(u64, OriginId)>,
+    hasher: FixedState,
     vacant: Vec<OriginId>,
     /// Origins that lost their last object, longest ago first: to be folded when room is needed, unless they hold
     /// something by then.
@@ -87,10 +132,12 @@ pub struct Origins {
 }
 
 impl Origins {
+    /// Address space for all there may be is taken at once: what is not used takes no memory, and growth moves nothing.
     pub fn new(most: usize) -> Self {
         Self {
-            origins: Vec::new(),
-            by_key: HashMap::default(),
+            origins: Vec::with_capacity(2 * most),
+            by_key: HashTable::with_capacity(2 * most),
+            hasher: FixedState::default(),
             vacant: Vec::new(),
             emptied: VecDeque::new(),
             sums: 0,
@@ -112,6 +159,11 @@ impl Origins {
         self.origins.iter().filter(|origin| origin.allocs > 0)
     }
 
+    /// The highest id there may be, and one.
+    pub fn end(&self) -> usize {
+        self.origins.len()
+    }
+
     /// The origin of this key, new if need be.
     pub fn enter(&mut self, key: OriginKey) -> OriginId {
         if let Some((last, id)) = self.last
@@ -119,22 +171,22 @@ impl Origins {
         {
             return id;
         }
-        let id = match self.by_key.get(&key) {
-            Some(&id) => id,
+        let hash = self.hasher.hash_one(key);
+        let id = match self.find(hash, key) {
+            Some(id) => id,
             None => self.add(key),
         };
         self.last = Some((key, id));
         id
     }
 
-    /// One of the origin's objects, which stands for so many, is gone.
-    pub fn leave(&mut self, id: OriginId, weight: u64) {
-        let origin = &mut self.origins[id as usize];
-        origin.followed -= 1;
-        origin.outstanding = origin.outstanding.saturating_sub(weight);
+    /// One of the origin's objects, which stands for so many, is freed or followed no more.
+    pub fn leave(&mut self, object: Object, weight: u64) {
+        let origin = self.get_mut(object.origin);
+        origin.lose(object, weight);
         if origin.followed == 0 && !origin.is_emptied && origin.key.task.tgid != FOLDED {
             origin.is_emptied = true;
-            self.emptied.push_back(id);
+            self.emptied.push_back(object.origin);
         }
     }
 
@@ -143,6 +195,11 @@ impl Origins {
         for origin in &mut self.origins {
             origin.outstanding = origin.followed * weight;
         }
+    }
+
+    fn find(&self, hash: u64, key: OriginKey) -> Option<OriginId> {
+        let found = self.by_key.find(hash, |&(known, id)| known == hash && self.get(id).key == key);
+        found.map(|&(_, id)| id)
     }
 
     fn add(&mut self, key: OriginKey) -> OriginId {
@@ -156,21 +213,23 @@ impl Origins {
     }
 
     fn insert_or_get(&mut self, key: OriginKey) -> OriginId {
-        if let Some(&id) = self.by_key.get(&key) {
+        let hash = self.hasher.hash_one(key);
+        if let Some(id) = self.find(hash, key) {
             return id;
         }
         let id = match self.vacant.pop() {
             Some(id) => {
-                self.origins[id as usize] = Origin::new(key);
+                self.origins[id as usize] = Origin::new(key, id);
                 id
             }
             None => {
-                self.origins.push(Origin::new(key));
-                (self.origins.len() - 1) as OriginId
+                let id = self.origins.len() as OriginId;
+                self.origins.push(Origin::new(key, id));
+                id
             }
         };
         self.sums += usize::from(key.task.tgid == FOLDED);
-        self.by_key.insert(key, id);
+        self.by_key.insert_unique(hash, (hash, id), |&(hash, _)| hash);
         id
     }
 
@@ -190,14 +249,18 @@ impl Origins {
 
     fn fold(&mut self, id: OriginId) {
         let Origin { key, allocs, frees, processes, .. } = self.origins[id as usize];
-        let has_room = self.sums < self.most || self.by_key.contains_key(&folded(key));
+        let hash = self.hasher.hash_one(folded(key));
+        let has_room = self.sums < self.most || self.find(hash, folded(key)).is_some();
         let into = self.insert_or_get(if has_room { folded(key) } else { anybody(key) });
         let sum = self.get_mut(into);
         sum.processes += processes;
         sum.allocs += allocs;
         sum.frees += frees;
-        self.by_key.remove(&key);
-        self.origins[id as usize] = Origin::new(key);
+        let hash = self.hasher.hash_one(key);
+        if let Ok(entry) = self.by_key.find_entry(hash, |&(_, known)| known == id) {
+            entry.remove();
+        }
+        self.origins[id as usize] = Origin::new(key, id);
         self.vacant.push(id);
         self.last = None;
     }

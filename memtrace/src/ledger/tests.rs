@@ -3,7 +3,7 @@
 mod model;
 mod sampling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -14,12 +14,16 @@ use super::{
     pattern::pattern,
     *,
 };
-use crate::event::{Comm, Task};
+use crate::event::{Comm, Name, Task};
 
-/// Something that happens to a ledger; one nanosecond or none passes between two.
+/// Something that happens to a ledger; one [`UNIT`] or none passes between two.
 #[derive(Clone, Debug)]
 enum Step {
-    Alloc(Alloc),
+    /// With a time so much before that of the step: events of other objects came first.
+    Alloc {
+        alloc: Alloc,
+        late: TimeNs,
+    },
     Free(Address),
     Name {
         ptr: Address,
@@ -35,6 +39,9 @@ enum Step {
     },
 }
 
+/// Long enough for ages to be exact.
+const UNIT: TimeNs = ages::MOMENT * TICK_NS;
+
 /// How many different things there are. Few, so that all of them come back.
 #[derive(Clone, Copy)]
 struct World {
@@ -42,9 +49,11 @@ struct World {
     caches: u64,
     processes: u32,
     names: usize,
+    /// The share of allocations that may repeat one.
+    repeats: f64,
 }
 
-const SMALL: World = World { pointers: 8, caches: 2, processes: 3, names: 6 };
+const SMALL: World = World { pointers: 8, caches: 2, processes: 3, names: 6, repeats: 0.0 };
 
 const COMMS: [&[u8]; 3] = [b"curl", b"bash", b""];
 const PARENTS: [&[u8]; 2] = [b"db", b"/"];
@@ -64,21 +73,26 @@ const NAMES: [&[u8]; 12] = [
 ];
 
 fn step(world: World) -> impl Strategy<Value = Step> {
-    let ptr = 1..=world.pointers;
+    let ptr = (1..=world.pointers).prop_map(|number| number * 8);
     let parent = proptest::sample::select(&PARENTS[..]);
     let name = proptest::sample::select(&NAMES[..world.names]);
     let task = (0..world.processes, proptest::sample::select(&COMMS[..]), any::<bool>())
         .prop_map(|(tgid, comm, is_kthread)| Task { tgid, comm: Comm::truncated(comm), is_kthread });
-    let alloc = (ptr.clone(), 100..100 + world.caches, task).prop_map(|(ptr, cache, task)| {
-        Step::Alloc(Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat: false })
-    });
+    let late = prop_oneof![3 => Just(0), 1 => (0..5_u64).prop_map(|units| units * UNIT)];
+    let may_repeat = proptest::bool::weighted(world.repeats);
+    let alloc = (ptr.clone(), 100..100 + world.caches, task, late, may_repeat).prop_map(
+        |(ptr, cache, task, late, may_repeat)| {
+            let alloc = Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat };
+            Step::Alloc { alloc, late }
+        },
+    );
     prop_oneof![
         5 => alloc,
         3 => ptr.clone().prop_map(Step::Free),
         3 => (ptr.clone(), parent.clone(), name.clone())
             .prop_map(|(ptr, parent, name)| Step::Name { ptr, parent, name }),
-        1 => (ptr, 0..8u64, parent, name)
-            .prop_map(|(ptr, age, parent, name)| Step::Label { ptr, age, parent, name }),
+        1 => (ptr, 0..8_u64, parent, name)
+            .prop_map(|(ptr, age, parent, name)| Step::Label { ptr, age: age * UNIT, parent, name }),
     ]
 }
 
@@ -86,26 +100,52 @@ fn steps(world: World) -> impl Strategy<Value = Vec<Step>> {
     vec(step(world), 0..200)
 }
 
-/// Some steps happen in the same nanosecond.
+/// Some steps happen in the same tick.
 fn time_of(step: usize) -> TimeNs {
-    1000 + step as u64 * 2 / 3
+    (1000 + step as u64 * 2 / 3) * UNIT + step as u64 % 7
+}
+
+/// Around the times of steps.
+fn times() -> impl Strategy<Value = Vec<TimeNs>> {
+    vec((990..1140_u64).prop_map(|units| units * UNIT), 3)
 }
 
 fn apply(ledger: &mut Ledger, time: TimeNs, step: &Step) {
-    match *step {
-        Step::Alloc(alloc) => ledger.apply(Event::Alloc(Alloc { time, ..alloc })),
-        Step::Free(ptr) => ledger.apply(Event::Free(Free { ptr, cache: Some(7) })),
-        Step::Name { ptr, parent, name } => ledger.apply(Event::Name(Name { dentry: ptr, name, parent })),
-        Step::Label { ptr, age, parent, name } => {
+    match (event(time, step), step) {
+        (Some(event), _) => ledger.apply(event),
+        (None, &Step::Label { ptr, age, parent, name }) => {
             ledger.label(Outstanding { ptr, time: time.saturating_sub(age) }, parent, name);
         }
+        _ => {}
+    }
+}
+
+/// The event that a step is.
+fn event(time: TimeNs, step: &Step) -> Option<Event<'static>> {
+    match *step {
+        Step::Alloc { alloc, late } => Some(Event::Alloc(Alloc { time: time - late, ..alloc })),
+        Step::Free(ptr) => Some(Event::Free(Free { ptr, cache: Some(7) })),
+        Step::Name { ptr, parent, name } => Some(Event::Name(Name { dentry: ptr, name, parent })),
+        Step::Label { .. } => None,
     }
 }
 
 /// Both, after the same steps.
 fn run(bounds: Bounds, steps: &[Step]) -> (Ledger, Model) {
+    run_sampled(bounds, steps, &[])
+}
+
+/// The period is multiplied by each of these factors, at equal distances.
+fn run_sampled(bounds: Bounds, steps: &[Step], factors: &[u32]) -> (Ledger, Model) {
     let (mut ledger, mut model) = (Ledger::with_bounds(bounds), Model::default());
+    let mut factors = factors.iter();
     for (index, step) in steps.iter().enumerate() {
+        if index % 40 == 10
+            && let Some(factor) = factors.next()
+        {
+            model.set_period(model.period * factor);
+            ledger.set_period(model.period);
+        }
         apply(&mut ledger, time_of(index), step);
         model.apply(time_of(index), step, bounds.objects);
     }
@@ -119,17 +159,52 @@ fn bounds(objects: usize) -> Bounds {
 proptest! {
     #[test]
     fn agrees_with_the_model(
-        steps in steps(SMALL),
+        steps in steps(World { repeats: 0.3, ..SMALL }),
         most_objects in prop_oneof![0..6usize, Just(usize::MAX)],
-        times in vec(995..1140u64, 3),
+        factors in vec(1..4_u32, 0..4),
+        times in times(),
     ) {
-        let (ledger, model) = run(bounds(most_objects), &steps);
+        let (ledger, model) = run_sampled(bounds(most_objects), &steps, &factors);
         prop_assert_eq!(ledger.tally(), model.tally);
         prop_assert_eq!(ledger.outstanding(), model.objects.len());
         for cache in 99..103 {
             prop_assert_eq!(ledger.reused(cache), model.reused.get(&cache).copied().unwrap_or(0));
         }
         prop_assert_eq!(seen_in_ledger(&ledger, &times), seen_in_model(&model, &times));
+    }
+
+    /// Batches of whatever length are the same as events one by one.
+    #[test]
+    fn a_batch_is_its_events(steps in steps(SMALL), lengths in vec(1..100_usize, 1..10)) {
+        let mut ledger = Ledger::with_bounds(bounds(5));
+        let mut batch = Batch::default();
+        let mut ends = lengths.iter().cycle();
+        let mut left = *ends.next().unwrap();
+        let steps: Vec<_> = steps.into_iter().filter(|step| !matches!(step, Step::Label { .. })).collect();
+        for (index, step) in steps.iter().enumerate() {
+            batch.add(event(time_of(index), step).unwrap(), &mut ledger);
+            left -= 1;
+            if left == 0 {
+                batch.apply(&mut ledger);
+                left = *ends.next().unwrap();
+            }
+        }
+        batch.apply(&mut ledger);
+        let (one_by_one, _) = run(bounds(5), &steps);
+        prop_assert_eq!(ledger.tally(), one_by_one.tally());
+        let times = [1020 * UNIT];
+        prop_assert_eq!(seen_in_ledger(&ledger, &times), seen_in_ledger(&one_by_one, &times));
+    }
+
+    /// A walk meets no more objects than it may, and only those from before a time.
+    #[test]
+    fn objects_without_a_name(steps in steps(SMALL), most in 0..10_usize, time in 990..1140_u64) {
+        let (ledger, model) = run(bounds(usize::MAX), &steps);
+        let objects = |most| ledger.unnamed(time * UNIT, most).map(|(_, object)| (object.ptr, object.time));
+        let all: BTreeSet<_> = objects(usize::MAX).collect();
+        let expected = model.objects.iter().filter(|object| object.called.is_none() && object.time < time * UNIT);
+        prop_assert_eq!(&all, &expected.map(|object| (object.ptr, object.time)).collect());
+        prop_assert!(objects(most).count() <= most && objects(most).all(|object| all.contains(&object)));
     }
 
     /// What came in is either still there or went one of the ways that are counted.
@@ -143,11 +218,12 @@ proptest! {
         prop_assert_eq!(sum(|origin| origin.frees), tally.frees - tally.unknown_frees + tally.reused_pointers);
         prop_assert_eq!(sum(Origin::outstanding), ledger.outstanding() as u64);
         prop_assert!(ledger.outstanding() <= most_objects);
+        let all = ledger.allocated_until(TimeNs::MAX);
         for origin in ledger.origins() {
             let named: u64 = ledger.names(origin).map(|named| named.objects).sum();
-            let unnamed = ledger.unnamed(origin, usize::MAX).count() as u64;
-            prop_assert_eq!(named + unnamed, origin.outstanding());
-            prop_assert_eq!(ledger.allocated_until(origin, TimeNs::MAX).0, origin.outstanding());
+            let unnamed = ledger.unnamed(TimeNs::MAX, usize::MAX).filter(|(of, _)| of.key == origin.key);
+            prop_assert_eq!(named + unnamed.count() as u64, origin.outstanding());
+            prop_assert_eq!(all.objects(origin), origin.outstanding());
         }
     }
 
@@ -174,7 +250,7 @@ proptest! {
             totals.frees += of_process.frees;
         }
         prop_assert_eq!(in_ledger, in_model);
-        let times = [1020, 1100];
+        let times = [1020 * UNIT, 1100 * UNIT];
         let holders = |mut seen: BTreeMap<_, model::Seen>| {
             seen.retain(|_, seen| seen.outstanding > 0);
             // What a process did before it was folded is in the sum now.
@@ -218,7 +294,7 @@ proptest! {
     fn names_that_are_gone_make_room(steps in steps(World { pointers: 3, names: NAMES.len(), ..SMALL })) {
         // One for all other names, one for an object's new name before its old one goes.
         let (ledger, model) = run(Bounds { groups: 3 + 2, ..bounds(usize::MAX) }, &steps);
-        let times = [1010, 1030, 1090];
+        let times = [1010 * UNIT, 1030 * UNIT, 1090 * UNIT];
         prop_assert_eq!(seen_in_ledger(&ledger, &times), seen_in_model(&model, &times));
     }
 
@@ -228,7 +304,7 @@ proptest! {
         let (ledger, model) = run(Bounds { groups: most, ..bounds(usize::MAX) }, &steps);
         let model = seen_in_model(&model, &[]);
         let other: Called = (Vec::new(), OTHER_PATTERN.to_vec());
-        let mut distinct = std::collections::BTreeSet::new();
+        let mut distinct = BTreeSet::new();
         for (who, mut seen) in seen_in_ledger(&ledger, &[]) {
             let model = &model[&who].names;
             prop_assert_eq!(seen.names.values().sum::<u64>(), model.values().sum::<u64>());
@@ -253,11 +329,12 @@ proptest! {
     }
 }
 
-fn alloc(ledger: &mut Ledger, ptr: Address, tgid: u32, comm: &str) {
+/// An event of an object by its number.
+fn alloc(ledger: &mut Ledger, object: u64, tgid: u32, comm: &str) {
     let task = Task { tgid, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     ledger.apply(Event::Alloc(Alloc {
         time: 0,
-        ptr,
+        ptr: 8 * object,
         cache: 1,
         call_site: 0,
         cgroup: 1,
@@ -266,23 +343,23 @@ fn alloc(ledger: &mut Ledger, ptr: Address, tgid: u32, comm: &str) {
     }));
 }
 
-fn free(ledger: &mut Ledger, ptr: Address) {
-    ledger.apply(Event::Free(Free { ptr, cache: Some(7) }));
+fn free(ledger: &mut Ledger, object: u64) {
+    ledger.apply(Event::Free(Free { ptr: 8 * object, cache: Some(7) }));
 }
 
 #[test]
 fn an_allocation_that_repeats_counts_once() {
-    let mut ledger = Ledger::new(10);
+    let mut ledger = Ledger::with_bounds(bounds(10));
     let task = |comm: &str| Task { tgid: 7, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     let again = |ledger: &mut Ledger, comm| {
         let alloc =
             Alloc { time: 1, ptr: 16, cache: 1, call_site: 0, cgroup: 1, task: task(comm), may_repeat: true };
         ledger.apply(Event::Alloc(alloc));
     };
-    alloc(&mut ledger, 16, 7, "a");
+    alloc(&mut ledger, 2, 7, "a");
     again(&mut ledger, "a");
     assert_eq!((show(&ledger), ledger.tally().reused_pointers), (vec!["a:7 1-0 (1)".to_owned()], 0));
-    free(&mut ledger, 16);
+    free(&mut ledger, 2);
     // Not outstanding, or another's: it was not sent before.
     again(&mut ledger, "a");
     assert_eq!((show(&ledger), ledger.tally().reused_pointers), (vec!["a:7 2-1 (1)".to_owned()], 0));
@@ -350,8 +427,8 @@ fn made_up_command_names_do_not_fill_the_ledger() {
 
 #[test]
 fn a_free_of_any_cache_is_no_surprise() {
-    let mut ledger = Ledger::new(10);
-    alloc(&mut ledger, 16, 7, "a");
+    let mut ledger = Ledger::with_bounds(bounds(10));
+    alloc(&mut ledger, 2, 7, "a");
     for ptr in [16, 32] {
         ledger.apply(Event::Free(Free { ptr, cache: None }));
     }
@@ -362,8 +439,8 @@ fn a_free_of_any_cache_is_no_surprise() {
 #[test]
 fn unknown_frees_are_told_apart_by_their_cache() {
     let (dentry, filp) = (0xffff_8881_0004_1200, 0xffff_8881_0004_1240);
-    let mut ledger = Ledger::new(10);
-    alloc(&mut ledger, 16, 7, "a");
+    let mut ledger = Ledger::with_bounds(bounds(10));
+    alloc(&mut ledger, 2, 7, "a");
     for (ptr, cache) in [(16, dentry), (32, dentry), (48, filp), (64, filp)] {
         ledger.apply(Event::Free(Free { ptr, cache: Some(cache_tag(cache)) }));
     }

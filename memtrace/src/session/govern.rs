@@ -19,8 +19,8 @@ use crate::{
 pub struct Budget {
     cpu: Option<CpuLimit>,
     memory: MemoryBudget,
-    /// For which the ledger has room.
-    most_objects: usize,
+    /// Bytes for the ledger.
+    ledger: usize,
     governor: Governor,
     sampling: Sampling,
     /// Of the last thing that was done.
@@ -35,14 +35,14 @@ pub enum Fate {
 }
 
 impl Budget {
-    pub fn new(cpu: Option<CpuLimit>, memory: MemoryBudget, most_objects: usize, sampling: Sampling) -> Self {
+    pub fn new(cpu: Option<CpuLimit>, memory: MemoryBudget, ledger: usize, sampling: Sampling) -> Self {
         let governor = Governor::new(cpu, sampling.period);
-        Self { cpu, memory, most_objects, governor, sampling, note: None }
+        Self { cpu, memory, ledger, governor, sampling, note: None }
     }
 
     /// An empty ledger that keeps within it.
     pub fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger::new(self.most_objects);
+        let mut ledger = Ledger::new(self.ledger);
         ledger.set_period(self.sampling.period);
         ledger
     }
@@ -50,7 +50,7 @@ impl Budget {
     /// Makes room in a ledger that is full, while the rings are drained: what the kernel side still sends of the objects
     /// that are not followed any more, the ledger leaves out.
     pub fn make_room(&mut self, ledger: &mut Ledger) {
-        if ledger.outstanding() < self.most_objects {
+        if !ledger.is_full() {
             return;
         }
         if let Verdict::Sample(period) = self.governor.memory() {

@@ -52,7 +52,7 @@ use crate::{
         rings::RingError,
         trials::Avoid,
     },
-    ledger::Ledger,
+    ledger::{Batch, Ledger},
     output::Output,
     slab,
     view::{
@@ -193,6 +193,7 @@ impl State {
     fn start(self, options: &Options) -> Session {
         Session {
             ledger: self.budget.ledger(),
+            batch: Batch::default(),
             builder: Builder::new(options.request),
             slabinfo: SlabinfoSeries::new(slab::Host::live()),
             comparison: Comparison::default(),
@@ -210,6 +211,8 @@ impl State {
 struct Session {
     state: State,
     ledger: Ledger,
+    /// Empty between two drains.
+    batch: Batch,
     builder: Builder,
     slabinfo: SlabinfoSeries,
     comparison: Comparison,
@@ -298,20 +301,22 @@ impl Session {
     }
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
-        let Self { ledger, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
+        let Self { ledger, batch, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
         let sampling = budget.sampling();
         let read = events.drain(most, |record| {
+            budget.make_room(ledger);
             match decode(record) {
                 Ok(event) => {
                     if let Event::Alloc(alloc) = &event {
                         caches.see(alloc);
                     }
-                    ledger.apply(event);
+                    batch.add(event, ledger);
                 }
                 Err(_) => *undecodable += 1,
             }
-            budget.make_room(ledger);
-        })?;
+        });
+        batch.apply(ledger);
+        let read = read?;
         caches.learn_new(kernel, &events.successors)?;
         self.keep_within_memory(sampling, events)?;
         Ok(read)

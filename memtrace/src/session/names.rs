@@ -1,25 +1,26 @@
 //! Names of dentries where they cannot be had as dentries are made: read from those that survive, at each report.
 
 use std::{
-    cmp::Reverse,
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
 use crate::{
     event::Address,
     kernel::{
+        clock,
         dentries::{DentryName, DentryNames},
         discover::Kernel,
     },
-    ledger::{Ledger, Origin, Outstanding},
+    ledger::{Ledger, OriginKey, Outstanding},
 };
 
 /// Objects looked at for a report at most: some milliseconds.
 const LOOKS: usize = 1_000;
 /// Where looking takes longer, the ring should not wait, nor whoever ends the session.
 const LOOKED_FOR: Duration = Duration::from_millis(50);
-/// An origin's objects that already have names are walked over, so many at most.
-const MOST_WALKED: usize = 100_000;
+/// Objects that are walked over for them, with and without names: a few milliseconds.
+const MOST_WALKED: usize = 1_000_000;
 
 /// Where names come from in this session.
 pub enum Names {
@@ -36,23 +37,24 @@ impl Names {
         matches!(self, Self::LookedUp(_))
     }
 
-    /// Looks at objects that have no name yet, [`LOOKS`] at most: biggest origins first, in each the oldest first. One
-    /// origin gets half at most, so that a flood does not hide everybody else's names.
+    /// Looks at objects that have no name yet, [`LOOKS`] at most, in an order that has nothing to do with whose they are.
+    /// One origin gets half at most, so that a flood does not hide everybody else's names.
     pub fn look(&self, kernel: &Kernel, ledger: &Ledger) -> Vec<(Outstanding, DentryName)> {
         let Self::LookedUp(caches) = self else { return Vec::new() };
-        let mut origins: Vec<&Origin> = ledger
-            .origins()
-            .filter(|origin| caches.contains(&origin.key.cache) && origin.outstanding() > 0)
-            .collect();
-        origins.sort_by_key(|origin| Reverse(origin.outstanding()));
         let deadline = Instant::now() + LOOKED_FOR;
-        let origins = origins.into_iter().take_while(|_| Instant::now() < deadline);
-        let objects = origins.flat_map(|origin| ledger.unnamed(origin, MOST_WALKED).take(LOOKS / 2));
+        let mut looks: HashMap<OriginKey, usize> = HashMap::new();
+        let objects = ledger.unnamed(clock::now(), MOST_WALKED).filter(|(origin, _)| {
+            caches.contains(&origin.key.cache) && {
+                let looks = looks.entry(origin.key).or_default();
+                *looks += 1;
+                *looks <= LOOKS / 2
+            }
+        });
         let mut names = DentryNames::new(&kernel.memory, &kernel.layout);
         objects
             .take(LOOKS)
             .take_while(|_| Instant::now() < deadline)
-            .filter_map(|object| Some((object, names.read(object.ptr)?)))
+            .filter_map(|(_, object)| Some((object, names.read(object.ptr)?)))
             .collect()
     }
 }

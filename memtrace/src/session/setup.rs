@@ -102,7 +102,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
     let sampling = Sampling { period: options.sample };
-    let budget = Budget::new(options.max_cpu, memory, memory.objects(rings.total()), sampling);
+    let budget = Budget::new(options.max_cpu, memory, memory.ledger(rings.total()), sampling);
     let state = State {
         kernel,
         host: Host::read(),

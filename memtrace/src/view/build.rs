@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{Address, Comm, Task, TimeNs},
-    ledger::{FOLDED, Ledger, NamedObjects, OTHERS, Origin},
+    ledger::{Aged, FOLDED, Ledger, NamedObjects, OTHERS, Origin},
 };
 
 /// Most name groups in a row.
@@ -147,12 +147,16 @@ impl Builder {
         let caches = caches(ledger, &facts);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
+        let aged = self.request.older.map(|age| {
+            let time = facts.now.saturating_sub(age.as_nanos() as u64);
+            ledger.allocated_until(time)
+        });
         let mut groups: HashMap<RowKey, Group<'_>> = HashMap::new();
         for origin in others(ledger, &facts) {
             let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
             let group = groups.entry(self.row_key(origin, cache)).or_default();
             let before = group.objects;
-            self.add(group, ledger, origin, cache, facts.now);
+            add(group, ledger, aged.as_ref(), origin, cache);
             if partial.contains(cache.name.as_str()) {
                 group.partial_objects += group.objects - before;
             }
@@ -203,35 +207,6 @@ impl Builder {
         }
     }
 
-    fn add<'a>(
-        &self,
-        group: &mut Group<'a>,
-        ledger: &'a Ledger,
-        origin: &'a Origin,
-        cache: &'a CacheInfo,
-        now: TimeNs,
-    ) {
-        let (objects, names) = match self.request.older {
-            None => (origin.outstanding(), ledger.names(origin).collect()),
-            Some(age) => ledger.allocated_until(origin, now.saturating_sub(age.as_nanos() as u64)),
-        };
-        group.totals.allocs += origin.allocs;
-        group.totals.frees += origin.frees;
-        group.objects += objects;
-        group.bytes += objects * cache.object_size;
-        group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
-        if objects > 0 {
-            group.add_process(origin);
-            group.caches.insert(&cache.name);
-        }
-        *group.comms.entry(who(origin.key.task)).or_default() += objects;
-        for NamedObjects { parent, pattern, example, objects } in names {
-            let sum =
-                group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
-            sum.objects += objects;
-        }
-    }
-
     /// Sorts and cuts; returns what was cut.
     fn order(&self, rows: &mut Vec<Row>) -> Option<Rest> {
         let sort = self.request.sort;
@@ -246,6 +221,34 @@ impl Builder {
             bytes: cut.iter().map(|row| row.bytes).sum(),
         };
         Some(rest)
+    }
+}
+
+/// Adds an origin's part to its row: all of its objects, or those of an age.
+fn add<'a>(
+    group: &mut Group<'a>,
+    ledger: &'a Ledger,
+    aged: Option<&'a Aged<'a>>,
+    origin: &'a Origin,
+    cache: &'a CacheInfo,
+) {
+    let (objects, names): (_, Vec<_>) = match aged {
+        None => (origin.outstanding(), ledger.names(origin).collect()),
+        Some(aged) => (aged.objects(origin), aged.names(origin).collect()),
+    };
+    group.totals.allocs += origin.allocs;
+    group.totals.frees += origin.frees;
+    group.objects += objects;
+    group.bytes += objects * cache.object_size;
+    group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
+    if objects > 0 {
+        group.add_process(origin);
+        group.caches.insert(&cache.name);
+    }
+    *group.comms.entry(who(origin.key.task)).or_default() += objects;
+    for NamedObjects { parent, pattern, example, objects } in names {
+        let sum = group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
+        sum.objects += objects;
     }
 }
 

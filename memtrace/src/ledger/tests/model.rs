@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memtrace_common::sample;
+
 use super::{
-    super::{Ledger, Outstanding, Tally, pattern::pattern},
+    super::{Ledger, TICK_NS, Tally, pattern::pattern},
     Step,
 };
 use crate::event::{Address, Alloc, Comm, TimeNs};
@@ -13,8 +15,9 @@ pub type Who = (Address, u32, Comm, bool);
 /// Parent and pattern.
 pub type Called = (Vec<u8>, Vec<u8>);
 
-#[derive(Default)]
 pub struct Model {
+    /// One object in so many is followed, and stands for so many.
+    pub period: u32,
     pub tally: Tally,
     pub reused: BTreeMap<Address, u64>,
     pub totals: BTreeMap<Who, Totals>,
@@ -35,13 +38,40 @@ pub struct Object {
     pub called: Option<Called>,
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            period: 1,
+            tally: Tally::default(),
+            reused: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            objects: Vec::new(),
+        }
+    }
+}
+
 impl Model {
+    pub fn set_period(&mut self, period: u32) {
+        self.period = period;
+        self.objects.retain(|object| sample::keeps(object.ptr, sample::limit(period)));
+    }
+
+    fn follows(&self, ptr: Address) -> bool {
+        sample::keeps(ptr, sample::limit(self.period))
+    }
+
+    fn weight(&self) -> u64 {
+        self.period.into()
+    }
+
     pub fn apply(&mut self, time: TimeNs, step: &Step, most_objects: usize) {
         match step {
-            Step::Alloc(alloc) => self.alloc(Alloc { time, ..*alloc }, most_objects),
+            Step::Alloc { alloc, late } => self.alloc(Alloc { time: time - late, ..*alloc }, most_objects),
             Step::Free(ptr) => {
                 self.tally.frees += 1;
-                self.tally.unknown_frees += u64::from(self.take(*ptr).is_none());
+                if self.follows(*ptr) {
+                    self.tally.unknown_frees += u64::from(self.take(*ptr).is_none());
+                }
             }
             Step::Name { ptr, parent, name } => {
                 self.tally.names += 1;
@@ -49,13 +79,18 @@ impl Model {
             }
             Step::Label { ptr, age, parent, name } => {
                 let then = time.saturating_sub(*age);
-                self.call(|object| object.ptr == *ptr && object.time == then, parent, name);
+                self.call(|object| object.ptr == *ptr && object.time == to_tick(then), parent, name);
             }
         }
     }
 
     fn alloc(&mut self, alloc: Alloc, most_objects: usize) {
         self.tally.allocs += 1;
+        let who = (alloc.cache, alloc.task.tgid, alloc.task.comm, alloc.task.is_kthread);
+        let is_repeated = |object: &Object| alloc.may_repeat && object.ptr == alloc.ptr && object.who == who;
+        if !self.follows(alloc.ptr) || self.objects.iter().any(is_repeated) {
+            return;
+        }
         if let Some(older) = self.take(alloc.ptr) {
             self.tally.reused_pointers += 1;
             *self.reused.entry(older.who.0).or_default() += 1;
@@ -64,15 +99,14 @@ impl Model {
             self.tally.refused += 1;
             return;
         }
-        let who = (alloc.cache, alloc.task.tgid, alloc.task.comm, alloc.task.is_kthread);
-        self.totals.entry(who).or_default().allocs += 1;
-        self.objects.push(Object { ptr: alloc.ptr, time: alloc.time, who, called: None });
+        self.totals.entry(who).or_default().allocs += self.weight();
+        self.objects.push(Object { ptr: alloc.ptr, time: to_tick(alloc.time), who, called: None });
     }
 
     fn take(&mut self, ptr: Address) -> Option<Object> {
         let at = self.objects.iter().position(|object| object.ptr == ptr)?;
         let object = self.objects.remove(at);
-        self.totals.get_mut(&object.who).unwrap().frees += 1;
+        self.totals.get_mut(&object.who).unwrap().frees += self.weight();
         Some(object)
     }
 
@@ -87,6 +121,11 @@ impl Model {
     }
 }
 
+/// As precise as the ledger keeps a time.
+fn to_tick(time: TimeNs) -> TimeNs {
+    time / TICK_NS * TICK_NS
+}
+
 /// All that a report may ask of an origin.
 #[derive(Debug, PartialEq)]
 pub struct Seen {
@@ -96,39 +135,31 @@ pub struct Seen {
     pub names: BTreeMap<Called, u64>,
     /// For each time asked about.
     pub until: Vec<(u64, BTreeMap<Called, u64>)>,
-    pub unnamed: Vec<(Address, TimeNs)>,
-    pub unnamed_of_first_two: Vec<(Address, TimeNs)>,
 }
 
 pub fn seen_in_model(model: &Model, times: &[TimeNs]) -> BTreeMap<Who, Seen> {
     let see = |&who: &Who| Seen {
         totals: model.totals[&who],
-        outstanding: model.of(who).count() as u64,
+        outstanding: model.of(who).count() as u64 * model.weight(),
         oldest: model.of(who).map(|object| object.time).min(),
-        names: count(model.of(who)),
+        names: count(model.of(who), model.weight()),
         until: times
             .iter()
             .map(|&time| {
                 let until = || model.of(who).filter(move |object| object.time <= time);
-                (until().count() as u64, count(until()))
+                (until().count() as u64 * model.weight(), count(until(), model.weight()))
             })
             .collect(),
-        unnamed: unnamed(model.of(who)),
-        unnamed_of_first_two: unnamed(model.of(who).take(2)),
     };
     model.totals.keys().map(|who| (*who, see(who))).collect()
 }
 
-fn count<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeMap<Called, u64> {
+fn count<'a>(objects: impl Iterator<Item = &'a Object>, weight: u64) -> BTreeMap<Called, u64> {
     let mut counts = BTreeMap::new();
     for called in objects.filter_map(|object| object.called.clone()) {
-        *counts.entry(called).or_default() += 1;
+        *counts.entry(called).or_default() += weight;
     }
     counts
-}
-
-fn unnamed<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<(Address, TimeNs)> {
-    objects.filter(|object| object.called.is_none()).map(|object| (object.ptr, object.time)).collect()
 }
 
 /// The same of the ledger. Fails where it has two origins for one, or one name twice.
@@ -144,8 +175,6 @@ pub fn seen_in_ledger(ledger: &Ledger, times: &[TimeNs]) -> BTreeMap<Who, Seen> 
                 .map(|named| ((named.parent.to_vec(), named.pattern.to_vec()), named.objects))
                 .collect::<BTreeMap<Called, u64>>()
         };
-        let pairs =
-            |objects: Vec<Outstanding>| objects.iter().map(|object| (object.ptr, object.time)).collect();
         let see = Seen {
             totals: Totals { allocs: origin.allocs, frees: origin.frees },
             outstanding: origin.outstanding(),
@@ -154,12 +183,10 @@ pub fn seen_in_ledger(ledger: &Ledger, times: &[TimeNs]) -> BTreeMap<Who, Seen> 
             until: times
                 .iter()
                 .map(|&time| {
-                    let (objects, named) = ledger.allocated_until(origin, time);
-                    (objects, names(named))
+                    let aged = ledger.allocated_until(time);
+                    (aged.objects(origin), names(aged.names(origin).collect()))
                 })
                 .collect(),
-            unnamed: pairs(ledger.unnamed(origin, usize::MAX).collect()),
-            unnamed_of_first_two: pairs(ledger.unnamed(origin, 2).collect()),
         };
         let who = (origin.key.cache, task.tgid, task.comm, task.is_kthread);
         assert!(seen.insert(who, see).is_none(), "two origins of {who:?}");

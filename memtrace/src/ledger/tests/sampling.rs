@@ -4,7 +4,7 @@ use memtrace_common::sample;
 use proptest::{collection::vec, prelude::*};
 
 use super::super::*;
-use crate::event::{Comm, Task};
+use crate::event::{Comm, Name, Task};
 
 fn alloc(ptr: Address) -> Event<'static> {
     let task = Task { tgid: 7, comm: Comm::truncated(b"curl"), is_kthread: false };
@@ -69,7 +69,7 @@ proptest! {
         let expected = kept(&with_name, period) * u64::from(period);
         let named = ledger.origins().flat_map(|origin| ledger.names(origin)).map(|named| named.objects);
         prop_assert_eq!(named.sum::<u64>(), expected);
-        let aged = ledger.origins().map(|origin| ledger.allocated_until(origin, TimeNs::MAX).0);
-        prop_assert_eq!(aged.sum::<u64>(), totals(&ledger).2);
+        let all = ledger.allocated_until(TimeNs::MAX);
+        prop_assert_eq!(ledger.origins().map(|origin| all.objects(origin)).sum::<u64>(), totals(&ledger).2);
     }
 }

@@ -1,15 +1,13 @@
 //! How the memory that memtrace may take is divided: rings in the kernel, the ledger, and the process itself.
 
-use crate::ledger::BYTES_PER_OBJECT;
-
 /// By default memtrace takes at most this share of the host's memory.
 const DEFAULT_SHARE: u64 = 32;
 const LEAST_DEFAULT: u64 = 64 << 20;
 
-/// With less, the ledger holds too few objects to be of use.
+/// With less, the ledger holds too few objects to be of use; with this, some 200,000.
 pub const LEAST: u64 = 32 << 20;
 
-/// The process itself, what the ledger knows of processes and names, and reports.
+/// The process itself and reports.
 const PROCESS: u64 = 16 << 20;
 
 /// The rings take at most this part of the budget, within bounds.
@@ -38,9 +36,9 @@ impl MemoryBudget {
         Self { total, rings: (total / RINGS_PART).clamp(SMALLEST_RINGS, most) }
     }
 
-    /// Outstanding objects for which there is room beside rings that came out as large as this.
-    pub fn objects(self, rings: u64) -> usize {
-        (self.total.saturating_sub(rings + PROCESS) / BYTES_PER_OBJECT) as usize
+    /// Bytes for the ledger beside rings that came out as large as this.
+    pub fn ledger(self, rings: u64) -> usize {
+        self.total.saturating_sub(rings + PROCESS) as usize
     }
 }
 
@@ -64,13 +62,13 @@ mod tests {
     fn the_ledger_gets_what_is_left() {
         let budget = MemoryBudget::new(64 << 20, 2);
         assert_eq!(budget.rings, 16 << 20);
-        assert_eq!(budget.objects(budget.rings) as u64, (32 << 20) / BYTES_PER_OBJECT);
-        assert_eq!(budget.objects(1 << 30), 0);
+        assert_eq!(budget.ledger(budget.rings), 32 << 20);
+        assert_eq!(budget.ledger(1 << 30), 0);
     }
 
     #[test]
     fn the_least_is_of_use() {
         let budget = MemoryBudget::new(LEAST, 256);
-        assert!(budget.objects(budget.rings) > 100_000);
+        assert_eq!(budget.ledger(budget.rings), 8 << 20);
     }
 }

@@ -96,7 +96,7 @@ impl Session {
             growth: HashMap::new(),
             elapsed: Duration::ZERO,
             is_final: false,
-            next_ptr: 1,
+            next_ptr: 8,
             outstanding: HashMap::new(),
         }
     }
@@ -124,7 +124,7 @@ impl Session {
                 }
                 ["reuse", who, cache, count] => {
                     for _ in 0..number(count) {
-                        self.next_ptr -= 1;
+                        self.next_ptr -= 8;
                         self.alloc(task(who), address(cache), 1, None);
                     }
                 }
@@ -142,7 +142,7 @@ impl Session {
     fn alloc(&mut self, task: Task, cache: Address, count: usize, path: Option<&str>) {
         for _ in 0..count {
             let ptr = self.next_ptr;
-            self.next_ptr += 1;
+            self.next_ptr += 8;
             self.ledger.apply(Event::Alloc(Alloc {
                 time: self.now(),
                 ptr,
