@@ -19,15 +19,14 @@ use aya::{
 };
 use memtrace_common::{
     COMM_LEN,
-    config::{self, CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, TaskFilter},
     counters::{ByKind, Counters, LossKey},
     event::{KIND_ALLOC, KIND_FREE},
     names::{global, map, program},
-    succession::{SLOTS, slot},
 };
 
 use super::{
     bulk::{At, BulkHook},
+    config,
     cost::ProbeTimes,
     functions::{
         D_ALLOC, D_ALLOC_PARALLEL, KMEM_CACHE_ALLOC, KMEM_CACHE_ALLOC_LRU, KMEM_CACHE_ALLOC_NODE,
@@ -38,6 +37,7 @@ use super::{
     object,
     plan::{CacheWay, NamesWay, Plan},
     rings::{RingError, RingSizes, Rings},
+    successors::Successors,
     trials::{reason, refusal, why_not},
 };
 
@@ -161,7 +161,7 @@ impl Loaded {
         rings: RingSizes,
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
-        let config = config(plan, layout, filters, rings);
+        let config = config::of(plan, layout, filters, rings);
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
@@ -356,9 +356,9 @@ impl Loaded {
                 Err(error) => return Err(LoadError::Program(name, error)),
             }
         }
+        let successors = Successors::take(&mut self.ebpf)?;
         let mut take = |name| self.ebpf.take_map(name).expect("the object has this map");
         let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
-        let [numbers, slots] = [map::SUCCESSORS, map::SUCCESSOR_SLOTS].map(&mut take);
         Ok(Attached {
             links,
             events: Events {
@@ -369,12 +369,7 @@ impl Loaded {
                 losses: HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?,
                 counters: PerCpuArray::try_from(counters)
                     .map_err(|error| LoadError::Map(map::COUNTERS, error))?,
-                successors: Successors {
-                    numbers: HashMap::try_from(numbers)
-                        .map_err(|error| LoadError::Map(map::SUCCESSORS, error))?,
-                    slots: Array::try_from(slots)
-                        .map_err(|error| LoadError::Map(map::SUCCESSOR_SLOTS, error))?,
-                },
+                successors,
             },
         })
     }
@@ -418,35 +413,6 @@ pub struct Events {
     losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
     pub successors: Successors,
-}
-
-/// Slab caches that took the place of another: see [`memtrace_common::succession`].
-pub struct Successors {
-    numbers: HashMap<MapData, u64, u64>,
-    slots: Array<MapData, [u8; SLOTS]>,
-}
-
-impl Successors {
-    /// Numbers by address.
-    pub fn numbers(&self) -> Result<std::collections::HashMap<u64, u64>, MapError> {
-        self.numbers.iter().collect()
-    }
-
-    /// The number of the cache that is at this address now.
-    pub fn number(&self, address: u64) -> Result<u64, MapError> {
-        match self.numbers.get(&address, 0) {
-            Err(MapError::KeyNotFound) => Ok(address),
-            number => number,
-        }
-    }
-
-    /// Gives what is allocated from the cache at this address from now on another number.
-    pub fn set(&mut self, address: u64, number: u64) -> Result<(), MapError> {
-        self.numbers.insert(address, number, 0)?;
-        let mut slots = self.slots.get(&0, 0)?;
-        slots[slot(address)] = 1;
-        self.slots.set(0, slots, 0)
-    }
 }
 
 impl Events {
@@ -590,33 +556,6 @@ fn fill<K: aya::Pod>(
         map.insert(key, 1, 0).map_err(error)?;
     }
     Ok(())
-}
-
-fn config(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> Config {
-    let (mode, only) = match &filters.caches {
-        None => (CACHES_ALL, 0),
-        Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
-        Some(_) => (CACHES_SET, 0),
-    };
-    Config {
-        caches: CacheFilter {
-            only,
-            of_caches: filters.cache_of_caches,
-            mode,
-            names: u32::from(filters.names),
-        },
-        tasks: TaskFilter {
-            // What all tasks allocate can be compared with slabinfo, so ours is not missing; views leave it out.
-            own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
-            by_pid: u32::from(!filters.pids.is_empty()),
-            by_comm: u32::from(!filters.comms.is_empty()),
-            reserved: 0,
-        },
-        rings: config::Rings { mask: rings.count - 1, reserved: 0 },
-        arguments: layout.arguments,
-        pages: plan.pages(),
-        offsets: layout.offsets,
-    }
 }
 
 #[cfg(test)]

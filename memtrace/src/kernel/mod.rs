@@ -6,6 +6,7 @@
 pub mod bulk;
 pub mod caches;
 pub mod clock;
+pub mod config;
 pub mod cost;
 pub mod dentries;
 pub mod discover;
@@ -20,5 +21,6 @@ pub mod pages;
 pub mod plan;
 pub mod privileges;
 pub mod rings;
+pub mod successors;
 pub mod trials;
 pub mod types;

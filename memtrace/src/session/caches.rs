@@ -19,7 +19,7 @@ use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::Kernel,
-        load::Successors,
+        successors::Successors,
     },
     ledger::Ledger,
     slab,

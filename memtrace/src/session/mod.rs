@@ -139,8 +139,11 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
         drop(attached);
         return reporter.finish(None).map_err(SessionError::Output);
     }
-    // While all that happens is still traced.
-    session.compare(&mut attached.events)?;
+    // While all that happens is still traced. With a flood in the rings it would keep the probes on the host: then what was
+    // compared last has to do.
+    if session.drain(&mut attached.events)? < DRAIN_MOST {
+        session.compare(&mut attached.events)?;
+    }
     // Following frees would cost the host more.
     let settle = if matches!(end, End::OverBudget) { Duration::ZERO } else { options.settle };
     session.settle(&mut attached, settle, &mut signals).await?;

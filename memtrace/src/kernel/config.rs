@@ -1,0 +1,35 @@
+//! What the programs are told before they are loaded: see [`memtrace_common::config`].
+
+use memtrace_common::config::{
+    CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, TaskFilter,
+};
+
+use super::{layout::Layout, load::Filters, plan::Plan, rings::RingSizes};
+
+/// For a session with these filters.
+pub(super) fn of(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> Config {
+    let (mode, only) = match &filters.caches {
+        None => (CACHES_ALL, 0),
+        Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
+        Some(_) => (CACHES_SET, 0),
+    };
+    Config {
+        caches: CacheFilter {
+            only,
+            of_caches: filters.cache_of_caches,
+            mode,
+            names: u32::from(filters.names),
+        },
+        tasks: TaskFilter {
+            // What all tasks allocate can be compared with slabinfo, so ours is not missing; views leave it out.
+            own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
+            by_pid: u32::from(!filters.pids.is_empty()),
+            by_comm: u32::from(!filters.comms.is_empty()),
+            reserved: 0,
+        },
+        rings: Rings { mask: rings.count - 1, reserved: 0 },
+        arguments: layout.arguments,
+        pages: plan.pages(),
+        offsets: layout.offsets,
+    }
+}
