@@ -75,13 +75,16 @@ fn build_one(name: &str) -> Result<PathBuf> {
         .args(["bench", "--package", "memtrace", "--bench", name, "--no-run"])
         .args(["--message-format", "json-render-diagnostics"])
         .text()?;
-    executable(&messages).with_context(|| format!("cargo built no program for the benchmark {name}"))
+    executable(&messages, name).with_context(|| format!("cargo built no program for the benchmark {name}"))
 }
 
-/// The program that cargo says it built, a JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The benchmark's program among those that cargo says it built, a JSON object a line: memtrace itself is another.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages.filter_map(|message| Some(message["executable"].as_str()?.into())).next_back()
+    let is_it = |message: &Value| {
+        message["target"]["kind"][0] == "bench" && message["target"]["name"].as_str() == Some(name)
+    };
+    messages.filter(is_it).find_map(|message| Some(message["executable"].as_str()?.into()))
 }
 
 pub fn run(built: &[Built], quick: bool) -> Result<Vec<Results>> {
@@ -128,11 +131,14 @@ mod tests {
 
     #[test]
     fn the_program_is_found_in_what_cargo_says() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nwarning: x\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/release/deps/ledger-1\"}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(executable(messages), Some("/t/release/deps/ledger-1".into()));
-        assert_eq!(executable("{\"executable\":null}\n"), None);
+        let messages = r#"{"reason":"compiler-artifact","executable":null}
+warning: x
+{"reason":"compiler-artifact","target":{"kind":["bench"],"name":"ledger"},"executable":"/t/release/deps/ledger-1"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"memtrace"},"executable":"/t/release/memtrace"}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(executable(messages, "ledger"), Some("/t/release/deps/ledger-1".into()));
+        assert_eq!(executable(messages, "decode"), None);
     }
 
     #[test]
