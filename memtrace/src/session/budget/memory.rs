@@ -10,8 +10,8 @@ pub const LEAST: u64 = 32 << 20;
 /// The process itself and reports.
 const PROCESS: u64 = 16 << 20;
 
-/// The rings take at most this part of the budget, within bounds.
-const RINGS_PART: u64 = 3;
+/// The rings take at most this part of what the process leaves, within bounds. They come out as a power of two: mostly less.
+const RINGS_PART: u64 = 2;
 const SMALLEST_RINGS: u64 = 8 << 20;
 /// A CPU that does nothing but allocate and free writes up to 90 MB of events a second: a reader that stalls for a second
 /// loses nothing.
@@ -33,7 +33,7 @@ impl MemoryBudget {
 
     pub fn new(total: u64, cpus: usize) -> Self {
         let most = (RINGS_PER_CPU * cpus as u64).max(SMALLEST_RINGS);
-        Self { total, rings: (total / RINGS_PART).clamp(SMALLEST_RINGS, most) }
+        Self { total, rings: (total.saturating_sub(PROCESS) / RINGS_PART).clamp(SMALLEST_RINGS, most) }
     }
 
     /// Bytes for the ledger beside rings that came out as large as this.
@@ -52,24 +52,23 @@ mod tests {
             let budget = MemoryBudget::default_of(host, cpus);
             (budget.total, budget.rings)
         };
-        assert_eq!(of(1 << 30, 2), (64 << 20, (64 << 20) / 3));
+        assert_eq!(of(1 << 30, 2), (64 << 20, 24 << 20));
         assert_eq!(of(24 << 30, 2), (768 << 20, 256 << 20));
         assert_eq!(of(24 << 30, 8), (768 << 20, 256 << 20));
-        assert_eq!(of(1 << 40, 256), (32 << 30, (32 << 30) / 3));
+        assert_eq!(of(1 << 40, 256), (32 << 30, (16 << 30) - (8 << 20)));
     }
 
     #[test]
     fn the_ledger_gets_what_is_left() {
         let budget = MemoryBudget::new(96 << 20, 2);
-        assert_eq!(budget.rings, 32 << 20);
-        assert_eq!(budget.ledger(budget.rings), 48 << 20);
+        assert_eq!(budget.rings, 40 << 20);
+        assert_eq!(budget.ledger(budget.rings), 40 << 20);
         assert_eq!(budget.ledger(1 << 30), 0);
     }
 
     #[test]
     fn the_least_is_of_use() {
-        // Rings come out as a power of two.
-        assert!((SMALLEST_RINGS..2 * SMALLEST_RINGS).contains(&MemoryBudget::new(LEAST, 256).rings));
+        assert_eq!(MemoryBudget::new(LEAST, 256).rings, SMALLEST_RINGS);
         assert_eq!(MemoryBudget::new(LEAST, 256).ledger(SMALLEST_RINGS), 8 << 20);
     }
 }
