@@ -5,7 +5,11 @@ use memtrace_common::{
     sample,
 };
 
-use crate::{config::config, kernel, maps, task::Comm};
+use crate::{
+    config::config,
+    kernel, maps,
+    task::{Comm, Current},
+};
 
 #[inline(always)]
 pub fn traces_cache(cache: u64) -> bool {
@@ -25,17 +29,35 @@ pub fn follows(ptr: u64) -> bool {
     kernel::is_object(ptr) && sample::keeps(ptr, unsafe { limit.read_volatile() })
 }
 
-/// Whether allocations of this process are traced.
+/// The current task, with what was read of it to tell that its allocations are traced.
+#[derive(Clone, Copy)]
+pub struct TracedTask {
+    pub task: Current,
+    pub tgid: u32,
+    pub comm: Comm,
+}
+
+/// None if allocations of the current task are not traced.
 #[inline(always)]
-pub fn traces_tgid(tgid: u32) -> bool {
+pub fn traced_task() -> Option<TracedTask> {
+    let task = Current::get();
+    let tgid = task.tgid();
+    if !traces_tgid(tgid) {
+        return None;
+    }
+    let comm = task.comm();
+    traces_comm(comm).then_some(TracedTask { task, tgid, comm })
+}
+
+#[inline(always)]
+fn traces_tgid(tgid: u32) -> bool {
     // SAFETY: the value is one byte that nobody writes after load.
     tgid != config!(tasks.own_tgid)
         && (config!(tasks.by_pid) == 0 || unsafe { maps::PID_FILTER.get(tgid) }.is_some())
 }
 
-/// Whether allocations under this command name are traced.
 #[inline(always)]
-pub fn traces_comm(comm: Comm) -> bool {
+fn traces_comm(comm: Comm) -> bool {
     // SAFETY: the value is one byte that nobody writes after load.
     config!(tasks.by_comm) == 0 || unsafe { maps::COMM_FILTER.get(comm) }.is_some()
 }

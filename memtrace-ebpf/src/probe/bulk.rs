@@ -19,7 +19,9 @@ use super::slab::NO_CALL_SITE;
 use crate::{
     config::config,
     context::{argument, number},
-    emit, filter, kernel,
+    emit,
+    filter::{self, TracedTask},
+    kernel,
     task::Current,
     this_cpu::{Kind, ThisCpu},
     understudy::Role,
@@ -59,15 +61,7 @@ pub fn alloc_bulk_fexit(ctx: FExitContext) -> Option<()> {
         _ if is_true(returned) => asked_for,
         _ => 0,
     };
-    let task = Current::get();
-    let tgid = task.tgid();
-    if !filter::traces_tgid(tgid) {
-        return None;
-    }
-    let comm = task.comm();
-    if !filter::traces_comm(comm) {
-        return None;
-    }
+    let TracedTask { tgid, comm, .. } = filter::traced_task()?;
     for index in 0..MOST_OBJECTS {
         if index >= count {
             return Some(());

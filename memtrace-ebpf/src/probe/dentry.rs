@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use memtrace_common::event::{KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, NameEvent, SHORT_NAME_LEN};
 
-use crate::{config::config, context::number, emit, filter, kernel, task::Current, this_cpu::ThisCpu};
+use crate::{config::config, context::number, emit, filter, kernel, this_cpu::ThisCpu};
 
 #[fexit(function = "d_alloc")]
 pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
@@ -44,10 +44,7 @@ fn named(dentry: u64) -> Option<()> {
     if config!(caches.names) == 0 || !filter::follows(dentry) {
         return None;
     }
-    let task = Current::get();
-    if !filter::traces_tgid(task.tgid()) || !filter::traces_comm(task.comm()) {
-        return None;
-    }
+    filter::traced_task()?;
     let parent: u64 = kernel::read(dentry + u64::from(config!(offsets.dentry_parent)))?;
     let names = Names { dentry, parent, name: name_of(dentry)?, parent_name: name_of(parent)? };
     let cpu = ThisCpu::get()?;

@@ -19,8 +19,9 @@ use memtrace_common::{
 use crate::{
     config::config,
     context::{argument, number},
-    emit, filter, kernel, succession,
-    task::Current,
+    emit,
+    filter::{self, TracedTask},
+    kernel, succession,
     this_cpu::ThisCpu,
     understudy::Role,
 };
@@ -249,15 +250,7 @@ impl Object {
         if cache == config!(caches.of_caches) {
             succession::begin(self.ptr);
         }
-        let task = Current::get();
-        let tgid = task.tgid();
-        if !filter::traces_tgid(tgid) {
-            return None;
-        }
-        let comm = task.comm();
-        if !filter::traces_comm(comm) {
-            return None;
-        }
+        let TracedTask { task, tgid, comm } = filter::traced_task()?;
         let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, role: self.role };
         if emit::alloc(cpu, &alloc, task, tgid, comm).is_none() {
             warn!(ctx, "the ring is full: lost the allocation of {:x}", self.ptr);

@@ -217,7 +217,7 @@ impl Ledger {
         })
     }
 
-    /// Outstanding objects without a name that were allocated before `time`, or before its millisecond at least, with
+    /// Outstanding objects without a name that were allocated before the tick of `time`, with
     /// their origins. Walks `most` objects at most, others each time that events were applied meanwhile, in an order
     /// that has nothing to do with who or when: what comes first is a fair sample.
     pub fn unnamed(&self, time: TimeNs, most: usize) -> impl Iterator<Item = (&Origin, Outstanding)> {
