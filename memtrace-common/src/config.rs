@@ -27,6 +27,8 @@ pub struct Config {
     pub arguments: Arguments,
     pub pages: Pages,
     pub offsets: Offsets,
+    pub processes: ProcessOffsets,
+    pub cgroups: Cgroups,
 }
 
 /// Which caches are traced. The dentry cache is named besides, since its objects get names.
@@ -128,4 +130,37 @@ pub struct Offsets {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 40 + 24 + 40);
+/// Offsets of what tells a process from others, and of what it is; all are 0 where processes are not followed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessOffsets {
+    /// `task_struct.group_leader`: the first thread of the process.
+    pub group_leader: u32,
+    /// `task_struct.start_boottime`.
+    pub start_boottime: u32,
+    /// `task_struct.pid`: of the thread.
+    pub pid: u32,
+    pub real_parent: u32,
+    pub mm: u32,
+    pub mm_arg_start: u32,
+    pub mm_arg_end: u32,
+    /// `linux_binprm.filename`.
+    pub program_filename: u32,
+}
+
+/// Which cgroup of a task is meant, and the way to it: `task.cgroups->subsys[memory]->cgroup->kn->id`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cgroups {
+    /// 1: memory is charged in a hierarchy of its own (version 1), so that the way has to be gone. 0: a helper tells, since
+    /// there is one hierarchy.
+    pub by_memory: u32,
+    pub task_cgroups: u32,
+    /// Of the memory controller's entry in `css_set.subsys`.
+    pub set_memory: u32,
+    pub state_cgroup: u32,
+    pub cgroup_node: u32,
+    pub node_id: u32,
+}
+
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 40 + 24 + 40 + 32 + 24);

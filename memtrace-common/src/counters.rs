@@ -7,6 +7,8 @@ pub struct ByKind {
     pub allocs: u64,
     pub frees: u64,
     pub names: u64,
+    /// What became of processes.
+    pub processes: u64,
 }
 
 #[repr(C)]
@@ -41,9 +43,10 @@ pub const TAKEN_ON_KMALLOC: usize = 2;
 pub const TAKEN_ON_KFREE: usize = 3;
 
 impl ByKind {
+    /// Events about objects.
     pub const fn total(&self) -> u64 {
         self.allocs + self.frees + self.names
     }
 }
 
-const _: () = assert!(size_of::<Counters>() == 12 * 8);
+const _: () = assert!(size_of::<Counters>() == 14 * 8);

@@ -11,6 +11,13 @@ pub const KIND_SHORT_NAME: u16 = 3;
 /// A dentry was given its name: a [`LongNameEvent`].
 pub const KIND_LONG_NAME: u16 = 4;
 
+/// A process was made: a [`ForkEvent`].
+pub const KIND_FORK: u16 = 5;
+/// A process became another program: an [`ExecEvent`].
+pub const KIND_EXEC: u16 = 6;
+/// A process ended: an [`ExitEvent`].
+pub const KIND_EXIT: u16 = 7;
+
 /// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// Sent by an understudy, which may repeat an allocation or a free that was sent before.
@@ -47,10 +54,13 @@ pub struct AllocEvent {
     pub cache: u64,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: u64,
-    /// The current task's cgroup in the unified hierarchy: its kernfs id, 1 for the root.
+    /// The current task's cgroup: its kernfs id, 1 for the root. In the hierarchy that charges memory: see [`crate::config::Cgroups`].
     pub cgroup: u64,
     /// Command name of the current task (a thread's own), NUL-terminated unless the kernel says otherwise.
     pub comm: [u8; COMM_LEN],
+    /// [`start_tag`] of the process.
+    pub started: u32,
+    pub reserved: u32,
 }
 
 /// Has no time: all events of an object are in one ring, in the order in which they happened.
@@ -63,6 +73,66 @@ pub struct FreeEvent {
     /// Address of the object.
     pub ptr: u64,
 }
+
+/// A process was made by another; a new thread is none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkEvent {
+    pub header: Header,
+    pub tgid: u32,
+    /// [`start_tag`] of the process.
+    pub started: u32,
+    /// The process that counts as its parent, and when that started.
+    pub parent_tgid: u32,
+    pub parent_started: u32,
+    pub reserved: u32,
+    /// Its command name: that of the thread that made it.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// Room for the path of a program, as it was asked for.
+pub const PATH_LEN: usize = 128;
+/// Room for a command line: arguments, each with a NUL behind it.
+pub const ARGUMENTS_LEN: usize = 256;
+
+/// A process became another program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExecEvent {
+    pub header: Header,
+    pub tgid: u32,
+    pub started: u32,
+    pub parent_tgid: u32,
+    pub parent_started: u32,
+    /// How long `path` is with its NUL; 0 where it cannot be read.
+    pub path_len: u32,
+    /// How long the command line is; more than [`ARGUMENTS_LEN`] means that `arguments` is cut, 0 that it cannot be read.
+    pub arguments_len: u32,
+    pub reserved: u32,
+    pub comm: [u8; COMM_LEN],
+    pub path: [u8; PATH_LEN],
+    pub arguments: [u8; ARGUMENTS_LEN],
+}
+
+/// The first thread of a process ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitEvent {
+    pub header: Header,
+    pub tgid: u32,
+    pub started: u32,
+    pub reserved: u32,
+}
+
+/// When a process started, in 65.5 us since boot, suspend included: with its number it is the process, since numbers are
+/// used again. Only the lower 32 bits, which come again after 78 hours: the same number would have to, too.
+#[inline(always)]
+pub const fn start_tag(start_boottime_ns: u64) -> u32 {
+    (start_boottime_ns >> START_TAG_SHIFT) as u32
+}
+
+/// Nanoseconds in one step of [`start_tag`], as a power of two.
+pub const START_TAG_SHIFT: u32 = 16;
 
 /// A dentry's name and that of its parent directory, `N` bytes of room for each.
 #[repr(C)]
@@ -94,7 +164,9 @@ pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 
 const _: () = {
     assert!(size_of::<Header>() == 4);
-    assert!(size_of::<AllocEvent>() == 64);
+    assert!(size_of::<AllocEvent>() == 72);
+    assert!(size_of::<ForkEvent>() == 40);
+    assert!(size_of::<ExecEvent>() == 32 + 16 + 128 + 256 && size_of::<ExitEvent>() == 16);
     assert!(size_of::<FreeEvent>() == 16);
     assert!(size_of::<ShortNameEvent>() == 32 + 2 * SHORT_NAME_LEN);
     assert!(size_of::<LongNameEvent>() == 32 + 2 * LONG_NAME_LEN);

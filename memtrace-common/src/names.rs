@@ -50,6 +50,11 @@ pub mod program {
     pub const ALLOC_BULK_FEXIT: &str = "alloc_bulk_fexit";
     pub const KFREE_RCU_SHEAF_FEXIT: &str = "kfree_rcu_sheaf_fexit";
 
+    // Raw tracepoints again.
+    pub const SCHED_PROCESS_FORK: &str = "sched_process_fork";
+    pub const SCHED_PROCESS_EXEC: &str = "sched_process_exec";
+    pub const SCHED_PROCESS_EXIT: &str = "sched_process_exit";
+
     pub const D_ALLOC_FEXIT: &str = "d_alloc_fexit";
     pub const D_ALLOC_PARALLEL_FEXIT: &str = "d_alloc_parallel_fexit";
     pub const D_ALLOC_KRETPROBE: &str = "d_alloc_kretprobe";

@@ -5,7 +5,7 @@
 //! a CPU that goes from slab to slab fills all rings evenly, so that a single busy one has the room of all.
 
 /// Smaller than or equal to every kernel's pages.
-const PAGE_SHIFT: u32 = 12;
+pub const PAGE_SHIFT: u32 = 12;
 
 /// As in [`crate::sample`], but of the page: what one samples must not go to one ring.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -38,6 +38,24 @@ pub(crate) static CONFIG: Config = Config {
         dentry_name_len: 0,
         reserved: 0,
     },
+    processes: memtrace_common::config::ProcessOffsets {
+        group_leader: 0,
+        start_boottime: 0,
+        pid: 0,
+        real_parent: 0,
+        mm: 0,
+        mm_arg_start: 0,
+        mm_arg_end: 0,
+        program_filename: 0,
+    },
+    cgroups: memtrace_common::config::Cgroups {
+        by_memory: 0,
+        task_cgroups: 0,
+        set_memory: 0,
+        state_cgroup: 0,
+        cgroup_node: 0,
+        node_id: 0,
+    },
 };
 
 /// Reads one field of [`CONFIG`]: `config!(pages.base)`.

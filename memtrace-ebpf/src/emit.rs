@@ -11,7 +11,7 @@ use memtrace_common::{
         AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, NO_CACHE,
         NameEvent, cache_tag,
     },
-    ring,
+    ring::{self, PAGE_SHIFT},
 };
 
 use crate::{
@@ -55,6 +55,8 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
         (&raw mut (*event).call_site).write(alloc.call_site);
         (&raw mut (*event).cgroup).write(task.cgroup());
         (&raw mut (*event).comm).cast::<Comm>().write(comm);
+        (&raw mut (*event).started).write(task.started());
+        (&raw mut (*event).reserved).write(0);
     }
     submit(record);
     Some(())
@@ -114,6 +116,16 @@ pub fn name<const N: usize>(
         (&raw mut (*event).reserved).write(0);
     }
     fill(event);
+    submit(record);
+    Some(())
+}
+
+/// Emits what became of a process; `fill` writes all of the record. None if it is lost.
+#[inline(always)]
+pub fn process<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> Option<()> {
+    // All events of a process in one ring, in their order, as if it were an object on a page of its own.
+    let mut record = reserve::<T>(ThisCpu::get()?, Kind::Process, u64::from(tgid) << PAGE_SHIFT)?;
+    fill(record.as_mut_ptr());
     submit(record);
     Some(())
 }

@@ -47,6 +47,16 @@ pub fn read_bytes<const N: usize>(to: *mut [u8; N], address: u64, len: u32) {
     };
 }
 
+/// As [`read_bytes`], from the current process's memory: false where that is not there at the moment.
+#[inline(always)]
+pub fn read_user_bytes<const N: usize>(to: *mut [u8; N], address: u64, len: u32) -> bool {
+    let len = opaque(u64::from(len)).min(N as u64);
+    // SAFETY: as there.
+    unsafe {
+        aya_ebpf::helpers::generated::bpf_probe_read_user(to.cast(), len as u32, address as *const _) == 0
+    }
+}
+
 /// Hides from the compiler what it knows of a value, so that it keeps a bounds check that looks superfluous to it. The
 /// verifier of older kernels forgets bounds when a register is spilled to the stack.
 #[inline(always)]

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
         bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
     },
 };
-use memtrace_common::COMM_LEN;
+use memtrace_common::{COMM_LEN, event::start_tag};
 
 use crate::config::config;
 
@@ -69,11 +69,42 @@ impl Current {
         comm
     }
 
-    /// Kernfs id of its cgroup in the unified hierarchy.
+    /// Kernfs id of its cgroup; 0 where that cannot be read.
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
-        // SAFETY: no arguments, no side effects.
-        unsafe { bpf_get_current_cgroup_id() }
+        if config!(cgroups.by_memory) == 0 {
+            // SAFETY: no arguments, no side effects.
+            return unsafe { bpf_get_current_cgroup_id() };
+        }
+        let set = self.follow(config!(cgroups.task_cgroups));
+        let state = set.follow(config!(cgroups.set_memory));
+        let cgroup = state.follow(config!(cgroups.state_cgroup));
+        cgroup.follow(config!(cgroups.cgroup_node)).read(config!(cgroups.node_id))
+    }
+
+    /// When its process started: a [`start_tag`].
+    #[inline(always)]
+    pub fn started(self) -> u32 {
+        if config!(processes.group_leader) == 0 {
+            return 0;
+        }
+        start_tag(self.follow(config!(processes.group_leader)).read(config!(processes.start_boottime)))
+    }
+
+    /// What the structure points to at this offset, to be read as a task is.
+    #[inline(always)]
+    fn follow(self, offset: u32) -> Self {
+        Self { task: self.read::<usize>(offset) as *const u8 }
+    }
+
+    /// A field of the structure; 0 where it cannot be read.
+    #[inline(always)]
+    fn read<T: Default>(self, offset: u32) -> T {
+        if is_typed() {
+            return self.load(offset);
+        }
+        // SAFETY: the helper copies with fault handling; T is an integer for all callers.
+        unsafe { bpf_probe_read_kernel(self.field::<T>(offset)) }.unwrap_or_default()
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@ pub enum Kind {
     Alloc,
     Free,
     Name,
+    Process,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +73,7 @@ fn of_kind(counts: *mut ByKind, kind: Kind) -> *mut u64 {
             Kind::Alloc => &raw mut (*counts).allocs,
             Kind::Free => &raw mut (*counts).frees,
             Kind::Name => &raw mut (*counts).names,
+            Kind::Process => &raw mut (*counts).processes,
         }
     }
 }

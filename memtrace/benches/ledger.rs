@@ -7,7 +7,7 @@ mod common;
 
 use clap::Parser as _;
 use memtrace::{
-    decode::decode,
+    decode::{Decoded, decode},
     ledger::{Batch, Ledger},
 };
 
@@ -213,7 +213,9 @@ impl Run {
         loop {
             let mut read = 0;
             for record in iter.by_ref().take(BATCH) {
-                batch.add(decode(record).expect("a record of ours"), ledger);
+                if let Decoded::Object(event) = decode(record).expect("a record of ours") {
+                    batch.add(event, ledger);
+                }
                 read += 1;
             }
             batch.apply(ledger);

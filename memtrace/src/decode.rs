@@ -1,13 +1,24 @@
-//! From bytes in the ring to [`Event`]s.
+//! From bytes in the ring to [`Event`]s and [`ProcessEvent`]s.
 
 use std::mem::offset_of;
 
-use memtrace_common::event::{
-    AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, KIND_LONG_NAME,
-    KIND_SHORT_NAME, LONG_NAME_LEN, NO_CACHE, NameEvent, SHORT_NAME_LEN, cache_tag,
+use memtrace_common::{
+    COMM_LEN,
+    event::{
+        ARGUMENTS_LEN, AllocEvent, ExecEvent, ExitEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, ForkEvent, FreeEvent,
+        Header, KIND_ALLOC, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME,
+        LONG_NAME_LEN, NO_CACHE, NameEvent, PATH_LEN, SHORT_NAME_LEN, cache_tag,
+    },
 };
 
-use crate::event::{Alloc, Comm, Event, Free, Name, Task};
+use crate::event::{Alloc, Comm, Event, Free, Name, ProcessEvent, ProcessId, Program, Task};
+
+/// What a record tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    Object(Event<'a>),
+    Process(ProcessEvent<'a>),
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -31,23 +42,70 @@ unsafe impl Record for Header {}
 unsafe impl Record for AllocEvent {}
 // SAFETY: as above.
 unsafe impl Record for FreeEvent {}
+// SAFETY: as above.
+unsafe impl Record for ForkEvent {}
+// SAFETY: as above.
+unsafe impl Record for ExitEvent {}
 
 /// Decodes one record. Names are borrowed from `bytes`.
-pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     let header: Header = read(bytes).ok_or(DecodeError::NoHeader { len: bytes.len() })?;
     match header.kind {
-        KIND_ALLOC => exactly(header.kind, bytes).map(alloc),
-        KIND_FREE => exactly(header.kind, bytes).map(free),
-        KIND_SHORT_NAME => name::<SHORT_NAME_LEN>(header.kind, bytes),
-        KIND_LONG_NAME => name::<LONG_NAME_LEN>(header.kind, bytes),
+        KIND_ALLOC => exactly(header.kind, bytes).map(alloc).map(Decoded::Object),
+        KIND_FREE => exactly(header.kind, bytes).map(free).map(Decoded::Object),
+        KIND_SHORT_NAME => name::<SHORT_NAME_LEN>(header.kind, bytes).map(Decoded::Object),
+        KIND_LONG_NAME => name::<LONG_NAME_LEN>(header.kind, bytes).map(Decoded::Object),
+        KIND_FORK => exactly(header.kind, bytes).map(fork).map(Decoded::Process),
+        KIND_EXEC => exec(header.kind, bytes).map(Decoded::Process),
+        KIND_EXIT => exactly(header.kind, bytes).map(exit).map(Decoded::Process),
         kind => Err(DecodeError::UnknownKind { kind }),
     }
 }
 
+fn fork(record: ForkEvent) -> ProcessEvent<'static> {
+    let ForkEvent { tgid, started, parent_tgid, parent_started, comm, .. } = record;
+    ProcessEvent::Fork {
+        process: ProcessId { tgid, started },
+        parent: ProcessId { tgid: parent_tgid, started: parent_started },
+        comm: Comm::new(comm),
+    }
+}
+
+/// Its texts are not copied.
+fn exec(kind: u16, bytes: &[u8]) -> Result<ProcessEvent<'_>, DecodeError> {
+    check_length(kind, bytes, size_of::<ExecEvent>())?;
+    let number = |offset| u32_at(bytes, offset);
+    let text = |offset: usize, len: u32, room: usize| &bytes[offset..offset + (len as usize).min(room)];
+    let path = text(offset_of!(ExecEvent, path), number(offset_of!(ExecEvent, path_len)), PATH_LEN);
+    let arguments = number(offset_of!(ExecEvent, arguments_len));
+    let comm = text(offset_of!(ExecEvent, comm), COMM_LEN as u32, COMM_LEN);
+    Ok(ProcessEvent::Exec {
+        process: ProcessId {
+            tgid: number(offset_of!(ExecEvent, tgid)),
+            started: number(offset_of!(ExecEvent, started)),
+        },
+        parent: ProcessId {
+            tgid: number(offset_of!(ExecEvent, parent_tgid)),
+            started: number(offset_of!(ExecEvent, parent_started)),
+        },
+        comm: Comm::new(comm.try_into().expect("it has this length")),
+        program: Program {
+            path: path.split(|&byte| byte == 0).next().unwrap_or_default(),
+            arguments: text(offset_of!(ExecEvent, arguments), arguments, ARGUMENTS_LEN),
+        },
+    })
+}
+
+fn exit(record: ExitEvent) -> ProcessEvent<'static> {
+    let ExitEvent { tgid, started, .. } = record;
+    ProcessEvent::Exit { process: ProcessId { tgid, started } }
+}
+
 fn alloc(record: AllocEvent) -> Event<'static> {
-    let AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm } = record;
+    let AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, reserved: _ } =
+        record;
     let is_kthread = header.flags & FLAG_KTHREAD != 0;
-    let task = Task { tgid, comm: Comm::new(comm), is_kthread };
+    let task = Task { tgid, started, comm: Comm::new(comm), is_kthread };
     let may_repeat = header.flags & FLAG_MAY_REPEAT != 0;
     Event::Alloc(Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat })
 }

@@ -1,4 +1,5 @@
-//! What happened to a slab object: the one type that flows from every source to the ledger.
+//! What happened to a slab object: the one type that flows from every source to the ledger. And what became of processes,
+//! which flows to the table of processes.
 
 use std::{
     fmt,
@@ -14,6 +15,9 @@ pub type Address = u64;
 
 /// What a free tells of its object's cache: see [`cache_tag`].
 pub type CacheTag = u32;
+
+/// Kernfs id of a cgroup, and its inode number.
+pub type CgroupId = u64;
 
 /// Length of a command name in the kernel, its NUL included.
 pub const COMM_LEN: usize = 16;
@@ -34,8 +38,8 @@ pub struct Alloc {
     pub cache: Address,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: Address,
-    /// The task's cgroup in the unified hierarchy: its kernfs id.
-    pub cgroup: u64,
+    /// The task's cgroup: its kernfs id, in the hierarchy that charges memory. 0 where that is not known.
+    pub cgroup: CgroupId,
     pub task: Task,
     /// The kernel side could not rule out that it sent this allocation before.
     pub may_repeat: bool,
@@ -64,8 +68,42 @@ pub struct Name<'a> {
 pub struct Task {
     /// Process (thread group); 0 is the idle task.
     pub tgid: u32,
+    /// When the process started: see [`ProcessId`].
+    pub started: u32,
     pub comm: Comm,
     pub is_kthread: bool,
+}
+
+impl Task {
+    pub fn process(&self) -> ProcessId {
+        ProcessId { tgid: self.tgid, started: self.started }
+    }
+}
+
+/// A process, told from others that had or will have its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId {
+    /// Thread group; 0 is the idle task.
+    pub tgid: u32,
+    /// When it started: see [`memtrace_common::event::start_tag`].
+    pub started: u32,
+}
+
+/// What became of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessEvent<'a> {
+    Fork { process: ProcessId, parent: ProcessId, comm: Comm },
+    Exec { process: ProcessId, parent: ProcessId, comm: Comm, program: Program<'a> },
+    Exit { process: ProcessId },
+}
+
+/// What a process runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Program<'a> {
+    /// As it was asked for; empty where that is not known.
+    pub path: &'a [u8],
+    /// Each argument with a NUL behind it, cut where it is long; empty where they are not known.
+    pub arguments: &'a [u8],
 }
 
 /// A command name: up to 15 bytes that the process chose itself, NUL-padded.

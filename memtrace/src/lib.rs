@@ -3,10 +3,12 @@
 pub mod cli;
 pub mod cmd;
 
+pub mod cgroup;
 pub mod decode;
 pub mod event;
 pub mod kernel;
 pub mod ledger;
+pub mod process;
 pub mod output;
 pub mod session;
 pub mod slab;

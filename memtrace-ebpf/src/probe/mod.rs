@@ -2,4 +2,5 @@
 
 mod bulk;
 mod dentry;
+mod process;
 mod slab;

@@ -127,6 +127,8 @@ impl Heap {
             call_site: 0xffff_ffff_8120_0000 + cache * 64,
             cgroup: 1,
             comm: task.comm,
+            started: task.tgid,
+            reserved: 0,
         });
         address(object)
     }

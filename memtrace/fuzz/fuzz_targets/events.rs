@@ -1,14 +1,20 @@
-//! Whatever stands in a ring: it is decoded or refused, and the ledger's figures fit together.
+//! Whatever stands in a ring: it is decoded or refused, and the ledger's figures fit together; whatever processes do, who started
+//! them is told.
 
 #![no_main]
 
 use std::mem::size_of;
 
 use libfuzzer_sys::fuzz_target;
-use memtrace::{decode::decode, event::Event, ledger::Ledger};
+use memtrace::{
+    decode::{Decoded, decode},
+    event::{Event, ProcessEvent, ProcessId},
+    ledger::Ledger,
+    process::Processes,
+};
 use memtrace_common::event::{
-    AllocEvent, FreeEvent, KIND_ALLOC, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent,
-    ShortNameEvent,
+    AllocEvent, ExecEvent, ExitEvent, ForkEvent, FreeEvent, KIND_ALLOC, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE,
+    KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent, ShortNameEvent,
 };
 
 /// Room for some dozens of objects.
@@ -17,9 +23,17 @@ const MOST_BYTES: usize = 4096;
 fuzz_target!(|data: &[u8]| {
     let _ = decode(data);
     let mut ledger = Ledger::new(MOST_BYTES);
+    let mut processes = Processes::default();
     let mut applied = 0;
     for record in records(data) {
-        let event = decode(&record).expect("it has its kind's length");
+        let event = match decode(&record).expect("it has its kind's length") {
+            Decoded::Object(event) => event,
+            Decoded::Process(event) => {
+                processes.apply(event, |_| None);
+                check_chain(&processes, event);
+                continue;
+            }
+        };
         applied += 1;
         ledger.apply(event);
         if let Event::Alloc(alloc) = event {
@@ -28,6 +42,13 @@ fuzz_target!(|data: &[u8]| {
     }
     check(&ledger, applied);
 });
+
+fn check_chain(processes: &Processes, event: ProcessEvent<'_>) {
+    let (ProcessEvent::Fork { process, .. } | ProcessEvent::Exec { process, .. } | ProcessEvent::Exit { process }) =
+        event;
+    let chain = |id: ProcessId| processes.get(id).map(|process| processes.chain(process.chain).count());
+    assert!(chain(process).unwrap_or(0) <= 32);
+}
 
 fn check(ledger: &Ledger, applied: u64) {
     assert_eq!(ledger.tally().total(), applied);
@@ -45,10 +66,13 @@ fn check(ledger: &Ledger, applied: u64) {
 fn records(mut data: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     std::iter::from_fn(move || {
         let (&kind, rest) = data.split_first()?;
-        let (kind, len) = match kind % 4 {
+        let (kind, len) = match kind % 7 {
             0 => (KIND_ALLOC, size_of::<AllocEvent>()),
             1 => (KIND_FREE, size_of::<FreeEvent>()),
             2 => (KIND_SHORT_NAME, size_of::<ShortNameEvent>()),
+            3 => (KIND_FORK, size_of::<ForkEvent>()),
+            4 => (KIND_EXEC, size_of::<ExecEvent>()),
+            5 => (KIND_EXIT, size_of::<ExitEvent>()),
             _ => (KIND_LONG_NAME, size_of::<LongNameEvent>()),
         };
         let (bytes, rest) = rest.split_at(rest.len().min(len - size_of::<u16>()));

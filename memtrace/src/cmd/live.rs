@@ -16,7 +16,7 @@ use crate::{
         self, Options, SessionError,
         budget::{CpuLimit, memory},
     },
-    view::{By, Sort, build::Request},
+    view::{By, Keys, Sort, build::Request},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -25,9 +25,9 @@ pub struct LiveArgs {
     #[arg(short, long = "cache", value_name = "NAME|GLOB", default_value = "all")]
     pub caches: Vec<String>,
 
-    /// What each row stands for
-    #[arg(long, value_enum, value_name = "KEY", default_value_t = By::Comm)]
-    pub by: By,
+    /// What each row stands for; several keys together, with commas: cgroup,comm
+    #[arg(long, value_enum, value_name = "KEY", value_delimiter = ',', default_value = "comm")]
+    pub by: Vec<By>,
 
     /// Only what this process allocates; may be given several times
     #[arg(short, long = "pid", value_name = "PID", value_parser = number::process_id, allow_hyphen_values = true)]
@@ -111,7 +111,7 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
         caches: args.caches,
         pids: args.pids,
         comms: args.comms,
-        request: Request { by: args.by, sort: args.sort, older: args.older, top: args.top.get() },
+        request: Request { by: Keys::new(args.by).unwrap_or(By::Comm.into()), sort: args.sort, older: args.older, top: args.top.get() },
         interval: args.interval,
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),

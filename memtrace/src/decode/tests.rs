@@ -22,6 +22,35 @@ fn alloc_event() -> AllocEvent {
         call_site: 3,
         cgroup: 4,
         comm,
+        started: 5,
+        reserved: 0,
+    }
+}
+
+fn exec_event(path: &[u8], arguments: &[u8]) -> ExecEvent {
+    let mut event = ExecEvent {
+        header: header(KIND_EXEC),
+        tgid: 0,
+        started: 0,
+        parent_tgid: 0,
+        parent_started: 0,
+        path_len: path.len() as u32 + 1,
+        arguments_len: arguments.len() as u32,
+        reserved: 0,
+        comm: [0; COMM_LEN],
+        path: [0; PATH_LEN],
+        arguments: [0; ARGUMENTS_LEN],
+    };
+    event.path[..path.len()].copy_from_slice(path);
+    event.arguments[..arguments.len()].copy_from_slice(arguments);
+    event
+}
+
+/// A record about an object, decoded.
+fn object(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    match decode(bytes)? {
+        Decoded::Object(event) => Ok(event),
+        Decoded::Process(event) => panic!("{event:?}"),
     }
 }
 
@@ -55,6 +84,17 @@ fn records() -> Vec<Vec<u8>> {
         bytes_of(&FreeEvent { header: header(KIND_FREE), cache_tag: 5, ptr: 1 }),
         bytes_of(&name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, b"x", b"y")),
         bytes_of(&name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, b"x", b"y")),
+        bytes_of(&ForkEvent {
+            header: header(KIND_FORK),
+            tgid: 1,
+            started: 2,
+            parent_tgid: 3,
+            parent_started: 4,
+            reserved: 0,
+            comm: padded(b"sh"),
+        }),
+        bytes_of(&exec_event(b"/bin/sh", b"sh\0-c\0")),
+        bytes_of(&ExitEvent { header: header(KIND_EXIT), tgid: 1, started: 2, reserved: 0 }),
     ]
 }
 
@@ -80,7 +120,7 @@ fn a_record_has_its_kind_s_length_exactly() {
 
 #[test]
 fn a_kind_of_another_version() {
-    for kind in [0, KIND_LONG_NAME + 1, u16::MAX] {
+    for kind in [0, KIND_EXIT + 1, u16::MAX] {
         assert_eq!(decode(&bytes_of(&header(kind))), Err(DecodeError::UnknownKind { kind }));
     }
 }
@@ -103,7 +143,7 @@ fn a_longer_name_than_the_room_is_cut() {
     for name_len in [SHORT_NAME_LEN as u32, SHORT_NAME_LEN as u32 + 1, u32::MAX] {
         record.name_len = name_len;
         let bytes = bytes_of(&record);
-        let Ok(Event::Name(event)) = decode(&bytes) else { panic!("no name") };
+        let Ok(Event::Name(event)) = object(&bytes) else { panic!("no name") };
         assert_eq!(event.name, [b'n'; SHORT_NAME_LEN]);
         assert_eq!(event.parent, b"dir");
     }
@@ -116,7 +156,7 @@ fn what_lies_behind_a_name_is_not_its_part() {
     record.name_len = 3;
     record.parent_name_len = 0;
     let bytes = bytes_of(&record);
-    let Ok(Event::Name(event)) = decode(&bytes) else { panic!("no name") };
+    let Ok(Event::Name(event)) = object(&bytes) else { panic!("no name") };
     assert_eq!((event.name, event.parent), (&b"new"[..], &b""[..]));
 }
 
@@ -124,7 +164,7 @@ fn what_lies_behind_a_name_is_not_its_part() {
 fn the_longest_name_is_whole() {
     let longest = [b'x'; memtrace_common::event::NAME_MAX];
     let bytes = bytes_of(&name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, &longest, &longest));
-    let Ok(Event::Name(event)) = decode(&bytes) else { panic!("no name") };
+    let Ok(Event::Name(event)) = object(&bytes) else { panic!("no name") };
     assert_eq!((event.name, event.parent), (&longest[..], &longest[..]));
 }
 
@@ -132,7 +172,7 @@ fn the_longest_name_is_whole() {
 fn equal_command_names_are_equal_whatever_follows_their_end() {
     let comm = |comm: [u8; COMM_LEN]| {
         let bytes = bytes_of(&AllocEvent { comm, ..alloc_event() });
-        match decode(&bytes) {
+        match object(&bytes) {
             Ok(Event::Alloc(alloc)) => alloc.task.comm,
             other => panic!("{other:?}"),
         }
@@ -151,14 +191,38 @@ proptest! {
         call_site in any::<u64>(),
         cgroup in any::<u64>(),
         tgid in any::<u32>(),
+        started in any::<u32>(),
         flags in any::<u16>(),
         comm in any::<[u8; COMM_LEN]>(),
     ) {
         let header = Header { kind: KIND_ALLOC, flags };
-        let bytes = bytes_of(&AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm });
-        let task = Task { tgid, comm: Comm::new(comm), is_kthread: flags & FLAG_KTHREAD != 0 };
+        let record = AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, reserved: 0 };
+        let task = Task { tgid, started, comm: Comm::new(comm), is_kthread: flags & FLAG_KTHREAD != 0 };
         let may_repeat = flags & FLAG_MAY_REPEAT != 0;
-        prop_assert_eq!(decode(&bytes), Ok(Event::Alloc(Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat })));
+        let alloc = Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat };
+        let bytes = bytes_of(&record);
+        prop_assert_eq!(object(&bytes), Ok(Event::Alloc(alloc)));
+    }
+
+    #[test]
+    fn processes_arrive_as_sent(
+        [tgid, started, parent_tgid, parent_started] in any::<[u32; 4]>(),
+        comm in any::<[u8; COMM_LEN]>(),
+        path in vec(1..255_u8, 0..PATH_LEN),
+        arguments in vec(any::<u8>(), 0..=ARGUMENTS_LEN),
+    ) {
+        let process = ProcessId { tgid, started };
+        let parent = ProcessId { tgid: parent_tgid, started: parent_started };
+        let fork = ForkEvent { header: header(KIND_FORK), tgid, started, parent_tgid, parent_started, reserved: 0, comm };
+        let comm = Comm::new(comm);
+        let bytes = bytes_of(&fork);
+        prop_assert_eq!(decode(&bytes), Ok(Decoded::Process(ProcessEvent::Fork { process, parent, comm })));
+        let exec = ExecEvent { tgid, started, parent_tgid, parent_started, ..exec_event(&path, &arguments) };
+        let program = Program { path: &path, arguments: &arguments };
+        let exec = bytes_of(&ExecEvent { comm: fork.comm, ..exec });
+        prop_assert_eq!(decode(&exec), Ok(Decoded::Process(ProcessEvent::Exec { process, parent, comm, program })));
+        let exit = bytes_of(&ExitEvent { header: header(KIND_EXIT), tgid, started, reserved: 0 });
+        prop_assert_eq!(decode(&exit), Ok(Decoded::Process(ProcessEvent::Exit { process })));
     }
 
     #[test]
@@ -167,7 +231,7 @@ proptest! {
         let cache = tag.map(NonZeroU32::get);
         let bytes = bytes_of(&FreeEvent { header, cache_tag: cache.unwrap_or(cache_tag(NO_CACHE)), ptr });
         let cache = cache.filter(|_| flags & FLAG_MAY_REPEAT == 0);
-        prop_assert_eq!(decode(&bytes), Ok(Event::Free(Free { ptr, cache })));
+        prop_assert_eq!(object(&bytes), Ok(Event::Free(Free { ptr, cache })));
     }
 
     #[test]
@@ -179,7 +243,7 @@ proptest! {
         let short = name_record::<SHORT_NAME_LEN>(KIND_SHORT_NAME, &name, &parent);
         let long = name_record::<LONG_NAME_LEN>(KIND_LONG_NAME, &name, &parent);
         for bytes in [bytes_of(&NameEvent { dentry, ..short }), bytes_of(&NameEvent { dentry, ..long })] {
-            prop_assert_eq!(decode(&bytes), Ok(Event::Name(Name { dentry, name: &name, parent: &parent })));
+            prop_assert_eq!(object(&bytes), Ok(Event::Name(Name { dentry, name: &name, parent: &parent })));
         }
     }
 

@@ -4,10 +4,21 @@ use memtrace_common::config::{
     CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, TaskFilter,
 };
 
-use super::{layout::Layout, load::Filters, plan::Plan, rings::RingSizes};
+use super::{
+    layout::Layout,
+    load::{Filters, LoadOptions},
+    plan::Plan,
+    rings::RingSizes,
+};
 
 /// For a session with these filters.
-pub(super) fn of(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSizes) -> Config {
+pub(super) fn of(
+    plan: &Plan,
+    layout: &Layout,
+    filters: &Filters,
+    rings: RingSizes,
+    options: LoadOptions,
+) -> Config {
     let (mode, only) = match &filters.caches {
         None => (CACHES_ALL, 0),
         Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
@@ -31,5 +42,7 @@ pub(super) fn of(plan: &Plan, layout: &Layout, filters: &Filters, rings: RingSiz
         arguments: layout.arguments,
         pages: plan.pages(),
         offsets: layout.offsets,
+        processes: layout.processes.clone().unwrap_or_default(),
+        cgroups: options.cgroups,
     }
 }

@@ -1,9 +1,12 @@
 //! Everything memtrace needs to know of this kernel's types, looked up once.
 
-use memtrace_common::config::{Arguments, NO_ARGUMENT, Offsets, RETURNS_BOOL, RETURNS_COUNT};
+use memtrace_common::config::{
+    Arguments, Cgroups, NO_ARGUMENT, Offsets, ProcessOffsets, RETURNS_BOOL, RETURNS_COUNT,
+};
 
 use super::{
     functions::{self, Functions},
+    trials::Reason,
     types::{KernelTypes, TypesError},
 };
 
@@ -13,6 +16,10 @@ pub struct Layout {
     /// For the eBPF programs.
     pub arguments: Arguments,
     pub offsets: Offsets,
+    /// Or why processes cannot be followed.
+    pub processes: Result<ProcessOffsets, Reason>,
+    /// The way to a task's cgroup in a memory controller's own hierarchy, or why there is none.
+    pub memory_cgroups: Result<Cgroups, Reason>,
     /// For trampolines.
     pub functions: Functions,
     pub task: TaskLayout,
@@ -63,6 +70,8 @@ impl Layout {
         Ok(Self {
             arguments: arguments(types, &functions),
             offsets: offsets(types)?,
+            processes: processes(types).map_err(|error| error.to_string()),
+            memory_cgroups: memory_cgroups(types).map_err(|error| error.to_string()),
             task: TaskLayout {
                 nsproxy: types.offset("task_struct", "nsproxy")?,
                 nsproxy_pid_ns: types.offset("nsproxy", "pid_ns_for_children")?,
@@ -143,6 +152,37 @@ fn offsets(types: &KernelTypes) -> Result<Offsets, TypesError> {
         dentry_name: types.offset("dentry", "d_name.name")?,
         dentry_name_len: types.offset("dentry", "d_name.len")?,
         reserved: 0,
+    })
+}
+
+fn processes(types: &KernelTypes) -> Result<ProcessOffsets, TypesError> {
+    let task = |field| types.offset("task_struct", field);
+    for tracepoint in ["sched_process_fork", "sched_process_exec", "sched_process_exit"] {
+        if !types.has_tracepoint(tracepoint) {
+            return Err(TypesError::NoSuchType(tracepoint.to_owned()));
+        }
+    }
+    Ok(ProcessOffsets {
+        group_leader: task("group_leader")?,
+        start_boottime: task("start_boottime")?,
+        pid: task("pid")?,
+        real_parent: task("real_parent")?,
+        mm: task("mm")?,
+        mm_arg_start: types.offset("mm_struct", "arg_start")?,
+        mm_arg_end: types.offset("mm_struct", "arg_end")?,
+        program_filename: types.offset("linux_binprm", "filename")?,
+    })
+}
+
+fn memory_cgroups(types: &KernelTypes) -> Result<Cgroups, TypesError> {
+    let controller = types.enumerator("cgroup_subsys_id", "memory_cgrp_id")?;
+    Ok(Cgroups {
+        by_memory: 1,
+        task_cgroups: types.offset("task_struct", "cgroups")?,
+        set_memory: types.offset("css_set", "subsys")? + controller * size_of::<u64>() as u32,
+        state_cgroup: types.offset("cgroup_subsys_state", "cgroup")?,
+        cgroup_node: types.offset("cgroup", "kn")?,
+        node_id: types.offset("kernfs_node", "id")?,
     })
 }
 

@@ -5,29 +5,23 @@
 //! can be followed on their own for a while. All links are file descriptors, so the probes go when the process goes,
 //! however it dies.
 
-use std::{
-    any::Any,
-    collections::HashSet,
-    fs, io,
-    os::fd::{AsFd as _, AsRawFd as _},
-};
+use std::{any::Any, collections::HashSet};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray},
+    maps::{ArrayOfMaps, HashMap, MapData, MapError},
     programs::{FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
 use memtrace_common::{
     COMM_LEN,
-    counters::{ByKind, Counters, LossKey},
-    event::{KIND_ALLOC, KIND_FREE},
+    config::Cgroups,
     names::{global, map, program},
 };
 
 use super::{
     bulk::{At, BulkHook},
     config,
-    cost::ProbeTimes,
+    events::{self, Events},
     functions::{
         D_ALLOC, D_ALLOC_PARALLEL, KMEM_CACHE_ALLOC, KMEM_CACHE_ALLOC_LRU, KMEM_CACHE_ALLOC_NODE,
         KMEM_CACHE_FREE,
@@ -37,8 +31,7 @@ use super::{
     object,
     plan::{CacheWay, NamesWay, Plan},
     rings::{RingError, RingSizes, Rings},
-    successors::Successors,
-    trials::{reason, refusal, why_not},
+    trials::{ON_REQUEST, Reason, reason, refusal, why_not},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +84,10 @@ pub struct LoadOptions {
     pub understudies: bool,
     /// Which objects to follow: see [`memtrace_common::sample`].
     pub sample_limit: u32,
+    /// Follow what becomes of processes.
+    pub processes: bool,
+    /// Which cgroup of a task is meant.
+    pub cgroups: Cgroups,
 }
 
 /// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
@@ -106,9 +103,9 @@ fn understudy_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
 }
 
 /// A program on allocations or frees, and the one that stands in for it.
-struct Probe {
-    name: &'static str,
-    understudy: Option<&'static str>,
+pub(super) struct Probe {
+    pub name: &'static str,
+    pub understudy: Option<&'static str>,
 }
 
 /// A program that is verified and waits to be attached.
@@ -117,8 +114,17 @@ struct Ready {
     /// Tracepoint or function.
     target: &'static str,
     stage: Stage,
-    /// A hook on what fires no tracepoint: a session can do without, but has all of them or none.
-    is_bulk: bool,
+    part: Part,
+}
+
+/// What a program is for. Without the first there is no session; of the others there are all programs or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Objects,
+    /// What fires no tracepoint.
+    Bulk,
+    /// What becomes of processes.
+    Processes,
 }
 
 /// In the order in which they attach; they detach the other way round.
@@ -128,6 +134,10 @@ enum Stage {
     /// And names.
     Allocations,
 }
+
+/// They bear their tracepoints' names.
+const PROCESS_PROGRAMS: [&str; 3] =
+    [program::SCHED_PROCESS_FORK, program::SCHED_PROCESS_EXEC, program::SCHED_PROCESS_EXIT];
 
 const PLANNED: &str = "the plan has trampolines";
 
@@ -148,8 +158,8 @@ pub struct Loaded {
     preempts_probes: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
-    /// Why what fires no tracepoint is not seen, if the plan has hooks on it.
-    pub bulk_unavailable: Option<String>,
+    bulk_unavailable: Option<Reason>,
+    processes_unavailable: Option<Reason>,
 }
 
 impl Loaded {
@@ -161,7 +171,7 @@ impl Loaded {
         rings: RingSizes,
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
-        let config = config::of(plan, layout, filters, rings);
+        let config = config::of(plan, layout, filters, rings, options);
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
@@ -181,7 +191,7 @@ impl Loaded {
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
         let rings = put_rings(&mut ebpf, rings)?;
-        set_sample_limit(&mut ebpf, options.sample_limit)?;
+        events::set_sample_limit(&mut ebpf, options.sample_limit)?;
         let log = KernelLog::open(&mut ebpf, options.verbose);
         let mut loaded = Self {
             ebpf,
@@ -199,6 +209,7 @@ impl Loaded {
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
             bulk_unavailable: None,
+            processes_unavailable: None,
         };
         let bulk = loaded.load_bulk(plan.bulk.as_deref().unwrap_or_default());
         loaded.load_frees(plan)?;
@@ -207,6 +218,7 @@ impl Loaded {
         if filters.names {
             loaded.names_unavailable = loaded.load_names(plan)?;
         }
+        loaded.processes_unavailable = loaded.load_processes(layout, options).err();
         loaded.load_allocations(plan, layout, filters)?;
         loaded.ready_bulk(bulk, |at| !at.is_free());
         Ok(loaded)
@@ -234,7 +246,7 @@ impl Loaded {
         for &BulkHook { program: name, function, at } in hooks {
             if wanted(at) {
                 self.probes.push(Probe { name, understudy: None });
-                self.ready.push(Ready { name, target: function, stage: self.stage, is_bulk: true });
+                self.ready.push(Ready { name, target: function, stage: self.stage, part: Part::Bulk });
             }
         }
     }
@@ -307,6 +319,21 @@ impl Loaded {
         Ok(None)
     }
 
+    /// Loads what tells who makes which process; or says why that cannot be had.
+    fn load_processes(&mut self, layout: &Layout, options: LoadOptions) -> Result<(), Reason> {
+        if !options.processes {
+            return Err(ON_REQUEST.to_owned());
+        }
+        layout.processes.as_ref().map_err(Clone::clone)?;
+        for name in PROCESS_PROGRAMS {
+            let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
+            program.load().map_err(|error| why_not(&error))?;
+        }
+        let ready = |name| Ready { name, target: name, stage: self.stage, part: Part::Processes };
+        self.ready.extend(PROCESS_PROGRAMS.map(ready));
+        Ok(())
+    }
+
     /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
         let understudy = understudy_of(name, self.preempts_probes).filter(|_| self.understudies);
@@ -336,41 +363,39 @@ impl Loaded {
     }
 
     fn make_ready(&mut self, name: &'static str, target: &'static str) {
-        self.ready.push(Ready { name, target, stage: self.stage, is_bulk: false });
+        self.ready.push(Ready { name, target, stage: self.stage, part: Part::Objects });
+    }
+
+    /// Why a part that a session can do without cannot be had, if so; None for the part that it needs.
+    fn unavailable(&mut self, part: Part) -> Option<&mut Option<Reason>> {
+        match part {
+            Part::Objects => None,
+            Part::Bulk => Some(&mut self.bulk_unavailable),
+            Part::Processes => Some(&mut self.processes_unavailable),
+        }
     }
 
     /// Starts tracing.
     pub fn attach(mut self) -> Result<Attached, LoadError> {
         let mut links: Vec<Link> = Vec::new();
-        let mut bulk_is_refused = false;
-        for &Ready { name, target, stage, is_bulk } in &self.ready {
-            if is_bulk && bulk_is_refused {
+        for Ready { name, target, stage, part } in std::mem::take(&mut self.ready) {
+            if self.unavailable(part).is_some_and(|why| why.is_some()) {
                 continue;
             }
-            match attach(&mut self.ebpf, name, target) {
-                Ok(attachment) => links.push(Link { _attachment: attachment, stage, is_bulk }),
-                Err(_) if is_bulk => {
-                    bulk_is_refused = true;
-                    links.retain(|link| !link.is_bulk);
+            match (attach(&mut self.ebpf, name, target), self.unavailable(part)) {
+                (Ok(attachment), _) => links.push(Link { _attachment: attachment, stage, part }),
+                (Err(error), Some(unavailable)) => {
+                    *unavailable = Some(why_not(&error));
+                    links.retain(|link| link.part != part);
                 }
-                Err(error) => return Err(LoadError::Program(name, error)),
+                (Err(error), None) => return Err(LoadError::Program(name, error)),
             }
         }
-        let successors = Successors::take(&mut self.ebpf)?;
-        let mut take = |name| self.ebpf.take_map(name).expect("the object has this map");
-        let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
         Ok(Attached {
             links,
-            events: Events {
-                ebpf: self.ebpf,
-                log: self.log,
-                probes: self.probes,
-                rings: self.rings,
-                losses: HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?,
-                counters: PerCpuArray::try_from(counters)
-                    .map_err(|error| LoadError::Map(map::COUNTERS, error))?,
-                successors,
-            },
+            bulk_unavailable: self.bulk_unavailable,
+            processes_unavailable: self.processes_unavailable,
+            events: Events::new(self.ebpf, self.log, self.probes, self.rings)?,
         })
     }
 }
@@ -380,13 +405,17 @@ struct Link {
     /// Detaches when it is dropped; nobody needs to know its type.
     _attachment: Box<dyn Any>,
     stage: Stage,
-    is_bulk: bool,
+    part: Part,
 }
 
 /// Probes run.
 pub struct Attached {
     /// In the order of attachment.
     links: Vec<Link>,
+    /// Why what fires no tracepoint is not seen, if the plan has hooks on it.
+    pub bulk_unavailable: Option<Reason>,
+    /// Why the kernel side does not tell what becomes of processes.
+    pub processes_unavailable: Option<Reason>,
     pub events: Events,
 }
 
@@ -401,108 +430,6 @@ impl Attached {
         while self.links.pop().is_some() {}
         self.events
     }
-}
-
-/// The kernel's side of the stream: the rings, and what the kernel counts.
-pub struct Events {
-    ebpf: Ebpf,
-    log: KernelLog,
-    /// Programs on allocations and frees.
-    probes: Vec<Probe>,
-    rings: Rings,
-    losses: HashMap<MapData, LossKey, u64>,
-    counters: PerCpuArray<MapData, Counters>,
-    pub successors: Successors,
-}
-
-impl Events {
-    /// Hands each record in the rings to `sink`, those of one object oldest first, until those are read that were there
-    /// at the call, or `most` were. Returns how many were read.
-    pub fn drain(&mut self, most: usize, sink: impl FnMut(&[u8])) -> Result<usize, RingError> {
-        let read = self.rings.drain(most, sink);
-        self.log.flush();
-        read
-    }
-
-    /// Lets the kernel side follow fewer objects from now on: see [`memtrace_common::sample`].
-    pub fn set_sample_limit(&mut self, limit: u32) -> Result<(), LoadError> {
-        set_sample_limit(&mut self.ebpf, limit)
-    }
-
-    /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
-    pub fn losses(&self) -> Result<std::collections::HashMap<u64, ByKind>, MapError> {
-        let mut losses: std::collections::HashMap<u64, ByKind> = Default::default();
-        for entry in self.losses.iter() {
-            let (LossKey { cache, kind }, count) = entry?;
-            let loss = losses.entry(cache).or_default();
-            match u16::try_from(kind) {
-                Ok(KIND_ALLOC) => loss.allocs += count,
-                Ok(KIND_FREE) => loss.frees += count,
-                _ => {}
-            }
-        }
-        Ok(losses)
-    }
-
-    /// The kernel's counters, summed over all CPUs.
-    pub fn counters(&self) -> Result<Counters, MapError> {
-        let per_cpu = self.counters.get(&0, 0)?;
-        Ok(per_cpu.iter().fold(Counters::default(), |sum, cpu| Counters {
-            emitted: add(sum.emitted, cpu.emitted),
-            lost: add(sum.lost, cpu.lost),
-            unresolved: sum.unresolved + cpu.unresolved,
-            stood_in: sum.stood_in + cpu.stood_in,
-            taken_on: [0; 4],
-        }))
-    }
-
-    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
-    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
-    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
-    ///
-    /// Names are left out: a dentry without its name is counted all the same.
-    pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
-        let (mut misses, mut skipped) = (0, 0);
-        for probe in &self.probes {
-            let by_probe = self.skipped(probe.name)?;
-            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
-            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
-            skipped += by_probe;
-        }
-        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
-    }
-
-    /// What the probes took by [`super::cost::RunTimeStatistics`].
-    pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
-        let mut times = ProbeTimes::default();
-        for (name, program) in self.ebpf.programs() {
-            // Programs that this kernel does not need are not loaded.
-            let info = match program.info() {
-                Ok(info) => info,
-                Err(ProgramError::NotLoaded) => continue,
-                Err(error) => return Err(error),
-            };
-            times.run_time += info.run_time();
-            if self.probes.iter().any(|probe| probe.name == name) {
-                times.events += info.run_count();
-            }
-        }
-        Ok(times)
-    }
-
-    fn skipped(&self, name: &str) -> io::Result<u64> {
-        let Some(Ok(fd)) = self.ebpf.program(name).map(Program::fd) else { return Ok(0) };
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
-        Ok(recursion_misses(&info))
-    }
-}
-
-fn recursion_misses(fdinfo: &str) -> u64 {
-    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok()).unwrap_or(0)
-}
-
-fn add(a: ByKind, b: ByKind) -> ByKind {
-    ByKind { allocs: a.allocs + b.allocs, frees: a.frees + b.frees, names: a.names + b.names }
 }
 
 fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<Box<dyn Any>, ProgramError> {
@@ -538,12 +465,6 @@ fn put_rings(ebpf: &mut Ebpf, sizes: RingSizes) -> Result<Rings, LoadError> {
     Ok(rings)
 }
 
-fn set_sample_limit(ebpf: &mut Ebpf, limit: u32) -> Result<(), LoadError> {
-    let error = |error| LoadError::Map(map::SAMPLE_LIMIT, error);
-    let map = ebpf.map_mut(map::SAMPLE_LIMIT).expect("the object has this map");
-    Array::try_from(map).and_then(|mut map| map.set(0, limit, 0)).map_err(error)
-}
-
 fn fill<K: aya::Pod>(
     ebpf: &mut Ebpf,
     name: &'static str,
@@ -556,30 +477,4 @@ fn fill<K: aya::Pod>(
         map.insert(key, 1, 0).map_err(error)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recursion_misses_are_read_from_a_program_s_fdinfo() {
-        let fdinfo = |line: &str| {
-            format!(
-                "pos:\t0\nflags:\t02000002\nprog_type:\t17\nprog_jited:\t1\nmemlock:\t4096\n{line}verified_insns:\t92\n"
-            )
-        };
-        for (line, misses) in [
-            ("recursion_misses:\t0\n", 0),
-            ("recursion_misses:\t18446744073709551615\n", u64::MAX),
-            ("recursion_misses:\t17\n", 17),
-            // Before v5.12 there is none.
-            ("", 0),
-            ("no_recursion_misses:\t5\n", 0),
-            ("recursion_misses:\tmany\n", 0),
-        ] {
-            assert_eq!(recursion_misses(&fdinfo(line)), misses, "{line:?}");
-        }
-        assert_eq!(recursion_misses(""), 0);
-    }
 }

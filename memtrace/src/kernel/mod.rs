@@ -1,7 +1,8 @@
 //! The running kernel: what it is like, what it offers, and memtrace's programs in it.
 //!
 //! `types` (BTF) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
-//! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs).
+//! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs) ->
+//! `events` (what they tell).
 
 pub mod bulk;
 pub mod caches;
@@ -10,7 +11,9 @@ pub mod config;
 pub mod cost;
 pub mod dentries;
 pub mod discover;
+pub mod events;
 pub mod functions;
+pub mod handle;
 pub mod layout;
 pub mod load;
 pub mod log;
@@ -22,5 +25,6 @@ pub mod plan;
 pub mod privileges;
 pub mod rings;
 pub mod successors;
+pub mod symbols;
 pub mod trials;
 pub mod types;

@@ -32,6 +32,8 @@ pub enum Avoid {
     Understudies,
     /// Names of dentries, in whatever way.
     Names,
+    /// What becomes of processes.
+    Processes,
     /// What fires no tracepoint: bulk, and sheaves of `kfree_rcu`.
     Bulk,
 }

@@ -131,6 +131,20 @@ impl KernelTypes {
         })
     }
 
+    /// The value of an enumerator.
+    pub fn enumerator(&self, enumeration: &str, name: &str) -> Result<u32, TypesError> {
+        let no_such = || TypesError::NoSuchField(enumeration.to_owned(), name.to_owned());
+        let values = self.resolve(enumeration).into_iter().find_map(|ty| match ty {
+            Type::Enum(enumeration) => enumeration
+                .members
+                .iter()
+                .find(|member| self.btf.resolve_name(*member).is_ok_and(|known| known == name))
+                .map(|member| member.val()),
+            _ => None,
+        });
+        values.ok_or_else(no_such)
+    }
+
     /// The kernel has a variable of this name for each CPU. BTF lists no others.
     pub fn has_per_cpu_variable(&self, name: &str) -> bool {
         self.resolve(name).into_iter().any(|ty| matches!(ty, Type::Var(_)))

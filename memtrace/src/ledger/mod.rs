@@ -106,6 +106,7 @@ pub struct Ledger {
     /// One object in so many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
+    tells_call_sites: bool,
 }
 
 /// How much is kept at most.
@@ -143,7 +144,18 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
+            tells_call_sites: false,
         }
+    }
+
+    /// Tells origins apart also by the place in the kernel that allocated: there are many times as many.
+    pub fn tell_call_sites(&mut self) {
+        self.tells_call_sites = true;
+    }
+
+    /// Origins that are new since the last call; not all where there are very many.
+    pub fn take_new_origins(&mut self) -> Vec<OriginKey> {
+        self.origins.take_made()
     }
 
     /// Follows one object in `period` from now on, which must not be less than before: the others are forgotten, and events
@@ -246,12 +258,17 @@ impl Ledger {
         self.unknown_frees.get(&cache_tag(cache)).copied().unwrap_or(0)
     }
 
+    fn origin_of(&self, alloc: &Alloc) -> OriginKey {
+        let call_site = if self.tells_call_sites { alloc.call_site } else { 0 };
+        OriginKey { cache: alloc.cache, task: alloc.task, cgroup: alloc.cgroup, call_site }
+    }
+
     fn alloc(&mut self, place: Place, alloc: &Alloc) {
         self.tally.allocs += 1;
         if !self.follows(alloc.ptr) {
             return;
         }
-        let key = OriginKey { cache: alloc.cache, task: alloc.task };
+        let key = self.origin_of(alloc);
         let slot = self.objects.slot(place);
         let before = self.objects.get(slot);
         match before {

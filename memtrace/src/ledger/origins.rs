@@ -11,11 +11,14 @@ use super::{
     entry::{MOST_ORIGIN_IDS, Object},
     names::NO_GROUP,
 };
-use crate::event::{Address, Comm, Task};
+use crate::event::{Address, CgroupId, Comm, Task};
 
 /// Most origins that are kept; beyond, those that hold nothing any more are folded together, and where all hold
 /// something, new ones. There may be as many sums of folded ones.
 pub const MOST_ORIGINS: usize = 1 << 18;
+
+/// Most new ones that are remembered for whoever wants to know about them.
+const MOST_MADE: usize = 1 << 12;
 
 /// There is room in an entry for all of them, their sums, and the others of so many caches.
 const _: () = assert!(3 * MOST_ORIGINS <= MOST_ORIGIN_IDS);
@@ -31,6 +34,9 @@ pub const OTHERS: &[u8] = b"(others)";
 pub struct OriginKey {
     pub cache: Address,
     pub task: Task,
+    pub cgroup: CgroupId,
+    /// 0 where these are not told apart.
+    pub call_site: Address,
 }
 
 /// How many objects by what they are called.
@@ -126,6 +132,8 @@ pub struct Origins {
     emptied: VecDeque<OriginId>,
     /// How many of them are [`FOLDED`].
     sums: usize,
+    /// Those made since they were taken last.
+    made: Vec<OriginKey>,
     /// The last one asked for: events come in runs.
     last: Option<(OriginKey, OriginId)>,
     most: usize,
@@ -141,6 +149,7 @@ impl Origins {
             vacant: Vec::new(),
             emptied: VecDeque::new(),
             sums: 0,
+            made: Vec::new(),
             last: None,
             most,
         }
@@ -157,6 +166,11 @@ impl Origins {
     /// All origins that allocated anything.
     pub fn iter(&self) -> impl Iterator<Item = &Origin> {
         self.origins.iter().filter(|origin| origin.allocs > 0)
+    }
+
+    /// Those made since the last call, [`MOST_MADE`] at most.
+    pub fn take_made(&mut self) -> Vec<OriginKey> {
+        std::mem::take(&mut self.made)
     }
 
     /// The highest id there may be, and one.
@@ -229,6 +243,9 @@ impl Origins {
             }
         };
         self.sums += usize::from(key.task.tgid == FOLDED);
+        if self.made.len() < MOST_MADE {
+            self.made.push(key);
+        }
         self.by_key.insert_unique(hash, (hash, id), |&(hash, _)| hash);
         id
     }
@@ -267,11 +284,11 @@ impl Origins {
 }
 
 fn folded(key: OriginKey) -> OriginKey {
-    OriginKey { task: Task { tgid: FOLDED, ..key.task }, ..key }
+    OriginKey { task: Task { tgid: FOLDED, started: 0, ..key.task }, ..key }
 }
 
 /// Where there is no room: nobody in particular.
 fn anybody(key: OriginKey) -> OriginKey {
-    let task = Task { tgid: FOLDED, comm: Comm::truncated(OTHERS), is_kthread: false };
-    OriginKey { task, ..key }
+    let task = Task { tgid: FOLDED, started: 0, comm: Comm::truncated(OTHERS), is_kthread: false };
+    OriginKey { task, cache: key.cache, cgroup: 0, call_site: 0 }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::{Output, Shown, escape, shown};
+use crate::cgroup::Owner;
 use crate::view::{
     self,
     reconcile::{self, Sign},
@@ -18,6 +19,8 @@ use crate::view::{
 
 /// Raised when a field goes or changes its meaning; not when one is added.
 const VERSION: u32 = 1;
+/// In a row's `key`, where rows are grouped by several things.
+const KEYS_BETWEEN: &str = ", ";
 /// The last moment that RFC 3339 can write, in seconds: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
 
@@ -66,7 +69,7 @@ struct Snapshot<'a> {
     settled: Option<Settled>,
     host: &'a str,
     kernel: &'a str,
-    by: &'static str,
+    by: String,
     sort: &'static str,
     older_ns: Option<u64>,
     sampling: Sampling,
@@ -143,7 +146,11 @@ struct Row<'a> {
     key: Cow<'a, str>,
     comm: Option<Cow<'a, str>>,
     pid: Option<u32>,
+    process: Option<Process<'a>>,
     cache: Option<&'a str>,
+    call_site: Option<CallSite<'a>>,
+    started_by: Vec<Ancestors<'a>>,
+    cgroups: Vec<Cgroup<'a>>,
     processes: u64,
     objects: u64,
     objects_ci95: Option<Interval>,
@@ -158,6 +165,36 @@ struct Row<'a> {
     oldest_ns: Option<u64>,
     named_objects: u64,
     names: Vec<Names<'a>>,
+}
+
+#[derive(Serialize)]
+struct Process<'a> {
+    program: Option<Cow<'a, str>>,
+    command_line: Option<Cow<'a, str>>,
+    ended: bool,
+}
+
+#[derive(Serialize)]
+struct CallSite<'a> {
+    address: String,
+    symbol: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Ancestors<'a> {
+    comms: Vec<Cow<'a, str>>,
+    objects: u64,
+}
+
+#[derive(Serialize)]
+struct Cgroup<'a> {
+    id: u64,
+    path: Option<Cow<'a, str>>,
+    unit: Option<&'a str>,
+    container: Option<&'a str>,
+    runtime: Option<&'static str>,
+    pod: Option<String>,
+    objects: u64,
 }
 
 #[derive(Serialize)]
@@ -205,7 +242,7 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
                 .map(|settled| Settled { ns: nanos(settled.time), freed: settled.freed }),
             host: &snapshot.host,
             kernel: &snapshot.kernel,
-            by: by(snapshot.by),
+            by: snapshot.by.names(),
             sort: sort(snapshot.sort),
             older_ns: snapshot.older.map(nanos),
             sampling: Sampling { period: sampling.period },
@@ -281,10 +318,17 @@ impl From<reconcile::Partial> for Partial {
 impl<'a> Row<'a> {
     fn new(row: &'a view::Row, sampling: view::Sampling) -> Self {
         Row {
-            key: escape::json(&row.key),
+            key: Cow::Owned(row.keys.iter().map(|key| escape::json(key)).collect::<Vec<_>>().join(KEYS_BETWEEN)),
             comm: row.comm.as_deref().map(escape::json),
             pid: row.pid,
+            process: row.process.as_ref().map(Process::from),
             cache: row.cache.as_deref(),
+            call_site: row.call_site.as_ref().map(|site| CallSite {
+                address: format!("{:#x}", site.address),
+                symbol: site.symbol.as_deref(),
+            }),
+            started_by: row.started_by.iter().map(Ancestors::from).collect(),
+            cgroups: row.cgroups.iter().map(Cgroup::from).collect(),
             processes: row.processes,
             objects: row.objects,
             objects_ci95: interval(sampling, row.objects),
@@ -299,6 +343,41 @@ impl<'a> Row<'a> {
             oldest_ns: row.oldest.map(nanos),
             named_objects: row.named_objects,
             names: row.names.iter().map(Names::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a view::ProcessInfo> for Process<'a> {
+    fn from(process: &'a view::ProcessInfo) -> Self {
+        let known = |text: &'a [u8]| (!text.is_empty()).then(|| escape::json(text));
+        Process {
+            program: known(&process.program),
+            command_line: known(&process.command_line),
+            ended: process.has_ended,
+        }
+    }
+}
+
+impl<'a> From<&'a view::Ancestors> for Ancestors<'a> {
+    fn from(ancestors: &'a view::Ancestors) -> Self {
+        Ancestors {
+            comms: ancestors.comms.iter().map(|comm| escape::json(comm)).collect(),
+            objects: ancestors.objects,
+        }
+    }
+}
+
+impl<'a> From<&'a view::CgroupShare> for Cgroup<'a> {
+    fn from(cgroup: &'a view::CgroupShare) -> Self {
+        let owner = cgroup.path.as_deref().map(Owner::of).unwrap_or_default();
+        Cgroup {
+            id: cgroup.id,
+            path: cgroup.path.as_deref().map(escape::json),
+            unit: owner.unit,
+            container: owner.container.map(|container| container.id),
+            runtime: owner.container.and_then(|container| container.runtime),
+            pod: owner.pod,
+            objects: cgroup.objects,
         }
     }
 }
@@ -329,14 +408,6 @@ impl From<&view::Trust> for Trust {
             unresolved: trust.unresolved,
             slabinfo_agreement: trust.slabinfo_agreement.filter(|share| share.is_finite()),
         }
-    }
-}
-
-fn by(by: view::By) -> &'static str {
-    match by {
-        view::By::Comm => "comm",
-        view::By::Pid => "pid",
-        view::By::Cache => "cache",
     }
 }
 
@@ -530,7 +601,7 @@ mod tests {
         #[test]
         fn one_line_that_parses_whatever_the_names(key in any::<Vec<u8>>(), name in any::<String>(), rate in any::<f64>()) {
             let mut snapshot = sample::dentry();
-            snapshot.rows[0].key = key.clone();
+            snapshot.rows[0].keys = vec![key.clone()];
             snapshot.rows[0].growth_per_s = rate;
             snapshot.rows[0].names[0].example = name.into_bytes();
             let line = line(&snapshot).unwrap();

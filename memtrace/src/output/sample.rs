@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    Ancestors, By, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
 };
 
@@ -16,7 +16,7 @@ pub(crate) fn dentry() -> Snapshot {
         settled: None,
         host: "web-03".to_owned(),
         kernel: "6.12.57+deb12-amd64".to_owned(),
-        by: By::Comm,
+        by: By::Comm.into(),
         sort: Sort::Bytes,
         older: None,
         sampling: Sampling::NONE,
@@ -74,10 +74,14 @@ pub(crate) fn cache(name: &str, object_size: u64, outstanding_objects: u64, free
 
 pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s: f64) -> Row {
     Row {
-        key: key.as_bytes().to_vec(),
+        keys: vec![key.as_bytes().to_vec()],
         comm: Some(key.as_bytes().to_vec()),
         pid: None,
+        process: None,
         cache: Some("dentry".to_owned()),
+        started_by: Vec::new(),
+        cgroups: Vec::new(),
+        call_site: None,
         processes: 1,
         objects,
         bytes: objects * 192,
@@ -175,18 +179,59 @@ pub(crate) fn caches(by: By) -> Snapshot {
         ..row(&cache.name, cache.outstanding_objects, cache.allocs, cache.frees, 3.0)
     };
     let rows = if by == By::Cache { caches.iter().map(keyed).collect() } else { dentry().rows };
-    Snapshot { by, caches, rows, ..dentry() }
+    Snapshot { by: by.into(), caches, rows, ..dentry() }
 }
 
 pub(crate) fn by_pid() -> Snapshot {
-    let mut snapshot = Snapshot { by: By::Pid, ..dentry() };
+    let mut snapshot = Snapshot { by: By::Pid.into(), ..dentry() };
     for (row, pid) in snapshot.rows.iter_mut().zip([48_112, 4_194_303, 7]) {
-        row.key = pid.to_string().into_bytes();
+        row.keys = vec![pid.to_string().into_bytes()];
         row.pid = Some(pid);
         row.processes = 1;
     }
     // A process that changed its name by exec.
     snapshot.rows[1].comm = None;
+    snapshot
+}
+
+/// A container's probe script that starts the leaker again and again, and somebody who is started in several ways.
+pub(crate) fn started() -> Snapshot {
+    let mut snapshot = dentry();
+    let ancestors = |comms: &[&str], objects| Ancestors {
+        comms: comms.iter().map(|comm| comm.as_bytes().to_vec()).collect(),
+        objects,
+    };
+    let container = format!("/system.slice/docker-{}.scope", "3f2a9c1b04d5".repeat(6).get(..64).unwrap());
+    let cgroup = |id, path: &str, objects| CgroupShare { id, path: Some(path.as_bytes().to_vec()), objects };
+    snapshot.rows[0].started_by = vec![ancestors(&["probe.sh", "containerd-shim"], 23_456)];
+    snapshot.rows[0].cgroups = vec![cgroup(4711, &container, 23_456)];
+    snapshot.rows[1].started_by = vec![ancestors(&["postgres"], 400), ancestors(&[], 112)];
+    snapshot.rows[1].cgroups = vec![cgroup(52, "/system.slice/postgresql.service", 512)];
+    snapshot.rows[1].process = Some(ProcessInfo {
+        program: b"/usr/lib/postgresql/15/bin/postgres".to_vec(),
+        command_line: b"postgres: checkpointer".to_vec(),
+        has_ended: false,
+    });
+    snapshot.rows[2].cgroups =
+        vec![cgroup(1, "/", 140), CgroupShare { id: 9_999, path: None, objects: 8 }];
+    snapshot
+}
+
+/// The same, grouped by several things.
+pub(crate) fn by_several() -> Snapshot {
+    let keys = [By::Cgroup, By::Ancestors, By::CallSite];
+    let mut snapshot = Snapshot { by: Keys::new(keys).expect("some"), ..started() };
+    let chains = ["curl < probe.sh < containerd-shim", "postgres < postgres", "[kworker/0:1-ev]"];
+    let sites = [("__d_alloc+0x2b", 0xffff_ffff_8123_458b), ("ovl_alloc_inode+0x1c [overlay]", 1), ("", 0)];
+    let cgroups = ["docker 3f2a9c1b04d5", "postgresql.service", "/"];
+    for (((row, chain), (symbol, address)), cgroup) in
+        snapshot.rows.iter_mut().zip(chains).zip(sites).zip(cgroups)
+    {
+        let site = if symbol.is_empty() { "(unknown)" } else { symbol };
+        row.keys = [cgroup, chain, site].map(|key| key.as_bytes().to_vec()).to_vec();
+        row.call_site =
+            (address != 0).then(|| CallSite { address, symbol: Some(symbol.to_owned()) });
+    }
     snapshot
 }
 
@@ -228,8 +273,15 @@ pub(crate) fn hostile() -> Snapshot {
         caches: vec![CacheTotals { aliases: vec!["a\x1bb".to_owned()], ..cache("de\x1bntry", 192, 3, 0) }],
         rows: vec![
             Row {
-                key: evil.clone(),
+                keys: vec![evil.clone()],
                 comm: Some(evil.clone()),
+                process: Some(ProcessInfo {
+                    program: evil.clone(),
+                    command_line: evil.clone(),
+                    has_ended: true,
+                }),
+                started_by: vec![Ancestors { comms: vec![evil.clone(), evil.clone()], objects: 2 }],
+                cgroups: vec![CgroupShare { id: 7, path: Some(evil.clone()), objects: 2 }],
                 names: vec![NameGroup {
                     parent: evil.clone(),
                     pattern: evil.clone(),
@@ -285,6 +337,8 @@ pub(crate) fn all() -> Vec<Snapshot> {
         caches(By::Comm),
         caches(By::Cache),
         by_pid(),
+        started(),
+        by_several(),
         sampled(),
         lossy(),
         hostile(),

@@ -7,7 +7,7 @@ use memtrace_common::event::NO_CACHE;
 use super::{Session, SessionError};
 use crate::{
     event::Address,
-    kernel::load::Events,
+    kernel::events::Events,
     view::{
         Sampling,
         build::{Caches, Losses, Slabinfo},

@@ -10,7 +10,7 @@ use super::{
     own_cost::CpuUse,
 };
 use crate::{
-    kernel::{clock, load::Events},
+    kernel::{clock, events::Events},
     ledger::Ledger,
     view::Sampling,
 };

@@ -10,6 +10,7 @@ pub mod budget;
 mod govern;
 mod names;
 mod own_cost;
+mod processes;
 mod reporter;
 mod settle;
 mod setup;
@@ -38,25 +39,28 @@ use self::{
     host::Host,
     names::Names,
     own_cost::Meter,
+    processes::Who,
     reporter::Reporter,
     settle::Stopped,
     slabinfo::SlabinfoSeries,
 };
 use crate::{
-    decode::decode,
+    decode::{Decoded, decode},
     event::{Address, Event, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
-        load::{Attached, Events, LoadError},
+        events::Events,
+        load::{Attached, LoadError},
         rings::RingError,
+        symbols::Symbols,
         trials::Avoid,
     },
     ledger::{Batch, Ledger},
     output::Output,
     slab,
     view::{
-        Settled, Snapshot, Trust,
+        By, Settled, Snapshot, Trust,
         build::{Builder, Facts, Losses, Request},
     },
 };
@@ -184,6 +188,9 @@ struct State {
     host: Host,
     caches: Directory,
     names: Names,
+    who: Who,
+    /// Where they are asked for.
+    symbols: Option<Symbols>,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
     budget: Budget,
@@ -193,11 +200,19 @@ struct State {
 }
 
 impl State {
+    fn ledger(&self, options: &Options) -> Ledger {
+        let mut ledger = self.budget.ledger();
+        if options.request.by.contains(By::CallSite) {
+            ledger.tell_call_sites();
+        }
+        ledger
+    }
+
     fn start(self, options: &Options) -> Session {
         Session {
-            ledger: self.budget.ledger(),
+            ledger: self.ledger(options),
             batch: Batch::default(),
-            builder: Builder::new(options.request),
+            builder: Builder::new(options.request.clone()),
             slabinfo: SlabinfoSeries::new(slab::Host::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),
@@ -304,23 +319,25 @@ impl Session {
     }
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
-        let Self { ledger, batch, undecodable, state: State { kernel, caches, budget, .. }, .. } = self;
+        let Self { ledger, batch, undecodable, state: State { kernel, caches, who, budget, .. }, .. } = self;
         let sampling = budget.sampling();
         let read = events.drain(most, |record| {
             budget.make_room(ledger);
             match decode(record) {
-                Ok(event) => {
+                Ok(Decoded::Object(event)) => {
                     if let Event::Alloc(alloc) = &event {
                         caches.see(alloc);
                     }
                     batch.add(event, ledger);
                 }
+                Ok(Decoded::Process(event)) => who.apply(event),
                 Err(_) => *undecodable += 1,
             }
         });
         batch.apply(ledger);
         let read = read?;
         caches.learn_new(kernel, &events.successors)?;
+        who.learn_new(ledger);
         self.keep_within_memory(sampling, events)?;
         Ok(read)
     }
@@ -351,6 +368,7 @@ impl Session {
         }
         // Ages and rates are those of the moment when allocations ceased to be traced.
         let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
+        self.state.who.prune(&self.ledger);
         let trust = self.trust(events)?;
         let notes = self.notes(&trust);
         let losses = self.losses(events)?;
@@ -367,6 +385,9 @@ impl Session {
             kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
             caches: self.state.caches.infos(),
+            processes: &self.state.who.processes,
+            cgroups: &self.state.who.cgroups,
+            symbols: self.state.symbols.as_ref(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
             traced: &traced,

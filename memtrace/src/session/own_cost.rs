@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         clock,
         cost::{self, ProbeTimes, RunTimeStatistics},
-        load::Events,
+        events::Events,
         trials::{Reason, reason},
     },
     view::OwnCost,

@@ -11,7 +11,8 @@ use crate::{
     event::TimeNs,
     kernel::{
         clock,
-        load::{Attached, Events},
+        events::Events,
+        load::Attached,
     },
     view::Settled,
 };

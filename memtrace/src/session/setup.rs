@@ -6,7 +6,7 @@ use std::{
     io,
 };
 
-use memtrace_common::sample;
+use memtrace_common::{config, sample};
 
 use super::{
     Options, State,
@@ -15,8 +15,10 @@ use super::{
     govern::Budget,
     host::{self, Host},
     names::Names,
+    processes::Who,
 };
 use crate::{
+    cgroup::{Cgroups, Hierarchy},
     event::{Address, Comm},
     kernel::{
         caches::KernelCache,
@@ -26,11 +28,12 @@ use crate::{
         plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
+        symbols::Symbols,
         trials::{Avoid, FAULT_OF_OURS},
     },
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     view::{
-        Sampling,
+        By, Sampling,
         build::{CacheInfo, Caches},
     },
 };
@@ -82,16 +85,23 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let plan = kernel.plan(&tried);
     let memory = memory_budget(options);
     let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
-    let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options(options))?;
+    let (cgroup_offsets, hierarchy) = cgroups(&kernel.layout);
+    let load_options = load_options(options, cgroup_offsets);
+    let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
     let names_unavailable = loaded.names_unavailable.clone();
     let mut notes = selection.notes.clone();
     notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
     notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
-    let fault = loaded.bulk_unavailable.as_ref().filter(|why| why.starts_with(FAULT_OF_OURS));
-    notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
+    let symbols = options.request.by.contains(By::CallSite).then(Symbols::read);
+    let nameless = symbols.as_ref().and_then(|symbols| symbols.as_ref().err());
+    notes.extend(nameless.map(|why| format!("call sites are addresses: {why}")));
+    let symbols = symbols.and_then(Result::ok);
+    if options.request.by.contains(By::Cgroup) {
+        notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
+    }
     let names = match (filters.names, names_unavailable) {
         (false, _) => Names::None,
         (true, None) => Names::Streamed,
@@ -101,6 +111,9 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     let caches =
         Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
+    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(FAULT_OF_OURS));
+    notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
+    notes.extend(attached.processes_unavailable.as_ref().map(|why| processes_note(why)));
     let sampling = Sampling { period: options.sample };
     let budget = Budget::new(options.max_cpu, memory, memory.ledger(rings.total()), sampling);
     let state = State {
@@ -108,6 +121,8 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         host: Host::read(),
         caches,
         names,
+        symbols,
+        who: Who::new(Cgroups::new(hierarchy.ok())),
         notes,
         budget,
         pids: options.pids.clone(),
@@ -220,8 +235,24 @@ pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String
         .collect()
 }
 
-fn load_options(options: &Options) -> LoadOptions {
+/// How the kernel side finds a task's cgroup, and where cgroups get their names.
+fn cgroups(layout: &Layout) -> (config::Cgroups, Result<Hierarchy, String>) {
+    let hierarchy = Hierarchy::find().map_err(|error| error.to_string());
+    match (hierarchy, &layout.memory_cgroups) {
+        (Ok(hierarchy), Ok(offsets)) if hierarchy.is_of_memory => (*offsets, Ok(hierarchy)),
+        (Ok(hierarchy), Err(why)) if hierarchy.is_of_memory => (config::Cgroups::default(), Err(why.clone())),
+        (hierarchy, _) => (config::Cgroups::default(), hierarchy),
+    }
+}
+
+fn processes_note(why: &str) -> String {
+    format!("who started whom is known only as far as /proc tells in time: {why}")
+}
+
+fn load_options(options: &Options, cgroups: config::Cgroups) -> LoadOptions {
     LoadOptions {
+        processes: !options.avoid.contains(&Avoid::Processes),
+        cgroups,
         verbose: options.verbose,
         understudies: !options.avoid.contains(&Avoid::Understudies),
         sample_limit: sample::limit(options.sample),

@@ -7,21 +7,28 @@ use std::{
 };
 
 use super::{
-    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    Ancestors, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost, ProcessInfo, Rest, Row,
+    Sampling, Settled, Snapshot, Sort, Trust,
+    key::{Directories, Part, chain, label, who},
     reconcile::{self, Growth, Partial, Traced},
 };
 use crate::{
-    event::{Address, Comm, Task, TimeNs},
-    ledger::{Aged, FOLDED, Ledger, NamedObjects, OTHERS, Origin},
+    cgroup::Cgroups,
+    event::{Address, CgroupId, Comm, ProcessId, TimeNs},
+    kernel::symbols::Symbols,
+    ledger::{Aged, FOLDED, Ledger, NamedObjects, Origin},
+    process::{ChainId, NO_CHAIN, Processes},
 };
 
 /// Most name groups in a row.
 const MOST_NAMES: usize = 20;
+/// Most chains of ancestors in a row, and most cgroups.
+const MOST_SHARES: usize = 10;
 
 /// What the user asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
-    pub by: By,
+    pub by: Keys,
     pub sort: Sort,
     pub older: Option<Duration>,
     /// Rows at most.
@@ -77,6 +84,10 @@ pub struct Facts<'a> {
     pub meminfo: Option<Meminfo>,
     pub own_cost: OwnCost,
     pub caches: &'a Caches,
+    pub processes: &'a Processes,
+    pub cgroups: &'a Cgroups,
+    /// None where they are not needed or not to be had.
+    pub symbols: Option<&'a Symbols>,
     /// Lost events by the cache's address.
     pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
@@ -96,12 +107,8 @@ pub struct Builder {
     previous_elapsed: Duration,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum RowKey {
-    Comm(Comm, bool),
-    Pid(u32),
-    Cache(String),
-}
+/// A part for each key that was asked for.
+type RowKey = Vec<Part>;
 
 #[derive(Clone, Copy, Default)]
 struct Totals {
@@ -117,8 +124,11 @@ struct Group<'a> {
     bytes: u64,
     partial_objects: u64,
     oldest: Option<TimeNs>,
-    processes: HashSet<u32>,
+    processes: HashSet<ProcessId>,
     folded_processes: u64,
+    /// Outstanding objects by who started their processes, and by their tasks' cgroups.
+    chains: HashMap<ChainId, u64>,
+    cgroups: HashMap<CgroupId, u64>,
     /// Outstanding objects by command name, to find the one that holds most.
     comms: BTreeMap<(Comm, bool), u64>,
     caches: HashSet<&'a str>,
@@ -144,6 +154,8 @@ impl Builder {
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, facts: Facts<'_>) -> Snapshot {
         let unknown = CacheInfo::default();
+        let directories =
+            Directories { processes: facts.processes, cgroups: facts.cgroups, symbols: facts.symbols };
         let caches = caches(ledger, &facts);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
@@ -154,9 +166,10 @@ impl Builder {
         let mut groups: HashMap<RowKey, Group<'_>> = HashMap::new();
         for origin in others(ledger, &facts) {
             let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
-            let group = groups.entry(self.row_key(origin, cache)).or_default();
+            let key = self.request.by.iter().map(|by| Part::of(by, &origin.key, &cache.name, directories));
+            let group = groups.entry(key.collect()).or_default();
             let before = group.objects;
-            add(group, ledger, aged.as_ref(), origin, cache);
+            add(group, ledger, aged.as_ref(), origin, cache, facts.processes);
             if partial.contains(cache.name.as_str()) {
                 group.partial_objects += group.objects - before;
             }
@@ -167,7 +180,7 @@ impl Builder {
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, group) in groups {
             let before = if facts.is_final { None } else { self.previous.get(&key) };
-            rows.push(group.into_row(&key, before.copied().unwrap_or_default(), seconds, facts.now));
+            rows.push(group.into_row(&key, before.copied().unwrap_or_default(), seconds, facts.now, directories));
             let row = rows.last().expect("just pushed");
             totals.insert(key, Totals { allocs: row.allocs, frees: row.frees });
         }
@@ -184,7 +197,7 @@ impl Builder {
             settled: facts.settled,
             host: facts.host.to_owned(),
             kernel: facts.kernel.to_owned(),
-            by: self.request.by,
+            by: self.request.by.clone(),
             sort: self.request.sort,
             older: self.request.older,
             sampling: facts.sampling,
@@ -195,15 +208,6 @@ impl Builder {
             rest,
             trust,
             notes,
-        }
-    }
-
-    fn row_key(&self, origin: &Origin, cache: &CacheInfo) -> RowKey {
-        let (comm, is_kthread) = who(origin.key.task);
-        match self.request.by {
-            By::Comm => RowKey::Comm(comm, is_kthread),
-            By::Pid => RowKey::Pid(origin.key.task.tgid),
-            By::Cache => RowKey::Cache(cache.name.clone()),
         }
     }
 
@@ -231,6 +235,7 @@ fn add<'a>(
     aged: Option<&'a Aged<'a>>,
     origin: &'a Origin,
     cache: &'a CacheInfo,
+    processes: &Processes,
 ) {
     let (objects, names): (_, Vec<_>) = match aged {
         None => (origin.outstanding(), ledger.names(origin).collect()),
@@ -244,6 +249,8 @@ fn add<'a>(
     if objects > 0 {
         group.add_process(origin);
         group.caches.insert(&cache.name);
+        *group.chains.entry(chain(origin.key.task, processes)).or_default() += objects;
+        *group.cgroups.entry(origin.key.cgroup).or_default() += objects;
     }
     *group.comms.entry(who(origin.key.task)).or_default() += objects;
     for NamedObjects { parent, pattern, example, objects } in names {
@@ -264,44 +271,40 @@ fn by_rank(a: &Row, b: &Row, sort: Sort) -> std::cmp::Ordering {
         .then_with(|| b.bytes.cmp(&a.bytes))
         .then_with(|| b.objects.cmp(&a.objects))
         .then_with(|| b.allocs.cmp(&a.allocs))
-        .then_with(|| a.key.cmp(&b.key))
-}
-
-/// Who a task counts as: the idle tasks of all CPUs are one.
-fn who(task: Task) -> (Comm, bool) {
-    if task.tgid == 0 { (Comm::truncated(b"swapper"), true) } else { (task.comm, task.is_kthread) }
-}
-
-/// Kernel threads in brackets, as ps shows them.
-fn label((comm, is_kthread): (Comm, bool)) -> Vec<u8> {
-    if is_kthread { [b"[", comm.as_bytes(), b"]"].concat() } else { comm.as_bytes().to_vec() }
+        .then_with(|| a.keys.cmp(&b.keys))
 }
 
 impl Group<'_> {
     fn add_process(&mut self, origin: &Origin) {
         match origin.key.task.tgid {
             FOLDED => self.folded_processes += origin.processes,
-            tgid => {
-                self.processes.insert(tgid);
+            _ => {
+                self.processes.insert(origin.key.task.process());
             }
         }
     }
 
-    fn into_row(self, key: &RowKey, before: Totals, seconds: f64, now: TimeNs) -> Row {
+    fn into_row(
+        self,
+        key: &RowKey,
+        before: Totals,
+        seconds: f64,
+        now: TimeNs,
+        directories: Directories<'_>,
+    ) -> Row {
         let allocs = self.totals.allocs.saturating_sub(before.allocs) as f64;
         let frees = self.totals.frees.saturating_sub(before.frees) as f64;
         let per_s = |events: f64| if seconds > 0.0 { events / seconds } else { 0.0 };
-        let comm = self.comm(key);
+        let process = self.process(key);
         Row {
-            key: match key {
-                RowKey::Comm(comm, is_kthread) => label((*comm, *is_kthread)),
-                RowKey::Pid(FOLDED) => OTHERS.to_vec(),
-                RowKey::Pid(pid) => pid.to_string().into_bytes(),
-                RowKey::Cache(name) => name.clone().into_bytes(),
-            },
-            comm,
-            pid: self.pid(key),
+            keys: key.iter().map(|part| part.text(directories)).collect(),
+            comm: self.comm(key),
+            pid: process.map(|process| process.tgid),
+            process: process.and_then(|process| info(directories.processes, process)),
             cache: self.cache(key),
+            started_by: self.started_by(directories.processes),
+            cgroups: self.cgroups(directories.cgroups),
+            call_site: call_site(key, directories.symbols),
             processes: self.processes.len() as u64 + self.folded_processes,
             objects: self.objects,
             bytes: self.bytes,
@@ -320,32 +323,57 @@ impl Group<'_> {
 
     /// The row's command name: a process that changed its name goes by the one that holds most.
     fn comm(&self, key: &RowKey) -> Option<Vec<u8>> {
+        let of_key = key.iter().find_map(|part| match *part {
+            Part::Comm(comm, is_kthread) | Part::Ancestors(comm, is_kthread, _) => Some((comm, is_kthread)),
+            _ => None,
+        });
+        let is_of_process = key.iter().any(|part| matches!(part, Part::Process(_)));
         let mut holders = self.comms.iter().filter(|(_, objects)| **objects > 0).map(|(comm, _)| *comm);
-        let only_or_most = match key {
-            RowKey::Comm(comm, is_kthread) => Some((*comm, *is_kthread)),
-            RowKey::Pid(FOLDED) => None,
-            RowKey::Pid(_) => self.comms.iter().max_by_key(|(_, objects)| **objects).map(|(comm, _)| *comm),
-            RowKey::Cache(_) => holders.next().filter(|_| holders.next().is_none()),
+        let only_or_most = match (of_key, is_of_process) {
+            (Some(comm), _) => Some(comm),
+            (None, true) if self.process(key).is_none() => None,
+            (None, true) => self.comms.iter().max_by_key(|(_, objects)| **objects).map(|(comm, _)| *comm),
+            (None, false) => holders.next().filter(|_| holders.next().is_none()),
         };
         only_or_most.map(label)
     }
 
-    fn pid(&self, key: &RowKey) -> Option<u32> {
-        match key {
-            RowKey::Pid(pid) => Some(*pid).filter(|&pid| pid != FOLDED),
-            _ if self.processes.len() == 1 && self.folded_processes == 0 => {
-                self.processes.iter().next().copied()
-            }
-            _ => None,
+    fn process(&self, key: &RowKey) -> Option<ProcessId> {
+        let of_key = key.iter().find_map(|part| if let Part::Process(process) = part { Some(*process) } else { None });
+        let mut holders = self.processes.iter().copied();
+        match of_key {
+            Some(process) => Some(process).filter(|process| process.tgid != FOLDED),
+            None if self.folded_processes > 0 => None,
+            None => holders.next().filter(|_| holders.next().is_none()),
         }
     }
 
     fn cache(&self, key: &RowKey) -> Option<String> {
+        let of_key = key.iter().find_map(|part| if let Part::Cache(name) = part { Some(name.clone()) } else { None });
         let mut caches = self.caches.iter();
-        match key {
-            RowKey::Cache(name) => Some(name.clone()),
-            _ => caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string),
+        of_key.or_else(|| caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string))
+    }
+
+    fn started_by(&self, processes: &Processes) -> Vec<Ancestors> {
+        let comms = |chain| processes.chain(chain).map(|comm| comm.as_bytes().to_vec()).collect();
+        // That nobody is known to have started them says something only beside others.
+        if self.chains.keys().all(|&chain| chain == NO_CHAIN) {
+            return Vec::new();
         }
+        let chains = self.chains.iter().map(|(&chain, &objects)| Ancestors { comms: comms(chain), objects });
+        let mut chains: Vec<Ancestors> = chains.collect();
+        chains.sort_by(|a, b| b.objects.cmp(&a.objects).then_with(|| a.comms.cmp(&b.comms)));
+        chains.truncate(MOST_SHARES);
+        chains
+    }
+
+    fn cgroups(&self, names: &Cgroups) -> Vec<CgroupShare> {
+        let path = |id| names.path(id).map(<[u8]>::to_vec);
+        let cgroups = self.cgroups.iter().map(|(&id, &objects)| CgroupShare { id, path: path(id), objects });
+        let mut cgroups: Vec<CgroupShare> = cgroups.collect();
+        cgroups.sort_by(|a, b| b.objects.cmp(&a.objects).then(a.id.cmp(&b.id)));
+        cgroups.truncate(MOST_SHARES);
+        cgroups
     }
 
     fn names(&self) -> Vec<NameGroup> {
@@ -362,6 +390,22 @@ impl Group<'_> {
             })
             .collect()
     }
+}
+
+fn info(processes: &Processes, id: ProcessId) -> Option<ProcessInfo> {
+    let process = processes.get(id)?;
+    let command = process.command.as_deref();
+    Some(ProcessInfo {
+        program: command.map(|command| command.path.to_vec()).unwrap_or_default(),
+        command_line: command.map(|command| command.line()).unwrap_or_default(),
+        has_ended: process.has_ended,
+    })
+}
+
+fn call_site(key: &RowKey, symbols: Option<&Symbols>) -> Option<CallSite> {
+    let address = key.iter().find_map(|part| if let Part::CallSite(address) = part { Some(*address) } else { None });
+    let address = address.filter(|&address| address != 0)?;
+    Some(CallSite { address, symbol: symbols.and_then(|symbols| symbols.name(address)) })
 }
 
 /// Whose allocations are shown.

@@ -4,24 +4,18 @@
 //! each output escapes it for its own medium.
 
 pub mod build;
+pub mod key;
 pub mod reconcile;
 pub mod sampling;
 
 use std::time::{Duration, SystemTime};
 
 use self::reconcile::{Growth, Partial};
-pub use self::sampling::Sampling;
+pub use self::{
+    key::{By, Keys},
+    sampling::Sampling,
+};
 
-/// How rows are grouped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum By {
-    /// Command name
-    Comm,
-    /// Process
-    Pid,
-    /// Slab cache
-    Cache,
-}
 
 /// What rows are ordered by, biggest (or oldest) first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -49,7 +43,7 @@ pub struct Snapshot {
     pub host: String,
     /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
-    pub by: By,
+    pub by: Keys,
     pub sort: Sort,
     /// Only objects at least this old are counted in the rows' `objects` and `bytes` (`--older`).
     pub older: Option<Duration>,
@@ -135,16 +129,24 @@ pub struct CacheTotals {
 /// Who holds objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// What the row is grouped by: the command name, the process id or the cache's name.
+    /// What the row is grouped by, for each of [`Snapshot::by`]: the command name, the process id, the cache's name.
     /// Kernel threads come in brackets already (`[kswapd0]`), the idle task as `[swapper]`.
-    pub key: Vec<u8>,
+    pub keys: Vec<Vec<u8>>,
     /// None where what the row counts was not allocated under one command name; a process that changed its name goes by
     /// the one that holds most.
     pub comm: Option<Vec<u8>>,
     /// None where what the row counts is not one process's.
     pub pid: Option<u32>,
+    /// None where what the row counts is not one process's, or nothing is known of it.
+    pub process: Option<ProcessInfo>,
     /// None where what the row counts is not of one cache.
     pub cache: Option<String>,
+    /// Who started those that allocated the row's outstanding objects: the most frequent first.
+    pub started_by: Vec<Ancestors>,
+    /// The cgroups of those that did, the most frequent first.
+    pub cgroups: Vec<CgroupShare>,
+    /// None where what the row counts was not allocated at one place, or places are not told apart.
+    pub call_site: Option<CallSite>,
     /// How many processes allocated the row's outstanding objects.
     pub processes: u64,
     /// Allocated since attach and not freed.
@@ -177,6 +179,42 @@ impl Row {
             (self.allocs - self.frees.min(self.allocs)) as f64 / self.allocs as f64
         }
     }
+}
+
+/// What is known of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Path of its program; empty where it is not known.
+    pub program: Vec<u8>,
+    /// Its arguments with blanks in between, cut where it is long; empty where it is not known.
+    pub command_line: Vec<u8>,
+    pub has_ended: bool,
+}
+
+/// Outstanding objects of processes that were started by the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ancestors {
+    /// Command names: of the process that started them, of the one that started that, and so on. Empty where nobody is known.
+    pub comms: Vec<Vec<u8>>,
+    pub objects: u64,
+}
+
+/// Outstanding objects that were allocated by tasks of one cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupShare {
+    /// Its inode number.
+    pub id: u64,
+    /// In its hierarchy; None where it is not known.
+    pub path: Option<Vec<u8>>,
+    pub objects: u64,
+}
+
+/// A place in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSite {
+    pub address: u64,
+    /// `__d_alloc+0x2b`, with the module where it is in one; None where the kernel does not tell.
+    pub symbol: Option<String>,
 }
 
 /// Objects in one directory whose names follow one pattern.

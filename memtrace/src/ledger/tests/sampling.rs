@@ -7,7 +7,7 @@ use super::super::*;
 use crate::event::{Comm, Name, Task};
 
 fn alloc(ptr: Address) -> Event<'static> {
-    let task = Task { tgid: 7, comm: Comm::truncated(b"curl"), is_kthread: false };
+    let task = Task { tgid: 7, started: 0, comm: Comm::truncated(b"curl"), is_kthread: false };
     Event::Alloc(Alloc { time: ptr, ptr, cache: 100, call_site: 0, cgroup: 1, task, may_repeat: false })
 }
 

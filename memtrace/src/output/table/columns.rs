@@ -2,7 +2,7 @@
 
 use super::{Keep, Line, Tone, clean, header, partial};
 use crate::output::{escape, human, text};
-use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort};
+use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort, key};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -17,6 +17,10 @@ const WHERE_MIN: usize = 30;
 /// Below that, a place tells too little to be shown.
 const WHERE_LEAST: usize = 16;
 const WHERE_MAX: usize = 100;
+const STARTED_BY_MIN: usize = 16;
+const STARTED_BY_MAX: usize = 60;
+const CGROUP_MIN: usize = 16;
+const CGROUP_MAX: usize = 40;
 /// No pid is longer.
 const PID_WIDTH: usize = 7;
 
@@ -121,7 +125,7 @@ impl<'a> Table<'a> {
             }),
             build.number(Kind::Kept, human::PERCENT_WIDTH, |row| human::percent(row.survival())),
         ]);
-        if self.snapshot.by != By::Pid {
+        if !self.snapshot.by.contains(By::Pid) {
             columns.push(build.number(Kind::Procs, 0, |row| match row.processes {
                 // The total: a process may stand behind several rows, so they do not add up.
                 0 => String::new(),
@@ -134,32 +138,69 @@ impl<'a> Table<'a> {
                 .map(|row| row.names.first().map_or_else(Cell::default, |group| place(group, row)));
             columns.push(build.text(Kind::Where, (WHERE_MIN, WHERE_MAX), cells.collect()));
         }
+        let by = &self.snapshot.by;
+        if !by.contains(By::Ancestors) && self.snapshot.rows.iter().any(|row| !row.started_by.is_empty()) {
+            columns.push(build.text(
+                Kind::StartedBy,
+                (STARTED_BY_MIN, STARTED_BY_MAX),
+                rows.iter().map(started_by).collect(),
+            ));
+        }
+        if !by.contains(By::Cgroup) && self.has_several_cgroups() {
+            columns.push(build.text(
+                Kind::InCgroup,
+                (CGROUP_MIN, CGROUP_MAX),
+                rows.iter().map(cgroup).collect(),
+            ));
+        }
         columns
     }
 
-    /// What the rows are grouped by.
-    fn keys(&self, build: &Build) -> Vec<Column> {
-        let key = |row: &Row| Cell::from(escape::terminal(&row.key).as_ref());
-        let labelled = |kind, cells: Vec<Cell>| build.labelled(kind, cells);
-        match self.snapshot.by {
-            By::Comm => vec![labelled(Kind::Comm, build.rows.iter().map(key).collect())],
-            By::Cache => {
-                vec![labelled(Kind::Cache, build.rows.iter().map(|row| self.cache_key(row)).collect())]
-            }
-            By::Pid => {
-                let pid = |row: &Row| row.pid.map_or_else(|| key(row).text, |pid| pid.to_string());
-                let comm =
-                    |row: &Row| Cell::from(row.comm.as_deref().map_or("-".into(), escape::terminal).as_ref());
-                let mut pids = build.number(Kind::Pid, PID_WIDTH, pid);
-                // The labels of the last rows stand beside, under COMM.
-                pids.cells[build.rows.len()..].fill(Cell::default());
-                vec![pids, labelled(Kind::Comm, build.rows.iter().map(comm).collect())]
-            }
-        }
+    /// Where all rows are of one, it tells nothing.
+    fn has_several_cgroups(&self) -> bool {
+        let mut cgroups = self.snapshot.rows.iter().flat_map(|row| &row.cgroups).map(|cgroup| cgroup.id);
+        let first = cgroups.next();
+        cgroups.any(|id| Some(id) != first)
     }
 
-    fn cache_key(&self, row: &Row) -> Cell {
-        let name = String::from_utf8_lossy(&row.key);
+    /// What the rows are grouped by, a column for each key. The last one that is a text bears the labels of the last rows.
+    fn keys(&self, build: &Build) -> Vec<Column> {
+        let by = &self.snapshot.by;
+        let mut columns = Vec::new();
+        for (at, key) in by.iter().enumerate() {
+            // The row that stands for the total has none.
+            let text = |row: &Row| {
+                Cell::from(escape::terminal(row.keys.get(at).map_or(&[], Vec::as_slice)).as_ref())
+            };
+            let cells = |cell: &dyn Fn(&Row) -> Cell| build.rows.iter().map(cell).collect();
+            match key {
+                By::Comm => columns.push(build.labelled(Kind::Comm, cells(&text))),
+                By::Ancestors => columns.push(build.labelled(Kind::Ancestors, cells(&text))),
+                By::Cgroup => columns.push(build.labelled(Kind::Cgroup, cells(&text))),
+                By::CallSite => columns.push(build.labelled(Kind::CallSite, cells(&text))),
+                By::Cache => columns.push(build.labelled(Kind::Cache, cells(&|row| self.cache_key(row, at)))),
+                By::Pid => {
+                    let mut pids = build.number(Kind::Pid, PID_WIDTH, |row| text(row).text);
+                    pids.cells[build.rows.len()..].fill(Cell::default());
+                    columns.push(pids);
+                    let comm = |row: &Row| {
+                        Cell::from(row.comm.as_deref().map_or("-".into(), escape::terminal).as_ref())
+                    };
+                    if !by.contains(By::Comm) && !by.contains(By::Ancestors) {
+                        columns.push(build.labelled(Kind::Comm, cells(&comm)));
+                    }
+                }
+            }
+        }
+        // Once is enough.
+        let mut texts = columns.iter_mut().filter(|column| column.kind != Kind::Pid);
+        texts.next();
+        texts.for_each(|column| column.cells[build.rows.len()..].fill(Cell::default()));
+        columns
+    }
+
+    fn cache_key(&self, row: &Row, at: usize) -> Cell {
+        let name = String::from_utf8_lossy(&row.keys[at]);
         let cache = self.snapshot.caches.iter().find(|cache| cache.name == name);
         Cell { text: clean(&name), tail: cache.map(header::merged).unwrap_or_default() }
     }
@@ -180,10 +221,14 @@ impl<'a> Table<'a> {
         let count = |of: fn(&Row) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
         let rate = |of: fn(&Row) -> f64| rows.iter().map(of).sum();
         Row {
-            key: Vec::new(),
+            keys: Vec::new(),
             comm: None,
             pid: None,
+            process: None,
             cache: None,
+            started_by: Vec::new(),
+            cgroups: Vec::new(),
+            call_site: None,
             processes: 0,
             objects: count(|row| row.objects),
             bytes: count(|row| row.bytes),
@@ -226,6 +271,25 @@ fn place(group: &NameGroup, row: &Row) -> Cell {
     Cell { text, tail }
 }
 
+/// Who started most of a row's processes, and of which share of its objects, unless it is all.
+fn started_by(row: &Row) -> Cell {
+    let Some(most) = row.started_by.first() else { return Cell::default() };
+    let comms: Vec<_> = most.comms.iter().map(|comm| escape::terminal(comm)).collect();
+    let text = if comms.is_empty() { "-".to_owned() } else { comms.join(" < ") };
+    Cell { text, tail: share(most.objects, row) }
+}
+
+/// The cgroup of most of a row's objects.
+fn cgroup(row: &Row) -> Cell {
+    let Some(most) = row.cgroups.first() else { return Cell::default() };
+    let text = escape::terminal(&key::cgroup(most.id, most.path.as_deref())).into_owned();
+    Cell { text, tail: share(most.objects, row) }
+}
+
+fn share(objects: u64, row: &Row) -> String {
+    if objects == row.objects { String::new() } else { format!(" {}", human::percent(objects as f64 / row.objects as f64)) }
+}
+
 struct Total {
     objects: u64,
     bytes: u64,
@@ -236,6 +300,9 @@ struct Total {
 enum Kind {
     Comm,
     Pid,
+    Ancestors,
+    Cgroup,
+    CallSite,
     Cache,
     Objects,
     Bytes,
@@ -247,6 +314,8 @@ enum Kind {
     Kept,
     Procs,
     Where,
+    StartedBy,
+    InCgroup,
 }
 
 impl Kind {
@@ -254,6 +323,10 @@ impl Kind {
         match self {
             Kind::Comm => "COMM",
             Kind::Pid => "PID",
+            Kind::Ancestors => "COMM < STARTED BY",
+            Kind::StartedBy => "STARTED BY",
+            Kind::Cgroup | Kind::InCgroup => "CGROUP",
+            Kind::CallSite => "CALL SITE",
             Kind::Cache => "CACHE",
             Kind::Objects => "OBJECTS",
             Kind::Bytes => "BYTES",
@@ -278,17 +351,19 @@ impl Kind {
             Sort::Age => Kind::Oldest,
         };
         match self {
-            Kind::Pid | Kind::Comm | Kind::Cache => 0,
+            Kind::Pid | Kind::Comm | Kind::Ancestors | Kind::Cgroup | Kind::CallSite | Kind::Cache => 0,
             _ if self == sorted_by => 1,
             Kind::Bytes | Kind::Traced => 2,
             Kind::Growth => 3,
             Kind::Objects => 4,
             Kind::Where => 5,
-            Kind::Oldest => 6,
-            Kind::Kept => 7,
-            Kind::Allocs => 8,
-            Kind::Frees => 9,
-            Kind::Procs => 10,
+            Kind::StartedBy => 6,
+            Kind::Oldest => 7,
+            Kind::Kept => 8,
+            Kind::InCgroup => 9,
+            Kind::Allocs => 10,
+            Kind::Frees => 11,
+            Kind::Procs => 12,
         }
     }
 }
@@ -384,7 +459,8 @@ impl Build<'_> {
             self.rest.map(|rest| Cell::from(format!("… {} more", human::grouped(rest.rows)).as_str())),
         );
         cells.extend(self.total.as_ref().map(|_| Cell::from("total")));
-        self.text(kind, (KEY_MIN, KEY_MAX), cells)
+        let most = if kind == Kind::Ancestors { STARTED_BY_MAX } else { KEY_MAX };
+        self.text(kind, (KEY_MIN, most), cells)
     }
 
     fn text(&self, kind: Kind, (least, most): (usize, usize), mut cells: Vec<Cell>) -> Column {

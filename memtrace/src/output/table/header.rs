@@ -3,7 +3,7 @@
 use super::parts::{Part, fit, part, wrapped};
 use super::{Keep, Line, Tone, clean, partial};
 use crate::output::{human, text};
-use crate::view::{By, CacheTotals, OwnCost, Snapshot, Sort};
+use crate::view::{By, CacheTotals, Keys, OwnCost, Snapshot, Sort};
 
 /// Of many caches, how many have a line.
 const CACHES_SHOWN: usize = 3;
@@ -15,7 +15,7 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     match snapshot.caches.as_slice() {
         [] => lines.push(Line::new("no traced cache saw an event yet", Tone::Quiet, Keep::Cache)),
         [cache] => one_cache(cache, width, &mut lines),
-        caches => many_caches(snapshot.by, caches, width, &mut lines),
+        caches => many_caches(&snapshot.by, caches, width, &mut lines),
     }
     lines.extend(host(snapshot, width));
     lines.extend(own_cost(&snapshot.own_cost, width));
@@ -30,11 +30,7 @@ fn title(snapshot: &Snapshot, width: Option<usize>) -> Line {
         true => (format!("FINAL after {elapsed}"), String::new()),
         false => (String::new(), format!("up {elapsed}")),
     };
-    let by = match snapshot.by {
-        By::Comm => "by comm",
-        By::Pid => "by pid",
-        By::Cache => "by cache",
-    };
+    let by = format!("by {}", snapshot.by.names());
     let sort = match snapshot.sort {
         Sort::Bytes => "most bytes first",
         Sort::Objects => "most objects first",
@@ -69,7 +65,7 @@ fn one_cache(cache: &CacheTotals, width: Option<usize>, lines: &mut Vec<Line>) {
     }
 }
 
-fn many_caches(by: By, caches: &[CacheTotals], width: Option<usize>, lines: &mut Vec<Line>) {
+fn many_caches(by: &Keys, caches: &[CacheTotals], width: Option<usize>, lines: &mut Vec<Line>) {
     let sum = |of: fn(&CacheTotals) -> u64| caches.iter().map(of).fold(0, u64::saturating_add);
     let parts = [
         part(0, format!("{} caches", human::grouped(caches.len() as u64))),
@@ -78,7 +74,7 @@ fn many_caches(by: By, caches: &[CacheTotals], width: Option<usize>, lines: &mut
     ];
     lines.push(Line::new(fit(&parts, width), Tone::Normal, Keep::Cache));
     // Grouped by cache, the table itself tells the rest.
-    if by != By::Cache {
+    if !by.contains(By::Cache) {
         lines.extend(top_caches(&caches[..caches.len().min(CACHES_SHOWN)], width));
     }
 }

@@ -22,13 +22,12 @@ pub(super) fn any(snapshot: &Snapshot) -> bool {
 }
 
 pub(super) fn of_row(snapshot: &Snapshot, row: &Row) -> &'static str {
-    let is_marked = match snapshot.by {
-        By::Cache => snapshot.caches.iter().any(|cache| {
+    let is_marked = if snapshot.by.contains(By::Cache) {
+        snapshot.caches.iter().any(|cache| {
             cache.partial.is_some() && row.cache.as_ref().is_some_and(|name| *name == cache.name)
-        }),
-        By::Comm | By::Pid => {
-            row.partial_objects > 0 && row.partial_objects as f64 >= row.objects as f64 * LEAST_SHARE
-        }
+        })
+    } else {
+        row.partial_objects > 0 && row.partial_objects as f64 >= row.objects as f64 * LEAST_SHARE
     };
     if is_marked { MARK } else { "" }
 }

@@ -49,6 +49,16 @@ fn by_pid() {
 }
 
 #[test]
+fn who_started_whom() {
+    assert_snapshot!(plain(&sample::started(), wide(160)));
+}
+
+#[test]
+fn by_several() {
+    assert_snapshot!(plain(&sample::by_several(), wide(140)));
+}
+
+#[test]
 fn many_caches_by_comm() {
     assert_snapshot!(plain(&sample::caches(By::Comm), wide(100)));
 }
@@ -257,7 +267,7 @@ proptest! {
     #[test]
     fn any_key_and_name_is_harmless(key in any::<Vec<u8>>(), name in any::<Vec<u8>>(), width in 20_usize..140) {
         let mut snapshot = sample::dentry();
-        snapshot.rows[0].key = key;
+        snapshot.rows[0].keys = vec![key];
         snapshot.rows[0].names[0].pattern = name;
         for line in lines(&snapshot, wide(width)) {
             prop_assert!(text::width(&line.text) <= width);

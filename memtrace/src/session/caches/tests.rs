@@ -30,7 +30,7 @@ fn directory(filtered: &[Address]) -> Directory {
 }
 
 fn alloc(ptr: Address, cache: Address) -> Alloc {
-    let task = Task { tgid: 1, comm: Comm::truncated(b"insmod"), is_kthread: false };
+    let task = Task { tgid: 1, started: 0, comm: Comm::truncated(b"insmod"), is_kthread: false };
     Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat: false }
 }
 

@@ -5,7 +5,7 @@ mod script;
 use proptest::{collection::vec, prelude::*};
 
 use self::script::{Session, check, request};
-use super::*;
+use super::{super::{By, Keys}, *};
 use crate::view::reconcile::Sign;
 
 #[test]
@@ -312,7 +312,7 @@ proptest! {
         top in 1..6usize,
         two_processes in any::<bool>(),
     ) {
-        let request = Request { by, sort, top, ..request(by) };
+        let request = Request { by: by.into(), sort, top, ..request(by) };
         let mut session = if two_processes { Session::of_two_processes(request) } else { Session::new(request) };
         for (what, tgid, comm, cache, count) in steps {
             let verb = ["alloc", "free"][what as usize];
@@ -333,4 +333,49 @@ proptest! {
         }
         prop_assert!(snapshot.rows.len() <= top && snapshot.rows.is_sorted_by(|a, b| by_rank(a, b, sort).is_lt()));
     }
+}
+
+#[test]
+fn rows_tell_who_started_whom() {
+    let script = "exec cron:100 1; fork probe.sh:200 100; exec probe.sh:200 100; fork curl:300 200; exec curl:300 200; \
+                  exec curl:400 1; alloc curl:300 dentry x3; alloc curl:400 dentry x2; alloc probe.sh:200 dentry x1";
+    check(
+        request(By::Ancestors),
+        script,
+        "key objects processes",
+        &["curl < probe.sh < cron 3 1", "curl 2 1", "probe.sh < cron 1 1"],
+    );
+    check(
+        request(By::Comm),
+        script,
+        "key started_by command",
+        &["curl probe.sh<cron=3,=2 -", "probe.sh cron=1 it -v"],
+    );
+}
+
+#[test]
+fn rows_are_told_apart_by_all_keys() {
+    let script = "alloc curl:3 dentry x1; cgroup 2; alloc curl:4 dentry x2; alloc cron:5 dentry x4; cgroup 3; \
+                  alloc curl:4 dentry x3; cgroup 99; alloc curl:4 dentry x5; cgroup 0; alloc curl:4 dentry x6";
+    let by = |keys: &[By]| Request { by: Keys::new(keys.iter().copied()).unwrap(), ..request(By::Comm) };
+    check(
+        by(&[By::Cgroup, By::Comm]),
+        script,
+        "key objects",
+        &[
+            "(unknown), curl 6",
+            "(gone: 99), curl 5",
+            "cron.service, cron 4",
+            "/jobs/7, curl 3",
+            "cron.service, curl 2",
+            "/, curl 1",
+        ],
+    );
+    check(
+        by(&[By::Comm]),
+        script,
+        "key cgroups",
+        &["curl -=6,-=5,/jobs/7=3,/system.slice/cron.service=2,/=1", "cron /system.slice/cron.service=4"],
+    );
+    check(by(&[By::Cache, By::Pid]), "alloc curl:3 dentry x1", "key pid cache comm", &["dentry, 3 3 dentry curl"]);
 }

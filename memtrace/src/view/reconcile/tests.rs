@@ -228,7 +228,7 @@ fn what_is_traced_of_a_cache_is_added_up_by_name() {
     let cache = |name: &str| CacheInfo { name: name.to_owned(), ..CacheInfo::default() };
     let caches = Caches::from([(one, cache("dentry")), (two, cache("dentry")), (0x3000, cache("idle"))]);
     let mut ledger = Ledger::new(1 << 20);
-    let task = Task { tgid: 7, comm: Comm::truncated(b"curl"), is_kthread: false };
+    let task = Task { tgid: 7, started: 0, comm: Comm::truncated(b"curl"), is_kthread: false };
     let mut alloc = |ptr, cache| {
         let (call_site, cgroup, may_repeat) = (0, 1, false);
         ledger.apply(Event::Alloc(Alloc { time: 1, ptr, cache, call_site, cgroup, task, may_repeat }));

@@ -4,6 +4,8 @@
 //!   kernel thread.
 //! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
 //! - `reuse WHO CACHE xN`: as if the kernel had freed the newest of these N times, untold, and handed it out again.
+//! - `fork WHO PARENT-PID`, `exec WHO PARENT-PID`: a process is made, or becomes what it is called.
+//! - `cgroup ID`: of the allocations from here on.
 //! - `at 5s`: the time since the start.
 
 use std::{
@@ -14,10 +16,12 @@ use std::{
 use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo};
 use crate::{
     cmd::duration,
-    event::{Address, Alloc, Comm, Event, Free, Name, Task},
+    cgroup::Cgroups,
+    event::{Address, Alloc, CgroupId, Comm, Event, Free, Name, ProcessEvent, ProcessId, Program, Task},
     ledger::{Bounds, Ledger},
+    process::Processes,
     view::{
-        By, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
+        Ancestors, By, CgroupShare, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
         reconcile::{Growth, traced},
     },
 };
@@ -52,7 +56,7 @@ fn known_caches() -> Caches {
 
 /// By bytes, all rows, all objects.
 pub fn request(by: By) -> Request {
-    Request { by, sort: Sort::Bytes, older: None, top: 100 }
+    Request { by: by.into(), sort: Sort::Bytes, older: None, top: 100 }
 }
 
 /// Runs the script, and compares these columns of its rows.
@@ -67,6 +71,9 @@ pub struct Session {
     ledger: Ledger,
     builder: Builder,
     caches: Caches,
+    processes: Processes,
+    cgroups: Cgroups,
+    cgroup: CgroupId,
     losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
     growth: HashMap<String, Growth>,
@@ -91,6 +98,13 @@ impl Session {
             ledger,
             builder: Builder::new(request),
             caches: known_caches(),
+            processes: Processes::default(),
+            cgroups: Cgroups::known([
+                (1, b"/".to_vec()),
+                (2, b"/system.slice/cron.service".to_vec()),
+                (3, b"/jobs/7".to_vec()),
+            ]),
+            cgroup: 1,
             losses: HashMap::new(),
             slabinfo: HashMap::new(),
             growth: HashMap::new(),
@@ -129,6 +143,20 @@ impl Session {
                     }
                 }
                 ["free", who, cache, count] => self.free(task(who), address(cache), number(count)),
+                ["fork", who, parent] => {
+                    let task = task(who);
+                    let parent = ProcessId { tgid: parent.parse().unwrap(), started: 0 };
+                    let event = ProcessEvent::Fork { process: task.process(), parent, comm: task.comm };
+                    self.processes.apply(event, |_| None);
+                }
+                ["exec", who, parent] => {
+                    let task = task(who);
+                    let parent = ProcessId { tgid: parent.parse().unwrap(), started: 0 };
+                    let program = Program { path: b"/bin/it", arguments: b"it\0-v\0" };
+                    let event = ProcessEvent::Exec { process: task.process(), parent, comm: task.comm, program };
+                    self.processes.apply(event, |_| None);
+                }
+                ["cgroup", id] => self.cgroup = id.parse().unwrap(),
                 ["at", elapsed] => self.elapsed = duration::parse(elapsed).unwrap(),
                 _ => panic!("not a step: {line:?}"),
             }
@@ -148,7 +176,7 @@ impl Session {
                 ptr,
                 cache,
                 call_site: 0,
-                cgroup: 1,
+                cgroup: self.cgroup,
                 task,
                 may_repeat: false,
             }));
@@ -186,6 +214,9 @@ impl Session {
             meminfo: None,
             own_cost: OwnCost::default(),
             caches: &self.caches,
+            processes: &self.processes,
+            cgroups: &self.cgroups,
+            symbols: None,
             losses: &self.losses,
             slabinfo: &self.slabinfo,
             traced: &traced(&self.ledger, &self.caches, |_| 0),
@@ -223,6 +254,7 @@ fn task(who: &str) -> Task {
     let kthread = comm.strip_prefix('[').and_then(|comm| comm.strip_suffix(']'));
     Task {
         tgid: tgid.parse().unwrap(),
+        started: 0,
         comm: Comm::truncated(kthread.unwrap_or(comm).as_bytes()),
         is_kthread: kthread.is_some(),
     }
@@ -237,7 +269,21 @@ fn column(row: &Row, name: &str) -> String {
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let place = |name: &NameGroup| format!("{}/{}={}", text(&name.parent), text(&name.pattern), name.objects);
     match name {
-        "key" => text(&row.key),
+        "key" => row.keys.iter().map(|key| text(key)).collect::<Vec<_>>().join(", "),
+        "started_by" => {
+            let chain = |ancestors: &Ancestors| {
+                let comms: Vec<_> = ancestors.comms.iter().map(|comm| text(comm)).collect();
+                format!("{}={}", comms.join("<"), ancestors.objects)
+            };
+            row.started_by.iter().map(chain).collect::<Vec<_>>().join(",")
+        }
+        "cgroups" => {
+            let cgroup = |cgroup: &CgroupShare| {
+                format!("{}={}", or_none(cgroup.path.as_deref().map(text)), cgroup.objects)
+            };
+            row.cgroups.iter().map(cgroup).collect::<Vec<_>>().join(",")
+        }
+        "command" => or_none(row.process.as_ref().map(|process| text(&process.command_line))),
         "comm" => or_none(row.comm.as_deref().map(text)),
         "pid" => or_none(row.pid.map(|pid| pid.to_string())),
         "cache" => or_none(row.cache.clone()),

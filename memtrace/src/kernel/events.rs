@@ -1,0 +1,178 @@
+//! What the programs in the kernel tell: their records, and what they count.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray},
+    programs::{Program, ProgramError},
+};
+use memtrace_common::{
+    counters::{ByKind, Counters, LossKey},
+    event::{KIND_ALLOC, KIND_FREE},
+    names::map,
+};
+
+use super::{
+    cost::ProbeTimes,
+    load::{LoadError, Probe},
+    log::KernelLog,
+    rings::{RingError, Rings},
+    successors::Successors,
+};
+
+/// The kernel's side of the stream: the rings, and what the kernel counts.
+pub struct Events {
+    ebpf: Ebpf,
+    log: KernelLog,
+    /// Programs on allocations and frees.
+    probes: Vec<Probe>,
+    rings: Rings,
+    losses: HashMap<MapData, LossKey, u64>,
+    counters: PerCpuArray<MapData, Counters>,
+    pub successors: Successors,
+}
+
+impl Events {
+    pub(super) fn new(
+        mut ebpf: Ebpf,
+        log: KernelLog,
+        probes: Vec<Probe>,
+        rings: Rings,
+    ) -> Result<Self, LoadError> {
+        let successors = Successors::take(&mut ebpf)?;
+        let mut take = |name| ebpf.take_map(name).expect("the object has this map");
+        let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
+        let losses = HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?;
+        let counters = PerCpuArray::try_from(counters).map_err(|error| LoadError::Map(map::COUNTERS, error))?;
+        Ok(Self { ebpf, log, probes, rings, losses, counters, successors })
+    }
+
+    /// Hands each record in the rings to `sink`, those of one object oldest first, until those are read that were there
+    /// at the call, or `most` were. Returns how many were read.
+    pub fn drain(&mut self, most: usize, sink: impl FnMut(&[u8])) -> Result<usize, RingError> {
+        let read = self.rings.drain(most, sink);
+        self.log.flush();
+        read
+    }
+
+    /// Lets the kernel side follow fewer objects from now on: see [`memtrace_common::sample`].
+    pub fn set_sample_limit(&mut self, limit: u32) -> Result<(), LoadError> {
+        set_sample_limit(&mut self.ebpf, limit)
+    }
+
+    /// Lost allocations and frees by the address of their slab cache; 0 where it is not known.
+    pub fn losses(&self) -> Result<std::collections::HashMap<u64, ByKind>, MapError> {
+        let mut losses: std::collections::HashMap<u64, ByKind> = Default::default();
+        for entry in self.losses.iter() {
+            let (LossKey { cache, kind }, count) = entry?;
+            let loss = losses.entry(cache).or_default();
+            match u16::try_from(kind) {
+                Ok(KIND_ALLOC) => loss.allocs += count,
+                Ok(KIND_FREE) => loss.frees += count,
+                _ => {}
+            }
+        }
+        Ok(losses)
+    }
+
+    /// The kernel's counters, summed over all CPUs.
+    pub fn counters(&self) -> Result<Counters, MapError> {
+        let per_cpu = self.counters.get(&0, 0)?;
+        Ok(per_cpu.iter().fold(Counters::default(), |sum, cpu| Counters {
+            emitted: add(sum.emitted, cpu.emitted),
+            lost: add(sum.lost, cpu.lost),
+            unresolved: sum.unresolved + cpu.unresolved,
+            stood_in: sum.stood_in + cpu.stood_in,
+            taken_on: [0; 4],
+        }))
+    }
+
+    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
+    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
+    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    ///
+    /// Names are left out: a dentry without its name is counted all the same.
+    pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
+        let (mut misses, mut skipped) = (0, 0);
+        for probe in &self.probes {
+            let by_probe = self.skipped(probe.name)?;
+            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
+            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
+            skipped += by_probe;
+        }
+        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
+    }
+
+    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
+        let mut times = ProbeTimes::default();
+        for (name, program) in self.ebpf.programs() {
+            // Programs that this kernel does not need are not loaded.
+            let info = match program.info() {
+                Ok(info) => info,
+                Err(ProgramError::NotLoaded) => continue,
+                Err(error) => return Err(error),
+            };
+            times.run_time += info.run_time();
+            if self.probes.iter().any(|probe| probe.name == name) {
+                times.events += info.run_count();
+            }
+        }
+        Ok(times)
+    }
+
+    fn skipped(&self, name: &str) -> io::Result<u64> {
+        let Some(Ok(fd)) = self.ebpf.program(name).map(Program::fd) else { return Ok(0) };
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
+        Ok(recursion_misses(&info))
+    }
+}
+
+fn recursion_misses(fdinfo: &str) -> u64 {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok()).unwrap_or(0)
+}
+
+fn add(a: ByKind, b: ByKind) -> ByKind {
+    ByKind {
+        allocs: a.allocs + b.allocs,
+        frees: a.frees + b.frees,
+        names: a.names + b.names,
+        processes: a.processes + b.processes,
+    }
+}
+
+pub(super) fn set_sample_limit(ebpf: &mut Ebpf, limit: u32) -> Result<(), LoadError> {
+    let error = |error| LoadError::Map(map::SAMPLE_LIMIT, error);
+    let map = ebpf.map_mut(map::SAMPLE_LIMIT).expect("the object has this map");
+    Array::try_from(map).and_then(|mut map| map.set(0, limit, 0)).map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recursion_misses_are_read_from_a_program_s_fdinfo() {
+        let fdinfo = |line: &str| {
+            format!(
+                "pos:\t0\nflags:\t02000002\nprog_type:\t17\nprog_jited:\t1\nmemlock:\t4096\n{line}verified_insns:\t92\n"
+            )
+        };
+        for (line, misses) in [
+            ("recursion_misses:\t0\n", 0),
+            ("recursion_misses:\t18446744073709551615\n", u64::MAX),
+            ("recursion_misses:\t17\n", 17),
+            // Before v5.12 there is none.
+            ("", 0),
+            ("no_recursion_misses:\t5\n", 0),
+            ("recursion_misses:\tmany\n", 0),
+        ] {
+            assert_eq!(recursion_misses(&fdinfo(line)), misses, "{line:?}");
+        }
+        assert_eq!(recursion_misses(""), 0);
+    }
+}
