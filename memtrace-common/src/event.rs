@@ -56,7 +56,7 @@ pub struct AllocEvent {
     pub call_site: u64,
     /// The current task's cgroup: its kernfs id, 1 for the root. In the hierarchy that charges memory: see [`crate::config::Cgroups`].
     pub cgroup: u64,
-    /// Command name of the current task (a thread's own), NUL-terminated unless the kernel says otherwise.
+    /// Command name of the process, NUL-terminated unless the kernel says otherwise.
     pub comm: [u8; COMM_LEN],
     /// [`start_tag`] of the process.
     pub started: u32,
@@ -86,8 +86,8 @@ pub struct ForkEvent {
     pub parent_tgid: u32,
     pub parent_started: u32,
     pub reserved: u32,
-    /// Its command name: that of the thread that made it.
-    pub comm: [u8; COMM_LEN],
+    /// Command name of the parent.
+    pub parent_comm: [u8; COMM_LEN],
 }
 
 /// Room for the path of a program, as it was asked for.

@@ -57,11 +57,12 @@ impl Current {
         flags & PF_KTHREAD != 0
     }
 
-    /// The command name, a thread's own.
+    /// The command name of its process: threads may have others, which say less of whose memory it is.
     #[inline(always)]
     pub fn comm(self) -> Comm {
-        if is_typed() {
-            return [self.load(config!(offsets.task_comm)), self.load(config!(offsets.task_comm) + 8)];
+        if config!(processes.group_leader) != 0 {
+            let leader = self.follow(config!(processes.group_leader));
+            return [leader.read(config!(offsets.task_comm)), leader.read(config!(offsets.task_comm) + 8)];
         }
         let mut comm = [0; COMM_LEN / 8];
         // SAFETY: the buffer has the length that is given. The helper cannot fail for this size; where it did, it would zero it.

@@ -63,11 +63,11 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
 }
 
 fn fork(record: ForkEvent) -> ProcessEvent<'static> {
-    let ForkEvent { tgid, started, parent_tgid, parent_started, comm, .. } = record;
+    let ForkEvent { tgid, started, parent_tgid, parent_started, parent_comm, .. } = record;
     ProcessEvent::Fork {
         process: ProcessId { tgid, started },
         parent: ProcessId { tgid: parent_tgid, started: parent_started },
-        comm: Comm::new(comm),
+        parent_comm: Comm::new(parent_comm),
     }
 }
 

@@ -92,7 +92,7 @@ pub struct ProcessId {
 /// What became of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEvent<'a> {
-    Fork { process: ProcessId, parent: ProcessId, comm: Comm },
+    Fork { process: ProcessId, parent: ProcessId, parent_comm: Comm },
     Exec { process: ProcessId, parent: ProcessId, comm: Comm, program: Program<'a> },
     Exit { process: ProcessId },
 }

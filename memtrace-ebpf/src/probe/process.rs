@@ -2,12 +2,11 @@
 //! userspace to look at them in /proc.
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel_str,
-    macros::raw_tracepoint,
-    programs::RawTracePointContext,
+    helpers::generated::bpf_probe_read_kernel_str, macros::raw_tracepoint, programs::RawTracePointContext,
 };
 use memtrace_common::event::{
-    ARGUMENTS_LEN, ExecEvent, ExitEvent, ForkEvent, Header, KIND_EXEC, KIND_EXIT, KIND_FORK, PATH_LEN, start_tag,
+    ARGUMENTS_LEN, ExecEvent, ExitEvent, ForkEvent, Header, KIND_EXEC, KIND_EXIT, KIND_FORK, PATH_LEN,
+    start_tag,
 };
 
 use crate::{config::config, emit, kernel, task::Comm};
@@ -19,7 +18,7 @@ pub fn sched_process_fork(ctx: RawTracePointContext) -> Option<()> {
     let process = task.leading()?;
     // Not the first argument: with CLONE_PARENT a process makes a sibling.
     let parent = task.parent()?;
-    let comm = task.comm()?;
+    let parent_comm = parent.leader.comm()?;
     emit::process::<ForkEvent>(process.tgid, |event| {
         // SAFETY: `event` is a reserved record of this type.
         unsafe {
@@ -29,7 +28,7 @@ pub fn sched_process_fork(ctx: RawTracePointContext) -> Option<()> {
             (&raw mut (*event).parent_tgid).write(parent.tgid);
             (&raw mut (*event).parent_started).write(parent.started);
             (&raw mut (*event).reserved).write(0);
-            (&raw mut (*event).comm).cast::<Comm>().write(comm);
+            (&raw mut (*event).parent_comm).cast::<Comm>().write(parent_comm);
         }
     })
 }
@@ -92,6 +91,7 @@ fn read_arguments(to: *mut [u8; ARGUMENTS_LEN], start: u64, len: u64) -> u32 {
 }
 
 struct Process {
+    leader: Task,
     tgid: u32,
     started: u32,
 }
@@ -117,14 +117,14 @@ impl Task {
         let tgid = self.tgid()?;
         let pid: u32 = self.field(config!(processes.pid))?;
         (pid == tgid).then_some(())?;
-        Some(Process { tgid, started: self.started()? })
+        Some(Process { leader: self, tgid, started: self.started()? })
     }
 
     #[inline(always)]
     fn parent(self) -> Option<Process> {
         let parent = Task(self.field(config!(processes.real_parent))?);
         let leader = Task(parent.field(config!(processes.group_leader))?);
-        Some(Process { tgid: parent.tgid()?, started: leader.started()? })
+        Some(Process { leader, tgid: parent.tgid()?, started: leader.started()? })
     }
 
     #[inline(always)]

@@ -49,6 +49,11 @@ impl Hierarchy {
         Ok(Self { mount: path, root, directory, is_of_memory })
     }
 
+    /// Where it is mounted.
+    pub fn mount(&self) -> &Path {
+        &self.mount
+    }
+
     /// The path of the cgroup with this number, from the hierarchy's root; None where it is gone or out of reach.
     pub fn path(&self, id: CgroupId) -> Option<Vec<u8>> {
         let directory = handle::directory(&self.directory, id).ok()?;
@@ -85,7 +90,8 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let dash = fields.iter().skip(6).position(|&field| field == b"-")? + 6;
     let kind = *fields.get(dash + 1)?;
     let options = *fields.get(dash + 3)?;
-    let is_of_memory = kind == b"cgroup" && options.split(|&byte| byte == b',').any(|option| option == b"memory");
+    let is_of_memory =
+        kind == b"cgroup" && options.split(|&byte| byte == b',').any(|option| option == b"memory");
     if kind != b"cgroup2" && !is_of_memory {
         return None;
     }
@@ -98,7 +104,9 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, others)) = rest.split_first() {
-        let digits = others.first_chunk::<3>().filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)));
+        let digits = others
+            .first_chunk::<3>()
+            .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)));
         match digits {
             Some(digits) if first == b'\\' => {
                 let value = digits.iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
@@ -127,11 +135,8 @@ mod tests {
     #[test]
     fn memory_is_charged_in_its_own_hierarchy_if_it_has_one() {
         let of = |lines: &[&str]| choose(lines.concat().as_bytes());
-        let unified = Mount {
-            root: b"/".to_vec(),
-            path: "/sys/fs/cgroup/unified".into(),
-            is_of_memory: false,
-        };
+        let unified =
+            Mount { root: b"/".to_vec(), path: "/sys/fs/cgroup/unified".into(), is_of_memory: false };
         let memory =
             Mount { root: b"/docker/x".to_vec(), path: "/sys/fs/cgroup/a b".into(), is_of_memory: true };
         assert_eq!(of(&[UNIFIED, CPU, MEMORY]), Some(memory));

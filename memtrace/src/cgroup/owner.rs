@@ -58,7 +58,10 @@ impl<'a> Owner<'a> {
 }
 
 fn unit(name: &str) -> Option<&str> {
-    [".service", ".scope", ".slice", ".socket", ".mount"].iter().any(|kind| name.ends_with(kind)).then_some(name)
+    [".service", ".scope", ".slice", ".socket", ".mount"]
+        .iter()
+        .any(|kind| name.ends_with(kind))
+        .then_some(name)
 }
 
 /// `docker-<id>.scope`, `cri-containerd-<id>.scope`; without systemd `<id>` below `docker`, or a pod.

@@ -111,7 +111,12 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
         caches: args.caches,
         pids: args.pids,
         comms: args.comms,
-        request: Request { by: Keys::new(args.by).unwrap_or(By::Comm.into()), sort: args.sort, older: args.older, top: args.top.get() },
+        request: Request {
+            by: Keys::new(args.by).unwrap_or(By::Comm.into()),
+            sort: args.sort,
+            older: args.older,
+            top: args.top.get(),
+        },
         interval: args.interval,
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),

@@ -91,7 +91,7 @@ fn records() -> Vec<Vec<u8>> {
             parent_tgid: 3,
             parent_started: 4,
             reserved: 0,
-            comm: padded(b"sh"),
+            parent_comm: padded(b"sh"),
         }),
         bytes_of(&exec_event(b"/bin/sh", b"sh\0-c\0")),
         bytes_of(&ExitEvent { header: header(KIND_EXIT), tgid: 1, started: 2, reserved: 0 }),
@@ -213,13 +213,15 @@ proptest! {
     ) {
         let process = ProcessId { tgid, started };
         let parent = ProcessId { tgid: parent_tgid, started: parent_started };
-        let fork = ForkEvent { header: header(KIND_FORK), tgid, started, parent_tgid, parent_started, reserved: 0, comm };
-        let comm = Comm::new(comm);
+        let parent_comm = comm;
+        let fork = ForkEvent { header: header(KIND_FORK), tgid, started, parent_tgid, parent_started, reserved: 0, parent_comm };
+        let parent_comm = Comm::new(comm);
         let bytes = bytes_of(&fork);
-        prop_assert_eq!(decode(&bytes), Ok(Decoded::Process(ProcessEvent::Fork { process, parent, comm })));
+        prop_assert_eq!(decode(&bytes), Ok(Decoded::Process(ProcessEvent::Fork { process, parent, parent_comm })));
         let exec = ExecEvent { tgid, started, parent_tgid, parent_started, ..exec_event(&path, &arguments) };
         let program = Program { path: &path, arguments: &arguments };
-        let exec = bytes_of(&ExecEvent { comm: fork.comm, ..exec });
+        let exec = bytes_of(&ExecEvent { comm, ..exec });
+        let comm = Comm::new(comm);
         prop_assert_eq!(decode(&exec), Ok(Decoded::Process(ProcessEvent::Exec { process, parent, comm, program })));
         let exit = bytes_of(&ExitEvent { header: header(KIND_EXIT), tgid, started, reserved: 0 });
         prop_assert_eq!(decode(&exit), Ok(Decoded::Process(ProcessEvent::Exit { process })));

@@ -47,7 +47,8 @@ impl Events {
         let mut take = |name| ebpf.take_map(name).expect("the object has this map");
         let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
         let losses = HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?;
-        let counters = PerCpuArray::try_from(counters).map_err(|error| LoadError::Map(map::COUNTERS, error))?;
+        let counters =
+            PerCpuArray::try_from(counters).map_err(|error| LoadError::Map(map::COUNTERS, error))?;
         Ok(Self { ebpf, log, probes, rings, losses, counters, successors })
     }
 

@@ -76,8 +76,9 @@ fn step(world: World) -> impl Strategy<Value = Step> {
     let ptr = (1..=world.pointers).prop_map(|number| number * 8);
     let parent = proptest::sample::select(&PARENTS[..]);
     let name = proptest::sample::select(&NAMES[..world.names]);
-    let task = (0..world.processes, proptest::sample::select(&COMMS[..]), any::<bool>())
-        .prop_map(|(tgid, comm, is_kthread)| Task { tgid, started: 0, comm: Comm::truncated(comm), is_kthread });
+    let task = (0..world.processes, proptest::sample::select(&COMMS[..]), any::<bool>()).prop_map(
+        |(tgid, comm, is_kthread)| Task { tgid, started: 0, comm: Comm::truncated(comm), is_kthread },
+    );
     let late = prop_oneof![3 => Just(0), 1 => (0..5_u64).prop_map(|units| units * UNIT)];
     let may_repeat = proptest::bool::weighted(world.repeats);
     let alloc = (ptr.clone(), 100..100 + world.caches, task, late, may_repeat).prop_map(
@@ -350,7 +351,8 @@ fn free(ledger: &mut Ledger, object: u64) {
 #[test]
 fn an_allocation_that_repeats_counts_once() {
     let mut ledger = Ledger::with_bounds(bounds(10));
-    let task = |comm: &str| Task { tgid: 7, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
+    let task =
+        |comm: &str| Task { tgid: 7, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     let again = |ledger: &mut Ledger, comm| {
         let alloc =
             Alloc { time: 1, ptr: 16, cache: 1, call_site: 0, cgroup: 1, task: task(comm), may_repeat: true };

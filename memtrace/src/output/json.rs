@@ -318,7 +318,9 @@ impl From<reconcile::Partial> for Partial {
 impl<'a> Row<'a> {
     fn new(row: &'a view::Row, sampling: view::Sampling) -> Self {
         Row {
-            key: Cow::Owned(row.keys.iter().map(|key| escape::json(key)).collect::<Vec<_>>().join(KEYS_BETWEEN)),
+            key: Cow::Owned(
+                row.keys.iter().map(|key| escape::json(key)).collect::<Vec<_>>().join(KEYS_BETWEEN),
+            ),
             comm: row.comm.as_deref().map(escape::json),
             pid: row.pid,
             process: row.process.as_ref().map(Process::from),

@@ -3,7 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    Ancestors, By, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    Ancestors, By, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost, ProcessInfo, Rest,
+    Row, Sampling, Settled, Snapshot, Sort, Trust,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
 };
 
@@ -212,8 +213,7 @@ pub(crate) fn started() -> Snapshot {
         command_line: b"postgres: checkpointer".to_vec(),
         has_ended: false,
     });
-    snapshot.rows[2].cgroups =
-        vec![cgroup(1, "/", 140), CgroupShare { id: 9_999, path: None, objects: 8 }];
+    snapshot.rows[2].cgroups = vec![cgroup(1, "/", 140), CgroupShare { id: 9_999, path: None, objects: 8 }];
     snapshot
 }
 
@@ -229,8 +229,7 @@ pub(crate) fn by_several() -> Snapshot {
     {
         let site = if symbol.is_empty() { "(unknown)" } else { symbol };
         row.keys = [cgroup, chain, site].map(|key| key.as_bytes().to_vec()).to_vec();
-        row.call_site =
-            (address != 0).then(|| CallSite { address, symbol: Some(symbol.to_owned()) });
+        row.call_site = (address != 0).then(|| CallSite { address, symbol: Some(symbol.to_owned()) });
     }
     snapshot
 }

@@ -66,7 +66,9 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
         let line = |comm: &str| {
-            format!("4711 ({comm}) S 17 4711 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 2000 18446744073709551615 1 1")
+            format!(
+                "4711 ({comm}) S 17 4711 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 2000 18446744073709551615 1 1"
+            )
         };
         for comm in ["curl", "a b", ") S 1 (", "", "((", "x)"] {
             let expected = (17, Comm::truncated(comm.as_bytes()), 9_876_540_000_000);

@@ -69,15 +69,27 @@ impl Processes {
     /// Takes in what became of a process. `look` is asked for processes that are not known: see [`Self::learn`].
     pub fn apply(&mut self, event: ProcessEvent<'_>, look: impl FnMut(u32) -> Option<Seen>) {
         match event {
-            ProcessEvent::Fork { process, parent, comm } => {
-                let chain = self.chain_below(parent, look);
+            ProcessEvent::Fork { process, parent, parent_comm: comm } => {
+                self.learn(parent, look);
+                // It may have given itself another since it was heard of.
+                if let Some(parent) = self.get_mut(parent) {
+                    parent.comm = comm;
+                }
+                let chain = self.chain_below(parent, comm);
                 let command = self.get(parent).and_then(|parent| parent.command.clone());
                 self.put(process.tgid, Process::exactly(process, comm, chain, command));
             }
             ProcessEvent::Exec { process, parent, comm, program } => {
                 let command = self.commands.share(Command::new(program));
-                let known = self.get(process).map(|process| process.chain);
-                let chain = known.unwrap_or_else(|| self.chain_below(parent, look));
+                let chain = match self.get(process) {
+                    Some(known) => known.chain,
+                    None => {
+                        self.learn(parent, look);
+                        self.get(parent)
+                            .map(|known| known.comm)
+                            .map_or(NO_CHAIN, |comm| self.chain_below(parent, comm))
+                    }
+                };
                 self.put(process.tgid, Process::exactly(process, comm, chain, command));
             }
             ProcessEvent::Exit { process } => {
@@ -91,7 +103,7 @@ impl Processes {
 
     /// Makes sure that a process is known, if it can be: asks `look` for it and its ancestors, until one is known.
     pub fn learn(&mut self, id: ProcessId, mut look: impl FnMut(u32) -> Option<Seen>) {
-        if self.get(id).is_some() {
+        if id.tgid <= INIT || self.get(id).is_some() {
             return;
         }
         let mut unknown = Vec::new();
@@ -150,16 +162,13 @@ impl Processes {
         self.len >= MOST_PROCESSES
     }
 
-    /// The chain of what a process starts.
-    fn chain_below(&mut self, parent: ProcessId, look: impl FnMut(u32) -> Option<Seen>) -> ChainId {
+    /// The chain of what a process of this name starts.
+    fn chain_below(&mut self, parent: ProcessId, comm: Comm) -> ChainId {
         if parent.tgid <= INIT {
             return NO_CHAIN;
         }
-        self.learn(parent, look);
-        match self.get(parent) {
-            Some(&Process { comm, chain, .. }) => self.chains.below(comm, chain),
-            None => NO_CHAIN,
-        }
+        let above = self.get(parent).map_or(NO_CHAIN, |parent| parent.chain);
+        self.chains.below(comm, above)
     }
 
     fn get_mut(&mut self, id: ProcessId) -> Option<&mut Process> {

@@ -37,7 +37,11 @@ impl Who {
     /// Forgets processes that ended and hold nothing.
     pub fn prune(&mut self, ledger: &Ledger) {
         let holds = || -> HashSet<ProcessId> {
-            ledger.origins().filter(|origin| origin.outstanding() > 0).map(|origin| origin.key.task.process()).collect()
+            ledger
+                .origins()
+                .filter(|origin| origin.outstanding() > 0)
+                .map(|origin| origin.key.task.process())
+                .collect()
         };
         self.processes.prune(holds);
     }

@@ -9,11 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::{DRAIN_EVERY, Session, SessionError, Signals};
 use crate::{
     event::TimeNs,
-    kernel::{
-        clock,
-        events::Events,
-        load::Attached,
-    },
+    kernel::{clock, events::Events, load::Attached},
     view::Settled,
 };
 

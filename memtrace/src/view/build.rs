@@ -180,7 +180,13 @@ impl Builder {
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, group) in groups {
             let before = if facts.is_final { None } else { self.previous.get(&key) };
-            rows.push(group.into_row(&key, before.copied().unwrap_or_default(), seconds, facts.now, directories));
+            rows.push(group.into_row(
+                &key,
+                before.copied().unwrap_or_default(),
+                seconds,
+                facts.now,
+                directories,
+            ));
             let row = rows.last().expect("just pushed");
             totals.insert(key, Totals { allocs: row.allocs, frees: row.frees });
         }
@@ -339,7 +345,8 @@ impl Group<'_> {
     }
 
     fn process(&self, key: &RowKey) -> Option<ProcessId> {
-        let of_key = key.iter().find_map(|part| if let Part::Process(process) = part { Some(*process) } else { None });
+        let of_key =
+            key.iter().find_map(|part| if let Part::Process(process) = part { Some(*process) } else { None });
         let mut holders = self.processes.iter().copied();
         match of_key {
             Some(process) => Some(process).filter(|process| process.tgid != FOLDED),
@@ -349,7 +356,8 @@ impl Group<'_> {
     }
 
     fn cache(&self, key: &RowKey) -> Option<String> {
-        let of_key = key.iter().find_map(|part| if let Part::Cache(name) = part { Some(name.clone()) } else { None });
+        let of_key =
+            key.iter().find_map(|part| if let Part::Cache(name) = part { Some(name.clone()) } else { None });
         let mut caches = self.caches.iter();
         of_key.or_else(|| caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string))
     }
@@ -403,7 +411,8 @@ fn info(processes: &Processes, id: ProcessId) -> Option<ProcessInfo> {
 }
 
 fn call_site(key: &RowKey, symbols: Option<&Symbols>) -> Option<CallSite> {
-    let address = key.iter().find_map(|part| if let Part::CallSite(address) = part { Some(*address) } else { None });
+    let address =
+        key.iter().find_map(|part| if let Part::CallSite(address) = part { Some(*address) } else { None });
     let address = address.filter(|&address| address != 0)?;
     Some(CallSite { address, symbol: symbols.and_then(|symbols| symbols.name(address)) })
 }

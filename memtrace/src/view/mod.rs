@@ -16,7 +16,6 @@ pub use self::{
     sampling::Sampling,
 };
 
-
 /// What rows are ordered by, biggest (or oldest) first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sort {

@@ -14,6 +14,7 @@
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails, unless it needs a machine of its own.
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
+mod attribution;
 mod budget;
 mod bulk;
 mod errors;
@@ -123,6 +124,7 @@ fn main() -> ExitCode {
     eprintln!("kernel tests for {ways}");
     let tests = [
         objects::tests(&ways),
+        attribution::tests(),
         filters::tests(),
         names::tests(&ways),
         untraced::tests(&ways),

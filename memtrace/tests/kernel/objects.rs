@@ -22,7 +22,6 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
             pipes_are_of_three_caches,
             socket_pairs_are_sockets,
             watches_are_of_their_epoll,
-            threads_are_told_apart,
             churn_leaves_nothing,
             leakers_rank_by_size_above_churn,
         ])
@@ -124,20 +123,6 @@ fn socket_pairs_are_sockets() {
 
 fn watches_are_of_their_epoll() {
     come_and_go(&["--cache", "eventpoll_pwq"], &unique("epoll"), &Task::Watches(2000), 2000);
-}
-
-fn threads_are_told_apart() {
-    let [reader, writer] = ["read", "write"].map(unique);
-    let threads = Task::Threads(vec![(reader.clone(), 700), (writer.clone(), 300)]);
-    let mut threads = Workload::start(unique("main"), &threads);
-    let mut session = Session::start(&["--cache", "filp"]);
-    threads.go();
-    session.until_objects(&reader, 700);
-    session.until_objects(&writer, 300);
-    let last = session.interrupt();
-    assert_eq!(last.row(&reader).pid, Some(threads.pid()));
-    assert_eq!(last.row(&writer).pid, Some(threads.pid()));
-    assert_eq!(last.objects(&unique("main")), 0);
 }
 
 /// A machine too slow for it may lose some of two million events, but not their count.

@@ -74,6 +74,33 @@ pub struct Row {
     pub allocs_per_s: f64,
     pub oldest_ns: Option<u64>,
     pub names: Vec<Names>,
+    pub process: Option<Process>,
+    pub call_site: Option<CallSite>,
+    pub started_by: Vec<Ancestors>,
+    pub cgroups: Vec<CgroupShare>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Process {
+    pub program: Option<String>,
+    pub command_line: Option<String>,
+    pub ended: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct CallSite {
+    pub symbol: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ancestors {
+    pub comms: Vec<String>,
+    pub objects: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct CgroupShare {
+    pub path: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]

@@ -287,7 +287,11 @@ fn cgroup(row: &Row) -> Cell {
 }
 
 fn share(objects: u64, row: &Row) -> String {
-    if objects == row.objects { String::new() } else { format!(" {}", human::percent(objects as f64 / row.objects as f64)) }
+    if objects == row.objects {
+        String::new()
+    } else {
+        format!(" {}", human::percent(objects as f64 / row.objects as f64))
+    }
 }
 
 struct Total {

@@ -17,7 +17,8 @@ fn nobody(_: u32) -> Option<Seen> {
 
 fn fork(processes: &mut Processes, process: u32, parent: u32) {
     let name = processes.get(id(parent)).map_or_else(|| comm("?"), |parent| parent.comm);
-    processes.apply(ProcessEvent::Fork { process: id(process), parent: id(parent), comm: name }, nobody);
+    processes
+        .apply(ProcessEvent::Fork { process: id(process), parent: id(parent), parent_comm: name }, nobody);
 }
 
 fn exec(processes: &mut Processes, process: u32, parent: u32, name: &str) {
@@ -64,6 +65,17 @@ fn a_chain_leads_to_who_started_it() {
 }
 
 #[test]
+fn a_parent_goes_by_the_name_that_it_has_by_then() {
+    let mut processes = Processes::default();
+    exec(&mut processes, 100, 1, "python3");
+    let event = ProcessEvent::Fork { process: id(200), parent: id(100), parent_comm: comm("gunicorn") };
+    processes.apply(event, nobody);
+    exec(&mut processes, 200, 100, "curl");
+    assert_eq!(chain(&processes, id(200)), "curl < gunicorn");
+    assert_eq!(chain(&processes, id(100)), "gunicorn");
+}
+
+#[test]
 fn what_was_there_before_is_looked_up() {
     let mut processes = Processes::default();
     processes.learn(id(300), proc);
@@ -81,7 +93,7 @@ fn what_was_there_before_is_looked_up() {
 #[test]
 fn the_parent_of_a_new_process_is_looked_up() {
     let mut processes = Processes::default();
-    let event = ProcessEvent::Fork { process: id(500), parent: id(200), comm: comm("probe.sh") };
+    let event = ProcessEvent::Fork { process: id(500), parent: id(200), parent_comm: comm("probe.sh") };
     processes.apply(event, proc);
     assert_eq!(chain(&processes, id(500)), "probe.sh < probe.sh < cron");
 }
@@ -95,7 +107,8 @@ fn a_number_that_is_used_again_is_another_process() {
     // /proc has a later one by now.
     processes.learn(ProcessId { tgid: 300, started: id(300).started - 1000 }, proc);
     assert_eq!(processes.len, 1);
-    let event = ProcessEvent::Exec { process: later, parent: id(1), comm: comm("wget"), program: Program::default() };
+    let event =
+        ProcessEvent::Exec { process: later, parent: id(1), comm: comm("wget"), program: Program::default() };
     processes.apply(event, nobody);
     assert_eq!([chain(&processes, id(300)), chain(&processes, later)], ["curl", "wget"]);
 }

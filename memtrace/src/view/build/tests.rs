@@ -5,7 +5,10 @@ mod script;
 use proptest::{collection::vec, prelude::*};
 
 use self::script::{Session, check, request};
-use super::{super::{By, Keys}, *};
+use super::{
+    super::{By, Keys},
+    *,
+};
 use crate::view::reconcile::Sign;
 
 #[test]
@@ -337,7 +340,7 @@ proptest! {
 
 #[test]
 fn rows_tell_who_started_whom() {
-    let script = "exec cron:100 1; fork probe.sh:200 100; exec probe.sh:200 100; fork curl:300 200; exec curl:300 200; \
+    let script = "exec cron:100 1; fork cron:200 100; exec probe.sh:200 100; fork probe.sh:300 200; exec curl:300 200; \
                   exec curl:400 1; alloc curl:300 dentry x3; alloc curl:400 dentry x2; alloc probe.sh:200 dentry x1";
     check(
         request(By::Ancestors),
@@ -377,5 +380,10 @@ fn rows_are_told_apart_by_all_keys() {
         "key cgroups",
         &["curl -=6,-=5,/jobs/7=3,/system.slice/cron.service=2,/=1", "cron /system.slice/cron.service=4"],
     );
-    check(by(&[By::Cache, By::Pid]), "alloc curl:3 dentry x1", "key pid cache comm", &["dentry, 3 3 dentry curl"]);
+    check(
+        by(&[By::Cache, By::Pid]),
+        "alloc curl:3 dentry x1",
+        "key pid cache comm",
+        &["dentry, 3 3 dentry curl"],
+    );
 }

@@ -4,7 +4,7 @@
 //!   kernel thread.
 //! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
 //! - `reuse WHO CACHE xN`: as if the kernel had freed the newest of these N times, untold, and handed it out again.
-//! - `fork WHO PARENT-PID`, `exec WHO PARENT-PID`: a process is made, or becomes what it is called.
+//! - `fork WHO PARENT-PID`: a process is made, called like its parent. `exec WHO PARENT-PID`: it becomes another program.
 //! - `cgroup ID`: of the allocations from here on.
 //! - `at 5s`: the time since the start.
 
@@ -15,8 +15,8 @@ use std::{
 
 use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo};
 use crate::{
-    cmd::duration,
     cgroup::Cgroups,
+    cmd::duration,
     event::{Address, Alloc, CgroupId, Comm, Event, Free, Name, ProcessEvent, ProcessId, Program, Task},
     ledger::{Bounds, Ledger},
     process::Processes,
@@ -146,14 +146,16 @@ impl Session {
                 ["fork", who, parent] => {
                     let task = task(who);
                     let parent = ProcessId { tgid: parent.parse().unwrap(), started: 0 };
-                    let event = ProcessEvent::Fork { process: task.process(), parent, comm: task.comm };
+                    let event =
+                        ProcessEvent::Fork { process: task.process(), parent, parent_comm: task.comm };
                     self.processes.apply(event, |_| None);
                 }
                 ["exec", who, parent] => {
                     let task = task(who);
                     let parent = ProcessId { tgid: parent.parse().unwrap(), started: 0 };
                     let program = Program { path: b"/bin/it", arguments: b"it\0-v\0" };
-                    let event = ProcessEvent::Exec { process: task.process(), parent, comm: task.comm, program };
+                    let event =
+                        ProcessEvent::Exec { process: task.process(), parent, comm: task.comm, program };
                     self.processes.apply(event, |_| None);
                 }
                 ["cgroup", id] => self.cgroup = id.parse().unwrap(),

@@ -1,0 +1,209 @@
+//! Whose memory it is: who started the process, its cgroup, the place in the kernel.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+use memtrace::cgroup::Hierarchy;
+use rustix::mount::{MountFlags, mount};
+
+use crate::{
+    Test,
+    host::{self, directory_on_disk},
+    program::{self, Task},
+    session::Session,
+    snapshot::{Row, Snapshot},
+    tests,
+    workload::{Workload, unique},
+};
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = tests![Tracing:
+        threads_fold_into_their_process,
+        rows_by_call_site_name_a_function,
+        a_process_that_was_there_before_has_its_command_line,
+    ];
+    tests.extend(tests![Disk:
+        short_lived_processes_have_one_chain,
+        a_cgroup_keeps_its_name_when_it_is_removed,
+    ]);
+    tests.extend(tests![OwnMachine: a_number_that_is_used_again_is_another_process]);
+    tests
+}
+
+fn threads_fold_into_their_process() {
+    let [main, reader, writer] = ["main", "read", "write"].map(unique);
+    let threads = Task::Threads(vec![(reader.clone(), 700), (writer.clone(), 300)]);
+    let mut threads = Workload::start(&main, &threads);
+    let mut session = Session::start(&["--cache", "filp"]);
+    threads.go();
+    session.until_objects(&main, 1000);
+    let last = session.interrupt();
+    assert_eq!(last.row(&main).pid, Some(threads.pid()));
+    assert_eq!([&reader, &writer].map(|thread| last.objects(thread)), [0, 0]);
+}
+
+/// A script of a shell starts the program that starts the short-lived ones.
+fn short_lived_processes_have_one_chain() {
+    let [leaker, starter] = ["leak", "start"].map(unique);
+    let disk = directory_on_disk();
+    let within = disk.path().to_owned();
+    let task = Task::ShortLived { comm: leaker.clone(), within, processes: 300, lookups: 20 };
+    let mut flood = Workload::start(&starter, &task);
+    let by = ["--by", "ancestors"];
+    let session = Session::start(&[&["--cache", "dentry", "--comm", &leaker], &by[..]].concat());
+    flood.go();
+    let last = session.interrupt();
+    assert_eq!(last.rows.len(), 1, "{last}");
+    let row = &last.rows[0];
+    assert_eq!((row.objects, row.processes), (300 * 20, 300), "{last}");
+    // We started the one that started them.
+    let own = fs::read_to_string("/proc/self/comm").expect("we have a name");
+    let chain = format!("{leaker} < {starter} < {}", own.trim_end());
+    assert!(row.key == chain || row.key.starts_with(&format!("{chain} < ")), "{}, not {chain}", row.key);
+    assert_eq!(row.started_by.len(), 1, "{row:?}");
+    assert_eq!(
+        (row.started_by[0].comms[0].as_str(), row.started_by[0].objects),
+        (starter.as_str(), 300 * 20)
+    );
+}
+
+fn a_process_that_was_there_before_has_its_command_line() {
+    let comm = unique("files");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(300));
+    let mut session = Session::start(&["--cache", "filp", "--comm", &comm]);
+    files.go();
+    let report = session.until_objects(&comm, 300);
+    let process = report.row(&comm).process.expect("it is known");
+    let program = std::env::current_exe().expect("/proc is mounted");
+    assert_eq!(process.program.as_deref(), program.to_str());
+    assert!(process.command_line.is_some_and(|line| line.contains(&comm)), "{report}");
+    assert!(!process.ended);
+    files.end();
+    session.until("its end is seen", |report| {
+        report.row(&comm).process.is_none_or(|process| process.ended) || report.objects(&comm) == 0
+    });
+    session.interrupt();
+}
+
+/// By the tracepoints, which tell the place on every kernel.
+fn rows_by_call_site_name_a_function() {
+    let comm = unique("sites");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(500));
+    let filters = ["--cache", "filp", "--comm", &comm, "--avoid", "trampolines"];
+    let mut session = Session::start(&[&filters[..], &["--by", "callsite,cache"]].concat());
+    files.go();
+    let is_there = |report: &Snapshot| report.rows.iter().map(|row| row.objects).sum::<u64>() == 500;
+    let last = session.until("500 objects", is_there);
+    session.interrupt();
+    let [row] = &last.rows[..] else { panic!("{last}") };
+    let site = row.call_site.as_ref().unwrap_or_else(|| panic!("{last}"));
+    let symbol = site.symbol.as_deref().unwrap_or_else(|| panic!("{last}"));
+    // alloc_empty_file, or __alloc_file before it was split.
+    assert!(symbol.contains("alloc") && symbol.contains("file+0x"), "{symbol}");
+    assert_eq!(row.key, format!("{symbol}, filp"));
+}
+
+/// A cgroup of ours, removed when dropped.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new(name: &str) -> Self {
+        let mount = mount_point();
+        let path = mount.join(name);
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self(path)
+    }
+
+    fn add(&self, pid: u32) {
+        fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("root may move processes");
+    }
+
+    fn remove(&self) {
+        fs::remove_dir(&self.0).expect("nobody is in it");
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Where cgroups are. A VM has them nowhere until they are mounted.
+fn mount_point() -> PathBuf {
+    if let Ok(hierarchy) = Hierarchy::find() {
+        return hierarchy.mount().to_owned();
+    }
+    let path = Path::new("/sys/fs/cgroup");
+    assert!(host::is_our_own(), "no cgroups are mounted");
+    mount("none", path, "cgroup2", MountFlags::empty(), None).expect("the kernel has cgroups");
+    path.to_owned()
+}
+
+fn a_cgroup_keeps_its_name_when_it_is_removed() {
+    let [comm, name] = ["names", "group"].map(unique);
+    let cgroup = Cgroup::new(&name);
+    let disk = directory_on_disk();
+    let task = Task::NegativeDentries {
+        within: disk.path().to_owned(),
+        count: 1000,
+        names: program::NameStyle::DoesNotExist,
+    };
+    let mut names = Workload::start(&comm, &task);
+    cgroup.add(names.pid());
+    let mut session = Session::start(&["--cache", "dentry", "--by", "cgroup,comm", "--comm", &comm]);
+    names.go();
+    let path = format!("/{name}");
+    let is_there = |report: &Snapshot| {
+        report.rows.iter().any(|row| {
+            row.objects == 1000 && row.cgroups[0].path.as_deref().is_some_and(|it| it.ends_with(&path))
+        })
+    };
+    session.until("1000 objects of the cgroup", is_there);
+    // Its process goes elsewhere, so that it can be removed.
+    Cgroup(cgroup.0.parent().expect("it is in another").to_owned()).leave_to(names.pid());
+    cgroup.remove();
+    let last = session.interrupt();
+    assert!(is_there(&last), "{last}");
+    assert!(last.rows[0].key.ends_with(&format!("{name}, {comm}")), "{last}");
+}
+
+impl Cgroup {
+    /// Takes a process in without being ours.
+    fn leave_to(self, pid: u32) {
+        self.add(pid);
+        std::mem::forget(self);
+    }
+}
+
+/// Starts a process that looks up names in a directory, and waits for its end. Returns its number.
+fn look_up(comm: &str, directory: &Path, first: usize) -> u32 {
+    let task = Task::LookUp { directory: directory.to_owned(), first, count: 50 };
+    let mut child: Child = command(comm, &task).spawn().expect("this binary starts again");
+    let pid = child.id();
+    assert!(child.wait().expect("it is our child").success());
+    pid
+}
+
+fn command(comm: &str, task: &Task) -> Command {
+    program::command(comm.as_bytes(), task)
+}
+
+fn a_number_that_is_used_again_is_another_process() {
+    let comm = unique("again");
+    let disk = directory_on_disk();
+    let session = Session::start(&["--cache", "dentry", "--by", "pid", "--comm", &comm]);
+    let pid = look_up(&comm, disk.path(), 0);
+    // The kernel gives the next number; another process may be quicker.
+    let is_again = (1..10).any(|round| {
+        fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("the machine is ours");
+        look_up(&comm, disk.path(), round * 50) == pid
+    });
+    assert!(is_again, "somebody else always was quicker");
+    let last = session.interrupt();
+    let rows: Vec<&Row> = last.rows.iter().filter(|row| row.pid == Some(pid)).collect();
+    assert_eq!(rows.iter().map(|row| row.objects).collect::<Vec<_>>(), [50, 50], "{last}");
+}
