@@ -4,6 +4,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_task, bpf_probe_read_kernel,
     generated::{
         bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
+        bpf_probe_read_kernel_str,
     },
 };
 use memtrace_common::{COMM_LEN, event::start_tag};
@@ -61,9 +62,33 @@ impl Current {
     #[inline(always)]
     pub fn comm(self) -> Comm {
         if config!(processes.group_leader) != 0 {
-            let leader = self.follow(config!(processes.group_leader));
-            return [leader.read(config!(offsets.task_comm)), leader.read(config!(offsets.task_comm) + 8)];
+            return self.follow(config!(processes.group_leader)).own_comm();
         }
+        self.own_comm_by_helper()
+    }
+
+    /// A thread's own.
+    #[inline(always)]
+    fn own_comm(self) -> Comm {
+        let offset = config!(offsets.task_comm);
+        if is_typed() {
+            return [self.load(offset), self.load(offset + 8)];
+        }
+        // Older kernels leave what was there before behind the end of a shorter name: it must not be read.
+        let mut comm = [0; COMM_LEN / 8];
+        // SAFETY: the buffer has the length that is given, and the helper copies with fault handling.
+        unsafe {
+            bpf_probe_read_kernel_str(
+                (&raw mut comm).cast(),
+                COMM_LEN as u32,
+                self.field::<u8>(offset).cast(),
+            )
+        };
+        comm
+    }
+
+    #[inline(always)]
+    fn own_comm_by_helper(self) -> Comm {
         let mut comm = [0; COMM_LEN / 8];
         // SAFETY: the buffer has the length that is given. The helper cannot fail for this size; where it did, it would zero it.
         unsafe { bpf_get_current_comm((&raw mut comm).cast(), COMM_LEN as u32) };

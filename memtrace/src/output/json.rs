@@ -3,6 +3,8 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod verdict;
+
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
@@ -10,10 +12,11 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use self::verdict::Verdict;
 use super::{Output, Shown, escape, shown};
 use crate::cgroup::Owner;
 use crate::view::{
-    self,
+    self, Trend,
     reconcile::{self, Sign},
 };
 
@@ -79,6 +82,7 @@ struct Snapshot<'a> {
     caches: Vec<Cache<'a>>,
     rows: Vec<Row<'a>>,
     rest: Option<Rest>,
+    verdict: Option<Verdict<'a>>,
     trust: Trust,
     notes: &'a [String],
 }
@@ -102,6 +106,7 @@ struct Meminfo {
     slab: u64,
     sreclaimable: u64,
     sunreclaim: u64,
+    available: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -148,6 +153,8 @@ struct Row<'a> {
     pid: Option<u32>,
     process: Option<Process<'a>>,
     cache: Option<&'a str>,
+    caches: Vec<CacheShare<'a>>,
+    trend: &'static str,
     call_site: Option<CallSite<'a>>,
     started_by: Vec<Ancestors<'a>>,
     cgroups: Vec<Cgroup<'a>>,
@@ -172,6 +179,13 @@ struct Process<'a> {
     program: Option<Cow<'a, str>>,
     command_line: Option<Cow<'a, str>>,
     ended: bool,
+}
+
+#[derive(Serialize)]
+struct CacheShare<'a> {
+    name: &'a str,
+    objects: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -256,6 +270,7 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
                 objects_ci95: interval(sampling, rest.objects),
                 bytes: rest.bytes,
             }),
+            verdict: snapshot.verdict.as_ref().map(Verdict::from),
             trust: Trust::from(&snapshot.trust),
             notes: &snapshot.notes,
         }
@@ -264,7 +279,12 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
 
 impl From<view::Meminfo> for Meminfo {
     fn from(meminfo: view::Meminfo) -> Self {
-        Meminfo { slab: meminfo.slab, sreclaimable: meminfo.sreclaimable, sunreclaim: meminfo.sunreclaim }
+        Meminfo {
+            slab: meminfo.slab,
+            sreclaimable: meminfo.sreclaimable,
+            sunreclaim: meminfo.sunreclaim,
+            available: meminfo.available,
+        }
     }
 }
 
@@ -325,6 +345,8 @@ impl<'a> Row<'a> {
             pid: row.pid,
             process: row.process.as_ref().map(Process::from),
             cache: row.cache.as_deref(),
+            caches: row.caches.iter().map(CacheShare::from).collect(),
+            trend: trend(row.trend),
             call_site: row.call_site.as_ref().map(|site| CallSite {
                 address: format!("{:#x}", site.address),
                 symbol: site.symbol.as_deref(),
@@ -357,6 +379,12 @@ impl<'a> From<&'a view::ProcessInfo> for Process<'a> {
             command_line: known(&process.command_line),
             ended: process.has_ended,
         }
+    }
+}
+
+impl<'a> From<&'a view::CacheShare> for CacheShare<'a> {
+    fn from(view::CacheShare { name, objects, bytes }: &'a view::CacheShare) -> Self {
+        CacheShare { name, objects: *objects, bytes: *bytes }
     }
 }
 
@@ -413,6 +441,17 @@ impl From<&view::Trust> for Trust {
     }
 }
 
+fn trend(trend: Trend) -> &'static str {
+    match trend {
+        Trend::TooEarly => "too-early",
+        Trend::Growing(_) => "growing",
+        Trend::Plateaued => "plateaued",
+        Trend::Burst => "burst",
+        Trend::Churning => "churning",
+        Trend::Steady => "steady",
+    }
+}
+
 fn sort(sort: view::Sort) -> &'static str {
     match sort {
         view::Sort::Bytes => "bytes",
@@ -443,174 +482,4 @@ fn finite(rate: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-    use crate::output::sample;
-
-    fn parse(snapshot: &view::Snapshot) -> Value {
-        serde_json::from_str(&line(snapshot).unwrap()).unwrap()
-    }
-
-    fn schema() -> jsonschema::Validator {
-        let schema: Value = serde_json::from_str(include_str!("../../../docs/snapshot.schema.json")).unwrap();
-        jsonschema::draft202012::meta::validate(&schema).expect("the schema is one");
-        jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
-    }
-
-    #[test]
-    fn a_snapshot_in_full() {
-        insta::assert_snapshot!(line(&sample::dentry()).unwrap());
-    }
-
-    #[test]
-    fn hostile_names() {
-        insta::assert_snapshot!(line(&sample::hostile()).unwrap());
-    }
-
-    #[test]
-    fn estimates_have_their_interval() {
-        let json = parse(&sample::sampled());
-        assert_eq!(json.pointer("/sampling/period"), Some(&64.into()));
-        let of = |path: &str| json.pointer(path).and_then(Value::as_u64).unwrap();
-        for what in ["/rows/0/objects", "/caches/0/outstanding_objects", "/rest/objects"] {
-            let [low, high] = [0, 1].map(|end| of(&format!("{what}_ci95/{end}")));
-            assert!((low..high).contains(&of(what)), "{what}");
-        }
-    }
-
-    #[test]
-    fn what_is_absent_is_null() {
-        let mut snapshot = sample::caches(view::By::Cache);
-        snapshot.meminfo = None;
-        snapshot.rows[0].oldest = None;
-        snapshot.own_cost = view::OwnCost { userspace_cpu: Some(0.01), ..view::OwnCost::default() };
-        let json = parse(&snapshot);
-        for path in [
-            "/meminfo",
-            "/rest",
-            "/older_ns",
-            "/caches/2/reclaimable",
-            "/caches/2/slabinfo_objects",
-            "/caches/2/slabinfo_objects_per_s",
-            "/self/probe_ns_per_event",
-            "/self/cpu_share",
-            "/self/rss_bytes",
-            "/rows/0/objects_ci95",
-            "/caches/0/outstanding_objects_ci95",
-            "/rows/0/comm",
-            "/rows/0/pid",
-            "/rows/0/oldest_ns",
-        ] {
-            assert_eq!(json.pointer(path), Some(&Value::Null), "{path}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_exact() {
-        let mut snapshot = sample::dentry();
-        snapshot.rows[0].bytes = u64::MAX;
-        snapshot.elapsed = Duration::MAX;
-        let json = parse(&snapshot);
-        assert_eq!(json.pointer("/rows/0/bytes").and_then(Value::as_u64), Some(u64::MAX));
-        assert_eq!(json.pointer("/elapsed_ns").and_then(Value::as_u64), Some(u64::MAX));
-    }
-
-    #[test]
-    fn any_clock_can_be_written() {
-        let check = |time, expect: &str| assert_eq!(rfc3339(time), expect);
-        check(SystemTime::UNIX_EPOCH, "1970-01-01T00:00:00.000000000Z");
-        check(SystemTime::UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00.000000000Z");
-        check(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60), "9999-12-31T23:59:59.000000000Z");
-        check(sample::dentry().time, "2025-11-24T16:00:00.123000000Z");
-    }
-
-    #[test]
-    fn real_output_is_valid_by_the_schema() {
-        let schema = schema();
-        for snapshot in sample::all() {
-            let json = parse(&snapshot);
-            let errors: Vec<String> = schema.iter_errors(&json).map(|error| error.to_string()).collect();
-            assert!(errors.is_empty(), "{errors:?}\n{json:#}");
-        }
-    }
-
-    #[test]
-    fn the_schema_describes_every_field() {
-        // Closed where it is open to additions on purpose, it finds a field that docs forgot.
-        let mut schema: Value =
-            serde_json::from_str(include_str!("../../../docs/snapshot.schema.json")).unwrap();
-        close(&mut schema);
-        let schema = jsonschema::draft202012::new(&schema).unwrap();
-        for snapshot in sample::all() {
-            let json = parse(&snapshot);
-            let errors: Vec<String> = schema.iter_errors(&json).map(|error| error.to_string()).collect();
-            assert!(errors.is_empty(), "{errors:?}");
-        }
-    }
-
-    /// Forbids and requires what `properties` does not name and does.
-    fn close(schema: &mut Value) {
-        match schema {
-            Value::Object(object) => {
-                if let Some(Value::Object(properties)) = object.get("properties") {
-                    let names = properties.keys().cloned().map(Value::String).collect();
-                    object.insert("required".to_owned(), Value::Array(names));
-                    object.insert("additionalProperties".to_owned(), Value::Bool(false));
-                }
-                object.values_mut().for_each(close);
-            }
-            Value::Array(values) => values.iter_mut().for_each(close),
-            _ => {}
-        }
-    }
-
-    #[test]
-    fn the_schema_refuses_what_is_not_a_snapshot() {
-        let schema = schema();
-        let break_it = |path: &str, value: Value| {
-            let mut json = parse(&sample::dentry());
-            *json.pointer_mut(path).unwrap() = value;
-            assert!(!schema.is_valid(&json), "{path}");
-        };
-        break_it("/type", "other".into());
-        break_it("/version", 2.into());
-        break_it("/time", "yesterday".into());
-        break_it("/elapsed_ns", (-1).into());
-        break_it("/by", "colour".into());
-        break_it("/rows/0/objects", 1.5.into());
-        break_it("/rows/0/growth_per_s", Value::Null);
-        break_it("/trust/emitted", "many".into());
-    }
-
-    #[test]
-    fn a_reader_that_went_away_is_no_error() {
-        struct Gone;
-        impl Write for Gone {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        assert_eq!(JsonLines::new(Gone).show(&sample::dentry()).unwrap(), Shown::ReaderGone);
-    }
-
-    proptest! {
-        #[test]
-        fn one_line_that_parses_whatever_the_names(key in any::<Vec<u8>>(), name in any::<String>(), rate in any::<f64>()) {
-            let mut snapshot = sample::dentry();
-            snapshot.rows[0].keys = vec![key.clone()];
-            snapshot.rows[0].growth_per_s = rate;
-            snapshot.rows[0].names[0].example = name.into_bytes();
-            let line = line(&snapshot).unwrap();
-            prop_assert!(line.ends_with('\n') && !line.trim_end_matches('\n').chars().any(char::is_control));
-            let json: Value = serde_json::from_str(&line).unwrap();
-            prop_assert_eq!(json.pointer("/rows/0/key").and_then(Value::as_str), Some(&*escape::json(&key)));
-            prop_assert!(json.pointer("/rows/0/growth_per_s").is_some_and(Value::is_number));
-        }
-    }
-}
+mod tests;

@@ -3,9 +3,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    Ancestors, By, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost, ProcessInfo, Rest,
-    Row, Sampling, Settled, Snapshot, Sort, Trust,
+    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost,
+    ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
+    verdict::Doubt,
 };
 
 /// A busy host twelve seconds into a session on `dentry`: one leaker with names, some bystanders.
@@ -21,7 +22,12 @@ pub(crate) fn dentry() -> Snapshot {
         sort: Sort::Bytes,
         older: None,
         sampling: Sampling::NONE,
-        meminfo: Some(Meminfo { slab: 1_288_490_188, sreclaimable: 943_718_400, sunreclaim: 344_771_788 }),
+        meminfo: Some(Meminfo {
+            slab: 1_288_490_188,
+            sreclaimable: 943_718_400,
+            sunreclaim: 344_771_788,
+            available: Some(4 << 30),
+        }),
         own_cost: OwnCost {
             probe_ns_per_event: Some(78.4),
             probes_cpu: Some(0.008),
@@ -49,6 +55,7 @@ pub(crate) fn dentry() -> Snapshot {
             row("[kworker/0:1-ev]", 148, 1_169_903, 1_169_755, -12.25),
         ],
         rest: None,
+        verdict: None,
         trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
         notes: Vec::new(),
     }
@@ -80,6 +87,8 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         pid: None,
         process: None,
         cache: Some("dentry".to_owned()),
+        caches: vec![CacheShare { name: "dentry".to_owned(), objects, bytes: objects * 192 }],
+        trend: Trend::TooEarly,
         started_by: Vec::new(),
         cgroups: Vec::new(),
         call_site: None,
@@ -217,6 +226,33 @@ pub(crate) fn started() -> Snapshot {
     snapshot
 }
 
+/// At the end, it is known who leaks.
+pub(crate) fn verdict() -> Snapshot {
+    let slope = Slope { per_s: 1948.2, low: 1921.0, high: 1975.5 };
+    let mut snapshot = Snapshot { is_final: true, ..started() };
+    for (row, trend) in
+        snapshot.rows.iter_mut().zip([Trend::Growing(slope), Trend::Plateaued, Trend::Churning])
+    {
+        row.trend = trend;
+    }
+    let row = &snapshot.rows[0];
+    snapshot.verdict = Some(Verdict::Leak(Box::new(Suspect {
+        keys: row.keys.clone(),
+        comm: row.comm.clone(),
+        started_by: row.started_by[0].comms.clone(),
+        processes: row.processes,
+        cache: "dentry".to_owned(),
+        share_of_cache: 1.0,
+        slope,
+        bytes_per_s: slope.per_s * 192.0,
+        explains: Some(0.972),
+        is_reclaimable: Some(true),
+        full_in: Some(Duration::from_secs(11_500)),
+        doubts: vec![Doubt::Lost { share: 0.012 }],
+    })));
+    snapshot
+}
+
 /// The same, grouped by several things.
 pub(crate) fn by_several() -> Snapshot {
     let keys = [By::Cgroup, By::Ancestors, By::CallSite];
@@ -337,6 +373,8 @@ pub(crate) fn all() -> Vec<Snapshot> {
         caches(By::Cache),
         by_pid(),
         started(),
+        verdict(),
+        Snapshot { verdict: Some(Verdict::Nothing), ..verdict() },
         by_several(),
         sampled(),
         lossy(),

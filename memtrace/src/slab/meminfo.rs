@@ -1,4 +1,4 @@
-//! The three lines of /proc/meminfo that are about slab memory.
+//! The lines of /proc/meminfo that are about slab memory, and what there is left.
 
 use std::{io, path::Path};
 
@@ -25,6 +25,7 @@ pub fn parse(bytes: &[u8]) -> Result<Meminfo, MeminfoError> {
         slab: bytes_of("Slab")?,
         sreclaimable: bytes_of("SReclaimable")?,
         sunreclaim: bytes_of("SUnreclaim")?,
+        available: find(&text, "MemAvailable"),
     })
 }
 

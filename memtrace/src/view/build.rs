@@ -7,10 +7,12 @@ use std::{
 };
 
 use super::{
-    Ancestors, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost, ProcessInfo, Rest, Row,
-    Sampling, Settled, Snapshot, Sort, Trust,
+    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost,
+    ProcessInfo, Rest, Row, Sampling, Settled, Snapshot, Sort, Trend, Trust,
     key::{Directories, Part, chain, label, who},
     reconcile::{self, Growth, Partial, Traced},
+    trend::History,
+    verdict,
 };
 use crate::{
     cgroup::Cgroups,
@@ -103,12 +105,19 @@ pub struct Facts<'a> {
 /// Makes snapshots, and remembers the last one's totals for the rates.
 pub struct Builder {
     request: Request,
-    previous: HashMap<RowKey, Totals>,
+    previous: HashMap<RowKey, Previous>,
     previous_elapsed: Duration,
 }
 
 /// A part for each key that was asked for.
 type RowKey = Vec<Part>;
+
+/// What is remembered of a row from one snapshot to the next.
+#[derive(Default)]
+struct Previous {
+    totals: Totals,
+    history: History,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Totals {
@@ -131,7 +140,8 @@ struct Group<'a> {
     cgroups: HashMap<CgroupId, u64>,
     /// Outstanding objects by command name, to find the one that holds most.
     comms: BTreeMap<(Comm, bool), u64>,
-    caches: HashSet<&'a str>,
+    /// Outstanding objects and bytes by cache.
+    caches: HashMap<&'a str, (u64, u64)>,
     names: HashMap<Pattern<'a>, NamedSum<'a>>,
 }
 
@@ -179,18 +189,16 @@ impl Builder {
         let mut rows: Vec<Row> = Vec::with_capacity(groups.len());
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, group) in groups {
-            let before = if facts.is_final { None } else { self.previous.get(&key) };
-            rows.push(group.into_row(
-                &key,
-                before.copied().unwrap_or_default(),
-                seconds,
-                facts.now,
-                directories,
-            ));
-            let row = rows.last().expect("just pushed");
-            totals.insert(key, Totals { allocs: row.allocs, frees: row.frees });
+            let Previous { totals: before, mut history } = self.previous.remove(&key).unwrap_or_default();
+            let before = if facts.is_final { Totals::default() } else { before };
+            let mut row = group.into_row(&key, before, seconds, facts.now, directories);
+            history.add(facts.elapsed, row.objects);
+            row.trend = history.trend(row.allocs);
+            totals.insert(key, Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history });
+            rows.push(row);
         }
         self.previous = totals;
+        let verdict = verdict::of(&rows, &caches, facts.meminfo, &facts.trust);
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
         let mut notes = facts.notes;
@@ -212,6 +220,7 @@ impl Builder {
             caches,
             rows,
             rest,
+            verdict,
             trust,
             notes,
         }
@@ -254,7 +263,9 @@ fn add<'a>(
     group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
     if objects > 0 {
         group.add_process(origin);
-        group.caches.insert(&cache.name);
+        let (of_cache, bytes) = group.caches.entry(&cache.name).or_default();
+        *of_cache += objects;
+        *bytes += objects * cache.object_size;
         *group.chains.entry(chain(origin.key.task, processes)).or_default() += objects;
         *group.cgroups.entry(origin.key.cgroup).or_default() += objects;
     }
@@ -308,6 +319,8 @@ impl Group<'_> {
             pid: process.map(|process| process.tgid),
             process: process.and_then(|process| info(directories.processes, process)),
             cache: self.cache(key),
+            caches: self.caches(),
+            trend: Trend::TooEarly,
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
             call_site: call_site(key, directories.symbols),
@@ -358,8 +371,20 @@ impl Group<'_> {
     fn cache(&self, key: &RowKey) -> Option<String> {
         let of_key =
             key.iter().find_map(|part| if let Part::Cache(name) = part { Some(name.clone()) } else { None });
-        let mut caches = self.caches.iter();
+        let mut caches = self.caches.keys();
         of_key.or_else(|| caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string))
+    }
+
+    fn caches(&self) -> Vec<CacheShare> {
+        let share = |(&name, &(objects, bytes)): (&&str, &(u64, u64))| CacheShare {
+            name: name.to_owned(),
+            objects,
+            bytes,
+        };
+        let mut caches: Vec<CacheShare> = self.caches.iter().map(share).collect();
+        caches.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+        caches.truncate(MOST_SHARES);
+        caches
     }
 
     fn started_by(&self, processes: &Processes) -> Vec<Ancestors> {

@@ -7,6 +7,8 @@ pub mod build;
 pub mod key;
 pub mod reconcile;
 pub mod sampling;
+pub mod trend;
+pub mod verdict;
 
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +16,8 @@ use self::reconcile::{Growth, Partial};
 pub use self::{
     key::{By, Keys},
     sampling::Sampling,
+    trend::{Slope, Trend},
+    verdict::{Suspect, Verdict},
 };
 
 /// What rows are ordered by, biggest (or oldest) first.
@@ -57,6 +61,8 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// The rows that `--top` cut, added up; None when all rows are shown.
     pub rest: Option<Rest>,
+    /// What the rows come to: who leaks, if anybody does. None while there is no telling.
+    pub verdict: Option<Verdict>,
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,
@@ -88,12 +94,14 @@ pub struct OwnCost {
     pub max_cpu: Option<f64>,
 }
 
-/// The host's slab memory, in bytes, from /proc/meminfo.
+/// The host's slab memory, and what memory is left, in bytes, from /proc/meminfo.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Meminfo {
     pub slab: u64,
     pub sreclaimable: u64,
     pub sunreclaim: u64,
+    /// What there is left for new needs, by the kernel's estimate. None before v3.14 and where it is not told.
+    pub available: Option<u64>,
 }
 
 /// One slab cache: what this session saw of it and what the kernel says.
@@ -140,6 +148,10 @@ pub struct Row {
     pub process: Option<ProcessInfo>,
     /// None where what the row counts is not of one cache.
     pub cache: Option<String>,
+    /// Of which caches the row's outstanding objects are, those of most bytes first.
+    pub caches: Vec<CacheShare>,
+    /// How its outstanding objects move.
+    pub trend: Trend,
     /// Who started those that allocated the row's outstanding objects: the most frequent first.
     pub started_by: Vec<Ancestors>,
     /// The cgroups of those that did, the most frequent first.
@@ -188,6 +200,14 @@ pub struct ProcessInfo {
     /// Its arguments with blanks in between, cut where it is long; empty where it is not known.
     pub command_line: Vec<u8>,
     pub has_ended: bool,
+}
+
+/// Outstanding objects of one slab cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheShare {
+    pub name: String,
+    pub objects: u64,
+    pub bytes: u64,
 }
 
 /// Outstanding objects of processes that were started by the same.

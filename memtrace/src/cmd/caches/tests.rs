@@ -49,7 +49,12 @@ fn request(sort: Sort, top: usize) -> Request {
         top: NonZeroUsize::new(top),
         page_size: 4096,
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_123),
-        meminfo: Some(Meminfo { slab: 150_000_000, sreclaimable: 140_000_000, sunreclaim: 10_000_000 }),
+        meminfo: Some(Meminfo {
+            slab: 150_000_000,
+            sreclaimable: 140_000_000,
+            sunreclaim: 10_000_000,
+            available: None,
+        }),
         earlier: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Keep, Line, Tone, clean, header, partial};
 use crate::output::{escape, human, text};
-use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort, key};
+use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort, Trend, key};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -17,6 +17,8 @@ const WHERE_MIN: usize = 30;
 /// Below that, a place tells too little to be shown.
 const WHERE_LEAST: usize = 16;
 const WHERE_MAX: usize = 100;
+/// No word for a trend is longer.
+const TREND_WIDTH: usize = 6;
 const STARTED_BY_MIN: usize = 16;
 const STARTED_BY_MAX: usize = 60;
 const CGROUP_MIN: usize = 16;
@@ -120,6 +122,7 @@ impl<'a> Table<'a> {
             build.number(Kind::Allocs, human::RATE_WIDTH, |row| human::rate(row.allocs_per_s)),
             build.number(Kind::Frees, human::RATE_WIDTH, |row| human::rate(row.frees_per_s)),
             build.number(Kind::Growth, human::GROWTH_WIDTH, |row| human::growth(row.growth_per_s)),
+            build.text(Kind::Trend, (TREND_WIDTH, TREND_WIDTH), rows.iter().map(trend).collect()),
             build.number(Kind::Oldest, human::DURATION_WIDTH, |row| {
                 row.oldest.map_or_else(|| "-".to_owned(), human::duration)
             }),
@@ -226,6 +229,8 @@ impl<'a> Table<'a> {
             pid: None,
             process: None,
             cache: None,
+            caches: Vec::new(),
+            trend: Trend::TooEarly,
             started_by: Vec::new(),
             cgroups: Vec::new(),
             call_site: None,
@@ -271,6 +276,17 @@ fn place(group: &NameGroup, row: &Row) -> Cell {
     Cell { text, tail }
 }
 
+fn trend(row: &Row) -> Cell {
+    Cell::from(match row.trend {
+        Trend::TooEarly => "",
+        Trend::Growing(_) => "grows",
+        Trend::Plateaued => "flat",
+        Trend::Burst => "burst",
+        Trend::Churning => "churns",
+        Trend::Steady => "steady",
+    })
+}
+
 /// Who started most of a row's processes, and of which share of its objects, unless it is all.
 fn started_by(row: &Row) -> Cell {
     let Some(most) = row.started_by.first() else { return Cell::default() };
@@ -314,6 +330,7 @@ enum Kind {
     Allocs,
     Frees,
     Growth,
+    Trend,
     Oldest,
     Kept,
     Procs,
@@ -338,6 +355,7 @@ impl Kind {
             Kind::Allocs => "ALLOCS",
             Kind::Frees => "FREES",
             Kind::Growth => "GROWTH",
+            Kind::Trend => "TREND",
             Kind::Oldest => "OLDEST",
             Kind::Kept => "KEPT",
             Kind::Procs => "PROCS",
@@ -362,12 +380,13 @@ impl Kind {
             Kind::Objects => 4,
             Kind::Where => 5,
             Kind::StartedBy => 6,
-            Kind::Oldest => 7,
-            Kind::Kept => 8,
-            Kind::InCgroup => 9,
-            Kind::Allocs => 10,
-            Kind::Frees => 11,
-            Kind::Procs => 12,
+            Kind::Trend => 7,
+            Kind::Oldest => 8,
+            Kind::Kept => 9,
+            Kind::InCgroup => 10,
+            Kind::Allocs => 11,
+            Kind::Frees => 12,
+            Kind::Procs => 13,
         }
     }
 }

@@ -10,6 +10,7 @@ mod header;
 mod partial;
 mod parts;
 mod trust;
+mod verdict;
 
 #[cfg(test)]
 mod tests;

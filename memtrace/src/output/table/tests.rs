@@ -54,6 +54,11 @@ fn who_started_whom() {
 }
 
 #[test]
+fn who_leaks() {
+    assert_snapshot!(plain(&sample::verdict(), wide(120)));
+}
+
+#[test]
 fn by_several() {
     assert_snapshot!(plain(&sample::by_several(), wide(140)));
 }

@@ -1,10 +1,10 @@
-//! What stands below the table: totals, how far the figures can be trusted, and the notes.
+//! What stands below the table: totals, the verdict, how far the figures can be trusted, and the notes.
 //!
 //! Calm and short when all is well. What was lost is said with its consequence, since a lost free looks exactly
 //! like a leak.
 
 use super::parts::{BOUND, fit, part, wrapped};
-use super::{Keep, Line, Tone, agreement, clean};
+use super::{Keep, Line, Tone, agreement, clean, verdict};
 use crate::output::human;
 use crate::view::{CacheTotals, Sampling, Settled, Snapshot, Trust};
 
@@ -13,6 +13,7 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let tone = if problems.is_empty() { Tone::Quiet } else { Tone::Alarm };
     let mut lines = vec![Line::blank(), totals(snapshot, width)];
     lines.extend(snapshot.settled.map(settled));
+    lines.extend(verdict::lines(snapshot, width));
     let mut say = |text: &str, tone, keep| {
         lines.extend(wrapped(text, width).map(|line| Line::new(line, tone, keep)));
     };

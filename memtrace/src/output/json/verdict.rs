@@ -1,0 +1,71 @@
+//! The verdict as JSON.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::{finite, nanos};
+use crate::output::escape;
+use crate::view::{self, verdict::Doubt};
+
+#[derive(Serialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub(super) enum Verdict<'a> {
+    Nothing,
+    Leak(Leak<'a>),
+}
+
+#[derive(Serialize)]
+pub(super) struct Leak<'a> {
+    key: Vec<Cow<'a, str>>,
+    comm: Option<Cow<'a, str>>,
+    started_by: Vec<Cow<'a, str>>,
+    processes: u64,
+    cache: &'a str,
+    cache_share: f64,
+    objects_per_s: f64,
+    objects_per_s_ci95: [f64; 2],
+    bytes_per_s: f64,
+    explains_share: Option<f64>,
+    reclaimable: Option<bool>,
+    full_in_ns: Option<u64>,
+    doubts: Vec<&'static str>,
+}
+
+impl<'a> From<&'a view::Verdict> for Verdict<'a> {
+    fn from(verdict: &'a view::Verdict) -> Self {
+        match verdict {
+            view::Verdict::Nothing => Verdict::Nothing,
+            view::Verdict::Leak(suspect) => Verdict::Leak(Leak::from(&**suspect)),
+        }
+    }
+}
+
+impl<'a> From<&'a view::Suspect> for Leak<'a> {
+    fn from(suspect: &'a view::Suspect) -> Self {
+        let names = |names: &'a [Vec<u8>]| names.iter().map(|name| escape::json(name)).collect();
+        Leak {
+            key: names(&suspect.keys),
+            comm: suspect.comm.as_deref().map(escape::json),
+            started_by: names(&suspect.started_by),
+            processes: suspect.processes,
+            cache: &suspect.cache,
+            cache_share: finite(suspect.share_of_cache),
+            objects_per_s: finite(suspect.slope.per_s),
+            objects_per_s_ci95: [finite(suspect.slope.low), finite(suspect.slope.high)],
+            bytes_per_s: finite(suspect.bytes_per_s),
+            explains_share: suspect.explains.map(finite),
+            reclaimable: suspect.is_reclaimable,
+            full_in_ns: suspect.full_in.map(nanos),
+            doubts: suspect.doubts.iter().map(doubt).collect(),
+        }
+    }
+}
+
+fn doubt(doubt: &Doubt) -> &'static str {
+    match doubt {
+        Doubt::Lost { .. } => "lost",
+        Doubt::Missed(_) => "missed",
+        Doubt::Refused => "refused",
+    }
+}

@@ -1,0 +1,220 @@
+//! How what a row holds moves: it grows, it grew and stays, it comes and goes.
+//!
+//! From what was outstanding at each report. Everything starts at nothing, so whoever works with a number of objects grows
+//! at first; what tells a leak is that the second half of the time grows too.
+
+use std::time::Duration;
+
+/// Points that are kept: when there are more, every second one goes, so that they always span the whole session.
+const MOST_POINTS: usize = 64;
+
+/// With fewer points there is no telling.
+const LEAST_POINTS: usize = 5;
+
+/// The second half grows as the first if it is at least that fast by comparison; less is flattening.
+const LEAST_SHARE_OF_FIRST: f64 = 0.25;
+
+/// So much of all growth between two points is a burst.
+const BURST: f64 = 0.7;
+
+/// Whoever keeps less of what it allocates churns.
+const CHURN_KEEPS: f64 = 0.05;
+
+/// Outstanding objects over time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    points: Vec<(Duration, u64)>,
+    /// One point in so many is kept.
+    every: usize,
+    seen: usize,
+}
+
+impl History {
+    /// Adds how many there are now. Times must not go back.
+    pub fn add(&mut self, elapsed: Duration, objects: u64) {
+        self.every = self.every.max(1);
+        self.seen += 1;
+        if (self.seen - 1).is_multiple_of(self.every) {
+            self.points.push((elapsed, objects));
+        }
+        if self.points.len() > MOST_POINTS {
+            let mut index = 0;
+            self.points.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.every *= 2;
+        }
+    }
+
+    /// What came of it, with how many objects were allocated in all.
+    pub fn trend(&self, allocs: u64) -> Trend {
+        let points: Vec<Point> = self
+            .points
+            .iter()
+            .map(|&(time, objects)| Point { time: time.as_secs_f64(), objects: objects as f64 })
+            .collect();
+        trend(&points, allocs)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trend {
+    /// There are too few reports yet.
+    TooEarly,
+    /// It grows, as fast in the second half of the time as in the first.
+    Growing(Slope),
+    /// It grew, and stays.
+    Plateaued,
+    /// It grew at once, and stays.
+    Burst,
+    /// It allocates and frees, and holds little.
+    Churning,
+    /// Nothing of the kind.
+    Steady,
+}
+
+/// Objects a second, and the ends of a 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slope {
+    pub per_s: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    /// Seconds.
+    time: f64,
+    objects: f64,
+}
+
+fn trend(points: &[Point], allocs: u64) -> Trend {
+    if points.len() < LEAST_POINTS {
+        return Trend::TooEarly;
+    }
+    let middle = points.len() / 2;
+    let (Some(first), Some(second)) = (slope(&points[..=middle]), slope(&points[middle..])) else {
+        return Trend::TooEarly;
+    };
+    let held = points.last().map_or(0.0, |point| point.objects);
+    let churns = held < allocs as f64 * CHURN_KEEPS;
+    let steps = || points.windows(2).map(|pair| pair[1].objects - pair[0].objects);
+    let grown: f64 = steps().filter(|step| *step > 0.0).sum();
+    let largest = steps().fold(0.0, f64::max);
+    // A row that was not there at first starts with what it had then.
+    let (grown, largest) = (grown + points[0].objects, largest.max(points[0].objects));
+    let is_burst = largest >= grown * BURST;
+    if second.low > 0.0 && second.per_s >= first.per_s * LEAST_SHARE_OF_FIRST && !is_burst {
+        return Trend::Growing(second);
+    }
+    match (churns, is_burst, first.low > 0.0 || points[0].objects > 0.0) {
+        (true, ..) => Trend::Churning,
+        (_, true, _) if grown > 0.0 && held > grown / 2.0 => Trend::Burst,
+        (_, _, true) => Trend::Plateaued,
+        _ => Trend::Steady,
+    }
+}
+
+/// By least squares, with Student's interval. Counts jitter by their root at least, however straight few points lie. None
+/// where all points are at one time.
+fn slope(points: &[Point]) -> Option<Slope> {
+    let n = points.len() as f64;
+    let mean_time = points.iter().map(|point| point.time).sum::<f64>() / n;
+    let mean = points.iter().map(|point| point.objects).sum::<f64>() / n;
+    let spread: f64 = points.iter().map(|point| (point.time - mean_time).powi(2)).sum();
+    if points.len() < 3 || spread <= 0.0 {
+        return None;
+    }
+    let covariance: f64 = points.iter().map(|point| (point.time - mean_time) * (point.objects - mean)).sum();
+    let per_s = covariance / spread;
+    let residuals: f64 =
+        points.iter().map(|point| (point.objects - mean - per_s * (point.time - mean_time)).powi(2)).sum();
+    let freedom = points.len() - 2;
+    let moved = (points[points.len() - 1].objects - points[0].objects).abs();
+    let variance = (residuals / freedom as f64).max(moved / n);
+    let error = (variance / spread).sqrt() * student(freedom);
+    Some(Slope { per_s, low: per_s - error, high: per_s + error })
+}
+
+/// Student's t for a 95 % interval, by degrees of freedom.
+fn student(freedom: usize) -> f64 {
+    const T: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
+    T.get(freedom.saturating_sub(1)).copied().unwrap_or(if freedom < 30 { 2.2 } else { 2.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// A report a second.
+    fn of(objects: impl IntoIterator<Item = u64>, allocs: u64) -> Trend {
+        let mut history = History::default();
+        for (second, objects) in objects.into_iter().enumerate() {
+            history.add(Duration::from_secs(second as u64 + 1), objects);
+        }
+        history.trend(allocs)
+    }
+
+    #[test]
+    fn a_leak_grows() {
+        let Trend::Growing(slope) = of((1..=20).map(|second| second * 2000), 40_000) else {
+            panic!("it does")
+        };
+        assert!((slope.per_s - 2000.0).abs() < 1e-6, "{slope:?}");
+        assert!(slope.low < 2000.0 && slope.low > 1500.0 && slope.high > 2000.0, "{slope:?}");
+        // Every ten seconds some more.
+        assert!(matches!(of((1..=60).map(|second| 500 * (second / 10 + 1)), 3000), Trend::Growing(_)));
+        // Also beside a lot of churn.
+        assert!(matches!(of((1..=20).map(|second| second * 100), 1_000_000), Trend::Growing(_)));
+    }
+
+    #[test]
+    fn a_working_set_does_not() {
+        assert_eq!(of((1..=20).map(|second: u64| second.min(6) * 1000), 7000), Trend::Plateaued);
+        assert_eq!(of([900, 1000, 1000, 1001, 1000, 999, 1000, 1000], 1500), Trend::Burst);
+        assert_eq!(of([0, 0, 0, 5000, 5000, 5000, 5000, 5000], 5000), Trend::Burst);
+        assert_eq!(of([12, 7, 15, 9, 11, 8, 13, 10, 9, 12], 100_000), Trend::Churning);
+        assert_eq!(of([0; 10], 0), Trend::Steady);
+        assert_eq!(of([1000, 2000, 3000, 4000], 4000), Trend::TooEarly);
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_has_its_slope(per_s in 10..10_000_u64, points in 6..200_u64) {
+            let Trend::Growing(slope) = of((1..=points).map(|second| second * per_s), points * per_s) else {
+                panic!("it grows");
+            };
+            prop_assert!((slope.per_s / per_s as f64 - 1.0).abs() < 1e-6);
+            prop_assert!(slope.low <= slope.per_s && slope.per_s <= slope.high);
+        }
+
+        #[test]
+        fn noise_alone_seldom_grows(objects in vec(900..1100_u64, 40)) {
+            // With 5 in 200 on each side: where it is said to grow, it is by next to nothing.
+            if let Trend::Growing(slope) = of(objects, 1100) {
+                prop_assert!(slope.per_s < 20.0, "{slope:?}");
+            }
+        }
+
+        #[test]
+        fn a_history_spans_all_and_stays_small(points in 1..2000_usize) {
+            let mut history = History::default();
+            for point in 0..points {
+                history.add(Duration::from_secs(point as u64), point as u64);
+            }
+            prop_assert!(history.points.len() <= MOST_POINTS + 1);
+            prop_assert_eq!(history.points[0], (Duration::ZERO, 0));
+            let (last, _) = history.points[history.points.len() - 1];
+            prop_assert!(last.as_secs() as usize + history.every >= points);
+            prop_assert!(history.points.is_sorted());
+        }
+
+        #[test]
+        fn any_figures_are_survived(objects in vec(any::<u64>(), 0..100), allocs in any::<u64>()) {
+            let _ = of(objects, allocs);
+        }
+    }
+}
