@@ -267,45 +267,46 @@ fn negative(window: &Window) -> Option<(u64, i64)> {
     Some((after.negative, difference(before.negative, after.negative)))
 }
 
-/// Which kind of object has most, of what grew or of what there is. An open file is a `filp`; a socket is that too, and a
-/// dentry, an inode and a protocol's own; an inode mostly comes with dentries. So the most particular one is asked first.
+/// Which kind of object has most, of what grew or of what there is. A socket is also an open file (`filp`) and a dentry, an
+/// inode mostly also a dentry: so many of these as there are sockets and inodes count for them.
 fn filling(caches: &[CacheRow], by_growth: bool, negative: Option<(u64, i64)>) -> Filling {
-    let bytes = |cache: &CacheRow| if by_growth { cache.growth.max(0) } else { signed(cache.bytes) } as f64;
-    let objects = |name: &str| {
-        let cache = caches.iter().find(|cache| names(cache).any(|own| own == name));
-        cache.map_or(0, |cache| if by_growth { cache.objects_growth } else { signed(cache.objects) }) as f64
+    let figure = |growth: i64, size: u64| if by_growth { growth.max(0) as f64 } else { size as f64 };
+    let bytes = |cache: &CacheRow| figure(cache.growth, cache.bytes);
+    let objects = |cache: &CacheRow| figure(cache.objects_growth, cache.objects);
+    let of = |is: fn(&str) -> bool| {
+        let caches = caches.iter().filter(move |cache| names(cache).any(is));
+        caches.fold((0.0, 0.0), |(b, n), cache| (b + bytes(cache), n + objects(cache)))
     };
-    let sum =
-        |is: fn(&str) -> bool| -> f64 { caches.iter().filter(|cache| names(cache).any(is)).map(bytes).sum() };
-    let all: f64 = caches.iter().map(bytes).sum();
-    let is_most = |bytes: f64| bytes > 0.0 && bytes * 2.0 >= all;
-    let sockets = objects("sock_inode_cache");
-    let dentries = objects("dentry");
-    let (file_bytes, dentry_bytes) = (sum(|name| name == "filp"), sum(|name| name == "dentry"));
-    // A socket has one of each.
-    if sockets > 0.0
-        && sockets * 2.0 >= objects("filp")
-        && is_most(sum(is_of_sockets) + file_bytes + dentry_bytes)
-        && sockets * 2.0 >= dentries
-    {
-        return Filling::Sockets;
-    }
-    if is_most(file_bytes) {
-        return Filling::Files;
-    }
-    let inodes = sum(is_of_inodes);
-    if is_most(inodes) || (is_most(inodes + dentry_bytes) && inodes > dentry_bytes) {
-        return Filling::Inodes;
-    }
+    let (files, dentries) = (of(|name| name == "filp"), of(|name| name == "dentry"));
+    let (inodes, sockets) = (of(is_of_inodes), of(|name| name == "sock_inode_cache"));
+    let each = |(bytes, objects): (f64, f64)| if objects > 0.0 { bytes / objects } else { 0.0 };
+    // Names that do not exist have no inode.
+    let negative = negative.map_or(0.0, |(all, grew)| figure(grew, all)).min(dentries.1);
+    let of_sockets = sockets.1.min(dentries.1 - negative);
+    let of_inodes = inodes.1.min(dentries.1 - negative - of_sockets);
+    let own = dentries.1 - of_sockets - of_inodes;
+    let sockets_files = sockets.1.min(files.1);
+    let has_sockets = if sockets.1 > 0.0 { 1.0 } else { 0.0 };
+    let sockets_bytes =
+        has_sockets * of(is_of_sockets).0 + sockets_files * each(files) + of_sockets * each(dentries);
     // Long names have memory of their own beside the dentry.
-    if is_most(dentry_bytes) || is_most(dentry_bytes + sum(|name| name.starts_with("kmalloc-rcl-"))) {
-        let negative = negative.map_or(0, |(all, grew)| if by_growth { grew } else { signed(all) }) as f64;
-        return if negative * 2.0 >= dentries { Filling::NegativeDentries } else { Filling::Dentries };
-    }
-    if is_most(sum(is_kmalloc)) {
-        return Filling::Kmalloc;
-    }
-    Filling::Cache
+    let long_names = if own > 0.0 { of(|name| name.starts_with("kmalloc-rcl-")).0 } else { 0.0 };
+    let of_names = if negative * 2.0 >= own { Filling::NegativeDentries } else { Filling::Dentries };
+    let others = caches.iter().filter(|cache| !names(cache).any(is_of_a_kind));
+    let candidates = [
+        (Filling::Sockets, sockets_bytes),
+        (Filling::Files, (files.1 - sockets_files) * each(files)),
+        (Filling::Inodes, inodes.0 + of_inodes * each(dentries)),
+        (of_names, own * each(dentries) + long_names),
+        (Filling::Kmalloc, of(is_kmalloc).0),
+        (Filling::Cache, others.map(bytes).fold(0.0, f64::max)),
+    ];
+    let most = candidates.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    most.filter(|(_, bytes)| *bytes > 0.0).map_or(Filling::Cache, |(filling, _)| filling)
+}
+
+fn is_of_a_kind(name: &str) -> bool {
+    matches!(name, "filp" | "dentry") || is_of_sockets(name) || is_of_inodes(name) || is_kmalloc(name)
 }
 
 fn names(cache: &CacheRow) -> impl Iterator<Item = &str> {

@@ -262,6 +262,17 @@ fn each_filling_is_told_from_the_others() {
     ];
     check_filling(&unmerged, 0, Filling::Sockets);
     check_filling(&[("ext4_inode_cache", 90, 80_000), ("dentry", 16, 80_000)], 0, Filling::Inodes);
+    // Somebody walks through /proc meanwhile.
+    let beside = [
+        ("UNIX", 40, 50_000),
+        ("sock_inode_cache", 40, 50_000),
+        ("filp", 13, 50_000),
+        ("dentry", 26, 130_000),
+        ("proc_inode_cache", 50, 80_000),
+    ];
+    check_filling(&beside, 0, Filling::Sockets);
+    let beside = [("dentry", 40, 200_000), ("proc_inode_cache", 30, 40_000)];
+    check_filling(&beside, 150_000, Filling::NegativeDentries);
     check_filling(&[("kmalloc-cg-64", 30, 500_000), ("dentry", 1, 5000)], 0, Filling::Kmalloc);
     check_filling(&[("msg_msg-512", 30, 60_000)], 0, Filling::Kmalloc);
     check_filling(&[("key_jar", 30, 60_000), ("kmalloc-32", 2, 60_000)], 0, Filling::Cache);
