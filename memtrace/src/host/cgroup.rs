@@ -73,12 +73,12 @@ impl Hierarchy {
     }
 }
 
-fn number(text: &[u8]) -> Option<u64> {
+pub fn number(text: &[u8]) -> Option<u64> {
     str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
 /// The line `slab 123` of memory.stat: reclaimable and not.
-fn slab(text: &[u8]) -> Option<u64> {
+pub fn slab(text: &[u8]) -> Option<u64> {
     let text = str::from_utf8(text).ok()?;
     text.lines().find_map(|line| line.strip_prefix("slab "))?.trim().parse().ok()
 }

@@ -75,28 +75,28 @@ pub fn proportional(proc: &Path, id: ProcessId) -> Option<u64> {
 
 /// In pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Statm {
-    resident: u64,
+pub struct Statm {
+    pub resident: u64,
     /// File pages and shared memory: `task_statm` adds up MM_FILEPAGES and MM_SHMEMPAGES, so the rest is anonymous.
-    shared: u64,
+    pub shared: u64,
 }
 
-fn parse_statm(text: &[u8]) -> Option<Statm> {
+pub fn parse_statm(text: &[u8]) -> Option<Statm> {
     let mut numbers = str::from_utf8(text).ok()?.split_ascii_whitespace().skip(1);
     let mut next = || numbers.next()?.parse().ok();
     Some(Statm { resident: next()?, shared: next()? })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stat {
-    comm: Vec<u8>,
-    start: u64,
+pub struct Stat {
+    pub comm: Vec<u8>,
+    pub start: u64,
 }
 
 /// Field 22, after the second, which is the command name in parentheses; it may have parentheses and blanks itself.
 const FIELDS_FROM_STATE_TO_START: usize = 19;
 
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+pub fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|&byte| byte == b'(')?;
     let close = text.iter().rposition(|&byte| byte == b')')?;
     let comm = text.get(open + 1..close)?.to_vec();
@@ -105,7 +105,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat { comm, start })
 }
 
-fn parse_rollup(text: &[u8]) -> Option<u64> {
+pub fn parse_rollup(text: &[u8]) -> Option<u64> {
     let text = str::from_utf8(text).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     let kilobytes: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;

@@ -271,7 +271,7 @@ fn each_filling_is_told_from_the_others() {
         ("proc_inode_cache", 50, 80_000),
     ];
     check_filling(&beside, 0, Filling::Sockets);
-    let beside = [("dentry", 40, 200_000), ("proc_inode_cache", 30, 40_000)];
+    let beside = [("dentry", 40, 200_000), ("proc_inode_cache", 20, 40_000)];
     check_filling(&beside, 150_000, Filling::NegativeDentries);
     check_filling(&[("kmalloc-cg-64", 30, 500_000), ("dentry", 1, 5000)], 0, Filling::Kmalloc);
     check_filling(&[("msg_msg-512", 30, 60_000)], 0, Filling::Kmalloc);
