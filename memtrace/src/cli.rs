@@ -5,7 +5,7 @@ mod man;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::cmd::{caches::CachesArgs, check::CheckArgs, live::LiveArgs};
+use crate::cmd::{caches::CachesArgs, check::CheckArgs, live::LiveArgs, triage::TriageArgs};
 
 /// Says which process holds the kernel's slab memory.
 ///
@@ -25,6 +25,7 @@ pub struct Cli {
 /// Within 80 columns, as is [`DETAILS`]: clap would wrap a longer line anywhere.
 const EXAMPLES: &str = "\
 Examples:
+  sudo memtrace triage                      memory is high: what is it?
   sudo memtrace --cache dentry              who fills the dentry cache
   sudo memtrace -c 'kmalloc-*' --by cache   which of these caches fill
   sudo memtrace -c dentry -d 30s -o json    half a minute of it for a script
@@ -41,12 +42,19 @@ Environment:
 Exit status:
   0  it ended as asked, or nobody reads its output any more
   1  it failed
-  2  it was asked for what cannot be: a usage error, or no such cache";
+  2  it was asked for what cannot be: a usage error, or no such cache
+  3  triage found a suspect";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the slab caches: size, objects, growth, and which are merged
     Caches(CachesArgs),
+    /// Memory is high: say what it is, in half a minute, on one page
+    ///
+    /// Reads what the kernel tells of its memory, waits, reads it again, and judges what is unusually big or grows: a
+    /// process's own memory, shared memory, page cache or slab. If slab caches grow, it traces them meanwhile and says who
+    /// fills them. It changes nothing. Exit status: 0 nothing found, 3 a suspect found, 1 it failed.
+    Triage(TriageArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Print a completion script for a shell

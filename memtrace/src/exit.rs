@@ -1,18 +1,26 @@
-//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be.
+//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 triage found something.
 
 use std::{io, process::ExitCode};
 
 use crate::{
-    cmd::caches::CachesError,
+    cmd::{caches::CachesError, triage::Found},
     session::{SessionError, SetupError},
 };
 
 const FAILED: u8 = 1;
 /// As clap exits on a usage error.
 const USAGE: u8 = 2;
+const FOUND: u8 = 3;
 
 pub fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if is_usage(error) { USAGE } else { FAILED })
+}
+
+pub fn of_triage(found: Found) -> ExitCode {
+    match found {
+        Found::Nothing => ExitCode::SUCCESS,
+        Found::Suspect => ExitCode::from(FOUND),
+    }
 }
 
 /// The reader of our output has gone, as `head` does: no error.

@@ -14,4 +14,7 @@ pub mod session;
 pub mod slab;
 pub mod view;
 
+pub mod host;
+pub mod triage;
+
 pub mod exit;

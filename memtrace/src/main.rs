@@ -8,13 +8,13 @@ use std::{
 use clap::Parser as _;
 use memtrace::{
     cli::{self, Cli, Command},
-    cmd::{caches, check, live},
+    cmd::{caches, check, live, triage},
     exit,
 };
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nowhere to complain if even standard error is closed.
@@ -24,14 +24,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match cli.command {
         None => live::run(cli.live)?,
         Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
+        Some(Command::Triage(args)) => return Ok(exit::of_triage(triage::run(&args, &mut out)?)),
         Some(Command::Check(args)) => check::run(&args, &mut out)?,
         Some(Command::Completions { shell }) => out.write_all(&cli::completions(shell))?,
         Some(Command::Man) => out.write_all(&cli::man()?)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

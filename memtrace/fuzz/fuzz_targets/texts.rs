@@ -5,6 +5,10 @@
 use libfuzzer_sys::fuzz_target;
 use memtrace::{
     cmd::duration,
+    host::{
+        buddyinfo::FreeBlocks, cgroup, dentry_state::DentryState, meminfo::Meminfo, mounts, pressure::Pressure,
+        process, vmstat::Vmstat, zoneinfo,
+    },
     ledger::pattern,
     output::escape,
     slab::{
@@ -17,6 +21,7 @@ use memtrace::{
 fuzz_target!(|data: &[u8]| {
     let _ = slabinfo::parse(data);
     let _ = meminfo::parse(data);
+    host_texts(data);
     shown_harmlessly(data);
     shown_harmlessly(&pattern::pattern(data));
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -29,8 +34,22 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
+fn host_texts(data: &[u8]) {
+    let _ = Meminfo::parse(data);
+    let _ = Vmstat::parse(data).sum("a");
+    let _ = zoneinfo::pages_at_hand(data);
+    let _ = Pressure::parse(data);
+    let _ = DentryState::parse(data);
+    let _ = mounts::parse(data);
+    let _ = (process::parse_statm(data), process::parse_stat(data), process::parse_rollup(data));
+    let _ = (cgroup::number(data), cgroup::slab(data));
+    let share = FreeBlocks::parse(data).and_then(|blocks| blocks.share_of(1));
+    assert!(share.is_none_or(|share| (0.0..=1.0).contains(&share)));
+}
+
 fn shown_harmlessly(name: &[u8]) {
     assert!(!escape::terminal(name).chars().any(char::is_control));
+    assert!(!escape::markdown_line(&escape::terminal(name)).contains('\n'));
     let json = escape::json(name);
     assert!(!escape::json_fragment(&json).chars().any(char::is_control));
 }

@@ -52,6 +52,11 @@ fn help_of_caches() {
 }
 
 #[test]
+fn help_of_triage() {
+    insta::assert_snapshot!(help("triage --help"));
+}
+
+#[test]
 fn help_of_the_small_commands() {
     insta::assert_snapshot!(
         ["check", "completions", "man"].map(|command| help(&format!("{command} --help"))).join("---\n")
@@ -70,6 +75,8 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("-i 5", "--interval"),
         ("-i 1000000d", "--interval"),
         ("-d soon", "--duration"),
+        ("triage -d 10ms", "--duration"),
+        ("triage -o xml", "--output"),
         ("--older 0ms", "--older"),
         ("--settle 5", "--settle"),
         ("--settle -1s", "--settle"),

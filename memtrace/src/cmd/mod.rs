@@ -6,3 +6,4 @@ pub mod duration;
 pub mod live;
 pub mod number;
 pub mod size;
+pub mod triage;

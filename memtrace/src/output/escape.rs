@@ -63,6 +63,38 @@ pub fn json_fragment(fragment: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// For Markdown, inside of a line, what was made harmless for a terminal before: each sign that could mean something there
+/// is the character itself.
+pub fn markdown(text: &str) -> Cow<'_, str> {
+    let is_sign = |c: char| r"\`*_{}[]<>!|~&$@^".contains(c);
+    if !text.contains(is_sign) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_sign(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    Cow::Owned(out)
+}
+
+/// The same for the beginning of a line too, which is where lists, headings and rules are told from text.
+pub fn markdown_line(text: &str) -> Cow<'_, str> {
+    let harmless = markdown(text);
+    let first_word = harmless.split(' ').next().unwrap_or_default();
+    let number = first_word.strip_suffix(['.', ')']);
+    match number {
+        _ if harmless.starts_with(['-', '+', '#', '=', ':', ' ']) => Cow::Owned(format!("\\{harmless}")),
+        Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let (end, rest) = harmless.split_at(number.len());
+            Cow::Owned(format!("{end}\\{rest}"))
+        }
+        _ => harmless,
+    }
+}
+
 fn push_char(out: &mut String, c: char) {
     match c {
         '\\' => out.push_str("\\\\"),
@@ -127,6 +159,20 @@ mod tests {
         check(b"\x9b31m", "\\x9b31m", "\\x9b31m");
         check(b"\xe6\x97", "\\xe6\\x97", "\\xe6\\x97");
         check(b"\xed\xa0\x80", "\\xed\\xa0\\x80", "\\xed\\xa0\\x80");
+    }
+
+    #[test]
+    fn markdown_is_text() {
+        let check = |text, inside: &str, line: &str| {
+            assert_eq!((&*markdown(text), &*markdown_line(text)), (inside, line));
+        };
+        check("plain text, 3.5 MiB (12%)", "plain text, 3.5 MiB (12%)", "plain text, 3.5 MiB (12%)");
+        check("a_b*|<b>", r"a\_b\*\|\<b\>", r"a\_b\*\|\<b\>");
+        check("- x", "- x", r"\- x");
+        check("# x", "# x", r"\# x");
+        check("12. x", "12. x", r"12\. x");
+        check("1) x", "1) x", r"1\) x");
+        check(r"\x1b[2J `![x](y)`", r"\\x1b\[2J \`\!\[x\](y)\`", r"\\x1b\[2J \`\!\[x\](y)\`");
     }
 
     #[test]
@@ -202,6 +248,19 @@ mod tests {
         #[test]
         fn the_original_can_be_told(bytes in hostile()) {
             prop_assert_eq!(unescape(&terminal(&bytes)), bytes);
+        }
+
+        #[test]
+        fn each_sign_of_markdown_has_a_backslash(bytes in hostile()) {
+            let shown = terminal(&bytes);
+            let marked = markdown(&shown).into_owned();
+            let mut chars = marked.chars();
+            let mut text = String::new();
+            while let Some(c) = chars.next() {
+                prop_assert!(!"`*_[]<>|".contains(c), "{}", marked);
+                text.extend(if c == '\\' { chars.next() } else { Some(c) });
+            }
+            prop_assert_eq!(text, shown);
         }
 
         #[test]

@@ -47,8 +47,13 @@ impl<W: Write> Output for JsonLines<W> {
 
 /// The snapshot as one line, its newline included.
 pub fn line(snapshot: &view::Snapshot) -> io::Result<String> {
+    line_of(&Snapshot::from(snapshot))
+}
+
+/// An object as one line, its newline included.
+pub fn line_of(object: &impl Serialize) -> io::Result<String> {
     let mut bytes = Vec::new();
-    Snapshot::from(snapshot).serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Harmless))?;
+    object.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Harmless))?;
     bytes.push(b'\n');
     String::from_utf8(bytes).map_err(io::Error::other)
 }
@@ -63,7 +68,7 @@ impl Formatter for Harmless {
 }
 
 #[derive(Serialize)]
-struct Snapshot<'a> {
+pub(super) struct Snapshot<'a> {
     r#type: &'static str,
     version: u32,
     r#final: bool,
@@ -466,13 +471,13 @@ fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {
 }
 
 /// In UTC with nanoseconds. A clock outside of what RFC 3339 can write is shown as the nearest moment that it can.
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let since = since.min(Duration::from_secs(LAST_SECOND));
     humantime::format_rfc3339_nanos(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
-fn nanos(time: Duration) -> u64 {
+pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -6,6 +6,7 @@ mod text;
 pub mod table;
 pub mod screen;
 pub mod json;
+pub mod triage;
 
 #[cfg(test)]
 pub(crate) mod sample;

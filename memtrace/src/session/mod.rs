@@ -158,14 +158,14 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
 }
 
 /// SIGINT, SIGTERM and SIGHUP all end a session with its final report.
-struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -173,7 +173,7 @@ impl Signals {
         })
     }
 
-    async fn any(&mut self) {
+    pub async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -75,17 +75,20 @@ fn a_process_that_does_not_exist_is_an_error() {
 }
 
 fn without_privileges_the_command_to_run_is_shown() {
+    check_output(
+        &as_nobody(&["--cache", "dentry"]),
+        1,
+        &["CAP_BPF", "CAP_PERFMON", "sudo", "--cache dentry"],
+    );
+}
+
+/// Runs memtrace without any privileges.
+pub fn as_nobody(arguments: &[&str]) -> Output {
     // Where anybody may run it.
     let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(directory.path(), open).expect("it is ours");
     let memtrace = directory.path().join("memtrace");
     fs::copy(host::memtrace(), &memtrace).expect("memtrace can be copied");
-    let output = Command::new(&memtrace)
-        .args(["--cache", "dentry"])
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .expect("memtrace starts");
-    check_output(&output, 1, &["CAP_BPF", "CAP_PERFMON", "sudo", "--cache dentry"]);
+    Command::new(&memtrace).args(arguments).uid(NOBODY).gid(NOBODY).output().expect("memtrace starts")
 }

@@ -32,6 +32,7 @@ mod session;
 mod settle;
 mod snapshot;
 mod terminal;
+mod triage;
 mod untraced;
 mod ways;
 mod workload;
@@ -138,6 +139,7 @@ fn main() -> ExitCode {
         terminal::tests(),
         hostile::tests(),
         errors::tests(),
+        triage::tests(),
         ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();

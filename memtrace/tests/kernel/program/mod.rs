@@ -6,6 +6,7 @@
 mod churn;
 pub mod crew;
 mod dentries;
+mod memory;
 mod messages;
 mod objects;
 mod requests;
@@ -61,6 +62,12 @@ pub enum Task {
     ShortLived { comm: String, within: PathBuf, processes: usize, lookups: usize },
     /// One of these processes.
     LookUp { directory: PathBuf, first: usize, count: usize },
+    /// So many bytes of its own memory.
+    Heap(usize),
+    /// So many bytes of shared memory.
+    SharedMemory(usize),
+    /// So many bytes of a file, read: the kernel keeps them in its page cache as long as the file is there.
+    ReadFile { within: PathBuf, number: usize, bytes: usize },
     /// So many pipes made and closed at once: nothing is held.
     PipeChurn(usize),
     /// So many areas of memory mapped and unmapped, a few at a time.
@@ -173,6 +180,9 @@ fn prepare(task: Task) -> Prepared {
         Task::SocketPairs(count) => objects::socket_pairs(count),
         Task::AsyncSockets(count) => objects::async_sockets(count),
         Task::Watches(count) => objects::watches(count),
+        Task::Heap(bytes) => memory::heap(bytes),
+        Task::SharedMemory(bytes) => memory::shared(bytes),
+        Task::ReadFile { within, number, bytes } => memory::read_file(&within, number, bytes),
         Task::PipeChurn(count) => objects::pipe_churn(count),
         Task::Mappings(count) => churn::mappings(count),
         Task::Areas(count) => churn::areas(count),

@@ -1,0 +1,196 @@
+//! The memory of cgroups, of version 2 or 1. A hierarchy may have 100,000 of them: a cgroup's memory is at most that of the
+//! one it is in, so the biggest are looked into first, up to a number.
+
+use std::{
+    collections::{BinaryHeap, HashMap},
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::mounts::Mount;
+
+/// Cgroups that are read, at most. Reading one takes some 10 us.
+pub const MOST: usize = 4000;
+
+/// Of these, the biggest whose slab memory is read too: for that the kernel adds up the counters of all CPUs.
+const MOST_WITH_SLAB: usize = 64;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    #[default]
+    None,
+    V1,
+    V2,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cgroups {
+    pub version: Version,
+    /// By their paths below the hierarchy's root.
+    pub list: HashMap<Vec<u8>, Cgroup>,
+    /// Those that were seen and not read; there may be more below them.
+    pub left_out: usize,
+}
+
+/// In bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Without the cgroups in it that were read.
+    pub memory: u64,
+    /// None where it was not read, and where the cgroup has others in it. With version 1, all kernel memory.
+    pub slab: Option<u64>,
+}
+
+/// Which files tell of a cgroup's memory.
+struct Hierarchy {
+    root: PathBuf,
+    version: Version,
+    memory: &'static str,
+}
+
+impl Hierarchy {
+    /// That of the memory controller, which is either in version 2 or in a version 1 of its own.
+    fn find(mounts: &[Mount]) -> Option<Self> {
+        let v1 = mounts.iter().find(|mount| mount.kind == b"cgroup" && mount.has_option("memory"));
+        let v2 = || mounts.iter().find(|mount| mount.kind == b"cgroup2");
+        if let Some(mount) = v1 {
+            let memory = "memory.usage_in_bytes";
+            return Some(Self { root: mount.at.clone(), version: Version::V1, memory });
+        }
+        v2().map(|mount| Self { root: mount.at.clone(), version: Version::V2, memory: "memory.current" })
+    }
+
+    fn memory(&self, directory: &Path) -> Option<u64> {
+        number(&fs::read(directory.join(self.memory)).ok()?)
+    }
+
+    fn slab(&self, directory: &Path) -> Option<u64> {
+        match self.version {
+            Version::V2 => slab(&fs::read(directory.join("memory.stat")).ok()?),
+            _ => number(&fs::read(directory.join("memory.kmem.usage_in_bytes")).ok()?),
+        }
+    }
+}
+
+pub fn number(text: &[u8]) -> Option<u64> {
+    str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+/// The line `slab 123` of memory.stat: reclaimable and not.
+pub fn slab(text: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("slab "))?.trim().parse().ok()
+}
+
+pub fn read(mounts: &[Mount]) -> Cgroups {
+    Hierarchy::find(mounts).map(|hierarchy| walk(&hierarchy, MOST)).unwrap_or_default()
+}
+
+/// The root has no memory of its own in version 2: it is looked into first.
+fn walk(hierarchy: &Hierarchy, most: usize) -> Cgroups {
+    let mut cgroups = Cgroups { version: hierarchy.version, ..Cgroups::default() };
+    let mut to_look_into = BinaryHeap::from([(u64::MAX, hierarchy.root.clone())]);
+    let (mut leaves, mut read) = (Vec::new(), 0);
+    while let Some((memory, directory)) = to_look_into.pop() {
+        let (children, mut in_children) = (children(&directory), 0_u64);
+        if children.is_empty() {
+            leaves.push((memory, directory.clone()));
+        }
+        for child in children {
+            if read == most {
+                cgroups.left_out += 1;
+            } else if let Some(memory) = hierarchy.memory(&child) {
+                read += 1;
+                in_children = in_children.saturating_add(memory);
+                to_look_into.push((memory, child));
+            }
+        }
+        if directory != hierarchy.root {
+            let memory = memory.saturating_sub(in_children);
+            cgroups.list.insert(name(hierarchy, &directory), Cgroup { memory, slab: None });
+        }
+    }
+    leaves.sort_unstable();
+    for (_, leaf) in leaves.iter().rev().take(MOST_WITH_SLAB) {
+        if let Some(cgroup) = cgroups.list.get_mut(&name(hierarchy, leaf)) {
+            cgroup.slab = hierarchy.slab(leaf);
+        }
+    }
+    cgroups
+}
+
+/// Cgroups that go meanwhile are left out.
+fn children(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let directories = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path()).collect()
+}
+
+fn name(hierarchy: &Hierarchy, directory: &Path) -> Vec<u8> {
+    directory.strip_prefix(&hierarchy.root).unwrap_or(directory).as_os_str().as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A hierarchy of version 2 with these cgroups.
+    fn hierarchy(cgroups: &[(&str, u64)]) -> (tempfile::TempDir, Hierarchy) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, memory) in cgroups {
+            let directory = root.path().join(path);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("memory.current"), format!("{memory}\n")).unwrap();
+            fs::write(directory.join("memory.stat"), format!("anon 1\nslab {}\n", memory / 2)).unwrap();
+        }
+        let hierarchy =
+            Hierarchy { root: root.path().to_owned(), version: Version::V2, memory: "memory.current" };
+        (root, hierarchy)
+    }
+
+    const SLICES: [(&str, u64); 5] =
+        [("system", 100), ("system/a", 60), ("system/b", 10), ("user", 50), ("user/1", 50)];
+
+    #[test]
+    fn a_cgroup_counts_without_those_in_it() {
+        let (_root, hierarchy) = hierarchy(&SLICES);
+        let found = walk(&hierarchy, MOST);
+        let memory = |path: &str| found.list[path.as_bytes()].memory;
+        assert_eq!(["system", "system/a", "system/b", "user", "user/1"].map(memory), [30, 60, 10, 0, 50]);
+        let slab = |path: &str| found.list[path.as_bytes()].slab;
+        assert_eq!((slab("system"), slab("system/a")), (None, Some(30)));
+        assert_eq!(found.left_out, 0);
+    }
+
+    #[test]
+    fn with_too_many_the_small_ones_are_left_out_and_counted() {
+        let (_root, hierarchy) = hierarchy(&SLICES);
+        let found = walk(&hierarchy, 3);
+        assert!(found.list.len() <= 3);
+        assert!(found.list.contains_key(&b"system"[..]));
+        assert_eq!(found.list.len() + found.left_out, SLICES.len());
+    }
+
+    #[test]
+    fn the_hierarchy_with_the_memory_controller() {
+        let mounts = |text: &str| super::super::mounts::parse(text.as_bytes());
+        let v2 = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        let hybrid = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\ncgroup /m cgroup rw,memory 0 0\n";
+        let find = |text: &str| Hierarchy::find(&mounts(text)).map(|found| (found.version, found.root));
+        assert_eq!(find(v2), Some((Version::V2, "/sys/fs/cgroup".into())));
+        assert_eq!(find(hybrid), Some((Version::V1, "/m".into())));
+        assert_eq!(find("tmpfs /tmp tmpfs rw,memory 0 0\n"), None);
+        assert_eq!(read(&[]), Cgroups::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = number(&bytes);
+            let _ = slab(&bytes);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! /proc/meminfo, and the same of one NUMA node.
+
+use std::collections::BTreeMap;
+
+/// Lines by their keys, in bytes; what is not in kB (`HugePages_Total`) as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meminfo {
+    lines: BTreeMap<String, u64>,
+}
+
+/// Lines of a key that are taken, at most: real kernels have some 60.
+const MOST_LINES: usize = 1000;
+
+impl Meminfo {
+    /// Lines that make no sense are left out: kernels add and drop lines all the time.
+    pub fn parse(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        Self { lines: text.lines().take(MOST_LINES).filter_map(line).collect() }
+    }
+
+    /// None where this kernel has no such line.
+    pub fn get(&self, key: &str) -> Option<u64> {
+        self.lines.get(key).copied()
+    }
+
+    /// 0 where this kernel has no such line.
+    pub fn of(&self, key: &str) -> u64 {
+        self.get(key).unwrap_or(0)
+    }
+
+    pub fn total(&self) -> u64 {
+        self.of("MemTotal")
+    }
+
+    /// What programs can have without swapping, by the kernel's own estimate.
+    pub fn available(&self) -> u64 {
+        self.get("MemAvailable").unwrap_or_else(|| self.of("MemFree"))
+    }
+}
+
+/// `Slab:  115272 kB`, of a node `Node 0 Slab:  115272 kB`.
+fn line(line: &str) -> Option<(String, u64)> {
+    let (key, value) = line.split_once(':')?;
+    let key = key.rsplit(' ').next()?;
+    let mut words = value.split_ascii_whitespace();
+    let number: u64 = words.next()?.parse().ok()?;
+    let value = match words.next() {
+        Some("kB") => number.checked_mul(1024)?,
+        _ => number,
+    };
+    Some((key.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_a_host_and_of_a_node() {
+        let host =
+            Meminfo::parse(b"MemTotal:  24684084 kB\nActive(anon):   1 kB\nHugePages_Total:      16\n");
+        assert_eq!(host.total(), 24_684_084 << 10);
+        assert_eq!((host.get("Active(anon)"), host.get("HugePages_Total")), (Some(1024), Some(16)));
+        assert_eq!((host.get("Percpu"), host.of("Percpu")), (None, 0));
+        let node = Meminfo::parse(b"Node 12 MemTotal:       8 kB\nNode 12 MemUsed:        2 kB\n");
+        assert_eq!((node.total(), node.of("MemUsed")), (8192, 2048));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out() {
+        let odd =
+            Meminfo::parse(b"A: x kB\nB\nC:\nD: 18446744073709551615 kB\nE: -1 kB\n\xff: 3 kB\nF: 1 kB");
+        assert_eq!((odd.of("A"), odd.of("D"), odd.of("E"), odd.of("F")), (0, 0, 0, 1024));
+    }
+
+    #[test]
+    fn before_memavailable_free_memory_is_what_there_is() {
+        assert_eq!(Meminfo::parse(b"MemFree: 7 kB").available(), 7168);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Meminfo::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A moment: all that is known of the host's memory then.
+
+use std::time::Instant;
+
+use super::sum::Sum;
+use crate::{
+    host::{
+        Files, HostError, Node,
+        buddyinfo::FreeBlocks,
+        cgroup::Cgroups,
+        dentry_state::DentryState,
+        meminfo::Meminfo,
+        mounts::Tmpfs,
+        pressure::Pressure,
+        process::{self, Processes},
+        vmstat::Vmstat,
+    },
+    slab::{self, SlabCaches},
+};
+
+/// What is cheap to read: some 100 us.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    pub at: Instant,
+    pub meminfo: Meminfo,
+    pub sum: Sum,
+}
+
+#[derive(Debug)]
+pub struct Sample {
+    pub glance: Glance,
+    pub vmstat: Vmstat,
+    /// Empty where there is only one.
+    pub nodes: Vec<Node>,
+    pub pressure: Option<Pressure>,
+    pub free_blocks: Option<FreeBlocks>,
+    pub dentries: Option<DentryState>,
+    pub tmpfs: Vec<Tmpfs>,
+    pub processes: Processes,
+    pub cgroups: Cgroups,
+    /// Or why they cannot be listed.
+    pub caches: Result<SlabCaches, String>,
+}
+
+impl Glance {
+    pub fn take(files: &Files) -> Result<Self, HostError> {
+        let at = Instant::now();
+        let meminfo = files.meminfo()?;
+        let at_hand = files.pages_at_hand().unwrap_or(0);
+        let sum = Sum::of(&meminfo, &files.vmstat(), at_hand, page_size());
+        Ok(Self { at, meminfo, sum })
+    }
+}
+
+impl Sample {
+    pub fn take(files: &Files, slab: &slab::Host) -> Result<Self, HostError> {
+        // What takes longest first, so that the figures that are compared are of one moment.
+        let processes = process::read(&files.proc(), page_size());
+        let cgroups = files.cgroups();
+        let tmpfs = files.tmpfs();
+        let nodes = files.nodes();
+        Ok(Self {
+            glance: Glance::take(files)?,
+            caches: slab.caches().map_err(|error| error.to_string()),
+            dentries: files.dentry_state(),
+            vmstat: files.vmstat(),
+            pressure: files.pressure(),
+            free_blocks: files.free_blocks(),
+            nodes: if nodes.len() > 1 { nodes } else { Vec::new() },
+            tmpfs,
+            processes,
+            cgroups,
+        })
+    }
+}
+
+pub fn page_size() -> u64 {
+    rustix::param::page_size() as u64
+}

@@ -1,0 +1,250 @@
+//! `memtrace triage` names what fills the memory, and takes it for nothing else. Each scene fills it with one kind, a part at a
+//! time, as leaks do, beside a window that is open until the scene is over.
+
+use std::{
+    fmt,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{
+    Test, errors,
+    host::{self, directory_on_disk},
+    program::{NameStyle, Task},
+    tests,
+    workload::{Workload, unique},
+};
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = tests![Tracing:
+        triage_names_open_files,
+        triage_names_sockets,
+        triage_names_messages,
+        triage_names_the_process_that_grows,
+        triage_names_shared_memory,
+        triage_without_privileges_says_what_it_could_not_do,
+        triage_ends_sooner_when_it_is_interrupted,
+    ];
+    tests.extend(tests![Disk: triage_names_negative_dentries, triage_names_page_cache]);
+    // Elsewhere somebody may be at work.
+    tests.extend(tests![OwnMachine: triage_of_an_idle_host_finds_nothing]);
+    tests
+}
+
+/// In so many parts a scene fills the memory.
+const PARTS: usize = 16;
+
+/// One after another, so far apart: triage looks after five seconds for what grows, and traces it from there on.
+const BETWEEN_PARTS: Duration = Duration::from_millis(800);
+
+/// Longer than a scene takes, however slow the machine is: it is interrupted when the scene is over.
+const WINDOW: &str = "10m";
+
+/// Found something.
+const SUSPECT: i32 = 3;
+
+/// A part of all memory, but not more than this many MiB of it: how much a scene takes.
+fn share_of_memory(part: u64) -> usize {
+    const MOST: u64 = 400 << 20;
+    (total_memory() / part).min(MOST) as usize
+}
+
+fn total_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram as u64 * u64::from(info.mem_unit)
+}
+
+struct Triage(Child);
+
+impl Triage {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(host::memtrace());
+        command.args(["triage", "-o", "json", "-d", WINDOW]).args(arguments);
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("memtrace starts"))
+    }
+
+    /// Ends its window.
+    fn end(self) -> Output {
+        kill_process(Pid::from_child(&self.0), Signal::INT).expect("it still runs");
+        self.0.wait_with_output().expect("it is our child")
+    }
+}
+
+/// What triage says of a scene.
+struct Answer {
+    page: Value,
+    exit: Option<i32>,
+}
+
+impl Answer {
+    fn of(output: &Output) -> Self {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let page = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        Self { page, exit: output.status.code() }
+    }
+
+    fn text(&self, path: &str) -> &str {
+        self.page.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn number(&self, path: &str) -> i64 {
+        self.page.pointer(path).and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    fn list(&self, path: &str) -> &[Value] {
+        self.page.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The suspect is of this kind, and the parts of the memory add up.
+    #[track_caller]
+    fn check(&self, kind: &str, detail: &str) {
+        let found = (self.text("/suspect"), self.text("/findings/0/detail"), self.exit);
+        assert_eq!(found, (kind, detail, Some(SUSPECT)), "{self}");
+        let parts = self.page.pointer("/memory/parts").and_then(Value::as_object).expect("it has parts");
+        let sum: i64 = parts.values().filter_map(|part| part.get("bytes")?.as_i64()).sum();
+        assert_eq!(sum, self.number("/memory/total"));
+    }
+
+    /// A session traced the cache, and says that most of its new objects are this command's.
+    #[track_caller]
+    fn check_traced(&self, cache: &str, comm: &str) {
+        assert_eq!(self.text("/tracing/state"), "done", "{self}");
+        let traced = self.list("/tracing/caches");
+        assert!(traced.iter().any(|name| name == cache), "{traced:?}");
+        assert_eq!(self.text("/tracing/snapshot/rows/0/comm"), comm, "{self}");
+    }
+}
+
+/// What tells why a test failed: all of it is too long to read.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for path in
+            ["/findings", "/memory/parts", "/caches/rows", "/tracing/why", "/tracing/snapshot/rows", "/notes"]
+        {
+            writeln!(f, "{path}: {}", self.page.pointer(path).unwrap_or(&Value::Null))?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a window, has the programs do their parts one after another, and closes it.
+fn scene(comm: &str, task: impl Fn(usize) -> Task) -> Answer {
+    let mut programs: Vec<_> = (0..PARTS).map(|part| Workload::start(comm, &task(part))).collect();
+    let triage = Triage::start(&[]);
+    let mut next = Instant::now();
+    for program in &mut programs {
+        program.go();
+        next += BETWEEN_PARTS;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    let answer = Answer::of(&triage.end());
+    programs.into_iter().for_each(Workload::end);
+    answer
+}
+
+fn triage_names_open_files() {
+    let comm = unique("files");
+    // 256 bytes each.
+    let each = share_of_memory(32) / 256 / PARTS;
+    let answer = scene(&comm, |_| Task::OpenFiles(each));
+    answer.check("slab", "files");
+    answer.check_traced("filp", &comm);
+}
+
+fn triage_names_sockets() {
+    let comm = unique("socks");
+    // Two sockets of some 2 KiB each.
+    let each = share_of_memory(16) / 4096 / PARTS;
+    let answer = scene(&comm, |_| Task::SocketPairs(each));
+    answer.check("slab", "sockets");
+    answer.check_traced("sock_inode_cache", &comm);
+}
+
+fn triage_names_messages() {
+    let comm = unique("msgs");
+    let each = share_of_memory(32) / 512 / PARTS;
+    let answer = scene(&comm, |_| Task::Messages { count: each, payload: 400 });
+    answer.check("slab", "kmalloc");
+    assert_eq!(answer.text("/tracing/snapshot/rows/0/comm"), comm);
+}
+
+fn triage_names_negative_dentries() {
+    let comm = unique("names");
+    let disk = directory_on_disk();
+    // Some 192 bytes each.
+    let each = share_of_memory(32) / 192 / PARTS;
+    let answer = scene(&comm, |part| {
+        let within = disk.path().join(part.to_string());
+        std::fs::create_dir(&within).expect("the test's directory is ours");
+        Task::NegativeDentries { within, count: each, names: NameStyle::DoesNotExist }
+    });
+    answer.check("slab", "negative_dentries");
+    answer.check_traced("dentry", &comm);
+    let row = "/tracing/snapshot/rows/0/names/0";
+    let found = [answer.text(&format!("{row}/parent")), answer.text(&format!("{row}/pattern"))];
+    assert_eq!(found, ["db", ".<n>_dOeSnotExist_.db"]);
+}
+
+fn triage_names_the_process_that_grows() {
+    let comm = unique("heap");
+    let answer = scene(&comm, |_| Task::Heap(share_of_memory(8) / PARTS));
+    answer.check("processes", "");
+    assert_eq!(answer.text("/findings/0/commands/0/comm"), comm);
+    assert_eq!(answer.number("/findings/0/commands/0/processes"), PARTS as i64);
+}
+
+fn triage_names_shared_memory() {
+    let comm = unique("share");
+    let answer = scene(&comm, |_| Task::SharedMemory(share_of_memory(8) / PARTS));
+    answer.check("shared", "");
+}
+
+fn triage_names_page_cache() {
+    let comm = unique("reads");
+    let disk = directory_on_disk();
+    let answer = scene(&comm, |part| Task::ReadFile {
+        within: disk.path().to_owned(),
+        number: part,
+        bytes: share_of_memory(6) / PARTS,
+    });
+    answer.check("page_cache", "");
+}
+
+fn triage_of_an_idle_host_finds_nothing() {
+    let mut command = Command::new(host::memtrace());
+    let output = command.args(["triage", "-o", "json", "-d", "10s"]).output().expect("memtrace starts");
+    let answer = Answer::of(&output);
+    assert_eq!((answer.list("/findings"), answer.exit), (&[][..], Some(0)), "{answer}");
+    assert!(answer.page["suspect"].is_null());
+    assert_eq!(answer.text("/tracing/state"), "not_needed");
+}
+
+/// Whoever may not trace, and may not read slabinfo, gets a page of what anybody may read.
+fn triage_without_privileges_says_what_it_could_not_do() {
+    let output = errors::as_nobody(&["triage", "-o", "json", "-d", "2s"]);
+    let answer = Answer::of(&output);
+    assert!(matches!(answer.exit, Some(0 | SUSPECT)));
+    let notes = answer.list("/notes");
+    assert!(
+        notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains("slabinfo"))),
+        "{notes:?}"
+    );
+}
+
+fn triage_ends_sooner_when_it_is_interrupted() {
+    let comm = unique("files");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(10));
+    files.go();
+    let triage = Triage::start(&[]);
+    // Its first look comes after five seconds, which is nothing to wait for: whenever the signal comes, there is a page.
+    thread::sleep(Duration::from_secs(1));
+    let output = triage.end();
+    let answer = Answer::of(&output);
+    assert!(answer.number("/elapsed_ns") < 600_000_000_000, "that is all of its window");
+    files.end();
+}
