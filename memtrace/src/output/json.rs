@@ -3,6 +3,8 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod names;
+
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
@@ -10,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use self::names::Names;
 use super::{Output, Shown, escape, shown};
 use crate::view::{
     self,
@@ -157,15 +160,8 @@ struct Row<'a> {
     survival: f64,
     oldest_ns: Option<u64>,
     named_objects: u64,
+    negative_share: Option<f64>,
     names: Vec<Names<'a>>,
-}
-
-#[derive(Serialize)]
-struct Names<'a> {
-    parent: Cow<'a, str>,
-    pattern: Cow<'a, str>,
-    objects: u64,
-    example: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -298,18 +294,8 @@ impl<'a> Row<'a> {
             survival: finite(row.survival()),
             oldest_ns: row.oldest.map(nanos),
             named_objects: row.named_objects,
+            negative_share: row.negatives.map(names::negative_share),
             names: row.names.iter().map(Names::from).collect(),
-        }
-    }
-}
-
-impl<'a> From<&'a view::NameGroup> for Names<'a> {
-    fn from(group: &'a view::NameGroup) -> Self {
-        Names {
-            parent: escape::json(&group.parent),
-            pattern: escape::json(&group.pattern),
-            objects: group.objects,
-            example: escape::json(&group.example),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    By, CacheTotals, Class, Meminfo, NameGroup, Negatives, OwnCost, Rest, Row, Sampling, Settled, Snapshot,
+    Sort, Trust,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
 };
 
@@ -34,9 +35,19 @@ pub(crate) fn dentry() -> Snapshot {
         rows: vec![
             Row {
                 processes: 212,
+                negatives: Some(Negatives { looked_at: 4_980, negative: 4_921 }),
                 names: vec![
-                    names("db", ".<n>_dOeSnotExist_.db", 23_101, ".8812_dOeSnotExist_.db"),
-                    names("lib", "libnss<n>.so", 311, "libnss3.so"),
+                    NameGroup {
+                        negatives: Some(Negatives { looked_at: 4_921, negative: 4_921 }),
+                        ..seen(
+                            "/etc/pki/nssdb",
+                            names("nssdb", ".<n>_dOeSnotExist_.db", 23_101, ".8812_dOeSnotExist_.db"),
+                        )
+                    },
+                    NameGroup {
+                        negatives: Some(Negatives { looked_at: 59, negative: 0 }),
+                        ..seen("/usr/lib", names("lib", "libnss<n>.so", 311, "libnss3.so"))
+                    },
                 ],
                 ..row("curl", 23_456, 23_470, 14, 1948.2)
             },
@@ -89,6 +100,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         growth_per_s,
         oldest: Some(Duration::from_millis(11_200)),
         named_objects: objects,
+        negatives: None,
         names: Vec::new(),
     }
 }
@@ -99,6 +111,17 @@ pub(crate) fn names(parent: &str, pattern: &str, objects: u64, example: &str) ->
         pattern: pattern.as_bytes().to_vec(),
         objects,
         example: example.as_bytes().to_vec(),
+        ..NameGroup::default()
+    }
+}
+
+/// Dentries that were looked at.
+pub(crate) fn seen(path: &str, group: NameGroup) -> NameGroup {
+    NameGroup {
+        path: Some(path.as_bytes().to_vec()),
+        filesystem: Some(b"ext4".to_vec()),
+        kind: Some(Class::Dentry),
+        ..group
     }
 }
 
@@ -232,9 +255,12 @@ pub(crate) fn hostile() -> Snapshot {
                 comm: Some(evil.clone()),
                 names: vec![NameGroup {
                     parent: evil.clone(),
+                    path: Some(evil.clone()),
                     pattern: evil.clone(),
                     objects: 1,
+                    filesystem: Some(evil.clone()),
                     example: evil,
+                    ..NameGroup::default()
                 }],
                 ..row("", 2, 2, 0, f64::NAN)
             },

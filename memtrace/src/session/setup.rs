@@ -14,7 +14,7 @@ use super::{
     caches::Directory,
     govern::Budget,
     host::{self, Host},
-    names::Names,
+    looks::Looks,
 };
 use crate::{
     event::{Address, Comm},
@@ -92,11 +92,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
-    let names = match (filters.names, names_unavailable) {
-        (false, _) => Names::None,
-        (true, None) => Names::Streamed,
-        (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
-    };
+    let looks = (!options.avoid.contains(&Avoid::Names)).then(Looks::default);
     let caches = directory(&kernel.caches, &slab_caches, &selection.named);
     let caches =
         Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
@@ -107,7 +103,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         kernel,
         host: Host::read(),
         caches,
-        names,
+        looks,
         notes,
         budget,
         pids: options.pids.clone(),

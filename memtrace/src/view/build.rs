@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{
-    By, CacheTotals, Meminfo, NameGroup, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    By, CacheTotals, Meminfo, OwnCost, Rest, Row, Sampling, Settled, Snapshot, Sort, Trust,
+    places::Places,
     reconcile::{self, Growth, Partial, Traced},
 };
 use crate::{
     event::{Address, Comm, Task, TimeNs},
-    ledger::{Aged, FOLDED, Ledger, NamedObjects, OTHERS, Origin},
+    ledger::{Aged, FOLDED, Ledger, OTHERS, Origin},
 };
 
 /// Most name groups in a row.
@@ -122,18 +123,7 @@ struct Group<'a> {
     /// Outstanding objects by command name, to find the one that holds most.
     comms: BTreeMap<(Comm, bool), u64>,
     caches: HashSet<&'a str>,
-    names: HashMap<Pattern<'a>, NamedSum<'a>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Pattern<'a> {
-    parent: &'a [u8],
-    pattern: &'a [u8],
-}
-
-struct NamedSum<'a> {
-    objects: u64,
-    example: &'a [u8],
+    places: Places<'a>,
 }
 
 impl Builder {
@@ -246,10 +236,7 @@ fn add<'a>(
         group.caches.insert(&cache.name);
     }
     *group.comms.entry(who(origin.key.task)).or_default() += objects;
-    for NamedObjects { parent, pattern, example, objects } in names {
-        let sum = group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
-        sum.objects += objects;
-    }
+    names.into_iter().for_each(|named| group.places.add(named));
 }
 
 /// Biggest first; equals in a fixed order, so that rows do not jump.
@@ -313,8 +300,9 @@ impl Group<'_> {
             // Not of the two rates: what rounds differently would move rows that grow alike.
             growth_per_s: per_s(allocs - frees),
             oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
-            named_objects: self.names.values().map(|sum| sum.objects).sum(),
-            names: self.names(),
+            named_objects: self.places.objects(),
+            negatives: self.places.negatives(),
+            names: self.places.into_groups(MOST_NAMES),
         }
     }
 
@@ -346,21 +334,6 @@ impl Group<'_> {
             RowKey::Cache(name) => Some(name.clone()),
             _ => caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string),
         }
-    }
-
-    fn names(&self) -> Vec<NameGroup> {
-        let mut names: Vec<_> = self.names.iter().collect();
-        names.sort_by(|(a_name, a), (b_name, b)| b.objects.cmp(&a.objects).then_with(|| a_name.cmp(b_name)));
-        names
-            .into_iter()
-            .take(MOST_NAMES)
-            .map(|(name, sum)| NameGroup {
-                parent: name.parent.to_vec(),
-                pattern: name.pattern.to_vec(),
-                objects: sum.objects,
-                example: sum.example.to_vec(),
-            })
-            .collect()
     }
 }
 
