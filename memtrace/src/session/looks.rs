@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use memtrace_common::succession::PREDECESSORS;
+
 use super::caches::Directory;
 use crate::{
     event::{Address, Comm},
@@ -72,8 +74,11 @@ fn subjects(kernel: &Kernel, caches: &Directory, ledger: &Ledger) -> HashMap<Add
         if subjects.contains_key(&cache) {
             continue;
         }
-        let name = caches.infos().get(&cache).map(|info| info.name.as_str());
-        subjects.insert(cache, name.and_then(|name| Subject::of_cache(name, &kernel.layout)));
+        let subject = caches.infos().get(&cache).and_then(|info| {
+            let mut names = std::iter::once(&info.name).chain(&info.aliases);
+            names.find_map(|name| Subject::of_cache(name, cache & !PREDECESSORS, &kernel.layout))
+        });
+        subjects.insert(cache, subject);
     }
     subjects.into_iter().filter_map(|(cache, subject)| Some((cache, subject?))).collect()
 }

@@ -140,7 +140,7 @@ impl<'a> Place<'a> {
         let dentries = Negatives { looked_at: sum.objects, negative: sum.negative };
         NameGroup {
             parent: last_component(self.directory).to_vec(),
-            path: Some(self.directory.to_vec()),
+            path: (self.class != Class::Socket).then(|| self.directory.to_vec()),
             pattern: self.pattern.to_vec(),
             objects: sum.objects,
             example: sum.example.to_vec(),

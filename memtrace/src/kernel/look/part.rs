@@ -21,11 +21,11 @@ impl Part {
     }
 
     pub fn u64(&self, field: Field) -> Option<u64> {
-        self.field(field).map(u64::from_ne_bytes)
+        self.bytes(field).map(u64::from_ne_bytes)
     }
 
     pub fn u32(&self, field: Field) -> Option<u32> {
-        self.field(field).map(u32::from_ne_bytes)
+        self.bytes(field).map(u32::from_ne_bytes)
     }
 
     /// What is at an address, if that was read too.
@@ -34,7 +34,16 @@ impl Part {
         self.bytes.get(usize::try_from(at).ok()?..)?.get(..len)
     }
 
-    fn field<const N: usize>(&self, field: Field) -> Option<[u8; N]> {
+    pub fn u16(&self, field: Field) -> Option<u16> {
+        self.bytes(field).map(u16::from_ne_bytes)
+    }
+
+    pub fn u8(&self, field: Field) -> Option<u8> {
+        self.bytes(field).map(u8::from_ne_bytes)
+    }
+
+    /// A field as it stands in memory.
+    pub fn bytes<const N: usize>(&self, field: Field) -> Option<[u8; N]> {
         let at = field?.checked_sub(self.start)? as usize;
         self.bytes.get(at..)?.first_chunk().copied()
     }

@@ -138,7 +138,7 @@ impl<'a> Paths<'a> {
     }
 
     fn root(&mut self, dentry: &Dentry) -> Directory {
-        let filesystem = self.filesystem(dentry);
+        let filesystem = self.filesystem_of(dentry);
         let (reach, path) = self.mounted(dentry).unwrap_or_else(|| {
             let name: &[u8] = if dentry.name == b"/" { b"/" } else { b"" };
             (Reach::Unmounted, [&filesystem[..], b":", name].concat())
@@ -159,17 +159,27 @@ impl<'a> Paths<'a> {
             .iter()
             .rev()
             .fold(ELIDED.as_bytes().to_vec(), |path, dentry| join(&path, &dentry.name));
-        let filesystem = from_below.first().map(|dentry| self.filesystem(dentry)).unwrap_or_default();
+        let filesystem = from_below.first().map(|dentry| self.filesystem_of(dentry)).unwrap_or_default();
         Directory { path, depth: MOST_PARENTS + 1, reach: Reach::Unmounted, filesystem }
     }
 
-    fn filesystem(&mut self, dentry: &Dentry) -> Rc<[u8]> {
-        self.superblock(dentry).map(|superblock| Rc::clone(&superblock.filesystem)).unwrap_or_default()
+    fn filesystem_of(&mut self, dentry: &Dentry) -> Rc<[u8]> {
+        dentry.superblock.map(|superblock| self.filesystem(superblock)).unwrap_or_default()
+    }
+
+    /// A filesystem's type; empty where it cannot be read.
+    pub fn filesystem(&mut self, superblock: Address) -> Rc<[u8]> {
+        Rc::clone(&self.superblock(superblock).filesystem)
+    }
+
+    /// The device that a filesystem is on; its type again where it is on none.
+    pub fn device(&self, superblock: Address) -> Option<Vec<u8>> {
+        self.memory.string(superblock.checked_add(self.fields.superblock.id?.into())?).ok()
     }
 
     /// The best path of a directory that is mounted itself.
     fn mounted(&mut self, dentry: &Dentry) -> Option<(Reach, Vec<u8>)> {
-        let superblock = self.superblock(dentry)?;
+        let superblock = self.superblock(dentry.superblock?);
         let mounts = superblock.mounts.get(&dentry.address)?;
         let paths = mounts.iter().filter_map(|mount| {
             let path = self.mount_point(mount, MOST_MOUNT_LEVELS)?;
@@ -183,17 +193,16 @@ impl<'a> Paths<'a> {
         paths.max()
     }
 
-    fn superblock(&mut self, dentry: &Dentry) -> Option<Rc<Superblock>> {
-        let address = dentry.superblock?;
+    fn superblock(&mut self, address: Address) -> Rc<Superblock> {
         if let Some(known) = self.superblocks.get(&address) {
-            return Some(Rc::clone(known));
+            return Rc::clone(known);
         }
         let superblock = Rc::new(Superblock {
             filesystem: self.type_name(address).unwrap_or_default().into(),
             mounts: self.mounts(address).unwrap_or_default(),
         });
         self.superblocks.insert(address, Rc::clone(&superblock));
-        Some(superblock)
+        superblock
     }
 
     fn type_name(&self, superblock: Address) -> Option<Vec<u8>> {
@@ -203,7 +212,7 @@ impl<'a> Paths<'a> {
     }
 
     fn mounts(&self, superblock: Address) -> Option<HashMap<Address, Vec<Mount>>> {
-        let head = superblock + u64::from(self.fields.superblock.mounts?);
+        let head = superblock.checked_add(self.fields.superblock.mounts?.into())?;
         let mut mounts: HashMap<Address, Vec<Mount>> = HashMap::new();
         let mut link = self.memory.u64(head).ok()?;
         for _ in 0..MOST_MOUNTS {

@@ -15,7 +15,7 @@ pub(super) fn cell(group: &NameGroup, row: &Row) -> Cell {
     let pattern = escape::terminal(&group.pattern);
     let slash = if directory.is_empty() || directory.ends_with(['/', ':']) { "" } else { "/" };
     let text = match group.kind {
-        Some(Class::Socket) => pattern.into_owned(),
+        Some(Class::Socket) => format!("{directory} {pattern}"),
         _ => format!("{directory}{slash}{pattern}"),
     };
     let tail = match row.named_objects {
