@@ -63,6 +63,56 @@ pub struct Name<'a> {
     pub parent: &'a [u8],
 }
 
+/// What an object is called, and what it turned out to be if it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// None where only its name is known.
+    pub kind: Option<Kind>,
+    /// Type of the filesystem that it is of; empty where it is not known, or there is none.
+    pub filesystem: &'a [u8],
+    /// Where it was looked at, the whole path of the directory that it is in; else that one's name.
+    pub directory: &'a [u8],
+    pub name: &'a [u8],
+    /// What it has in common with its like, where the name's spelling does not tell.
+    pub pattern: Option<&'a [u8]>,
+}
+
+impl<'a> Label<'a> {
+    /// Of what was not looked at.
+    pub fn named(directory: &'a [u8], name: &'a [u8]) -> Self {
+        Self { kind: None, filesystem: &[], directory, name, pattern: None }
+    }
+}
+
+/// What an object turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Dentry {
+        /// Nothing has this name: the kernel remembers that.
+        negative: bool,
+        /// Its directory is the root of a filesystem.
+        in_root: bool,
+        /// Memory for a name that is too long for the dentry itself, in bytes.
+        name_bytes: u16,
+    },
+    Inode(FileType),
+    File(FileType),
+    Socket,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileType {
+    Regular,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
+    /// Of no type that names have: what eventfd and its kin are.
+    Anonymous,
+}
+
 /// The task on whose behalf an object was allocated: the current one, also when an interrupt did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Task {

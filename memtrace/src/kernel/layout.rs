@@ -6,6 +6,7 @@ use memtrace_common::config::{
 
 use super::{
     functions::{self, Functions},
+    look::fields::Fields,
     trials::Reason,
     types::{KernelTypes, TypesError},
 };
@@ -25,6 +26,8 @@ pub struct Layout {
     pub task: TaskLayout,
     pub cache: CacheLayout,
     pub slab: SlabLayout,
+    /// For looking at objects.
+    pub look: Fields,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
@@ -91,6 +94,7 @@ impl Layout {
                 freelist: slab("freelist")?,
                 page_size: types.size("page")?,
             },
+            look: Fields::find(types),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
             functions,

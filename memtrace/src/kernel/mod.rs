@@ -3,13 +3,13 @@
 //! `types` (BTF) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
 //! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs) ->
 //! `events` (what they tell).
+//! `look` tells what a live object is, when a report asks.
 
 pub mod bulk;
 pub mod caches;
 pub mod clock;
 pub mod config;
 pub mod cost;
-pub mod dentries;
 pub mod discover;
 pub mod events;
 pub mod functions;
@@ -17,6 +17,7 @@ pub mod handle;
 pub mod layout;
 pub mod load;
 pub mod log;
+pub mod look;
 pub mod memory;
 pub mod object;
 pub mod offer;

@@ -64,6 +64,7 @@ impl Offer {
         self.say("slab caches", Ok(format!("{}, found through our own task", kernel.caches.len())));
         let pages = kernel.pages.as_ref().map_err(Clone::clone);
         self.say("pages", pages.map(|_| "found through partial slabs".to_owned()));
+        self.say("looking", looking(kernel));
         let plan = kernel.plan(&tried);
         self.obstacle = plan.alloc.as_ref().err().or(plan.free.as_ref().err()).cloned();
         self.ways = ways(&plan);
@@ -72,6 +73,21 @@ impl Offer {
     fn say(&mut self, name: &'static str, state: Result<String, Reason>) {
         self.host.push(Item { name, state });
     }
+}
+
+/// What objects tell when they are looked at.
+fn looking(kernel: &Kernel) -> Result<String, Reason> {
+    let told = kernel.layout.look.told();
+    let (known, unknown): (Vec<_>, Vec<_>) = told.iter().partition(|(_, is_known)| *is_known);
+    let names = |parts: Vec<&(&'static str, bool)>| {
+        parts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let lacking =
+        if unknown.is_empty() { String::new() } else { format!("; not known here: {}", names(unknown)) };
+    if known.is_empty() {
+        return Err("this kernel's types do not tell where to look".to_owned());
+    }
+    Ok(format!("{}{lacking}", names(known)))
 }
 
 fn held_privileges() -> Result<String, Reason> {

@@ -73,6 +73,15 @@ impl KernelTypes {
         Self::from_file(format!("/proc/self/fd/{}", copy.as_raw_fd()))
     }
 
+    /// The types of a module beside these. None where it has none: it is not loaded, or no module.
+    pub fn of_module(&self, module: &str) -> Option<Self> {
+        let file = Path::new(VMLINUX).with_file_name(module);
+        if module.is_empty() || !file.exists() {
+            return None;
+        }
+        Some(Self { btf: Btf::from_split_file(file, &self.btf).ok()? })
+    }
+
     /// Offset of a field in a structure, in bytes. The path goes through nested structures (`d_name.len`), and
     /// members of anonymous structures and unions count as the outer one's, as in C.
     pub fn offset(&self, structure: &str, path: &str) -> Result<u32, TypesError> {

@@ -2,7 +2,7 @@
 //!
 //! Pure: it knows events and nothing else, no clock, no I/O. It cannot fail: what does not fit together is counted as
 //! an anomaly. Totals are kept per origin, so that a report reads thousands of them and never the millions of objects,
-//! unless it is asked for objects of an age or without a name.
+//! unless it is asked for objects of an age or a sample of them.
 //! Memory is bounded: by the bytes given to [`Ledger::new`], of which origins and names get a share. At
 //! a bound an event costs what it always does: nothing is searched for what could make room.
 //!
@@ -34,7 +34,7 @@ use self::{
     objects::{Objects, Place, Slot},
     origins::{Called, Origins},
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, TimeNs, cache_tag};
+use crate::event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, TimeNs, cache_tag};
 
 type OriginId = u32;
 type GroupId = u16;
@@ -57,6 +57,9 @@ const BYTES_PER_GROUP: usize = 300;
 /// Origins take one part of the memory in so many at most, and so do names.
 const ORIGINS_PART: usize = 8;
 const GROUPS_PART: usize = 16;
+
+/// How far apart two walks over a sample begin: in the end they have begun everywhere, since it is odd.
+const STRIDE: usize = 619;
 
 /// What the ledger was told, and what did not fit together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +85,10 @@ impl Tally {
 /// Some objects of an origin that are called alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedObjects<'a> {
-    pub parent: &'a [u8],
+    /// None where they were not looked at; the directory is its last component then.
+    pub kind: Option<Kind>,
+    pub filesystem: &'a [u8],
+    pub directory: &'a [u8],
     pub pattern: &'a [u8],
     pub example: &'a [u8],
     pub objects: u64,
@@ -225,26 +231,36 @@ impl Ledger {
         called.iter().map(|(&id, &objects)| {
             let group = self.groups.get(id);
             let objects = objects * self.weight();
-            NamedObjects { parent: &group.parent, pattern: &group.pattern, example: &group.example, objects }
+            NamedObjects {
+                kind: group.kind,
+                filesystem: &group.filesystem,
+                directory: &group.directory,
+                pattern: &group.pattern,
+                example: &group.example,
+                objects,
+            }
         })
     }
 
-    /// Outstanding objects without a name that were allocated before the tick of `time`, with
-    /// their origins. Walks `most` objects at most, others each time that events were applied meanwhile, in an order
-    /// that has nothing to do with who or when: what comes first is a fair sample.
-    pub fn unnamed(&self, time: TimeNs, most: usize) -> impl Iterator<Item = (&Origin, Outstanding)> {
-        let walked = self.objects.iter_from(self.tally.total() as usize).take(most);
-        let unnamed = walked.filter(move |(_, object)| object.group == NO_GROUP && object.time < tick(time));
-        unnamed.map(|(ptr, object)| {
+    /// Outstanding objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
+    /// another place for each `turn`, in an order that has nothing to do with who or when: what comes first is a fair sample.
+    pub fn sample(
+        &self,
+        turn: usize,
+        time: TimeNs,
+        most: usize,
+    ) -> impl Iterator<Item = (&Origin, Outstanding)> {
+        let walked = self.objects.iter_from(turn.wrapping_mul(STRIDE)).take(most);
+        walked.filter(move |(_, object)| object.time < tick(time)).map(|(ptr, object)| {
             (self.origins.get(object.origin), Outstanding { ptr, time: object.time * TICK_NS })
         })
     }
 
-    /// Names an object that was looked at, unless it has been freed since.
-    pub fn label(&mut self, object: Outstanding, parent: &[u8], name: &[u8]) {
+    /// Labels an object that was looked at, unless it has been freed since.
+    pub fn label(&mut self, object: Outstanding, label: &Label<'_>) {
         let slot = self.objects.slot(Place::of(object.ptr));
         if self.objects.get(slot).is_some_and(|known| known.time == tick(object.time)) {
-            self.set_name(slot, parent, name);
+            self.set_label(slot, label);
         }
     }
 
@@ -332,13 +348,13 @@ impl Ledger {
     /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.
     fn name(&mut self, place: Place, parent: &[u8], name: &[u8]) {
         self.tally.names += 1;
-        self.set_name(self.objects.slot(place), parent, name);
+        self.set_label(self.objects.slot(place), &Label::named(parent, name));
     }
 
-    fn set_name(&mut self, slot: Slot, parent: &[u8], name: &[u8]) {
+    fn set_label(&mut self, slot: Slot, label: &Label<'_>) {
         let Some(object) = self.objects.get(slot) else { return };
         let origin = self.origins.get_mut(object.origin);
-        let group = self.groups.enter(parent, name);
+        let group = self.groups.enter(label);
         origin.call(group);
         origin.uncall(object.group);
         self.groups.leave(object.group);

@@ -101,7 +101,7 @@ impl Objects {
 
     /// All, but starting somewhere else for each `start`.
     pub fn iter_from(&self, start: usize) -> impl Iterator<Item = (Address, Object)> {
-        (start..start + SHARDS).map(|index| index % SHARDS).flat_map(|shard| {
+        (0..SHARDS).map(move |index| start.wrapping_add(index) % SHARDS).flat_map(|shard| {
             let address = move |key| Place { shard: shard as u32, key }.address();
             self.shards[shard].iter().map(move |(key, object)| (address(key), object))
         })

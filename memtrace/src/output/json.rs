@@ -3,6 +3,7 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod names;
 mod verdict;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use self::names::Names;
 use self::verdict::Verdict;
 use super::{Output, Shown, escape, shown};
 use crate::cgroup::Owner;
@@ -176,6 +178,7 @@ struct Row<'a> {
     survival: f64,
     oldest_ns: Option<u64>,
     named_objects: u64,
+    negative_share: Option<f64>,
     names: Vec<Names<'a>>,
 }
 
@@ -214,14 +217,6 @@ struct Cgroup<'a> {
     runtime: Option<&'static str>,
     pod: Option<String>,
     objects: u64,
-}
-
-#[derive(Serialize)]
-struct Names<'a> {
-    parent: Cow<'a, str>,
-    pattern: Cow<'a, str>,
-    objects: u64,
-    example: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -371,6 +366,7 @@ impl<'a> Row<'a> {
             survival: finite(row.survival()),
             oldest_ns: row.oldest.map(nanos),
             named_objects: row.named_objects,
+            negative_share: row.negatives.map(names::negative_share),
             names: row.names.iter().map(Names::from).collect(),
         }
     }
@@ -413,17 +409,6 @@ impl<'a> From<&'a view::CgroupShare> for Cgroup<'a> {
             runtime: owner.container.and_then(|container| container.runtime),
             pod: owner.pod,
             objects: cgroup.objects,
-        }
-    }
-}
-
-impl<'a> From<&'a view::NameGroup> for Names<'a> {
-    fn from(group: &'a view::NameGroup) -> Self {
-        Names {
-            parent: escape::json(&group.parent),
-            pattern: escape::json(&group.pattern),
-            objects: group.objects,
-            example: escape::json(&group.example),
         }
     }
 }

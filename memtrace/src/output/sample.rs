@@ -3,8 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost,
-    ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, Suspect, Trend, Trust, Verdict,
+    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Keys, Meminfo, NameGroup,
+    Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, Suspect, Trend,
+    Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     verdict::Doubt,
 };
@@ -41,9 +42,19 @@ pub(crate) fn dentry() -> Snapshot {
         rows: vec![
             Row {
                 processes: 212,
+                negatives: Some(Negatives { looked_at: 4_980, negative: 4_921 }),
                 names: vec![
-                    names("db", ".<n>_dOeSnotExist_.db", 23_101, ".8812_dOeSnotExist_.db"),
-                    names("lib", "libnss<n>.so", 311, "libnss3.so"),
+                    NameGroup {
+                        negatives: Some(Negatives { looked_at: 4_921, negative: 4_921 }),
+                        ..seen(
+                            "/etc/pki/nssdb",
+                            names("nssdb", ".<n>_dOeSnotExist_.db", 23_101, ".8812_dOeSnotExist_.db"),
+                        )
+                    },
+                    NameGroup {
+                        negatives: Some(Negatives { looked_at: 59, negative: 0 }),
+                        ..seen("/usr/lib", names("lib", "libnss<n>.so", 311, "libnss3.so"))
+                    },
                 ],
                 ..row("curl", 23_456, 23_470, 14, 1948.2)
             },
@@ -103,6 +114,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         growth_per_s,
         oldest: Some(Duration::from_millis(11_200)),
         named_objects: objects,
+        negatives: None,
         names: Vec::new(),
     }
 }
@@ -113,6 +125,17 @@ pub(crate) fn names(parent: &str, pattern: &str, objects: u64, example: &str) ->
         pattern: pattern.as_bytes().to_vec(),
         objects,
         example: example.as_bytes().to_vec(),
+        ..NameGroup::default()
+    }
+}
+
+/// Dentries that were looked at.
+pub(crate) fn seen(path: &str, group: NameGroup) -> NameGroup {
+    NameGroup {
+        path: Some(path.as_bytes().to_vec()),
+        filesystem: Some(b"ext4".to_vec()),
+        kind: Some(Class::Dentry),
+        ..group
     }
 }
 
@@ -319,9 +342,12 @@ pub(crate) fn hostile() -> Snapshot {
                 cgroups: vec![CgroupShare { id: 7, path: Some(evil.clone()), objects: 2 }],
                 names: vec![NameGroup {
                     parent: evil.clone(),
+                    path: Some(evil.clone()),
                     pattern: evil.clone(),
                     objects: 1,
+                    filesystem: Some(evil.clone()),
                     example: evil,
+                    ..NameGroup::default()
                 }],
                 ..row("", 2, 2, 0, f64::NAN)
             },

@@ -8,7 +8,7 @@ mod compare;
 mod host;
 pub mod budget;
 mod govern;
-mod names;
+mod looks;
 mod own_cost;
 mod processes;
 mod reporter;
@@ -37,7 +37,7 @@ use self::{
     compare::Comparison,
     govern::{Budget, Fate},
     host::Host,
-    names::Names,
+    looks::Looks,
     own_cost::Meter,
     processes::Who,
     reporter::Reporter,
@@ -187,7 +187,8 @@ struct State {
     kernel: Kernel,
     host: Host,
     caches: Directory,
-    names: Names,
+    /// None where looking is left out.
+    looks: Option<Looks>,
     who: Who,
     /// Where they are asked for.
     symbols: Option<Symbols>,
@@ -302,7 +303,7 @@ impl Session {
     fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
         self.drain(&mut attached.events)?;
         self.note_ended_pids();
-        self.look_up_names(&mut attached.events)?;
+        self.look(&mut attached.events)?;
         let snapshot = self.snapshot(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())
@@ -346,15 +347,18 @@ impl Session {
         Duration::from_nanos(clock::now() - self.started)
     }
 
-    fn look_up_names(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        if !self.state.names.are_looked_up() {
+    /// Looks at some of the objects that survive.
+    fn look(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        let State { looks, kernel, caches, .. } = &mut self.state;
+        let Some(looks) = looks else { return Ok(()) };
+        let seen = looks.look(kernel, caches, &self.ledger);
+        if seen.is_empty() {
             return Ok(());
         }
-        let found = self.state.names.look(&self.state.kernel, &self.ledger);
-        // What was freed while we looked is in its ring by now; its name may be another object's.
+        // What was freed while we looked is in its ring by now; what we saw may be another object.
         self.catch_up(events)?;
-        for (object, dentry) in found {
-            self.ledger.label(object, &dentry.parent, &dentry.name);
+        for (object, sight) in &seen {
+            self.ledger.label(*object, &sight.label());
         }
         Ok(())
     }

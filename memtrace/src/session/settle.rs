@@ -13,7 +13,7 @@ use crate::{
     view::Settled,
 };
 
-/// Names are looked up meanwhile: so often, with this between.
+/// Objects are looked at meanwhile: so often, with this between.
 const MOST_LOOKS: u32 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -60,7 +60,7 @@ impl Session {
                     self.drain(&mut attached.events)?;
                 }
                 _ = look.tick(), if looks < MOST_LOOKS => {
-                    self.look_up_names(&mut attached.events)?;
+                    self.look(&mut attached.events)?;
                     looks += 1;
                 }
             }
@@ -83,7 +83,7 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.look_up_names(events)?;
+        self.look(events)?;
         Ok(())
     }
 }

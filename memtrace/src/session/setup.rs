@@ -14,7 +14,7 @@ use super::{
     caches::Directory,
     govern::Budget,
     host::{self, Host},
-    names::Names,
+    looks::Looks,
     processes::Who,
 };
 use crate::{
@@ -102,11 +102,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     if options.request.by.contains(By::Cgroup) {
         notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
     }
-    let names = match (filters.names, names_unavailable) {
-        (false, _) => Names::None,
-        (true, None) => Names::Streamed,
-        (true, Some(_)) => Names::LookedUp(addresses(&selected, DENTRY)),
-    };
+    let looks = (!options.avoid.contains(&Avoid::Names)).then(Looks::default);
     let caches = directory(&kernel.caches, &slab_caches, &selection.named);
     let caches =
         Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
@@ -120,7 +116,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         kernel,
         host: Host::read(),
         caches,
-        names,
+        looks,
         symbols,
         who: Who::new(Cgroups::new(hierarchy.ok())),
         notes,

@@ -28,6 +28,10 @@ const MAX_CPU: CpuLimit = CpuLimit { percent: 25.0 };
 
 const ROWS: usize = 5;
 
+/// The verdict needs some.
+const REPORTS: u32 = 15;
+const LEAST_INTERVAL: Duration = Duration::from_millis(300);
+
 /// What is freed late, by RCU, is no leak.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -103,9 +107,9 @@ fn options(caches: &[String], duration: Duration) -> Options {
         caches: caches.to_vec(),
         pids: Vec::new(),
         comms: Vec::new(),
-        request: Request { by: By::Comm, sort: Sort::Bytes, older: None, top: ROWS },
-        // One report at the end is all that is wanted; names are looked up for each.
-        interval: duration,
+        request: Request { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: ROWS },
+        // Only the last report is shown; the others tell how the rows move.
+        interval: (duration / REPORTS).max(LEAST_INTERVAL).min(duration),
         duration: Some(duration),
         count: None,
         settle: SETTLE,

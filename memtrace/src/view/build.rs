@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    hash::Hash,
     time::Duration,
 };
 
 use super::{
-    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, NameGroup, OwnCost,
-    ProcessInfo, Rest, Row, Sampling, Settled, Snapshot, Sort, Trend, Trust,
+    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, OwnCost, ProcessInfo, Rest,
+    Row, Sampling, Settled, Snapshot, Sort, Trend, Trust,
     key::{Directories, Part, chain, label, who},
+    places::Places,
     reconcile::{self, Growth, Partial, Traced},
     trend::History,
     verdict,
@@ -18,7 +18,7 @@ use crate::{
     cgroup::Cgroups,
     event::{Address, CgroupId, Comm, ProcessId, TimeNs},
     kernel::symbols::Symbols,
-    ledger::{Aged, FOLDED, Ledger, NamedObjects, Origin},
+    ledger::{Aged, FOLDED, Ledger, Origin},
     process::{ChainId, NO_CHAIN, Processes},
 };
 
@@ -142,18 +142,7 @@ struct Group<'a> {
     comms: BTreeMap<(Comm, bool), u64>,
     /// Outstanding objects and bytes by cache.
     caches: HashMap<&'a str, (u64, u64)>,
-    names: HashMap<Pattern<'a>, NamedSum<'a>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Pattern<'a> {
-    parent: &'a [u8],
-    pattern: &'a [u8],
-}
-
-struct NamedSum<'a> {
-    objects: u64,
-    example: &'a [u8],
+    places: Places<'a>,
 }
 
 impl Builder {
@@ -270,10 +259,7 @@ fn add<'a>(
         *group.cgroups.entry(origin.key.cgroup).or_default() += objects;
     }
     *group.comms.entry(who(origin.key.task)).or_default() += objects;
-    for NamedObjects { parent, pattern, example, objects } in names {
-        let sum = group.names.entry(Pattern { parent, pattern }).or_insert(NamedSum { objects: 0, example });
-        sum.objects += objects;
-    }
+    names.into_iter().for_each(|named| group.places.add(named));
 }
 
 /// Biggest first; equals in a fixed order, so that rows do not jump.
@@ -335,8 +321,9 @@ impl Group<'_> {
             // Not of the two rates: what rounds differently would move rows that grow alike.
             growth_per_s: per_s(allocs - frees),
             oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
-            named_objects: self.names.values().map(|sum| sum.objects).sum(),
-            names: self.names(),
+            named_objects: self.places.objects(),
+            negatives: self.places.negatives(),
+            names: self.places.into_groups(MOST_NAMES),
         }
     }
 
@@ -407,21 +394,6 @@ impl Group<'_> {
         cgroups.sort_by(|a, b| b.objects.cmp(&a.objects).then(a.id.cmp(&b.id)));
         cgroups.truncate(MOST_SHARES);
         cgroups
-    }
-
-    fn names(&self) -> Vec<NameGroup> {
-        let mut names: Vec<_> = self.names.iter().collect();
-        names.sort_by(|(a_name, a), (b_name, b)| b.objects.cmp(&a.objects).then_with(|| a_name.cmp(b_name)));
-        names
-            .into_iter()
-            .take(MOST_NAMES)
-            .map(|(name, sum)| NameGroup {
-                parent: name.parent.to_vec(),
-                pattern: name.pattern.to_vec(),
-                objects: sum.objects,
-                example: sum.example.to_vec(),
-            })
-            .collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod key;
+pub mod places;
 pub mod reconcile;
 pub mod sampling;
 pub mod trend;
@@ -19,6 +20,7 @@ pub use self::{
     trend::{Slope, Trend},
     verdict::{Suspect, Verdict},
 };
+use crate::event::FileType;
 
 /// What rows are ordered by, biggest (or oldest) first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -177,6 +179,8 @@ pub struct Row {
     pub oldest: Option<Duration>,
     /// How many of the row's objects have a name: all that can, or a sample of them. `names` are shares of these.
     pub named_objects: u64,
+    /// Of its dentries that were looked at. None where there are none.
+    pub negatives: Option<Negatives>,
     /// What the row's objects are called, the most frequent first; empty where nothing is named.
     pub names: Vec<NameGroup>,
 }
@@ -237,15 +241,50 @@ pub struct CallSite {
 }
 
 /// Objects in one directory whose names follow one pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameGroup {
     /// Name of the parent directory (`/` for a root).
     pub parent: Vec<u8>,
+    /// Its whole path. None where none of the objects was looked at, and so for what follows.
+    pub path: Option<Vec<u8>>,
     /// The name with its variable parts replaced: `.<n>_dOeSnotExist_.db`.
     pub pattern: Vec<u8>,
     pub objects: u64,
     /// One real name.
     pub example: Vec<u8>,
+    /// The filesystem's type.
+    pub filesystem: Option<Vec<u8>>,
+    pub kind: Option<Class>,
+    /// Of inodes and open files.
+    pub file_type: Option<FileType>,
+    /// Of those that were looked at.
+    pub negatives: Option<Negatives>,
+    /// Memory that a dentry's name takes outside of it, in bytes, on average.
+    pub name_bytes: u64,
+}
+
+/// Kinds of objects that can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    Dentry,
+    Inode,
+    /// An open one.
+    File,
+    Socket,
+}
+
+/// Dentries that remember that there is nothing of a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Negatives {
+    pub looked_at: u64,
+    pub negative: u64,
+}
+
+impl Negatives {
+    /// 0 to 1.
+    pub fn share(self) -> f64 {
+        if self.looked_at == 0 { 0.0 } else { self.negative as f64 / self.looked_at as f64 }
+    }
 }
 
 /// Rows that are not shown.

@@ -168,11 +168,11 @@ pub fn seen_in_ledger(ledger: &Ledger, times: &[TimeNs]) -> BTreeMap<Who, Seen> 
     for origin in ledger.origins() {
         let task = origin.key.task;
         let names = |named: Vec<super::super::NamedObjects<'_>>| {
-            let distinct: BTreeSet<_> = named.iter().map(|named| (named.parent, named.pattern)).collect();
+            let distinct: BTreeSet<_> = named.iter().map(|named| (named.directory, named.pattern)).collect();
             assert_eq!(distinct.len(), named.len(), "a name stands twice in {named:?}");
             named
                 .into_iter()
-                .map(|named| ((named.parent.to_vec(), named.pattern.to_vec()), named.objects))
+                .map(|named| ((named.directory.to_vec(), named.pattern.to_vec()), named.objects))
                 .collect::<BTreeMap<Called, u64>>()
         };
         let see = Seen {

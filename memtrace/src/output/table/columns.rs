@@ -1,8 +1,8 @@
 //! The table proper: which columns fit, how wide they are, and which rows.
 
-use super::{Keep, Line, Tone, clean, header, partial};
+use super::{Keep, Line, Tone, clean, header, partial, place};
 use crate::output::{escape, human, text};
-use crate::view::{By, NameGroup, Row, Sampling, Snapshot, Sort, Trend, key};
+use crate::view::{By, Row, Sampling, Snapshot, Sort, Trend, key};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -23,6 +23,8 @@ const STARTED_BY_MIN: usize = 16;
 const STARTED_BY_MAX: usize = 60;
 const CGROUP_MIN: usize = 16;
 const CGROUP_MAX: usize = 40;
+/// So much of a text stays beside an aside.
+const BESIDE_ASIDE: usize = 24;
 /// No pid is longer.
 const PID_WIDTH: usize = 7;
 
@@ -138,7 +140,7 @@ impl<'a> Table<'a> {
         if self.snapshot.rows.iter().any(|row| !row.names.is_empty()) {
             let cells = rows
                 .iter()
-                .map(|row| row.names.first().map_or_else(Cell::default, |group| place(group, row)));
+                .map(|row| row.names.first().map_or_else(Cell::default, |group| place::cell(group, row)));
             columns.push(build.text(Kind::Where, (WHERE_MIN, WHERE_MAX), cells.collect()));
         }
         let by = &self.snapshot.by;
@@ -205,7 +207,7 @@ impl<'a> Table<'a> {
     fn cache_key(&self, row: &Row, at: usize) -> Cell {
         let name = String::from_utf8_lossy(&row.keys[at]);
         let cache = self.snapshot.caches.iter().find(|cache| cache.name == name);
-        Cell { text: clean(&name), tail: cache.map(header::merged).unwrap_or_default() }
+        Cell { text: clean(&name), tail: cache.map(header::merged).unwrap_or_default(), ..Cell::default() }
     }
 
     /// All rows added up, shown or not. Of rows that `--top` cut only objects and bytes are known, so then the
@@ -245,6 +247,7 @@ impl<'a> Table<'a> {
             growth_per_s: rate(|row| row.growth_per_s),
             oldest: rows.iter().filter_map(|row| row.oldest).max(),
             named_objects: 0,
+            negatives: None,
             names: Vec::new(),
         }
     }
@@ -258,22 +261,6 @@ fn empty(snapshot: &Snapshot) -> String {
         }
         (None, false) => "no objects outstanding yet".to_owned(),
     }
-}
-
-/// Where a row's objects are, and which share of them: `db/.<n>_dOeSnotExist_.db 98%`, or `~98%` where only some of the
-/// objects have names.
-fn place(group: &NameGroup, row: &Row) -> Cell {
-    let parent = escape::terminal(&group.parent);
-    let slash = if parent.is_empty() || parent == "/" { "" } else { "/" };
-    let text = format!("{parent}{slash}{}", escape::terminal(&group.pattern));
-    let tail = match row.named_objects {
-        0 => String::new(),
-        named => {
-            let about = if named < row.objects { "~" } else { "" };
-            format!(" {about}{}", human::percent(group.objects as f64 / named as f64))
-        }
-    };
-    Cell { text, tail }
 }
 
 fn trend(row: &Row) -> Cell {
@@ -292,14 +279,14 @@ fn started_by(row: &Row) -> Cell {
     let Some(most) = row.started_by.first() else { return Cell::default() };
     let comms: Vec<_> = most.comms.iter().map(|comm| escape::terminal(comm)).collect();
     let text = if comms.is_empty() { "-".to_owned() } else { comms.join(" < ") };
-    Cell { text, tail: share(most.objects, row) }
+    Cell { text, tail: share(most.objects, row), ..Cell::default() }
 }
 
 /// The cgroup of most of a row's objects.
 fn cgroup(row: &Row) -> Cell {
     let Some(most) = row.cgroups.first() else { return Cell::default() };
     let text = escape::terminal(&key::cgroup(most.id, most.path.as_deref())).into_owned();
-    Cell { text, tail: share(most.objects, row) }
+    Cell { text, tail: share(most.objects, row), ..Cell::default() }
 }
 
 fn share(objects: u64, row: &Row) -> String {
@@ -393,20 +380,37 @@ impl Kind {
 
 /// What a column shows in a line. The tail stays when the text is cut.
 #[derive(Clone, Default)]
-struct Cell {
-    text: String,
-    tail: String,
+pub(super) struct Cell {
+    pub(super) text: String,
+    pub(super) tail: String,
+    /// Behind the tail, where there is room for it beside a good part of the text.
+    pub(super) aside: String,
+    /// The end of the text says more than its beginning.
+    pub(super) is_path: bool,
 }
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
-        Cell { text: text.to_owned(), tail: String::new() }
+        Cell { text: text.to_owned(), ..Cell::default() }
     }
 }
 
 impl Cell {
     fn width(&self) -> usize {
-        text::width(&self.text) + text::width(&self.tail)
+        [&self.text, &self.tail, &self.aside].map(|part| text::width(part)).iter().sum()
+    }
+
+    /// In at most so many cells.
+    fn fit(&self, width: usize) -> String {
+        let text_width = text::width(&self.text);
+        let without_aside = width.saturating_sub(text::width(&self.tail));
+        let beside = without_aside.checked_sub(text::width(&self.aside));
+        let (room, aside) = match beside {
+            Some(room) if room >= text_width.min(BESIDE_ASIDE) => (room, self.aside.as_str()),
+            _ => (without_aside, ""),
+        };
+        let text = if self.is_path { place::cut(&self.text, room) } else { text::cut(&self.text, room) };
+        text::cut(&format!("{text}{}{aside}", self.tail), width).into_owned()
     }
 }
 
@@ -424,9 +428,7 @@ struct Column {
 
 impl Column {
     fn draw(&self, cell: &Cell) -> String {
-        let room = self.width.saturating_sub(text::width(&cell.tail));
-        let whole = format!("{}{}", text::cut(&cell.text, room), cell.tail);
-        let fitting = text::cut(&whole, self.width);
+        let fitting = cell.fit(self.width);
         if self.to_the_left {
             text::pad_right(&fitting, self.width)
         } else {

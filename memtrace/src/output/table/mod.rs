@@ -9,6 +9,7 @@ mod columns;
 mod header;
 mod partial;
 mod parts;
+mod place;
 mod trust;
 mod verdict;
 
