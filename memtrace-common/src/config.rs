@@ -29,6 +29,7 @@ pub struct Config {
     pub offsets: Offsets,
     pub processes: ProcessOffsets,
     pub cgroups: Cgroups,
+    pub stacks: Stacks,
 }
 
 /// Which caches are traced. The dentry cache is named besides, since its objects get names.
@@ -163,4 +164,17 @@ pub struct Cgroups {
     pub node_id: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 40 + 24 + 40 + 32 + 24);
+/// Which allocations tell their stacks, and which stacks.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stacks {
+    /// Objects up to this limit of [`crate::sample`] do; 0: none.
+    pub limit: u32,
+    /// 1: the calls in the kernel.
+    pub kernel: u32,
+    /// 1: the calls in the process.
+    pub user: u32,
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 40 + 24 + 40 + 32 + 24 + 16);

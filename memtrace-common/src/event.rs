@@ -18,6 +18,9 @@ pub const KIND_EXEC: u16 = 6;
 /// A process ended: an [`ExitEvent`].
 pub const KIND_EXIT: u16 = 7;
 
+/// An object was handed out, and who called for it: an [`AllocStackEvent`].
+pub const KIND_ALLOC_STACK: u16 = 8;
+
 /// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// Sent by an understudy, which may repeat an allocation or a free that was sent before.
@@ -61,6 +64,22 @@ pub struct AllocEvent {
     /// [`start_tag`] of the process.
     pub started: u32,
     pub reserved: u32,
+}
+
+/// Most calls that are told of a stack, the innermost first.
+pub const MOST_FRAMES: usize = 32;
+
+/// An [`AllocEvent`], with the calls that led to it: addresses, the innermost first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllocStackEvent {
+    /// Its kind is [`KIND_ALLOC_STACK`].
+    pub alloc: AllocEvent,
+    /// How many bytes of `kernel` and of `user` are filled; negative where the stack cannot be had.
+    pub kernel_len: i32,
+    pub user_len: i32,
+    pub kernel: [u64; MOST_FRAMES],
+    pub user: [u64; MOST_FRAMES],
 }
 
 /// Has no time: all events of an object are in one ring, in the order in which they happened.
@@ -165,6 +184,7 @@ pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 const _: () = {
     assert!(size_of::<Header>() == 4);
     assert!(size_of::<AllocEvent>() == 72);
+    assert!(size_of::<AllocStackEvent>() == 72 + 8 + 2 * 8 * MOST_FRAMES);
     assert!(size_of::<ForkEvent>() == 40);
     assert!(size_of::<ExecEvent>() == 32 + 16 + 128 + 256 && size_of::<ExitEvent>() == 16);
     assert!(size_of::<FreeEvent>() == 16);

@@ -23,9 +23,33 @@ pub const fn keeps(ptr: u64, limit: u32) -> bool {
     ((ptr >> ALIGNMENT_BITS).wrapping_mul(SPREAD) >> 32) as u32 <= limit
 }
 
+/// Another such number, for a choice that has nothing to do with the first.
+const SPREAD_STACKS: u64 = 0xd6e8_feb8_6659_fd93;
+
+/// Whether the allocation of the object at this address tells its stack.
+#[inline(always)]
+pub const fn tells_stack(ptr: u64, limit: u32) -> bool {
+    ((ptr >> ALIGNMENT_BITS).wrapping_mul(SPREAD_STACKS) >> 32) as u32 <= limit
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ALL, keeps, limit};
+    use super::{ALL, keeps, limit, tells_stack};
+
+    #[test]
+    fn of_what_is_followed_the_same_share_tells_its_stack() {
+        let of = |addresses: &mut dyn Iterator<Item = u64>| {
+            addresses.fold((0.0, 0.0), |(told, all), ptr| {
+                (told + f64::from(tells_stack(ptr, limit(16))), all + 1.0)
+            })
+        };
+        for size in [64, 192, 256, 1024] {
+            let (told, all) = of(&mut addresses(size));
+            assert!((told / all * 16.0 - 1.0_f64).abs() < 0.1, "{size} B: {told} of {all}");
+            let (told, all) = of(&mut addresses(size).filter(|&ptr| keeps(ptr, limit(4))));
+            assert!((told / all * 16.0 - 1.0_f64).abs() < 0.15, "{size} B, 1 in 4: {told} of {all}");
+        }
+    }
 
     /// Addresses as an allocator hands them out: objects of one size in slabs that lie anywhere.
     fn addresses(size: u64) -> impl Iterator<Item = u64> {

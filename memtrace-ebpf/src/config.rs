@@ -56,6 +56,7 @@ pub(crate) static CONFIG: Config = Config {
         cgroup_node: 0,
         node_id: 0,
     },
+    stacks: memtrace_common::config::Stacks { limit: 0, kernel: 0, user: 0, reserved: 0 },
 };
 
 /// Reads one field of [`CONFIG`]: `config!(pages.base)`.

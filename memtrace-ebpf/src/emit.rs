@@ -1,21 +1,24 @@
 //! The only code that writes to the rings, and the counts that say what became of each event.
 
 use aya_ebpf::{
-    bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP},
-    helpers::bpf_ktime_get_ns,
+    EbpfContext,
+    bindings::{BPF_F_USER_STACK, BPF_NOEXIST, BPF_RB_NO_WAKEUP},
+    helpers::{bpf_ktime_get_ns, generated::bpf_get_stack},
     maps::ring_buf::RingBufEntry,
 };
 use memtrace_common::{
     counters::LossKey,
     event::{
-        AllocEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC, KIND_FREE, NO_CACHE,
-        NameEvent, cache_tag,
+        AllocEvent, AllocStackEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC,
+        KIND_ALLOC_STACK, KIND_FREE, MOST_FRAMES, NO_CACHE, NameEvent, cache_tag,
     },
     ring::{self, PAGE_SHIFT},
+    sample,
 };
 
 use crate::{
     config::config,
+    filter::TracedTask,
     maps, succession,
     task::{Comm, Current},
     this_cpu::{Kind, ThisCpu, add},
@@ -30,6 +33,16 @@ pub struct Alloc {
     pub role: Role,
 }
 
+/// As [`alloc`]; some tell the calls that led to them.
+#[inline(always)]
+pub fn alloc_of(ctx: &impl EbpfContext, cpu: ThisCpu, alloc: &Alloc, by: TracedTask) -> Option<()> {
+    let TracedTask { task, tgid, comm } = by;
+    if config!(stacks.limit) != 0 && sample::tells_stack(alloc.ptr, config!(stacks.limit)) {
+        return alloc_with_stack(ctx, cpu, alloc, task, tgid, comm);
+    }
+    self::alloc(cpu, alloc, task, tgid, comm)
+}
+
 /// An allocation by the current task, whose process and command name the filters have read already. None if it is lost.
 #[inline(always)]
 pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) -> Option<()> {
@@ -37,14 +50,52 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
         count_loss(alloc.cache, KIND_ALLOC);
         return None;
     };
+    write_alloc(record.as_mut_ptr(), KIND_ALLOC, alloc, task, tgid, comm);
+    submit(record);
+    Some(())
+}
+
+#[inline(always)]
+fn alloc_with_stack(
+    ctx: &impl EbpfContext,
+    cpu: ThisCpu,
+    alloc: &Alloc,
+    task: Current,
+    tgid: u32,
+    comm: Comm,
+) -> Option<()> {
+    const BYTES: u32 = (MOST_FRAMES * size_of::<u64>()) as u32;
+    let Some(mut record) = reserve::<AllocStackEvent>(cpu, Kind::Alloc, alloc.ptr) else {
+        count_loss(alloc.cache, KIND_ALLOC);
+        return None;
+    };
+    let event = record.as_mut_ptr();
+    // SAFETY: `event` is a reserved record of this type, and the helper writes no more bytes than it is told.
+    unsafe {
+        write_alloc(&raw mut (*event).alloc, KIND_ALLOC_STACK, alloc, task, tgid, comm);
+        let stack = |to: *mut [u64; MOST_FRAMES], flags: u32| {
+            bpf_get_stack(ctx.as_ptr(), to.cast(), BYTES, u64::from(flags)) as i32
+        };
+        let kernel = if config!(stacks.kernel) != 0 { stack(&raw mut (*event).kernel, 0) } else { 0 };
+        let user =
+            if config!(stacks.user) != 0 { stack(&raw mut (*event).user, BPF_F_USER_STACK) } else { 0 };
+        (&raw mut (*event).kernel_len).write(kernel);
+        (&raw mut (*event).user_len).write(user);
+    }
+    submit(record);
+    Some(())
+}
+
+/// Fills a reserved record.
+#[inline(always)]
+fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) {
     let mut flags = if task.is_kthread() { FLAG_KTHREAD } else { 0 };
     if alloc.role == Role::Understudy {
         flags |= FLAG_MAY_REPEAT;
     }
-    let event = record.as_mut_ptr();
-    // SAFETY: `event` is a reserved record of this type; the helper has no arguments and no side effects.
+    // SAFETY: callers pass a reserved record of this type; the helper has no arguments and no side effects.
     unsafe {
-        (&raw mut (*event).header).write(Header { kind: KIND_ALLOC, flags });
+        (&raw mut (*event).header).write(Header { kind, flags });
         (&raw mut (*event).tgid).write(tgid);
         (&raw mut (*event).ptr).write(alloc.ptr);
         (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
@@ -58,8 +109,6 @@ pub fn alloc(cpu: ThisCpu, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) 
         (&raw mut (*event).started).write(task.started());
         (&raw mut (*event).reserved).write(0);
     }
-    submit(record);
-    Some(())
 }
 
 /// None if it is lost.

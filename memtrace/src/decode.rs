@@ -5,18 +5,23 @@ use std::mem::offset_of;
 use memtrace_common::{
     COMM_LEN,
     event::{
-        ARGUMENTS_LEN, AllocEvent, ExecEvent, ExitEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, ForkEvent, FreeEvent,
-        Header, KIND_ALLOC, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME,
-        LONG_NAME_LEN, NO_CACHE, NameEvent, PATH_LEN, SHORT_NAME_LEN, cache_tag,
+        ARGUMENTS_LEN, AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT,
+        ForkEvent, FreeEvent, Header, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT, KIND_FORK,
+        KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, MOST_FRAMES, NO_CACHE, NameEvent,
+        PATH_LEN, SHORT_NAME_LEN, cache_tag,
     },
 };
 
-use crate::event::{Alloc, Comm, Event, Free, Name, ProcessEvent, ProcessId, Program, Task};
+use crate::event::{
+    Address, Alloc, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
+};
 
 /// What a record tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
     Object(Event<'a>),
+    /// An allocation, and the calls that led to it.
+    AllocWithStack(Alloc, Frames<'a>),
     Process(ProcessEvent<'a>),
 }
 
@@ -28,6 +33,27 @@ pub enum DecodeError {
     Length { kind: u16, len: usize, expected: usize },
     #[error("a record of unknown kind {kind}")]
     UnknownKind { kind: u16 },
+}
+
+/// Addresses of calls, the innermost first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames<'a> {
+    kernel: &'a [u8],
+    user: &'a [u8],
+}
+
+impl Frames<'_> {
+    pub fn kernel(&self) -> impl Iterator<Item = Address> {
+        addresses(self.kernel)
+    }
+
+    pub fn user(&self) -> impl Iterator<Item = Address> {
+        addresses(self.user)
+    }
+}
+
+fn addresses(bytes: &[u8]) -> impl Iterator<Item = Address> {
+    bytes.as_chunks().0.iter().map(|&address| Address::from_ne_bytes(address))
 }
 
 /// A record type that any bytes of its size are a valid value of.
@@ -51,7 +77,8 @@ unsafe impl Record for ExitEvent {}
 pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     let header: Header = read(bytes).ok_or(DecodeError::NoHeader { len: bytes.len() })?;
     match header.kind {
-        KIND_ALLOC => exactly(header.kind, bytes).map(alloc).map(Decoded::Object),
+        KIND_ALLOC => exactly(header.kind, bytes).map(alloc).map(Event::Alloc).map(Decoded::Object),
+        KIND_ALLOC_STACK => alloc_with_stack(header.kind, bytes),
         KIND_FREE => exactly(header.kind, bytes).map(free).map(Decoded::Object),
         KIND_SHORT_NAME => name::<SHORT_NAME_LEN>(header.kind, bytes).map(Decoded::Object),
         KIND_LONG_NAME => name::<LONG_NAME_LEN>(header.kind, bytes).map(Decoded::Object),
@@ -101,13 +128,29 @@ fn exit(record: ExitEvent) -> ProcessEvent<'static> {
     ProcessEvent::Exit { process: ProcessId { tgid, started } }
 }
 
-fn alloc(record: AllocEvent) -> Event<'static> {
+/// Only the frames that are there are looked at.
+fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+    check_length(kind, bytes, size_of::<AllocStackEvent>())?;
+    let record = read(bytes).expect("the length was checked");
+    let frames = |offset: usize, len_offset: usize| {
+        let len = i32::from_ne_bytes(u32_at(bytes, len_offset).to_ne_bytes());
+        let len = usize::try_from(len).unwrap_or(0).min(size_of::<[u64; MOST_FRAMES]>());
+        &bytes[offset..offset + len]
+    };
+    let frames = Frames {
+        kernel: frames(offset_of!(AllocStackEvent, kernel), offset_of!(AllocStackEvent, kernel_len)),
+        user: frames(offset_of!(AllocStackEvent, user), offset_of!(AllocStackEvent, user_len)),
+    };
+    Ok(Decoded::AllocWithStack(alloc(record), frames))
+}
+
+fn alloc(record: AllocEvent) -> Alloc {
     let AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, reserved: _ } =
         record;
     let is_kthread = header.flags & FLAG_KTHREAD != 0;
     let task = Task { tgid, started, comm: Comm::new(comm), is_kthread };
     let may_repeat = header.flags & FLAG_MAY_REPEAT != 0;
-    Event::Alloc(Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat })
+    Alloc { time, ptr, cache, call_site, cgroup, stack: NO_STACK, task, may_repeat }
 }
 
 fn free(record: FreeEvent) -> Event<'static> {

@@ -16,6 +16,12 @@ pub type Address = u64;
 /// What a free tells of its object's cache: see [`cache_tag`].
 pub type CacheTag = u32;
 
+/// Number of a stack, as whoever gathers them gives it.
+pub type StackId = u32;
+
+/// Of an allocation that does not tell.
+pub const NO_STACK: StackId = 0;
+
 /// Kernfs id of a cgroup, and its inode number.
 pub type CgroupId = u64;
 
@@ -40,6 +46,8 @@ pub struct Alloc {
     pub call_site: Address,
     /// The task's cgroup: its kernfs id, in the hierarchy that charges memory. 0 where that is not known.
     pub cgroup: CgroupId,
+    /// The calls that led to it, or [`NO_STACK`].
+    pub stack: StackId,
     pub task: Task,
     /// The kernel side could not rule out that it sent this allocation before.
     pub may_repeat: bool,

@@ -12,6 +12,7 @@ pub mod process;
 pub mod output;
 pub mod session;
 pub mod slab;
+pub mod stack;
 pub mod view;
 
 pub mod host;

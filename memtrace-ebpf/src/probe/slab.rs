@@ -19,9 +19,7 @@ use memtrace_common::{
 use crate::{
     config::config,
     context::{argument, number},
-    emit,
-    filter::{self, TracedTask},
-    kernel, succession,
+    emit, filter, kernel, succession,
     this_cpu::ThisCpu,
     understudy::Role,
 };
@@ -250,9 +248,9 @@ impl Object {
         if cache == config!(caches.of_caches) {
             succession::begin(self.ptr);
         }
-        let TracedTask { task, tgid, comm } = filter::traced_task()?;
+        let by = filter::traced_task()?;
         let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, role: self.role };
-        if emit::alloc(cpu, &alloc, task, tgid, comm).is_none() {
+        if emit::alloc_of(ctx, cpu, &alloc, by).is_none() {
             warn!(ctx, "the ring is full: lost the allocation of {:x}", self.ptr);
         }
         Some(())

@@ -13,8 +13,8 @@ use memtrace::{
     process::Processes,
 };
 use memtrace_common::event::{
-    AllocEvent, ExecEvent, ExitEvent, ForkEvent, FreeEvent, KIND_ALLOC, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE,
-    KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent, ShortNameEvent,
+    AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, ForkEvent, FreeEvent, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE,
+    KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent, MOST_FRAMES, ShortNameEvent,
 };
 
 /// Room for some dozens of objects.
@@ -28,6 +28,10 @@ fuzz_target!(|data: &[u8]| {
     for record in records(data) {
         let event = match decode(&record).expect("it has its kind's length") {
             Decoded::Object(event) => event,
+            Decoded::AllocWithStack(alloc, frames) => {
+                assert!(frames.kernel().count() <= MOST_FRAMES && frames.user().count() <= MOST_FRAMES);
+                Event::Alloc(alloc)
+            }
             Decoded::Process(event) => {
                 processes.apply(event, |_| None);
                 check_chain(&processes, event);
@@ -66,12 +70,13 @@ fn check(ledger: &Ledger, applied: u64) {
 fn records(mut data: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     std::iter::from_fn(move || {
         let (&kind, rest) = data.split_first()?;
-        let (kind, len) = match kind % 7 {
+        let (kind, len) = match kind % 8 {
             0 => (KIND_ALLOC, size_of::<AllocEvent>()),
             1 => (KIND_FREE, size_of::<FreeEvent>()),
             2 => (KIND_SHORT_NAME, size_of::<ShortNameEvent>()),
             3 => (KIND_FORK, size_of::<ForkEvent>()),
             4 => (KIND_EXEC, size_of::<ExecEvent>()),
+            6 => (KIND_ALLOC_STACK, size_of::<AllocStackEvent>()),
             5 => (KIND_EXIT, size_of::<ExitEvent>()),
             _ => (KIND_LONG_NAME, size_of::<LongNameEvent>()),
         };

@@ -13,7 +13,7 @@ use crate::{
     kernel::trials::Avoid,
     output::{Output, human, json::JsonLines, screen::Screen, table::Style},
     session::{
-        self, Options, SessionError,
+        self, Options, SessionError, StacksOption,
         budget::{CpuLimit, memory},
     },
     view::{By, Keys, Sort, build::Request},
@@ -36,6 +36,10 @@ pub struct LiveArgs {
     /// Only what is allocated under this command name; may be given several times
     #[arg(long = "comm", value_name = "COMM")]
     pub comms: Vec<String>,
+
+    /// Show the calls that led to allocations, of one in 16, for the first rows
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub stacks: Option<StacksOption>,
 
     /// Time between reports (500ms, 10s, 5m); the first comes after 1s at the latest
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = duration::parse, allow_hyphen_values = true)]
@@ -117,6 +121,7 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
             older: args.older,
             top: args.top.get(),
         },
+        stacks: args.stacks,
         interval: args.interval,
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),

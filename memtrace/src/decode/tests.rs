@@ -50,7 +50,7 @@ fn exec_event(path: &[u8], arguments: &[u8]) -> ExecEvent {
 fn object(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     match decode(bytes)? {
         Decoded::Object(event) => Ok(event),
-        Decoded::Process(event) => panic!("{event:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -95,6 +95,13 @@ fn records() -> Vec<Vec<u8>> {
         }),
         bytes_of(&exec_event(b"/bin/sh", b"sh\0-c\0")),
         bytes_of(&ExitEvent { header: header(KIND_EXIT), tgid: 1, started: 2, reserved: 0 }),
+        bytes_of(&AllocStackEvent {
+            alloc: AllocEvent { header: header(KIND_ALLOC_STACK), ..alloc_event() },
+            kernel_len: 16,
+            user_len: 8,
+            kernel: [1; MOST_FRAMES],
+            user: [2; MOST_FRAMES],
+        }),
     ]
 }
 
@@ -120,7 +127,7 @@ fn a_record_has_its_kind_s_length_exactly() {
 
 #[test]
 fn a_kind_of_another_version() {
-    for kind in [0, KIND_EXIT + 1, u16::MAX] {
+    for kind in [0, KIND_ALLOC_STACK + 1, u16::MAX] {
         assert_eq!(decode(&bytes_of(&header(kind))), Err(DecodeError::UnknownKind { kind }));
     }
 }
@@ -199,9 +206,35 @@ proptest! {
         let record = AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, reserved: 0 };
         let task = Task { tgid, started, comm: Comm::new(comm), is_kthread: flags & FLAG_KTHREAD != 0 };
         let may_repeat = flags & FLAG_MAY_REPEAT != 0;
-        let alloc = Alloc { time, ptr, cache, call_site, cgroup, task, may_repeat };
+        let alloc = Alloc { time, ptr, cache, call_site, cgroup, stack: NO_STACK, task, may_repeat };
         let bytes = bytes_of(&record);
         prop_assert_eq!(object(&bytes), Ok(Event::Alloc(alloc)));
+    }
+
+    #[test]
+    fn stacks_arrive_as_sent(
+        kernel in vec(any::<u64>(), 0..=MOST_FRAMES),
+        user in vec(any::<u64>(), 0..=MOST_FRAMES),
+        fails in any::<bool>(),
+    ) {
+        let padded = |frames: &[u64]| {
+            let mut all = [7; MOST_FRAMES];
+            all[..frames.len()].copy_from_slice(frames);
+            all
+        };
+        let alloc = AllocEvent { header: header(KIND_ALLOC_STACK), ..alloc_event() };
+        let record = AllocStackEvent {
+            alloc,
+            kernel_len: 8 * kernel.len() as i32,
+            user_len: if fails { -14 } else { 8 * user.len() as i32 },
+            kernel: padded(&kernel),
+            user: padded(&user),
+        };
+        let bytes = bytes_of(&record);
+        let Ok(Decoded::AllocWithStack(alloc, frames)) = decode(&bytes) else { panic!("no stack") };
+        prop_assert_eq!(alloc.ptr, record.alloc.ptr);
+        prop_assert_eq!(frames.kernel().collect::<Vec<_>>(), kernel);
+        prop_assert_eq!(frames.user().collect::<Vec<_>>(), if fails { Vec::new() } else { user });
     }
 
     #[test]

@@ -44,5 +44,6 @@ pub(super) fn of(
         offsets: layout.offsets,
         processes: layout.processes.clone().unwrap_or_default(),
         cgroups: options.cgroups,
+        stacks: options.stacks,
     }
 }

@@ -14,7 +14,7 @@ use aya::{
 };
 use memtrace_common::{
     COMM_LEN,
-    config::Cgroups,
+    config::{Cgroups, Stacks},
     names::{global, map, program},
 };
 
@@ -88,6 +88,8 @@ pub struct LoadOptions {
     pub processes: bool,
     /// Which cgroup of a task is meant.
     pub cgroups: Cgroups,
+    /// Which allocations tell their stacks.
+    pub stacks: Stacks,
 }
 
 /// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of

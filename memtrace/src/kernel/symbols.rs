@@ -45,15 +45,27 @@ impl Symbols {
         Ok(Self { text, starts })
     }
 
+    /// The function that a place is in: `__d_alloc`, or `ovl_alloc_inode [overlay]`.
+    pub fn function(&self, address: Address) -> Option<String> {
+        let (name, module, _) = self.find(address)?;
+        Some(format!("{name}{module}"))
+    }
+
     /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None below all functions.
     pub fn name(&self, address: Address) -> Option<String> {
+        let (name, module, offset) = self.find(address)?;
+        Some(format!("{name}+{offset:#x}{module}"))
+    }
+
+    /// Name, module with a blank before it, and how far behind its start.
+    fn find(&self, address: Address) -> Option<(String, String, u64)> {
         let index = self.starts.partition_point(|(start, _)| *start <= address).checked_sub(1)?;
         let (start, name) = self.starts[index];
         let line = self.text[name as usize..].split(|&byte| byte == b'\n').next()?;
         let mut words = line.split(u8::is_ascii_whitespace).map(String::from_utf8_lossy);
-        let name = words.next()?;
+        let name = words.next()?.into_owned();
         let module = words.next().map(|module| format!(" {module}")).unwrap_or_default();
-        Some(format!("{name}+{:#x}{module}", address - start))
+        Some((name, module, address - start))
     }
 }
 
@@ -90,6 +102,7 @@ ffffffffc0001000 t ovl_alloc_inode\t[overlay]
         assert_eq!(name(0xffff_ffff_c000_101c).as_deref(), Some("ovl_alloc_inode+0x1c [overlay]"));
         assert_eq!(name(0xffff_ffff_8100_0001).as_deref(), Some("_text+0x1"));
         assert_eq!(name(0x1000), None);
+        assert_eq!(symbols.function(0xffff_ffff_c000_101c).as_deref(), Some("ovl_alloc_inode [overlay]"));
     }
 
     #[test]

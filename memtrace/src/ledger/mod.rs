@@ -276,7 +276,13 @@ impl Ledger {
 
     fn origin_of(&self, alloc: &Alloc) -> OriginKey {
         let call_site = if self.tells_call_sites { alloc.call_site } else { 0 };
-        OriginKey { cache: alloc.cache, task: alloc.task, cgroup: alloc.cgroup, call_site }
+        OriginKey {
+            cache: alloc.cache,
+            task: alloc.task,
+            cgroup: alloc.cgroup,
+            call_site,
+            stack: alloc.stack,
+        }
     }
 
     fn alloc(&mut self, place: Place, alloc: &Alloc) {
@@ -289,7 +295,9 @@ impl Ledger {
         let before = self.objects.get(slot);
         match before {
             // Nobody has freed the object yet when its allocation is repeated.
-            Some(before) if alloc.may_repeat && self.origins.get(before.origin).key == key => return,
+            Some(before) if alloc.may_repeat && self.origins.get(before.origin).key.is_but_for_stack(key) => {
+                return;
+            }
             Some(before) => self.reuse(before),
             None if self.objects.len() >= self.most_objects => {
                 self.tally.refused += 1;

@@ -11,7 +11,7 @@ use super::{
     entry::{MOST_ORIGIN_IDS, Object},
     names::NO_GROUP,
 };
-use crate::event::{Address, CgroupId, Comm, Task};
+use crate::event::{Address, CgroupId, Comm, NO_STACK, StackId, Task};
 
 /// Most origins that are kept; beyond, those that hold nothing any more are folded together, and where all hold
 /// something, new ones. There may be as many sums of folded ones.
@@ -37,6 +37,14 @@ pub struct OriginKey {
     pub cgroup: CgroupId,
     /// 0 where these are not told apart.
     pub call_site: Address,
+    pub stack: StackId,
+}
+
+impl OriginKey {
+    /// The same, whichever way the calls went that told their stacks.
+    pub(super) fn is_but_for_stack(self, other: Self) -> bool {
+        Self { stack: NO_STACK, ..self } == Self { stack: NO_STACK, ..other }
+    }
 }
 
 /// How many objects by what they are called.
@@ -284,11 +292,11 @@ impl Origins {
 }
 
 fn folded(key: OriginKey) -> OriginKey {
-    OriginKey { task: Task { tgid: FOLDED, started: 0, ..key.task }, ..key }
+    OriginKey { task: Task { tgid: FOLDED, started: 0, ..key.task }, stack: NO_STACK, ..key }
 }
 
 /// Where there is no room: nobody in particular.
 fn anybody(key: OriginKey) -> OriginKey {
     let task = Task { tgid: FOLDED, started: 0, comm: Comm::truncated(OTHERS), is_kthread: false };
-    OriginKey { task, cache: key.cache, cgroup: 0, call_site: 0 }
+    OriginKey { task, cache: key.cache, cgroup: 0, call_site: 0, stack: NO_STACK }
 }

@@ -14,7 +14,7 @@ use super::{
     pattern::pattern,
     *,
 };
-use crate::event::{Comm, Label, Name, Task};
+use crate::event::{Comm, Label, NO_STACK, Name, Task};
 
 /// Something that happens to a ledger; one [`UNIT`] or none passes between two.
 #[derive(Clone, Debug)]
@@ -83,7 +83,8 @@ fn step(world: World) -> impl Strategy<Value = Step> {
     let may_repeat = proptest::bool::weighted(world.repeats);
     let alloc = (ptr.clone(), 100..100 + world.caches, task, late, may_repeat).prop_map(
         |(ptr, cache, task, late, may_repeat)| {
-            let alloc = Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, task, may_repeat };
+            let alloc =
+                Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, stack: NO_STACK, task, may_repeat };
             Step::Alloc { alloc, late }
         },
     );
@@ -341,6 +342,7 @@ fn alloc(ledger: &mut Ledger, object: u64, tgid: u32, comm: &str) {
         cache: 1,
         call_site: 0,
         cgroup: 1,
+        stack: NO_STACK,
         task,
         may_repeat: false,
     }));
@@ -356,8 +358,16 @@ fn an_allocation_that_repeats_counts_once() {
     let task =
         |comm: &str| Task { tgid: 7, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     let again = |ledger: &mut Ledger, comm| {
-        let alloc =
-            Alloc { time: 1, ptr: 16, cache: 1, call_site: 0, cgroup: 1, task: task(comm), may_repeat: true };
+        let alloc = Alloc {
+            time: 1,
+            ptr: 16,
+            cache: 1,
+            call_site: 0,
+            cgroup: 1,
+            stack: NO_STACK,
+            task: task(comm),
+            may_repeat: true,
+        };
         ledger.apply(Event::Alloc(alloc));
     };
     alloc(&mut ledger, 2, 7, "a");

@@ -83,6 +83,7 @@ pub(super) struct Snapshot<'a> {
     sort: &'static str,
     older_ns: Option<u64>,
     sampling: Sampling,
+    stacks_period: Option<u32>,
     meminfo: Option<Meminfo>,
     #[serde(rename = "self")]
     own_cost: OwnCost,
@@ -163,6 +164,8 @@ struct Row<'a> {
     caches: Vec<CacheShare<'a>>,
     trend: &'static str,
     call_site: Option<CallSite<'a>>,
+    stacked_objects: u64,
+    stacks: Vec<Stack<'a>>,
     started_by: Vec<Ancestors<'a>>,
     cgroups: Vec<Cgroup<'a>>,
     processes: u64,
@@ -200,6 +203,12 @@ struct CacheShare<'a> {
 struct CallSite<'a> {
     address: String,
     symbol: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Stack<'a> {
+    frames: &'a [String],
+    objects: u64,
 }
 
 #[derive(Serialize)]
@@ -260,6 +269,7 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             sort: sort(snapshot.sort),
             older_ns: snapshot.older.map(nanos),
             sampling: Sampling { period: sampling.period },
+            stacks_period: snapshot.stacks_period,
             meminfo: snapshot.meminfo.map(Meminfo::from),
             own_cost: OwnCost::from(snapshot.own_cost),
             caches: snapshot.caches.iter().map(|cache| Cache::new(cache, sampling)).collect(),
@@ -351,6 +361,8 @@ impl<'a> Row<'a> {
                 address: format!("{:#x}", site.address),
                 symbol: site.symbol.as_deref(),
             }),
+            stacked_objects: row.stacked_objects,
+            stacks: row.stacks.iter().map(Stack::from).collect(),
             started_by: row.started_by.iter().map(Ancestors::from).collect(),
             cgroups: row.cgroups.iter().map(Cgroup::from).collect(),
             processes: row.processes,
@@ -386,6 +398,12 @@ impl<'a> From<&'a view::ProcessInfo> for Process<'a> {
 impl<'a> From<&'a view::CacheShare> for CacheShare<'a> {
     fn from(view::CacheShare { name, objects, bytes }: &'a view::CacheShare) -> Self {
         CacheShare { name, objects: *objects, bytes: *bytes }
+    }
+}
+
+impl<'a> From<&'a view::StackShare> for Stack<'a> {
+    fn from(view::StackShare { frames, objects }: &'a view::StackShare) -> Self {
+        Stack { frames, objects: *objects }
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
     Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Keys, Meminfo, NameGroup,
-    Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, Suspect, Trend,
-    Trust, Verdict,
+    Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare,
+    Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     verdict::Doubt,
 };
@@ -23,6 +23,7 @@ pub(crate) fn dentry() -> Snapshot {
         sort: Sort::Bytes,
         older: None,
         sampling: Sampling::NONE,
+        stacks_period: None,
         meminfo: Some(Meminfo {
             slab: 1_288_490_188,
             sreclaimable: 943_718_400,
@@ -102,6 +103,8 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         trend: Trend::TooEarly,
         started_by: Vec::new(),
         cgroups: Vec::new(),
+        stacked_objects: 0,
+        stacks: Vec::new(),
         call_site: None,
         processes: 1,
         objects,
@@ -246,6 +249,23 @@ pub(crate) fn started() -> Snapshot {
         has_ended: false,
     });
     snapshot.rows[2].cgroups = vec![cgroup(1, "/", 140), CgroupShare { id: 9_999, path: None, objects: 8 }];
+    snapshot
+}
+
+/// One allocation in 16 tells its stack.
+pub(crate) fn stacks() -> Snapshot {
+    let mut snapshot = Snapshot { stacks_period: Some(16), ..started() };
+    let share = |frames: &str, objects| StackShare {
+        frames: frames.split(' ').map(|frame| frame.replace('[', " [")).collect(),
+        objects,
+    };
+    let kernel = "kmem_cache_alloc_lru_noprof __d_alloc d_alloc_parallel lookup_slow walk_component path_lookupat filename_lookup do_faccessat do_syscall_64";
+    let user = "access[libc.so.6] sdb_measureAccess[libsoftokn3.so] s_open[libsoftokn3.so] main[curl]";
+    snapshot.rows[0].stacked_objects = 1466;
+    snapshot.rows[0].stacks =
+        vec![share(&format!("{kernel} {user}"), 1440), share("kmem_cache_alloc_lru_noprof (gone)", 26)];
+    snapshot.rows[1].stacked_objects = 3;
+    snapshot.rows[1].stacks = vec![share("evil\x1b[2J", 3)];
     snapshot
 }
 
@@ -399,6 +419,7 @@ pub(crate) fn all() -> Vec<Snapshot> {
         caches(By::Cache),
         by_pid(),
         started(),
+        stacks(),
         verdict(),
         Snapshot { verdict: Some(Verdict::Nothing), ..verdict() },
         by_several(),

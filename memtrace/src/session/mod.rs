@@ -20,6 +20,7 @@ use std::{
     collections::HashMap,
     io,
     pin::pin,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -46,7 +47,7 @@ use self::{
 };
 use crate::{
     decode::{Decoded, decode},
-    event::{Address, Event, TimeNs},
+    event::{Address, Event, ProcessEvent, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -59,6 +60,7 @@ use crate::{
     ledger::{Batch, Ledger},
     output::Output,
     slab,
+    stack::Stacks,
     view::{
         By, Settled, Snapshot, Trust,
         build::{Builder, Facts, Losses, Request},
@@ -74,6 +76,17 @@ const DRAIN_MOST: usize = 50_000;
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
 
+/// Of which calls stacks tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StacksOption {
+    /// In the kernel
+    Kernel,
+    /// In the process
+    User,
+    /// In the process, and from there on in the kernel
+    Both,
+}
+
 /// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -88,6 +101,8 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// End after so many reports.
     pub count: Option<u64>,
+    /// Which calls led to allocations.
+    pub stacks: Option<StacksOption>,
     /// How long frees are followed when allocations are not traced any more.
     pub settle: Duration,
     /// Follow one object in so many, by its address.
@@ -191,7 +206,8 @@ struct State {
     looks: Option<Looks>,
     who: Who,
     /// Where they are asked for.
-    symbols: Option<Symbols>,
+    symbols: Option<Arc<Symbols>>,
+    stacks: Option<Stacks>,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
     budget: Budget,
@@ -320,7 +336,9 @@ impl Session {
     }
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
-        let Self { ledger, batch, undecodable, state: State { kernel, caches, who, budget, .. }, .. } = self;
+        let Self {
+            ledger, batch, undecodable, state: State { kernel, caches, who, stacks, budget, .. }, ..
+        } = self;
         let sampling = budget.sampling();
         let read = events.drain(most, |record| {
             budget.make_room(ledger);
@@ -331,7 +349,19 @@ impl Session {
                     }
                     batch.add(event, ledger);
                 }
-                Ok(Decoded::Process(event)) => who.apply(event),
+                Ok(Decoded::AllocWithStack(mut alloc, frames)) => {
+                    caches.see(&alloc);
+                    if let Some(stacks) = stacks {
+                        alloc.stack = stacks.enter(alloc.task.process(), frames);
+                    }
+                    batch.add(Event::Alloc(alloc), ledger);
+                }
+                Ok(Decoded::Process(event)) => {
+                    if let (ProcessEvent::Exec { process, .. }, Some(stacks)) = (event, &mut *stacks) {
+                        stacks.forget(process);
+                    }
+                    who.apply(event);
+                }
                 Err(_) => *undecodable += 1,
             }
         });
@@ -391,7 +421,8 @@ impl Session {
             caches: self.state.caches.infos(),
             processes: &self.state.who.processes,
             cgroups: &self.state.who.cgroups,
-            symbols: self.state.symbols.as_ref(),
+            symbols: self.state.symbols.as_deref(),
+            stacks: self.state.stacks.as_ref(),
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
             traced: &traced,

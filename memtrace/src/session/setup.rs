@@ -4,12 +4,13 @@ use std::{
     collections::{HashMap, HashSet},
     fmt::Write as _,
     io,
+    sync::Arc,
 };
 
 use memtrace_common::{config, sample};
 
 use super::{
-    Options, State,
+    Options, StacksOption, State,
     budget::memory::MemoryBudget,
     caches::Directory,
     govern::Budget,
@@ -32,11 +33,15 @@ use crate::{
         trials::{Avoid, FAULT_OF_OURS},
     },
     slab::{self, ResolveError, Selection, SlabCaches, SlabError},
+    stack::Stacks,
     view::{
         By, Sampling,
         build::{CacheInfo, Caches},
     },
 };
+
+/// One allocation in so many tells its stack: walking one takes as long as all else that a probe does, or several times as long.
+const STACKS_PERIOD: u32 = 16;
 
 /// The dentry cache is called this on every kernel.
 const DENTRY: &str = "dentry";
@@ -95,10 +100,12 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
-    let symbols = options.request.by.contains(By::CallSite).then(Symbols::read);
+    let wants_symbols = options.request.by.contains(By::CallSite) || options.stacks.is_some();
+    let symbols = wants_symbols.then(Symbols::read);
     let nameless = symbols.as_ref().and_then(|symbols| symbols.as_ref().err());
-    notes.extend(nameless.map(|why| format!("call sites are addresses: {why}")));
-    let symbols = symbols.and_then(Result::ok);
+    notes.extend(nameless.map(|why| format!("places in the kernel are addresses: {why}")));
+    let symbols = symbols.and_then(Result::ok).map(Arc::new);
+    let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
     if options.request.by.contains(By::Cgroup) {
         notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
     }
@@ -118,6 +125,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         caches,
         looks,
         symbols,
+        stacks,
         who: Who::new(Cgroups::new(hierarchy.ok())),
         notes,
         budget,
@@ -241,6 +249,15 @@ fn cgroups(layout: &Layout) -> (config::Cgroups, Result<Hierarchy, String>) {
     }
 }
 
+fn stacks_config(stacks: StacksOption) -> config::Stacks {
+    config::Stacks {
+        limit: sample::limit(STACKS_PERIOD),
+        kernel: u32::from(stacks != StacksOption::User),
+        user: u32::from(stacks != StacksOption::Kernel),
+        reserved: 0,
+    }
+}
+
 fn processes_note(why: &str) -> String {
     format!("who started whom is known only as far as /proc tells in time: {why}")
 }
@@ -249,6 +266,7 @@ fn load_options(options: &Options, cgroups: config::Cgroups) -> LoadOptions {
     LoadOptions {
         processes: !options.avoid.contains(&Avoid::Processes),
         cgroups,
+        stacks: options.stacks.map(stacks_config).unwrap_or_default(),
         verbose: options.verbose,
         understudies: !options.avoid.contains(&Avoid::Understudies),
         sample_limit: sample::limit(options.sample),

@@ -112,6 +112,7 @@ fn options(caches: &[String], duration: Duration) -> Options {
         interval: (duration / REPORTS).max(LEAST_INTERVAL).min(duration),
         duration: Some(duration),
         count: None,
+        stacks: None,
         settle: SETTLE,
         sample: 1,
         max_memory: Some(MAX_MEMORY),

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, OwnCost, ProcessInfo, Rest,
-    Row, Sampling, Settled, Snapshot, Sort, Trend, Trust,
+    Row, Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust,
     key::{Directories, Part, chain, label, who},
     places::Places,
     reconcile::{self, Growth, Partial, Traced},
@@ -16,16 +16,20 @@ use super::{
 };
 use crate::{
     cgroup::Cgroups,
-    event::{Address, CgroupId, Comm, ProcessId, TimeNs},
+    event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
     kernel::symbols::Symbols,
     ledger::{Aged, FOLDED, Ledger, Origin},
     process::{ChainId, NO_CHAIN, Processes},
+    stack::Stacks,
 };
 
 /// Most name groups in a row.
 const MOST_NAMES: usize = 20;
 /// Most chains of ancestors in a row, and most cgroups.
 const MOST_SHARES: usize = 10;
+/// So many rows have stacks, made of so many different ones at most.
+const ROWS_WITH_STACKS: usize = 20;
+const MOST_STACKS: usize = 100;
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -90,6 +94,8 @@ pub struct Facts<'a> {
     pub cgroups: &'a Cgroups,
     /// None where they are not needed or not to be had.
     pub symbols: Option<&'a Symbols>,
+    /// None where they are not asked for.
+    pub stacks: Option<&'a Stacks>,
     /// Lost events by the cache's address.
     pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
@@ -108,6 +114,9 @@ pub struct Builder {
     previous: HashMap<RowKey, Previous>,
     previous_elapsed: Duration,
 }
+
+/// Outstanding objects by stack.
+type Stacked = HashMap<StackId, u64>;
 
 /// A part for each key that was asked for.
 type RowKey = Vec<Part>;
@@ -138,6 +147,7 @@ struct Group<'a> {
     /// Outstanding objects by who started their processes, and by their tasks' cgroups.
     chains: HashMap<ChainId, u64>,
     cgroups: HashMap<CgroupId, u64>,
+    stacks: Stacked,
     /// Outstanding objects by command name, to find the one that holds most.
     comms: BTreeMap<(Comm, bool), u64>,
     /// Outstanding objects and bytes by cache.
@@ -175,21 +185,24 @@ impl Builder {
         }
         let seconds =
             if facts.is_final { facts.elapsed } else { facts.elapsed - self.previous_elapsed }.as_secs_f64();
-        let mut rows: Vec<Row> = Vec::with_capacity(groups.len());
+        let mut rows: Vec<(Row, Stacked)> = Vec::with_capacity(groups.len());
         let mut totals = HashMap::with_capacity(groups.len());
-        for (key, group) in groups {
+        for (key, mut group) in groups {
             let Previous { totals: before, mut history } = self.previous.remove(&key).unwrap_or_default();
             let before = if facts.is_final { Totals::default() } else { before };
+            let stacks = std::mem::take(&mut group.stacks);
             let mut row = group.into_row(&key, before, seconds, facts.now, directories);
             history.add(facts.elapsed, row.objects);
             row.trend = history.trend(row.allocs);
+            row.stacked_objects = stacks.values().sum();
             totals.insert(key, Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history });
-            rows.push(row);
+            rows.push((row, stacks));
         }
         self.previous = totals;
-        let verdict = verdict::of(&rows, &caches, facts.meminfo, &facts.trust);
+        let verdict = verdict::of(rows.iter().map(|(row, _)| row), &caches, facts.meminfo, &facts.trust);
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
+        let rows = with_stacks(rows, facts.stacks);
         let mut notes = facts.notes;
         notes.extend(reconcile::note(&caches));
         let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..facts.trust };
@@ -204,6 +217,7 @@ impl Builder {
             sort: self.request.sort,
             older: self.request.older,
             sampling: facts.sampling,
+            stacks_period: facts.stacks.map(|stacks| stacks.period),
             meminfo: facts.meminfo,
             own_cost: facts.own_cost,
             caches,
@@ -216,17 +230,17 @@ impl Builder {
     }
 
     /// Sorts and cuts; returns what was cut.
-    fn order(&self, rows: &mut Vec<Row>) -> Option<Rest> {
+    fn order(&self, rows: &mut Vec<(Row, Stacked)>) -> Option<Rest> {
         let sort = self.request.sort;
-        rows.sort_by(|a, b| by_rank(a, b, sort));
+        rows.sort_by(|(a, _), (b, _)| by_rank(a, b, sort));
         if rows.len() <= self.request.top {
             return None;
         }
         let cut = rows.split_off(self.request.top);
         let rest = Rest {
             rows: cut.len() as u64,
-            objects: cut.iter().map(|row| row.objects).sum(),
-            bytes: cut.iter().map(|row| row.bytes).sum(),
+            objects: cut.iter().map(|(row, _)| row.objects).sum(),
+            bytes: cut.iter().map(|(row, _)| row.bytes).sum(),
         };
         Some(rest)
     }
@@ -257,9 +271,38 @@ fn add<'a>(
         *bytes += objects * cache.object_size;
         *group.chains.entry(chain(origin.key.task, processes)).or_default() += objects;
         *group.cgroups.entry(origin.key.cgroup).or_default() += objects;
+        if origin.key.stack != NO_STACK {
+            *group.stacks.entry(origin.key.stack).or_default() += objects;
+        }
     }
     *group.comms.entry(who(origin.key.task)).or_default() += objects;
     names.into_iter().for_each(|named| group.places.add(named));
+}
+
+/// Gives the first rows the names of their stacks: it takes reading files.
+fn with_stacks(rows: Vec<(Row, Stacked)>, stacks: Option<&Stacks>) -> Vec<Row> {
+    let Some(stacks) = stacks else { return rows.into_iter().map(|(row, _)| row).collect() };
+    let named = |(at, (row, stacked)): (usize, (Row, Stacked))| {
+        let stacks = if at < ROWS_WITH_STACKS { stack_shares(&stacked, stacks) } else { Vec::new() };
+        Row { stacks, ..row }
+    };
+    rows.into_iter().enumerate().map(named).collect()
+}
+
+/// Calls from different places in one function are the same here.
+fn stack_shares(stacked: &Stacked, stacks: &Stacks) -> Vec<StackShare> {
+    let mut most: Vec<(StackId, u64)> = stacked.iter().map(|(&id, &objects)| (id, objects)).collect();
+    most.sort_unstable_by_key(|&(id, objects)| (std::cmp::Reverse(objects), id));
+    most.truncate(MOST_STACKS);
+    let mut shares: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+    for (id, objects) in most.into_iter().filter(|(_, objects)| *objects > 0) {
+        *shares.entry(stacks.names(id)).or_default() += objects;
+    }
+    let mut shares: Vec<StackShare> =
+        shares.into_iter().map(|(frames, objects)| StackShare { frames, objects }).collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.objects));
+    shares.truncate(MOST_SHARES);
+    shares
 }
 
 /// Biggest first; equals in a fixed order, so that rows do not jump.
@@ -310,6 +353,8 @@ impl Group<'_> {
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
             call_site: call_site(key, directories.symbols),
+            stacked_objects: 0,
+            stacks: Vec::new(),
             processes: self.processes.len() as u64 + self.folded_processes,
             objects: self.objects,
             bytes: self.bytes,

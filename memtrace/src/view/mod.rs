@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub older: Option<Duration>,
     /// Where it is on, counts of objects, allocations and frees are estimates, and so are bytes and rates.
     pub sampling: Sampling,
+    /// One allocation in so many tells its stack; None where none does.
+    pub stacks_period: Option<u32>,
     /// None where /proc/meminfo cannot be read.
     pub meminfo: Option<Meminfo>,
     pub own_cost: OwnCost,
@@ -158,6 +160,9 @@ pub struct Row {
     pub started_by: Vec<Ancestors>,
     /// The cgroups of those that did, the most frequent first.
     pub cgroups: Vec<CgroupShare>,
+    /// How many of the row's objects tell their stack, and the stacks, the most frequent first.
+    pub stacked_objects: u64,
+    pub stacks: Vec<StackShare>,
     /// None where what the row counts was not allocated at one place, or places are not told apart.
     pub call_site: Option<CallSite>,
     /// How many processes allocated the row's outstanding objects.
@@ -229,6 +234,14 @@ pub struct CgroupShare {
     pub id: u64,
     /// In its hierarchy; None where it is not known.
     pub path: Option<Vec<u8>>,
+    pub objects: u64,
+}
+
+/// Outstanding objects that the same calls led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackShare {
+    /// Functions, the innermost first: of the kernel, then with their file in brackets of the process.
+    pub frames: Vec<String>,
     pub objects: u64,
 }
 

@@ -62,11 +62,16 @@ pub enum Doubt {
 }
 
 /// None as long as there is no telling.
-pub fn of(rows: &[Row], caches: &[CacheTotals], meminfo: Option<Meminfo>, trust: &Trust) -> Option<Verdict> {
-    if rows.iter().all(|row| row.trend == Trend::TooEarly) {
+pub fn of<'a>(
+    rows: impl Iterator<Item = &'a Row> + Clone,
+    caches: &[CacheTotals],
+    meminfo: Option<Meminfo>,
+    trust: &Trust,
+) -> Option<Verdict> {
+    if rows.clone().all(|row| row.trend == Trend::TooEarly) {
         return None;
     }
-    let suspects = rows.iter().filter_map(|row| Some((bytes_per_s(row)?, row)));
+    let suspects = rows.filter_map(|row| Some((bytes_per_s(row)?, row)));
     let most = suspects.max_by(|(a, _), (b, _)| a.total_cmp(b));
     let Some((_, row)) = most else { return Some(Verdict::Nothing) };
     Some(Verdict::Leak(Box::new(suspect(row, caches, meminfo, trust)?)))
@@ -138,7 +143,7 @@ mod tests {
         }
         change(&mut snapshot.rows);
         snapshot.caches[0].growth = Some(sample::growth(24_000, 24_116));
-        of(&snapshot.rows, &snapshot.caches, snapshot.meminfo, &snapshot.trust)
+        of(snapshot.rows.iter(), &snapshot.caches, snapshot.meminfo, &snapshot.trust)
     }
 
     fn suspect_of(verdict: Option<Verdict>) -> Suspect {

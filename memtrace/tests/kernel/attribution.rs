@@ -23,6 +23,7 @@ pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing:
         threads_fold_into_their_process,
         rows_by_call_site_name_a_function,
+        stacks_lead_from_the_program_to_the_allocation,
         a_process_that_was_there_before_has_its_command_line,
     ];
     tests.extend(tests![Disk:
@@ -104,6 +105,33 @@ fn rows_by_call_site_name_a_function() {
     // alloc_empty_file, or __alloc_file before it was split.
     assert!(symbol.contains("alloc") && symbol.contains("file+0x"), "{symbol}");
     assert_eq!(row.key, format!("{symbol}, filp"));
+}
+
+/// By the tracepoints, since a trampoline is on the stack itself.
+fn stacks_lead_from_the_program_to_the_allocation() {
+    let comm = unique("stacks");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(1000));
+    let arguments = ["--cache", "filp", "--comm", &comm, "--avoid", "trampolines", "--stacks", "both"];
+    let mut session = Session::start(&arguments);
+    files.go();
+    let row = session.until_objects(&comm, 1000).row(&comm);
+    let last = session.interrupt();
+    assert_eq!(last.objects(&comm), 1000, "objects with and without stacks are one row");
+    // One in 16, by their addresses, which lie as they lie.
+    assert!((20..=200).contains(&row.stacked_objects), "{} of 1000", row.stacked_objects);
+    let stack = row.stacks.first().unwrap_or_else(|| panic!("{last}"));
+    let at = |what: &dyn Fn(&str) -> bool| stack.frames.iter().position(|frame| what(frame));
+    // The kernel opens a file, for a program that is this one.
+    let open = at(&|frame| frame.contains("open") && !frame.contains('['));
+    // Statically linked or not.
+    let ours = at(&|frame| ["[libc", "[kernel"].iter().any(|file| frame.contains(file)));
+    assert!(open.is_some() && ours.is_some() && open < ours, "{:?}", stack.frames);
+    assert_eq!(
+        row.stacks.iter().map(|stack| stack.objects).sum::<u64>(),
+        row.stacked_objects,
+        "{:?}",
+        row.stacks
+    );
 }
 
 /// A cgroup of ours, removed when dropped.

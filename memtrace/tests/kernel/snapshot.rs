@@ -76,6 +76,8 @@ pub struct Row {
     pub names: Vec<Names>,
     pub process: Option<Process>,
     pub call_site: Option<CallSite>,
+    pub stacked_objects: u64,
+    pub stacks: Vec<Stack>,
     pub started_by: Vec<Ancestors>,
     pub cgroups: Vec<CgroupShare>,
 }
@@ -90,6 +92,12 @@ pub struct Process {
 #[derive(Clone, Debug, Deserialize)]
 pub struct CallSite {
     pub symbol: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Stack {
+    pub frames: Vec<String>,
+    pub objects: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -235,6 +235,8 @@ impl<'a> Table<'a> {
             trend: Trend::TooEarly,
             started_by: Vec::new(),
             cgroups: Vec::new(),
+            stacked_objects: 0,
+            stacks: Vec::new(),
             call_site: None,
             processes: 0,
             objects: count(|row| row.objects),

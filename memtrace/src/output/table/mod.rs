@@ -10,6 +10,7 @@ mod header;
 mod partial;
 mod parts;
 mod place;
+mod stacks;
 mod trust;
 mod verdict;
 
@@ -67,6 +68,7 @@ enum Keep {
     OwnCost,
     Totals,
     MoreCaches,
+    Stack,
     Aliases,
     Blank,
 }
@@ -106,7 +108,8 @@ pub fn render(snapshot: &Snapshot, frame: Frame, style: Style) -> String {
 /// The block, line by line.
 pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     let mut above = header::lines(snapshot, frame.width);
-    let mut below = trust::lines(snapshot, frame.width);
+    let mut below = stacks::lines(snapshot, frame.width);
+    below.extend(trust::lines(snapshot, frame.width));
     let height = frame.height.unwrap_or(usize::MAX);
     let table = columns::Table::new(snapshot);
     make_room(&mut above, &mut below, height.saturating_sub(table.least_height()));

@@ -54,6 +54,11 @@ fn who_started_whom() {
 }
 
 #[test]
+fn calls_that_led_to_it() {
+    assert_snapshot!(plain(&sample::stacks(), wide(120)));
+}
+
+#[test]
 fn who_leaks() {
     assert_snapshot!(plain(&sample::verdict(), wide(120)));
 }

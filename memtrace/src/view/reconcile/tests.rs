@@ -221,7 +221,7 @@ fn agreement_needs_growth_that_slabinfo_can_tell() {
 #[test]
 fn what_is_traced_of_a_cache_is_added_up_by_name() {
     use crate::{
-        event::{Alloc, Comm, Event, Free, Task, cache_tag},
+        event::{Alloc, Comm, Event, Free, NO_STACK, Task, cache_tag},
         view::build::CacheInfo,
     };
     let (one, two) = (0x1000, 0x2000);
@@ -231,7 +231,16 @@ fn what_is_traced_of_a_cache_is_added_up_by_name() {
     let task = Task { tgid: 7, started: 0, comm: Comm::truncated(b"curl"), is_kthread: false };
     let mut alloc = |ptr, cache| {
         let (call_site, cgroup, may_repeat) = (0, 1, false);
-        ledger.apply(Event::Alloc(Alloc { time: 1, ptr, cache, call_site, cgroup, task, may_repeat }));
+        ledger.apply(Event::Alloc(Alloc {
+            time: 1,
+            ptr,
+            cache,
+            call_site,
+            cgroup,
+            stack: NO_STACK,
+            task,
+            may_repeat,
+        }));
     };
     for (ptr, cache) in [(64, one), (128, one), (192, two), (192, two)] {
         alloc(ptr, cache);

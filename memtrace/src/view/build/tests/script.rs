@@ -17,7 +17,9 @@ use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo}
 use crate::{
     cgroup::Cgroups,
     cmd::duration,
-    event::{Address, Alloc, CgroupId, Comm, Event, Free, Name, ProcessEvent, ProcessId, Program, Task},
+    event::{
+        Address, Alloc, CgroupId, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
+    },
     ledger::{Bounds, Ledger},
     process::Processes,
     view::{
@@ -179,6 +181,7 @@ impl Session {
                 cache,
                 call_site: 0,
                 cgroup: self.cgroup,
+                stack: NO_STACK,
                 task,
                 may_repeat: false,
             }));
@@ -219,6 +222,7 @@ impl Session {
             processes: &self.processes,
             cgroups: &self.cgroups,
             symbols: None,
+            stacks: None,
             losses: &self.losses,
             slabinfo: &self.slabinfo,
             traced: &traced(&self.ledger, &self.caches, |_| 0),
