@@ -51,6 +51,7 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
             local_sockets_go_by_their_path,
         ])
         .chain(tests![Disk: inodes_have_a_type_and_a_path])
+        .map(|test| Test { name: format!("look_{}", test.name), ..test })
         .collect()
 }
 
