@@ -11,6 +11,7 @@ use super::{
     key::{Directories, Part, chain, label, who},
     places::Places,
     reconcile::{self, Growth, Partial, Traced},
+    tree,
     trend::History,
     verdict,
 };
@@ -190,6 +191,9 @@ impl Builder {
         let verdict = verdict::of(&rows, &caches, facts.meminfo, &facts.trust);
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
+        let is_final = facts.is_final;
+        let directories =
+            if is_final { tree::directories(ledger, others(ledger, &facts)) } else { Vec::new() };
         let mut notes = facts.notes;
         notes.extend(reconcile::note(&caches));
         let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..facts.trust };
@@ -210,6 +214,7 @@ impl Builder {
             rows,
             rest,
             verdict,
+            directories,
             trust,
             notes,
         }

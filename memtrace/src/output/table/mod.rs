@@ -6,6 +6,7 @@
 
 mod agreement;
 mod columns;
+mod directories;
 mod header;
 mod partial;
 mod parts;
@@ -63,6 +64,7 @@ enum Keep {
     Problem,
     Cache,
     Note,
+    Directory,
     Host,
     OwnCost,
     Totals,
@@ -106,7 +108,8 @@ pub fn render(snapshot: &Snapshot, frame: Frame, style: Style) -> String {
 /// The block, line by line.
 pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     let mut above = header::lines(snapshot, frame.width);
-    let mut below = trust::lines(snapshot, frame.width);
+    let mut below = directories::lines(snapshot, frame.width);
+    below.extend(trust::lines(snapshot, frame.width));
     let height = frame.height.unwrap_or(usize::MAX);
     let table = columns::Table::new(snapshot);
     make_room(&mut above, &mut below, height.saturating_sub(table.least_height()));
