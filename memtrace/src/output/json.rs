@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use self::names::Names;
+use self::names::{Directory, Names};
 use self::verdict::Verdict;
 use super::{Output, Shown, escape, shown};
 use crate::cgroup::Owner;
@@ -91,6 +91,7 @@ pub(super) struct Snapshot<'a> {
     rows: Vec<Row<'a>>,
     rest: Option<Rest>,
     verdict: Option<Verdict<'a>>,
+    directories: Vec<Directory<'a>>,
     trust: Trust,
     notes: &'a [String],
 }
@@ -281,6 +282,7 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
                 bytes: rest.bytes,
             }),
             verdict: snapshot.verdict.as_ref().map(Verdict::from),
+            directories: snapshot.directories.iter().map(Directory::from).collect(),
             trust: Trust::from(&snapshot.trust),
             notes: &snapshot.notes,
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Keys, Meminfo, NameGroup,
+    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Meminfo, NameGroup,
     Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare,
     Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
@@ -68,6 +68,7 @@ pub(crate) fn dentry() -> Snapshot {
         ],
         rest: None,
         verdict: None,
+        directories: Vec::new(),
         trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
         notes: Vec::new(),
     }
@@ -175,6 +176,41 @@ pub(crate) fn partial(by: By) -> Snapshot {
     snapshot.caches.insert(0, maple_node);
     snapshot.notes.extend(reconcile::note(&snapshot.caches));
     snapshot
+}
+
+fn directory(path: &str, within: usize, depth: usize, objects: u64, negative: u64) -> Directory {
+    Directory {
+        path: path.as_bytes().to_vec(),
+        within,
+        depth,
+        objects,
+        share: objects as f64 / 24_116.0,
+        negatives: Negatives { looked_at: 100, negative },
+        filesystem: Some(b"ext4".to_vec()),
+    }
+}
+
+/// The end of the session on `dentry`.
+pub(crate) fn final_dentry() -> Snapshot {
+    Snapshot {
+        is_final: true,
+        elapsed: Duration::from_secs(30),
+        settled: Some(Settled { time: Duration::from_millis(500), freed: 1_312 }),
+        directories: vec![
+            directory("/etc/pki/nssdb", 0, 0, 23_101, 100),
+            directory("/usr/lib", 0, 0, 703, 4),
+            directory("/usr/lib/x86_64-linux-gnu", 8, 1, 392, 0),
+            directory(
+                "/usr/lib/x86_64-linux-gnu/very/deep/inside/of/it/so/that/it/has/to/be/cut",
+                25,
+                2,
+                101,
+                0,
+            ),
+            directory("pipefs:", 0, 0, 12, 0),
+        ],
+        ..dentry()
+    }
 }
 
 /// Twenty rows and thirty more that `--top` cut.
@@ -414,6 +450,7 @@ pub(crate) fn all() -> Vec<Snapshot> {
     let bare = Snapshot { caches: Vec::new(), meminfo: None, own_cost: OwnCost::default(), ..empty() };
     vec![
         dentry(),
+        final_dentry(),
         crowd(),
         caches(By::Comm),
         caches(By::Cache),

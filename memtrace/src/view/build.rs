@@ -11,6 +11,7 @@ use super::{
     key::{Directories, Part, chain, label, who},
     places::Places,
     reconcile::{self, Growth, Partial, Traced},
+    tree,
     trend::History,
     verdict,
 };
@@ -203,6 +204,9 @@ impl Builder {
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
         let rows = with_stacks(rows, facts.stacks);
+        let is_final = facts.is_final;
+        let directories =
+            if is_final { tree::directories(ledger, others(ledger, &facts)) } else { Vec::new() };
         let mut notes = facts.notes;
         notes.extend(reconcile::note(&caches));
         let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..facts.trust };
@@ -224,6 +228,7 @@ impl Builder {
             rows,
             rest,
             verdict,
+            directories,
             trust,
             notes,
         }

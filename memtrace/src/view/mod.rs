@@ -8,6 +8,7 @@ pub mod key;
 pub mod places;
 pub mod reconcile;
 pub mod sampling;
+pub mod tree;
 pub mod trend;
 pub mod verdict;
 
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub rest: Option<Rest>,
     /// What the rows come to: who leaks, if anybody does. None while there is no telling.
     pub verdict: Option<Verdict>,
+    /// Of the final report: where most dentries are, parents before what is in them.
+    pub directories: Vec<Directory>,
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,
@@ -274,6 +277,23 @@ pub struct NameGroup {
     pub negatives: Option<Negatives>,
     /// Memory that a dentry's name takes outside of it, in bytes, on average.
     pub name_bytes: u64,
+}
+
+/// A directory, with all that is below it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Directory {
+    pub path: Vec<u8>,
+    /// So many bytes of the path are that of the one above in the tree.
+    pub within: usize,
+    /// How many are above it.
+    pub depth: usize,
+    /// An estimate, where not all dentries have a name.
+    pub objects: u64,
+    /// Of all outstanding dentries, 0 to 1.
+    pub share: f64,
+    pub negatives: Negatives,
+    /// The filesystem's type, or one of them.
+    pub filesystem: Option<Vec<u8>>,
 }
 
 /// Kinds of objects that can be looked at.

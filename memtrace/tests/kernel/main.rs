@@ -23,6 +23,7 @@ mod filters;
 mod host;
 mod hostile;
 mod lifecycle;
+mod look;
 mod machine;
 mod modules;
 mod names;
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
         attribution::tests(),
         filters::tests(),
         names::tests(&ways),
+        look::tests(&ways),
         untraced::tests(&ways),
         bulk::tests(&ways),
         lifecycle::tests(),

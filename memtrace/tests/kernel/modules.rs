@@ -4,10 +4,11 @@ use std::{
     collections::BTreeSet,
     ffi::{CStr, CString},
     fs::{self, File},
+    path::Path,
 };
 
 use rustix::{
-    mount::{MountFlags, UnmountFlags, mount, unmount},
+    mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount},
     system::{delete_module, finit_module},
 };
 use tempfile::TempDir;
@@ -31,10 +32,10 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// A kernel module, loaded until it is dropped. Nothing may use it then.
-struct Module(&'static CStr);
+pub struct Module(&'static CStr);
 
 impl Module {
-    fn load(name: &'static CStr) -> Self {
+    pub fn load(name: &'static CStr) -> Self {
         let path = host::module(name.to_str().expect("it is ASCII"));
         let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         finit_module(&file, c"", 0).expect("it is this kernel's module");
@@ -57,16 +58,27 @@ impl Drop for Module {
 }
 
 /// A filesystem, mounted until it is dropped.
-struct Mounted(TempDir);
+pub struct Mounted(TempDir);
 
 impl Mounted {
-    fn new(kind: &CStr, options: &str) -> Self {
+    pub fn new(kind: &CStr, options: &str) -> Self {
         let directory =
             TempDir::with_prefix("mt-mount-").expect("the directory for temporary files is writable");
         let options = CString::new(options).expect("options have no NUL");
         mount(kind, directory.path(), kind, MountFlags::empty(), Some(&*options))
             .expect("its module is loaded");
         Self(directory)
+    }
+
+    /// A directory below another filesystem's mount point, mounted once more.
+    pub fn bind(directory: &Path) -> Self {
+        let at = TempDir::with_prefix("mt-bind-").expect("the directory for temporary files is writable");
+        mount_bind(directory, at.path()).expect("root may");
+        Self(at)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
     }
 }
 

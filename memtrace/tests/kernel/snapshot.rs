@@ -73,6 +73,7 @@ pub struct Row {
     pub frees: u64,
     pub allocs_per_s: f64,
     pub oldest_ns: Option<u64>,
+    pub negative_share: Option<f64>,
     pub names: Vec<Names>,
     pub process: Option<Process>,
     pub call_site: Option<CallSite>,
@@ -111,12 +112,18 @@ pub struct CgroupShare {
     pub path: Option<String>,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 pub struct Names {
     pub parent: String,
+    pub path: Option<String>,
     pub pattern: String,
     pub objects: u64,
     pub example: String,
+    pub filesystem: Option<String>,
+    pub kind: Option<String>,
+    pub file_type: Option<String>,
+    pub negative_share: Option<f64>,
+    pub name_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

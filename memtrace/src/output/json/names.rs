@@ -1,4 +1,4 @@
-//! `rows[].names[]`: what objects are called and where they are.
+//! `rows[].names[]`: what objects are called and where they are; `directories[]`: where most are.
 
 use std::borrow::Cow;
 
@@ -37,6 +37,30 @@ impl<'a> From<&'a view::NameGroup> for Names<'a> {
             file_type: group.file_type.map(file_type),
             negative_share: group.negatives.map(negative_share),
             name_bytes: group.negatives.map(|_| group.name_bytes),
+        }
+    }
+}
+
+/// `directories[]`.
+#[derive(Serialize)]
+pub(super) struct Directory<'a> {
+    path: Cow<'a, str>,
+    depth: usize,
+    objects: u64,
+    share: f64,
+    negative_share: f64,
+    filesystem: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a view::Directory> for Directory<'a> {
+    fn from(directory: &'a view::Directory) -> Self {
+        Directory {
+            path: escape::json(&directory.path),
+            depth: directory.depth,
+            objects: directory.objects,
+            share: finite(directory.share),
+            negative_share: negative_share(directory.negatives),
+            filesystem: directory.filesystem.as_deref().map(escape::json),
         }
     }
 }

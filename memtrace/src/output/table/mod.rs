@@ -6,6 +6,7 @@
 
 mod agreement;
 mod columns;
+mod directories;
 mod header;
 mod partial;
 mod parts;
@@ -64,6 +65,7 @@ enum Keep {
     Problem,
     Cache,
     Note,
+    Directory,
     Host,
     OwnCost,
     Totals,
@@ -109,6 +111,7 @@ pub fn render(snapshot: &Snapshot, frame: Frame, style: Style) -> String {
 pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     let mut above = header::lines(snapshot, frame.width);
     let mut below = stacks::lines(snapshot, frame.width);
+    below.extend(directories::lines(snapshot, frame.width));
     below.extend(trust::lines(snapshot, frame.width));
     let height = frame.height.unwrap_or(usize::MAX);
     let table = columns::Table::new(snapshot);

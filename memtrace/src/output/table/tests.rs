@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::output::sample;
-use crate::view::{By, CacheTotals, Settled, Sort, reconcile};
+use crate::view::{By, CacheTotals, Sort, reconcile};
 
 fn wide(width: usize) -> Frame {
     Frame { width: Some(width), height: None }
@@ -176,8 +176,7 @@ fn tiny_window_of_a_session_that_lost_events() {
 
 #[test]
 fn final_block() {
-    let settled = Some(Settled { time: Duration::from_millis(500), freed: 1_312 });
-    let snapshot = Snapshot { is_final: true, elapsed: Duration::from_secs(30), settled, ..sample::dentry() };
+    let snapshot = sample::final_dentry();
     assert_snapshot!(plain(&snapshot, wide(100)));
 }
 

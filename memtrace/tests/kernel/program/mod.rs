@@ -9,6 +9,7 @@ mod dentries;
 mod memory;
 mod messages;
 mod objects;
+pub mod places;
 mod requests;
 mod undos;
 
@@ -58,6 +59,8 @@ pub enum Task {
     Messages { count: usize, payload: usize },
     /// Each is one `dentry`, in a directory `db` that the program makes in this one.
     NegativeDentries { within: PathBuf, count: usize, names: NameStyle },
+    /// Objects that tell where they are.
+    Place(places::Place),
     /// By so many processes of this command name that live 20 ms, each looking up so many names.
     ShortLived { comm: String, within: PathBuf, processes: usize, lookups: usize },
     /// One of these processes.
@@ -196,6 +199,7 @@ fn prepare(task: Task) -> Prepared {
         Task::Threads(threads) => objects::threads(threads),
         Task::Messages { count, payload } => messages::send(count, payload),
         Task::NegativeDentries { within, count, names } => dentries::negative(&within, count, names),
+        Task::Place(place) => places::prepare(place),
         Task::ShortLived { comm, within, processes, lookups } => {
             dentries::short_lived(&comm, &within, processes, lookups)
         }
