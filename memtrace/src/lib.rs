@@ -6,6 +6,7 @@ pub mod cmd;
 pub mod decode;
 pub mod event;
 pub mod kernel;
+pub mod knowledge;
 pub mod ledger;
 pub mod output;
 pub mod session;
