@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use crate::{
-    cmd::caches::CachesError,
+    cmd::{caches::CachesError, explain::ExplainError},
     session::{SessionError, SetupError},
 };
 
@@ -24,4 +24,5 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn is_usage(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(SessionError::Setup(SetupError::Resolve(_))))
         || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
+        || matches!(error.downcast_ref(), Some(ExplainError::Cache(_) | ExplainError::Incidents(_)))
 }

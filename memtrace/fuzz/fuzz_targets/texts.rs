@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use memtrace::{
     cmd::duration,
+    knowledge::incidents,
     ledger::pattern,
     output::escape,
     slab::{
@@ -17,6 +18,9 @@ use memtrace::{
 fuzz_target!(|data: &[u8]| {
     let _ = slabinfo::parse(data);
     let _ = meminfo::parse(data);
+    if let Err(fault) = incidents::parse(data) {
+        assert!(fault.line <= data.split(|&byte| byte == b'\n').count());
+    }
     shown_harmlessly(data);
     shown_harmlessly(&pattern::pattern(data));
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -85,6 +85,6 @@ fn printable(text: String) -> Result<String, String> {
     }
     match text.chars().find(|&c| !escape::is_plain(c)) {
         None => Ok(text),
-        Some(c) => Err(format!("the character {} cannot be printed", c.escape_unicode())),
+        Some(c) => Err(format!("the character U+{:04X} cannot be printed", u32::from(c))),
     }
 }

@@ -18,6 +18,7 @@ mod budget;
 mod bulk;
 mod errors;
 mod exact;
+mod explain;
 mod filters;
 mod host;
 mod hostile;
@@ -136,6 +137,7 @@ fn main() -> ExitCode {
         terminal::tests(),
         hostile::tests(),
         errors::tests(),
+        explain::tests(),
         ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();
