@@ -5,7 +5,9 @@ mod man;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::cmd::{caches::CachesArgs, check::CheckArgs, live::LiveArgs, triage::TriageArgs};
+use crate::cmd::{
+    caches::CachesArgs, check::CheckArgs, explain::ExplainArgs, live::LiveArgs, triage::TriageArgs,
+};
 
 /// Says which process holds the kernel's slab memory.
 ///
@@ -30,6 +32,7 @@ Examples:
   sudo memtrace -c 'kmalloc-*' --by cache   which of these caches fill
   sudo memtrace -c dentry -d 30s -o json    half a minute of it for a script
   sudo memtrace caches --sort growth        which caches grow
+  memtrace explain dentry                   what that cache is, and what helps
   sudo memtrace check                       what this host lets memtrace do";
 
 const DETAILS: &str = "\
@@ -57,6 +60,8 @@ pub enum Command {
     Triage(TriageArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
+    /// Tell what lives in a slab cache, what fills it, and what helps
+    Explain(ExplainArgs),
     /// Print a completion script for a shell
     ///
     /// For bash: memtrace completions bash > /etc/bash_completion.d/memtrace

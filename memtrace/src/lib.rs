@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod decode;
 pub mod event;
 pub mod kernel;
+pub mod knowledge;
 pub mod ledger;
 pub mod process;
 pub mod output;

@@ -9,6 +9,7 @@ use memtrace::{
         buddyinfo::FreeBlocks, cgroup, dentry_state::DentryState, meminfo::Meminfo, mounts, pressure::Pressure,
         process, vmstat::Vmstat, zoneinfo,
     },
+    knowledge::incidents,
     ledger::pattern,
     output::escape,
     slab::{
@@ -22,6 +23,9 @@ fuzz_target!(|data: &[u8]| {
     let _ = slabinfo::parse(data);
     let _ = meminfo::parse(data);
     host_texts(data);
+    if let Err(fault) = incidents::parse(data) {
+        assert!(fault.line <= data.split(|&byte| byte == b'\n').count());
+    }
     shown_harmlessly(data);
     shown_harmlessly(&pattern::pattern(data));
     let Ok(text) = std::str::from_utf8(data) else { return };

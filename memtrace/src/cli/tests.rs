@@ -59,7 +59,9 @@ fn help_of_triage() {
 #[test]
 fn help_of_the_small_commands() {
     insta::assert_snapshot!(
-        ["check", "completions", "man"].map(|command| help(&format!("{command} --help"))).join("---\n")
+        ["check", "explain", "completions", "man"]
+            .map(|command| help(&format!("{command} --help")))
+            .join("---\n")
     );
 }
 
@@ -103,6 +105,7 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("--cash dentry", "--cash"),
         ("cache", "caches"),
         ("-i 1s caches", "--interval"),
+        ("explain -o xml", "--output"),
         ("completions csh", "<SHELL>"),
     ] {
         let (text, code) = answer(line);
@@ -124,6 +127,8 @@ fn what_is_right_is_taken() {
         "--cache all --sort age --older 5m -o json -v",
         "caches dent -i 2s --sort growth --top 3 --aliases -o json",
         "check",
+        "explain",
+        "explain xfs_* --incidents a.toml --incidents b.toml -o json",
         "completions zsh",
         "man",
     ] {

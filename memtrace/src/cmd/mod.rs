@@ -3,6 +3,7 @@
 pub mod caches;
 pub mod check;
 pub mod duration;
+pub mod explain;
 pub mod live;
 pub mod number;
 pub mod size;

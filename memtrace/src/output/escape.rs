@@ -114,7 +114,7 @@ fn push_byte(out: &mut String, byte: u8) {
 
 /// The character shows as itself, in cells of its own. The standard library knows what has no glyph; a width of
 /// zero finds the rest (ignorable letters such as the Hangul fillers).
-fn is_plain(c: char) -> bool {
+pub fn is_plain(c: char) -> bool {
     matches!(c, ' '..='~')
         || (!c.is_ascii() && c.escape_debug().len() == 1 && c.width().is_some_and(|cells| cells > 0))
 }

@@ -2,7 +2,7 @@
 
 pub mod escape;
 pub mod human;
-mod text;
+pub mod text;
 pub mod table;
 pub mod screen;
 pub mod json;

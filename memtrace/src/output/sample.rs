@@ -3,9 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Meminfo, NameGroup,
-    Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare,
-    Suspect, Trend, Trust, Verdict,
+    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Meminfo,
+    NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort,
+    StackShare, Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     verdict::Doubt,
 };

@@ -6,7 +6,7 @@
 
 mod at_hand;
 pub mod meminfo;
-mod nearest;
+pub mod nearest;
 pub mod resolve;
 pub mod slabinfo;
 pub mod sysfs;

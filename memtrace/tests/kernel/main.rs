@@ -19,6 +19,7 @@ mod budget;
 mod bulk;
 mod errors;
 mod exact;
+mod explain;
 mod filters;
 mod host;
 mod hostile;
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
         hostile::tests(),
         errors::tests(),
         triage::tests(),
+        explain::tests(),
         ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();

@@ -1,0 +1,95 @@
+//! `memtrace explain`: what lives in a slab cache, what fills it, whether the memory comes back, and what to do.
+
+mod answer;
+mod json;
+mod text;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
+
+use answer::{Answer, HostState};
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use crate::{
+    knowledge::incidents::{Incidents, IncidentsError},
+    slab::{Host, ResolveError},
+};
+
+/// Where the output is no terminal, and the most that reads well.
+const WIDTH: usize = 80;
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct ExplainArgs {
+    /// A cache's name, also of one that is merged, or a glob ('xfs_*'); without, all that is known is listed
+    #[arg(value_name = "CACHE")]
+    pub cache: Option<String>,
+
+    /// A file of further incidents (docs/incidents.md); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub incidents: Vec<PathBuf>,
+
+    /// As text, or as one JSON object
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Error)]
+pub enum ExplainError {
+    /// The user's mistake, not the host's; so are faulty incidents.
+    #[error(transparent)]
+    Cache(#[from] ResolveError),
+    #[error(transparent)]
+    Incidents(#[from] IncidentsError),
+    #[error("the explanation cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+pub fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<(), ExplainError> {
+    let incidents = Incidents::with_files(&args.incidents)?;
+    let text = match &args.cache {
+        None => listed(&incidents, args.output),
+        Some(cache) => explained(cache, &incidents, HostState::read(&Host::live()), args.output)?,
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn listed(incidents: &Incidents, output: Output) -> String {
+    match output {
+        Output::Text => text::list(incidents, width()),
+        Output::Json => json::list(incidents),
+    }
+}
+
+fn explained(
+    cache: &str,
+    incidents: &Incidents,
+    host: HostState,
+    output: Output,
+) -> Result<String, ResolveError> {
+    let answer = Answer::new(cache, incidents, host)?;
+    Ok(match output {
+        Output::Text => text::explain(&answer, width()),
+        Output::Json => json::explain(&answer),
+    })
+}
+
+fn width() -> usize {
+    let size = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
+    size.map(|(columns, _)| usize::from(columns))
+        .filter(|&columns| columns > 0)
+        .map_or(WIDTH, |w| w.min(WIDTH))
+}
+
+#[cfg(test)]
+mod tests;
