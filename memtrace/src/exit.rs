@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use crate::{
-    cmd::{caches::CachesError, explain::ExplainError, triage::Found},
+    cmd::{caches::CachesError, explain::ExplainError, live::LiveError, triage::Found},
     session::{SessionError, SetupError},
 };
 
@@ -30,7 +30,9 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(SessionError::Setup(SetupError::Resolve(_))))
-        || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
+    matches!(
+        error.downcast_ref(),
+        Some(LiveError::Incidents(_) | LiveError::Session(SessionError::Setup(SetupError::Resolve(_))))
+    ) || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
         || matches!(error.downcast_ref(), Some(ExplainError::Cache(_) | ExplainError::Incidents(_)))
 }

@@ -3,6 +3,7 @@
 use std::{
     env, io,
     num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use clap::{Args, ValueEnum};
 use super::{duration, number, size};
 use crate::{
     kernel::trials::Avoid,
+    knowledge::incidents::{Incidents, IncidentsError},
     output::{Output, human, json::JsonLines, screen::Screen, table::Style},
     session::{
         self, Options, SessionError, StacksOption,
@@ -40,6 +42,10 @@ pub struct LiveArgs {
     /// Show the calls that led to allocations, of one in 16, for the first rows
     #[arg(long, value_enum, value_name = "WHICH")]
     pub stacks: Option<StacksOption>,
+
+    /// A file of further incidents for the verdict (docs/incidents.md); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub incidents: Vec<PathBuf>,
 
     /// Time between reports (500ms, 10s, 5m); the first comes after 1s at the latest
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = duration::parse, allow_hyphen_values = true)]
@@ -106,7 +112,15 @@ pub enum Format {
     Json,
 }
 
-pub fn run(args: LiveArgs) -> Result<(), SessionError> {
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    #[error(transparent)]
+    Incidents(#[from] IncidentsError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+pub fn run(args: LiveArgs) -> Result<(), LiveError> {
     let output: Box<dyn Output + Send> = match args.output {
         Format::Table => Box::new(Screen::stdout(style())),
         Format::Json => Box::new(JsonLines::new(io::stdout())),
@@ -122,6 +136,7 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
             top: args.top.get(),
         },
         stacks: args.stacks,
+        incidents: Incidents::with_files(&args.incidents)?,
         interval: args.interval,
         duration: args.duration,
         count: args.count.map(NonZeroU64::get),
@@ -135,7 +150,7 @@ pub fn run(args: LiveArgs) -> Result<(), SessionError> {
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
-    runtime.block_on(session::run(options, output))
+    Ok(runtime.block_on(session::run(options, output))?)
 }
 
 fn memory_budget(text: &str) -> Result<u64, String> {

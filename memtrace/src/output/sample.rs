@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{
-    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Meminfo,
+    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Known, Meminfo,
     NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort,
     StackShare, Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
@@ -322,12 +322,24 @@ pub(crate) fn verdict() -> Snapshot {
         processes: row.processes,
         cache: "dentry".to_owned(),
         share_of_cache: 1.0,
+        place: row.names.first().cloned(),
+        negative: Some(0.988),
         slope,
         bytes_per_s: slope.per_s * 192.0,
         explains: Some(0.972),
         is_reclaimable: Some(true),
         full_in: Some(Duration::from_secs(11_500)),
         doubts: vec![Doubt::Lost { share: 0.012 }],
+        known: vec![Known {
+            id: "nss-does-not-exist".to_owned(),
+            title: "NSS asks for thousands of names that do not exist".to_owned(),
+            cause: "At each start it measures how fast a directory is.".to_owned(),
+            now: vec!["Stop the caller.".to_owned()],
+            for_good: vec!["Set NSS_SDB_USE_CACHE=yes.".to_owned(), "Or install a newer one.".to_owned()],
+            verify: vec!["`cat /proc/sys/fs/dentry-state`: the fifth number stops growing.".to_owned()],
+            references: vec!["https://example.org/1".to_owned()],
+            signs: vec!["caches".to_owned(), "names".to_owned()],
+        }],
     })));
     snapshot
 }

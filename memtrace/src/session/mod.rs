@@ -57,6 +57,7 @@ use crate::{
         symbols::Symbols,
         trials::Avoid,
     },
+    knowledge::incidents::Incidents,
     ledger::{Batch, Ledger},
     output::Output,
     slab,
@@ -103,6 +104,8 @@ pub struct Options {
     pub count: Option<u64>,
     /// Which calls led to allocations.
     pub stacks: Option<StacksOption>,
+    /// Incidents that were seen before.
+    pub incidents: Incidents,
     /// How long frees are followed when allocations are not traced any more.
     pub settle: Duration,
     /// Follow one object in so many, by its address.
@@ -208,6 +211,7 @@ struct State {
     /// Where they are asked for.
     symbols: Option<Arc<Symbols>>,
     stacks: Option<Stacks>,
+    incidents: Incidents,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
     budget: Budget,
@@ -423,6 +427,7 @@ impl Session {
             cgroups: &self.state.who.cgroups,
             symbols: self.state.symbols.as_deref(),
             stacks: self.state.stacks.as_ref(),
+            incidents: &self.state.incidents,
             losses: &losses,
             slabinfo: self.slabinfo.latest(),
             traced: &traced,

@@ -126,6 +126,7 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
         looks,
         symbols,
         stacks,
+        incidents: options.incidents.clone(),
         who: Who::new(Cgroups::new(hierarchy.ok())),
         notes,
         budget,

@@ -11,6 +11,7 @@ use super::{
     window::CacheRow,
 };
 use crate::{
+    knowledge::incidents::Incidents,
     output::{Output, Shown},
     session::{self, Options, SessionError, budget::CpuLimit},
     view::{By, Snapshot, Sort, build::Request},
@@ -113,6 +114,7 @@ fn options(caches: &[String], duration: Duration) -> Options {
         duration: Some(duration),
         count: None,
         stacks: None,
+        incidents: Incidents::built_in(),
         settle: SETTLE,
         sample: 1,
         max_memory: Some(MAX_MEMORY),

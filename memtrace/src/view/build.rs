@@ -19,6 +19,7 @@ use crate::{
     cgroup::Cgroups,
     event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
     kernel::symbols::Symbols,
+    knowledge::incidents::Incidents,
     ledger::{Aged, FOLDED, Ledger, Origin},
     process::{ChainId, NO_CHAIN, Processes},
     stack::Stacks,
@@ -97,6 +98,8 @@ pub struct Facts<'a> {
     pub symbols: Option<&'a Symbols>,
     /// None where they are not asked for.
     pub stacks: Option<&'a Stacks>,
+    /// What was seen before.
+    pub incidents: &'a Incidents,
     /// Lost events by the cache's address.
     pub losses: &'a HashMap<Address, Losses>,
     /// By the cache's name.
@@ -200,7 +203,13 @@ impl Builder {
             rows.push((row, stacks));
         }
         self.previous = totals;
-        let verdict = verdict::of(rows.iter().map(|(row, _)| row), &caches, facts.meminfo, &facts.trust);
+        let verdict = verdict::of(
+            rows.iter().map(|(row, _)| row),
+            &caches,
+            facts.meminfo,
+            &facts.trust,
+            facts.incidents,
+        );
         self.previous_elapsed = facts.elapsed;
         let rest = self.order(&mut rows);
         let rows = with_stacks(rows, facts.stacks);

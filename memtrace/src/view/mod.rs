@@ -19,7 +19,7 @@ pub use self::{
     key::{By, Keys},
     sampling::Sampling,
     trend::{Slope, Trend},
-    verdict::{Suspect, Verdict},
+    verdict::{Known, Suspect, Verdict},
 };
 use crate::event::FileType;
 

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{CacheTotals, Meminfo, Row, Slope, Trend, Trust};
+use super::{CacheTotals, Meminfo, NameGroup, Row, Slope, Trend, Trust};
+use crate::knowledge::incidents::{Evidence, Incidents, Match};
 
 /// Whoever gives back more than it keeps is no suspect, even if what it holds grows meanwhile.
 const LEAST_SURVIVAL: f64 = 0.5;
@@ -14,6 +15,9 @@ const LEAST_OBJECTS: u64 = 200;
 
 /// Slabinfo counts objects at hand as well: of a smaller growth no share is told.
 const LEAST_GROWTH: i64 = 500;
+
+/// With fewer signs, an incident is only one that fills the same cache.
+const LEAST_SIGNS: usize = 2;
 
 /// Losses up to this share of all events do not change what a row says.
 const FEW_LOST: f64 = 0.001;
@@ -39,6 +43,10 @@ pub struct Suspect {
     pub cache: String,
     /// Which part of the row's bytes.
     pub share_of_cache: f64,
+    /// What most of its objects are called and where they are, if that is known.
+    pub place: Option<NameGroup>,
+    /// Share of its dentries, as far as they were looked at, of names that do not exist.
+    pub negative: Option<f64>,
     pub slope: Slope,
     pub bytes_per_s: f64,
     /// Which part of its cache's growth by slabinfo the row explains. None where that is not known.
@@ -48,6 +56,23 @@ pub struct Suspect {
     /// Until what is available now would be used up at this rate.
     pub full_in: Option<Duration>,
     pub doubts: Vec<Doubt>,
+    /// Incidents like this, the most alike first.
+    pub known: Vec<Known>,
+}
+
+/// An incident that was seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub id: String,
+    pub title: String,
+    pub cause: String,
+    /// What to do at once, for good, and how to see that it helped.
+    pub now: Vec<String>,
+    pub for_good: Vec<String>,
+    pub verify: Vec<String>,
+    pub references: Vec<String>,
+    /// The signs that are there: `caches`, `names`, ...
+    pub signs: Vec<String>,
 }
 
 /// What speaks against a claim, or makes it less sure.
@@ -67,6 +92,7 @@ pub fn of<'a>(
     caches: &[CacheTotals],
     meminfo: Option<Meminfo>,
     trust: &Trust,
+    incidents: &Incidents,
 ) -> Option<Verdict> {
     if rows.clone().all(|row| row.trend == Trend::TooEarly) {
         return None;
@@ -74,7 +100,7 @@ pub fn of<'a>(
     let suspects = rows.filter_map(|row| Some((bytes_per_s(row)?, row)));
     let most = suspects.max_by(|(a, _), (b, _)| a.total_cmp(b));
     let Some((_, row)) = most else { return Some(Verdict::Nothing) };
-    Some(Verdict::Leak(Box::new(suspect(row, caches, meminfo, trust)?)))
+    Some(Verdict::Leak(Box::new(suspect(row, caches, meminfo, trust, incidents)?)))
 }
 
 /// How fast the memory grows of a row that may be a leak; None of others.
@@ -87,7 +113,13 @@ fn bytes_per_s(row: &Row) -> Option<f64> {
     is_suspect.then(|| slope.per_s * row.bytes as f64 / row.objects as f64)
 }
 
-fn suspect(row: &Row, caches: &[CacheTotals], meminfo: Option<Meminfo>, trust: &Trust) -> Option<Suspect> {
+fn suspect(
+    row: &Row,
+    caches: &[CacheTotals],
+    meminfo: Option<Meminfo>,
+    trust: &Trust,
+    incidents: &Incidents,
+) -> Option<Suspect> {
     let Trend::Growing(slope) = row.trend else { return None };
     let bytes_per_s = bytes_per_s(row)?;
     let share = row.caches.first()?;
@@ -99,13 +131,51 @@ fn suspect(row: &Row, caches: &[CacheTotals], meminfo: Option<Meminfo>, trust: &
         processes: row.processes,
         cache: share.name.clone(),
         share_of_cache: if row.bytes == 0 { 1.0 } else { share.bytes as f64 / row.bytes as f64 },
+        place: row.names.first().cloned(),
+        negative: row.negatives.map(|negatives| negatives.share()),
         slope,
         bytes_per_s,
         explains: cache.and_then(|cache| explained(share.objects, cache)),
         is_reclaimable: cache.and_then(|cache| cache.reclaimable),
         full_in: meminfo.and_then(|meminfo| full_in(meminfo.available?, bytes_per_s)),
         doubts: doubts(trust),
+        known: known(row, &share.name, cache, incidents),
     })
+}
+
+fn known(row: &Row, name: &str, cache: Option<&CacheTotals>, incidents: &Incidents) -> Vec<Known> {
+    let place = row.names.first();
+    let ancestors = row.started_by.first().map(|ancestors| &ancestors.comms[..]).unwrap_or_default();
+    let evidence = Evidence {
+        caches: std::iter::once(name.to_owned())
+            .chain(cache.iter().flat_map(|cache| cache.aliases.clone()))
+            .collect(),
+        chain: row.comm.iter().chain(ancestors).cloned().collect(),
+        name: place.map(|place| place.example.clone()),
+        parent: place.map(|place| place.path.clone().unwrap_or_else(|| place.parent.clone())),
+        functions: row.call_site.iter().filter_map(|site| site.symbol.clone()).collect(),
+        negative: row.negatives.map(|negatives| negatives.share()),
+    };
+    let alike = incidents.like(&evidence).into_iter().filter(|like| like.matched.len() >= LEAST_SIGNS);
+    alike.map(|like| Known::from(&like)).collect()
+}
+
+impl From<&Match<'_>> for Known {
+    fn from(like: &Match<'_>) -> Self {
+        let incident = like.incident;
+        let sentences =
+            |prose: &[crate::knowledge::Prose]| prose.iter().map(|prose| prose.as_str().to_owned()).collect();
+        Self {
+            id: incident.id.as_str().to_owned(),
+            title: incident.title.as_str().to_owned(),
+            cause: incident.cause.as_str().to_owned(),
+            now: sentences(&incident.now),
+            for_good: sentences(&incident.for_good),
+            verify: sentences(&incident.verify),
+            references: incident.references.iter().map(|line| line.as_str().to_owned()).collect(),
+            signs: like.matched.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// Which part of what slabinfo says that the cache grew by.
@@ -143,7 +213,7 @@ mod tests {
         }
         change(&mut snapshot.rows);
         snapshot.caches[0].growth = Some(sample::growth(24_000, 24_116));
-        of(snapshot.rows.iter(), &snapshot.caches, snapshot.meminfo, &snapshot.trust)
+        of(snapshot.rows.iter(), &snapshot.caches, snapshot.meminfo, &snapshot.trust, &Incidents::built_in())
     }
 
     fn suspect_of(verdict: Option<Verdict>) -> Suspect {
@@ -163,6 +233,23 @@ mod tests {
         // 4 GiB are available.
         let seconds = suspect.full_in.unwrap().as_secs_f64();
         assert!((seconds - (4_u64 << 30) as f64 / (1948.0 * 192.0)).abs() < 1.0, "{seconds}");
+    }
+
+    #[test]
+    fn a_known_incident_brings_its_remedy() {
+        let suspect = suspect_of(verdict([Trend::Growing(SLOPE), Trend::Steady, Trend::Steady], |_| {}));
+        let ids: Vec<&str> = suspect.known.iter().map(|known| known.id.as_str()).collect();
+        assert!(ids.contains(&"nss-does-not-exist"), "{ids:?}");
+        let nss = suspect.known.iter().find(|known| known.id == "nss-does-not-exist").unwrap();
+        assert!(nss.for_good.iter().any(|remedy| remedy.contains("NSS_SDB_USE_CACHE=yes")), "{nss:?}");
+        assert!(nss.signs.len() >= LEAST_SIGNS, "{nss:?}");
+        // The same cache alone is no sign of anything.
+        let nameless = verdict([Trend::Growing(SLOPE), Trend::Steady, Trend::Steady], |rows| {
+            rows[0].names.clear();
+            rows[0].negatives = None;
+            rows[0].comm = Some(b"postgres".to_vec());
+        });
+        assert_eq!(suspect_of(nameless).known, []);
     }
 
     #[test]

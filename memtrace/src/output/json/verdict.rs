@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{finite, nanos};
+use super::{finite, names::Names, nanos};
 use crate::output::escape;
 use crate::view::{self, verdict::Doubt};
 
@@ -23,6 +23,8 @@ pub(super) struct Leak<'a> {
     processes: u64,
     cache: &'a str,
     cache_share: f64,
+    place: Option<Names<'a>>,
+    negative_share: Option<f64>,
     objects_per_s: f64,
     objects_per_s_ci95: [f64; 2],
     bytes_per_s: f64,
@@ -30,6 +32,26 @@ pub(super) struct Leak<'a> {
     reclaimable: Option<bool>,
     full_in_ns: Option<u64>,
     doubts: Vec<&'static str>,
+    known: Vec<Known<'a>>,
+}
+
+#[derive(Serialize)]
+struct Known<'a> {
+    id: &'a str,
+    title: &'a str,
+    cause: &'a str,
+    now: &'a [String],
+    for_good: &'a [String],
+    verify: &'a [String],
+    references: &'a [String],
+    signs: &'a [String],
+}
+
+impl<'a> From<&'a view::Known> for Known<'a> {
+    fn from(known: &'a view::Known) -> Self {
+        let view::Known { id, title, cause, now, for_good, verify, references, signs } = known;
+        Known { id, title, cause, now, for_good, verify, references, signs }
+    }
 }
 
 impl<'a> From<&'a view::Verdict> for Verdict<'a> {
@@ -51,6 +73,8 @@ impl<'a> From<&'a view::Suspect> for Leak<'a> {
             processes: suspect.processes,
             cache: &suspect.cache,
             cache_share: finite(suspect.share_of_cache),
+            place: suspect.place.as_ref().map(Names::from),
+            negative_share: suspect.negative.map(finite),
             objects_per_s: finite(suspect.slope.per_s),
             objects_per_s_ci95: [finite(suspect.slope.low), finite(suspect.slope.high)],
             bytes_per_s: finite(suspect.bytes_per_s),
@@ -58,6 +82,7 @@ impl<'a> From<&'a view::Suspect> for Leak<'a> {
             reclaimable: suspect.is_reclaimable,
             full_in_ns: suspect.full_in.map(nanos),
             doubts: suspect.doubts.iter().map(doubt).collect(),
+            known: suspect.known.iter().map(Known::from).collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::parts::wrapped;
 use super::{Keep, Line, Tone, clean};
 use crate::output::{escape, human};
-use crate::view::{Snapshot, Suspect, Verdict, verdict::Doubt};
+use crate::view::{Known, Snapshot, Suspect, Verdict, verdict::Doubt};
 
 /// Beyond, a rate is too slow to matter for what is available.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -21,7 +21,15 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
         }
         Some(Verdict::Leak(suspect)) => {
             let mut lines = say(&format!("verdict: {}", claim(suspect)), Tone::Alarm, Keep::Trust);
+            if let Some(where_) = place(suspect) {
+                lines.extend(say(&format!("  {where_}"), Tone::Warning, Keep::Problem));
+            }
             lines.extend(say(&format!("  {}", consequence(suspect)), Tone::Warning, Keep::Problem));
+            lines.extend(suspect.known.first().into_iter().flat_map(|known| {
+                remedy(known).into_iter().flat_map(|text| say(&text, Tone::Warning, Keep::Problem))
+            }));
+            let advice = format!("  more: memtrace explain {}", clean(&suspect.cache));
+            lines.extend(say(&advice, Tone::Quiet, Keep::Note));
             for doubt in &suspect.doubts {
                 lines.extend(say(&format!("  but {}", words(*doubt)), Tone::Warning, Keep::Problem));
             }
@@ -52,6 +60,31 @@ fn claim(suspect: &Suspect) -> String {
         "{who}{processes} leaks {mostly}{cache}: {objects} ({bytes}/s), steadily{}",
         explains.unwrap_or_default()
     )
+}
+
+/// `in /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of the names do not exist`.
+fn place(suspect: &Suspect) -> Option<String> {
+    let place = suspect.place.as_ref()?;
+    let directory = escape::terminal(place.path.as_deref().unwrap_or(&place.parent));
+    let slash = if directory.is_empty() || directory.ends_with('/') { "" } else { "/" };
+    let pattern = escape::terminal(&place.pattern);
+    let negative = suspect.negative.filter(|share| *share > 0.0);
+    let negative = negative
+        .map(|share| format!("; {} of its dentries are of names that do not exist", human::percent(share)));
+    Some(format!("mostly {directory}{slash}{pattern}{}", negative.unwrap_or_default()))
+}
+
+/// What was done about it elsewhere.
+fn remedy(known: &Known) -> Vec<String> {
+    let first = |what: &str, sentences: &[String]| {
+        sentences.first().map(|sentence| format!("  {what}: {}", clean(sentence)))
+    };
+    let title =
+        format!("  like: {} ({}, by its {})", clean(&known.title), clean(&known.id), known.signs.join(", "));
+    [Some(title), first("now", &known.now), first("for good", &known.for_good), first("check", &known.verify)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn consequence(suspect: &Suspect) -> String {

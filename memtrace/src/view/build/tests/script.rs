@@ -20,6 +20,7 @@ use crate::{
     event::{
         Address, Alloc, CgroupId, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
     },
+    knowledge::incidents::Incidents,
     ledger::{Bounds, Ledger},
     process::Processes,
     view::{
@@ -76,6 +77,7 @@ pub struct Session {
     processes: Processes,
     cgroups: Cgroups,
     cgroup: CgroupId,
+    incidents: Incidents,
     losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
     growth: HashMap<String, Growth>,
@@ -107,6 +109,7 @@ impl Session {
                 (3, b"/jobs/7".to_vec()),
             ]),
             cgroup: 1,
+            incidents: Incidents::built_in(),
             losses: HashMap::new(),
             slabinfo: HashMap::new(),
             growth: HashMap::new(),
@@ -223,6 +226,7 @@ impl Session {
             cgroups: &self.cgroups,
             symbols: None,
             stacks: None,
+            incidents: &self.incidents,
             losses: &self.losses,
             slabinfo: &self.slabinfo,
             traced: &traced(&self.ledger, &self.caches, |_| 0),
