@@ -34,11 +34,15 @@ pub struct Processes {
 }
 
 pub fn read(proc: &Path, page_size: u64) -> Processes {
+    read_at_most(MOST, proc, page_size)
+}
+
+fn read_at_most(most: usize, proc: &Path, page_size: u64) -> Processes {
     let Ok(entries) = fs::read_dir(proc) else { return Processes::default() };
     let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
     let mut processes = Processes::default();
     for pid in entries.flatten().filter_map(pid) {
-        if processes.list.len() == MOST {
+        if processes.list.len() == most {
             processes.left_out += 1;
         } else if let Some((id, process)) = read_one(proc, pid, page_size) {
             processes.list.insert(id, process);
@@ -158,6 +162,7 @@ mod tests {
         fs::create_dir(proc.path().join("self")).unwrap();
         let processes = read(proc.path(), 4096);
         assert_eq!(processes.left_out, 0);
+        assert_eq!(read_at_most(0, proc.path(), 4096), Processes { left_out: 4, ..Processes::default() });
         assert_eq!(processes.list.len(), 1);
         let process = &processes.list[&ProcessId { pid: 12, start: 4711 }];
         assert_eq!((process.resident, process.anon, &process.comm[..]), (5 * 4096, 3 * 4096, &b"x"[..]));

@@ -38,3 +38,48 @@ fn nodes_with_memory_by_their_numbers() {
         [(2, 4096), (10, 8192)]
     );
 }
+
+/// What real kernels printed: in VMs, and 6.18 on a host that was at work.
+const KERNELS: [&str; 4] = ["5.10", "6.12", "6.18", "7.x"];
+
+fn of_kernel(kernel: &str) -> Files {
+    Files::at(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host/fixtures").join(kernel))
+}
+
+#[test]
+fn the_texts_of_several_kernels() {
+    let mut told = String::new();
+    for kernel in KERNELS {
+        let files = of_kernel(kernel);
+        let meminfo = files.meminfo().unwrap();
+        let vmstat = files.vmstat();
+        let processes = process::read(&files.proc(), 4096);
+        let pss = processes.list.keys().map(|id| process::proportional(&files.proc(), *id));
+        told += &format!(
+            "{kernel}\n  available {}  at hand {:?}  allocstall {}  pgsteal_file {}\n  {:?}\n  {:?}  large blocks {:.3}\n  {:?}  pss {:?}\n",
+            meminfo.available(),
+            files.pages_at_hand(),
+            vmstat.sum("allocstall"),
+            vmstat.of("pgsteal_file"),
+            files.pressure(),
+            files.dentry_state(),
+            files.free_blocks().and_then(|blocks| blocks.share_of(4)).unwrap(),
+            processes.list.values().map(|process| (process.resident, process.anon)).collect::<Vec<_>>(),
+            pss.collect::<Vec<_>>(),
+        );
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// What no counter has is a small part of the memory, and nothing is counted twice.
+#[test]
+fn the_sum_of_several_kernels_leaves_little_unaccounted() {
+    use crate::triage::sum::{Part, Sum};
+    for kernel in KERNELS {
+        let files = of_kernel(kernel);
+        let at_hand = files.pages_at_hand().unwrap();
+        let sum = Sum::of(&files.meminfo().unwrap(), &files.vmstat(), at_hand, 4096);
+        let share = sum.get(Part::Unaccounted) as f64 / sum.total as f64;
+        assert!((-0.01..0.1).contains(&share), "{kernel}: {share} of all memory is unaccounted: {sum:?}");
+    }
+}

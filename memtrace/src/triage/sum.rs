@@ -120,8 +120,7 @@ impl Sum {
     ///   allocator of pages and not in MemTotal; some 100 KiB a CPU are counted though they are not there.
     /// - What zsmalloc has for zswap is in Zswap too, so the greater of both counts.
     /// - Ballooned pages are mostly not in MemTotal any more, so `Balloon` is left out.
-    /// - KReclaimable is SReclaimable and what drivers can give back: Linux commit 61f94e18de94 ("mm, proc: add KReclaimable to
-    ///   /proc/meminfo") (in v4.20).
+    /// - KReclaimable is SReclaimable and what drivers can give back.
     pub fn of(meminfo: &Meminfo, vmstat: &Vmstat, pages_at_hand: u64, page_size: u64) -> Self {
         let of = |key| meminfo.of(key);
         let less = |key, part| of(key).saturating_sub(of(part));

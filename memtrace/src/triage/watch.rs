@@ -59,8 +59,7 @@ pub enum WatchError {
 pub async fn watch(time: Duration) -> Result<(Window, Tracing), WatchError> {
     let (files, slab) = (Files::live(), slab::Host::live());
     let mut signals = Signals::new().map_err(WatchError::Signals)?;
-    // Looking at files makes dentries and inodes of them; the second time they are there already.
-    drop(Sample::take(&files, &slab)?);
+    Sample::warm_up(&files, &slab);
     let before = Sample::take(&files, &slab)?;
     let was = proportional(&files, biggest(&before.processes));
     let (between, tracing) = between(&files, &slab, &before, time, &mut signals).await?;

@@ -35,21 +35,21 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-/// In so many parts a scene fills the memory.
-const PARTS: usize = 16;
-
-/// One after another, so far apart: triage looks after five seconds for what grows, and traces it from there on.
+/// In so many parts a scene fills the memory, one after another, so far apart, for as long as the window is open: triage looks
+/// after five seconds for what grows, and traces it from there on.
+const PARTS: usize = 40;
 const BETWEEN_PARTS: Duration = Duration::from_millis(800);
+const WINDOW: &str = "20s";
 
-/// Longer than a scene takes, however slow the machine is: it is interrupted when the scene is over.
-const WINDOW: &str = "10m";
+/// Files that a process may have open: by default no more than 4096.
+const MOST_FILES: usize = 3500;
 
 /// Found something.
 const SUSPECT: i32 = 3;
 
-/// A part of all memory, but not more than this many MiB of it: how much a scene takes.
+/// A part of all memory, but not more than this: how much a scene takes at most.
 fn share_of_memory(part: u64) -> usize {
-    const MOST: u64 = 400 << 20;
+    const MOST: u64 = 900 << 20;
     (total_memory() / part).min(MOST) as usize
 }
 
@@ -58,19 +58,37 @@ fn total_memory() -> u64 {
     info.totalram as u64 * u64::from(info.mem_unit)
 }
 
-struct Triage(Child);
+/// Ended when dropped.
+struct Triage(Option<Child>);
 
 impl Triage {
-    fn start(arguments: &[&str]) -> Self {
+    fn start(window: &str) -> Self {
         let mut command = Command::new(host::memtrace());
-        command.args(["triage", "-o", "json", "-d", WINDOW]).args(arguments);
-        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("memtrace starts"))
+        command.args(["triage", "-o", "json", "-d", window]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().expect("memtrace starts")))
     }
 
-    /// Ends its window.
-    fn end(self) -> Output {
-        kill_process(Pid::from_child(&self.0), Signal::INT).expect("it still runs");
-        self.0.wait_with_output().expect("it is our child")
+    fn process(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it was not waited for yet")
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.process().try_wait().expect("it is our child").is_some()
+    }
+
+    fn answer(mut self) -> Answer {
+        let process = self.0.take().expect("it was not waited for yet");
+        Answer::of(&process.wait_with_output().expect("it is our child"))
+    }
+}
+
+impl Drop for Triage {
+    fn drop(&mut self) {
+        // A test that failed leaves it running.
+        if let Some(mut process) = self.0.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
@@ -132,17 +150,20 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Opens a window, has the programs do their parts one after another, and closes it.
+/// Opens a window, and has the programs do their parts one after another while it is open.
 fn scene(comm: &str, task: impl Fn(usize) -> Task) -> Answer {
     let mut programs: Vec<_> = (0..PARTS).map(|part| Workload::start(comm, &task(part))).collect();
-    let triage = Triage::start(&[]);
+    let mut triage = Triage::start(WINDOW);
     let mut next = Instant::now();
     for program in &mut programs {
+        if triage.has_ended() {
+            break;
+        }
         program.go();
         next += BETWEEN_PARTS;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
-    let answer = Answer::of(&triage.end());
+    let answer = triage.answer();
     programs.into_iter().for_each(Workload::end);
     answer
 }
@@ -150,7 +171,7 @@ fn scene(comm: &str, task: impl Fn(usize) -> Task) -> Answer {
 fn triage_names_open_files() {
     let comm = unique("files");
     // 256 bytes each.
-    let each = share_of_memory(32) / 256 / PARTS;
+    let each = MOST_FILES.min(share_of_memory(32) / 256 / PARTS);
     let answer = scene(&comm, |_| Task::OpenFiles(each));
     answer.check("slab", "files");
     answer.check_traced("filp", &comm);
@@ -159,7 +180,7 @@ fn triage_names_open_files() {
 fn triage_names_sockets() {
     let comm = unique("socks");
     // Two sockets of some 2 KiB each.
-    let each = share_of_memory(16) / 4096 / PARTS;
+    let each = (MOST_FILES / 2).min(share_of_memory(16) / 4096 / PARTS);
     let answer = scene(&comm, |_| Task::SocketPairs(each));
     answer.check("slab", "sockets");
     answer.check_traced("sock_inode_cache", &comm);
@@ -167,7 +188,7 @@ fn triage_names_sockets() {
 
 fn triage_names_messages() {
     let comm = unique("msgs");
-    let each = share_of_memory(32) / 512 / PARTS;
+    let each = share_of_memory(64) / 512 / PARTS;
     let answer = scene(&comm, |_| Task::Messages { count: each, payload: 400 });
     answer.check("slab", "kmalloc");
     assert_eq!(answer.text("/tracing/snapshot/rows/0/comm"), comm);
@@ -177,7 +198,7 @@ fn triage_names_negative_dentries() {
     let comm = unique("names");
     let disk = directory_on_disk();
     // Some 192 bytes each.
-    let each = share_of_memory(32) / 192 / PARTS;
+    let each = share_of_memory(64) / 192 / PARTS;
     let answer = scene(&comm, |part| {
         let within = disk.path().join(part.to_string());
         std::fs::create_dir(&within).expect("the test's directory is ours");
@@ -192,7 +213,7 @@ fn triage_names_negative_dentries() {
 
 fn triage_names_the_process_that_grows() {
     let comm = unique("heap");
-    let answer = scene(&comm, |_| Task::Heap(share_of_memory(8) / PARTS));
+    let answer = scene(&comm, |_| Task::Heap(share_of_memory(16) / PARTS));
     answer.check("processes", "");
     assert_eq!(answer.text("/findings/0/commands/0/comm"), comm);
     assert_eq!(answer.number("/findings/0/commands/0/processes"), PARTS as i64);
@@ -200,7 +221,7 @@ fn triage_names_the_process_that_grows() {
 
 fn triage_names_shared_memory() {
     let comm = unique("share");
-    let answer = scene(&comm, |_| Task::SharedMemory(share_of_memory(8) / PARTS));
+    let answer = scene(&comm, |_| Task::SharedMemory(share_of_memory(16) / PARTS));
     answer.check("shared", "");
 }
 
@@ -210,7 +231,7 @@ fn triage_names_page_cache() {
     let answer = scene(&comm, |part| Task::ReadFile {
         within: disk.path().to_owned(),
         number: part,
-        bytes: share_of_memory(6) / PARTS,
+        bytes: share_of_memory(16) / PARTS,
     });
     answer.check("page_cache", "");
 }
@@ -237,14 +258,12 @@ fn triage_without_privileges_says_what_it_could_not_do() {
 }
 
 fn triage_ends_sooner_when_it_is_interrupted() {
-    let comm = unique("files");
-    let mut files = Workload::start(&comm, &Task::OpenFiles(10));
-    files.go();
-    let triage = Triage::start(&[]);
-    // Its first look comes after five seconds, which is nothing to wait for: whenever the signal comes, there is a page.
-    thread::sleep(Duration::from_secs(1));
-    let output = triage.end();
-    let answer = Answer::of(&output);
+    let mut triage = Triage::start("10m");
+    // Nothing tells that it listens, so the signal is repeated until it is heard.
+    while !triage.has_ended() {
+        thread::sleep(Duration::from_millis(500));
+        let _ = kill_process(Pid::from_child(triage.process()), Signal::INT);
+    }
+    let answer = triage.answer();
     assert!(answer.number("/elapsed_ns") < 600_000_000_000, "that is all of its window");
-    files.end();
 }
