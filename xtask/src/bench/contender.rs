@@ -37,6 +37,10 @@ pub enum Contender {
     All,
     /// memtrace on all caches with names of dentries, as by default
     AllNames,
+    /// memtrace on all caches, rows by process and cgroup, without names
+    AllWho,
+    /// memtrace on all caches with stacks of both sides, without names
+    AllStacks,
     /// bpftrace with two lines that follow dentries
     Bpftrace,
     /// perf kmem record
@@ -70,6 +74,8 @@ impl Contender {
             Self::Dentry => "dentry",
             Self::All => "all",
             Self::AllNames => "all-names",
+            Self::AllWho => "all-who",
+            Self::AllStacks => "all-stacks",
             Self::Bpftrace => "bpftrace",
             Self::PerfKmem => "perf-kmem",
             Self::Memleak => "memleak",
@@ -91,6 +97,8 @@ impl Contender {
             Self::Dentry => "memtrace on dentry, without names",
             Self::All => "memtrace on all caches, without names",
             Self::AllNames => "memtrace on all caches with names of dentries, as by default",
+            Self::AllWho => "memtrace on all caches, --by pid,cgroup, without names",
+            Self::AllStacks => "memtrace on all caches, --stacks both (of one allocation in 16), without names",
             Self::Bpftrace => "bpftrace, two lines that follow dentry only, in the kernel",
             Self::PerfKmem => "perf kmem record, all caches, to a file",
             Self::Memleak => "bcc's memleak on the kernel: slab, pages and per-CPU memory by stack",
@@ -112,6 +120,8 @@ impl Contender {
             | Self::RingAll
             | Self::All
             | Self::AllNames
+            | Self::AllWho
+            | Self::AllStacks
             | Self::PerfKmem
             | Self::Memleak => Some(Self::FloorAll),
         }
@@ -124,7 +134,16 @@ impl Contender {
 
     /// Whether its last snapshot says what became of its events.
     pub fn is_memtrace(self) -> bool {
-        matches!(self, Self::FilteredSingle | Self::Filtered | Self::Dentry | Self::All | Self::AllNames)
+        matches!(
+            self,
+            Self::FilteredSingle
+                | Self::Filtered
+                | Self::Dentry
+                | Self::All
+                | Self::AllNames
+                | Self::AllWho
+                | Self::AllStacks
+        )
     }
 
     /// The tracepoints whose hits it pays for.
@@ -161,6 +180,8 @@ impl Contender {
             Self::Dentry => memtrace.command("dentry", NO_NAMES),
             Self::All => memtrace.command("all", NO_NAMES),
             Self::AllNames => memtrace.command("all", NOTHING),
+            Self::AllWho => memtrace.command_with("all", NO_NAMES, &["--by", "pid,cgroup"]),
+            Self::AllStacks => memtrace.command_with("all", NO_NAMES, &["--stacks", "both"]),
             Self::Bpftrace => peers::bpftrace(),
             Self::PerfKmem => peers::perf_kmem(directory),
             Self::Memleak => peers::memleak(),
@@ -175,8 +196,12 @@ pub const NO_NAMES: &str = "names";
 impl Memtrace {
     /// Writing JSON, whose final snapshot says what became of each event, and ending at once; otherwise with default settings.
     pub fn command(&self, cache: &str, avoid: &str) -> Command {
+        self.command_with(cache, avoid, &[])
+    }
+
+    fn command_with(&self, cache: &str, avoid: &str, more: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["--output", "json", "--settle", "0", "--cache", cache]);
+        command.args(["--output", "json", "--settle", "0", "--cache", cache]).args(more);
         if avoid != NOTHING {
             command.args(["--avoid", avoid]);
         }
