@@ -82,7 +82,7 @@ pub struct SockFields {
     pub unix_address: Field,
     pub unix_address_len: Field,
     pub unix_address_name: Field,
-    /// The socket that belongs to an inode of sockfs: `socket_alloc.socket.sk`.
+    /// The socket that belongs to an inode of sockfs: `socket.sk` in its object.
     pub of_inode: Field,
 }
 
@@ -211,7 +211,9 @@ impl SockFields {
             unix_address: field("unix_sock", "addr"),
             unix_address_len: field("unix_address", "len"),
             unix_address_name: field("unix_address", "name"),
-            of_inode: field("socket_alloc", "socket.sk"),
+            of_inode: types
+                .first_offset(&[("sockfs_inode", "socket.sk"), ("socket_alloc", "socket.sk")])
+                .ok(),
         }
     }
 }

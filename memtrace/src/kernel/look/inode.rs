@@ -8,9 +8,11 @@ use crate::{
 
 /// Each filesystem has a structure of its own around an inode, from a slab cache of its own: the cache's name, the structure, the
 /// fields that the inode may be, and the module where the filesystem is one.
-const HOLDERS: [(&str, &str, &[&str], &str); 25] = [
+const HOLDERS: [(&str, &str, &[&str], &str); 26] = [
     ("proc_inode_cache", "proc_inode", &["vfs_inode"], ""),
     ("shmem_inode_cache", "shmem_inode_info", &["vfs_inode"], ""),
+    // In v7.x there is more around; before, this is all.
+    ("sock_inode_cache", "sockfs_inode", &["vfs_inode"], ""),
     ("sock_inode_cache", "socket_alloc", &["vfs_inode"], ""),
     ("bdev_cache", "bdev_inode", &["vfs_inode"], ""),
     ("hugetlbfs_inode_cache", "hugetlbfs_inode_info", &["vfs_inode"], ""),
