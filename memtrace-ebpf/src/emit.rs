@@ -70,17 +70,20 @@ fn alloc_with_stack(
         return None;
     };
     let event = record.as_mut_ptr();
-    // SAFETY: `event` is a reserved record of this type, and the helper writes no more bytes than it is told.
+    let stack = |to: *mut [u64; MOST_FRAMES], flags: u32| {
+        // SAFETY: `to` has so many writable bytes.
+        unsafe { bpf_get_stack(ctx.as_ptr(), to.cast(), BYTES, u64::from(flags)) as i32 }
+    };
+    // SAFETY: `event` is a reserved record of this type; only addresses of its fields are formed.
+    let (alloc_part, kernel, user) =
+        unsafe { (&raw mut (*event).alloc, &raw mut (*event).kernel, &raw mut (*event).user) };
+    write_alloc(alloc_part, KIND_ALLOC_STACK, alloc, task, tgid, comm);
+    let kernel_len = if config!(stacks.kernel) != 0 { stack(kernel, 0) } else { 0 };
+    let user_len = if config!(stacks.user) != 0 { stack(user, BPF_F_USER_STACK) } else { 0 };
+    // SAFETY: as above.
     unsafe {
-        write_alloc(&raw mut (*event).alloc, KIND_ALLOC_STACK, alloc, task, tgid, comm);
-        let stack = |to: *mut [u64; MOST_FRAMES], flags: u32| {
-            bpf_get_stack(ctx.as_ptr(), to.cast(), BYTES, u64::from(flags)) as i32
-        };
-        let kernel = if config!(stacks.kernel) != 0 { stack(&raw mut (*event).kernel, 0) } else { 0 };
-        let user =
-            if config!(stacks.user) != 0 { stack(&raw mut (*event).user, BPF_F_USER_STACK) } else { 0 };
-        (&raw mut (*event).kernel_len).write(kernel);
-        (&raw mut (*event).user_len).write(user);
+        (&raw mut (*event).kernel_len).write(kernel_len);
+        (&raw mut (*event).user_len).write(user_len);
     }
     submit(record);
     Some(())

@@ -39,7 +39,7 @@ pub struct LiveArgs {
     #[arg(long = "comm", value_name = "COMM")]
     pub comms: Vec<String>,
 
-    /// Show the calls that led to allocations, of one in 16, for the first rows
+    /// Show the calls that led to allocations, of one in 32, for the first rows
     #[arg(long, value_enum, value_name = "WHICH")]
     pub stacks: Option<StacksOption>,
 

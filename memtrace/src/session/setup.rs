@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// One allocation in so many tells its stack: walking one takes as long as all else that a probe does, or several times as long.
-const STACKS_PERIOD: u32 = 16;
+const STACKS_PERIOD: u32 = 32;
 
 /// The dentry cache is called this on every kernel.
 const DENTRY: &str = "dentry";

@@ -37,6 +37,7 @@ mod terminal;
 mod triage;
 mod untraced;
 mod ways;
+mod verdict;
 mod workload;
 
 use std::{
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
     let tests = [
         objects::tests(&ways),
         attribution::tests(),
+        verdict::tests(),
         filters::tests(),
         names::tests(&ways),
         look::tests(&ways),

@@ -19,6 +19,7 @@ pub struct Snapshot {
     pub own_cost: OwnCost,
     pub caches: Vec<Cache>,
     pub rows: Vec<Row>,
+    pub verdict: Option<Verdict>,
     pub trust: Trust,
     pub notes: Vec<String>,
 }
@@ -75,12 +76,33 @@ pub struct Row {
     pub oldest_ns: Option<u64>,
     pub negative_share: Option<f64>,
     pub names: Vec<Names>,
+    pub trend: String,
     pub process: Option<Process>,
     pub call_site: Option<CallSite>,
     pub stacked_objects: u64,
     pub stacks: Vec<Stack>,
     pub started_by: Vec<Ancestors>,
     pub cgroups: Vec<CgroupShare>,
+}
+
+/// All but `is` only where somebody leaks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Verdict {
+    pub is: String,
+    pub comm: Option<String>,
+    pub cache: Option<String>,
+    #[serde(default)]
+    pub started_by: Vec<String>,
+    pub place: Option<Names>,
+    pub negative_share: Option<f64>,
+    #[serde(default)]
+    pub known: Vec<Known>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Known {
+    pub id: String,
+    pub for_good: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -98,7 +98,9 @@ impl Contender {
             Self::All => "memtrace on all caches, without names",
             Self::AllNames => "memtrace on all caches with names of dentries, as by default",
             Self::AllWho => "memtrace on all caches, --by pid,cgroup, without names",
-            Self::AllStacks => "memtrace on all caches, --stacks both (of one allocation in 16), without names",
+            Self::AllStacks => {
+                "memtrace on all caches, --stacks both (of one allocation in 32), without names"
+            }
             Self::Bpftrace => "bpftrace, two lines that follow dentry only, in the kernel",
             Self::PerfKmem => "perf kmem record, all caches, to a file",
             Self::Memleak => "bcc's memleak on the kernel: slab, pages and per-CPU memory by stack",

@@ -113,7 +113,7 @@ fn of_comparisons(comparisons: &[Comparison]) -> Vec<Target> {
             Limit::AtLeast(2.0),
         ),
         dearer("rows by process and cgroup", "<= 1.3 x all", Contender::AllWho, Limit::AtMost(1.3)),
-        dearer("stacks, of one in 16", "<= 1.3 x all", Contender::AllStacks, Limit::AtMost(1.3)),
+        dearer("stacks, of one in 32", "<= 1.3 x all", Contender::AllStacks, Limit::AtMost(1.3)),
         dearer("perf kmem, against all", ">= 6 x memtrace", Contender::PerfKmem, Limit::AtLeast(6.0)),
     ]
 }

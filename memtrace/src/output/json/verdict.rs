@@ -12,7 +12,7 @@ use crate::view::{self, verdict::Doubt};
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(super) enum Verdict<'a> {
     Nothing,
-    Leak(Leak<'a>),
+    Leak(Box<Leak<'a>>),
 }
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ impl<'a> From<&'a view::Verdict> for Verdict<'a> {
     fn from(verdict: &'a view::Verdict) -> Self {
         match verdict {
             view::Verdict::Nothing => Verdict::Nothing,
-            view::Verdict::Leak(suspect) => Verdict::Leak(Leak::from(&**suspect)),
+            view::Verdict::Leak(suspect) => Verdict::Leak(Box::new(Leak::from(&**suspect))),
         }
     }
 }

@@ -1,0 +1,65 @@
+//! Who leaks, and who only looks like it.
+
+use crate::{
+    Test,
+    host::{self, directory_on_disk},
+    program::Task,
+    session::Session,
+    tests,
+    workload::{Workload, unique},
+};
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = tests![Disk: a_leaker_is_named_with_its_place_and_what_helps];
+    tests.extend(tests![Tracing: who_churns_or_stays_is_no_leaker]);
+    tests
+}
+
+/// Processes that live 20 ms, one after the other, as a probe script starts them.
+fn a_leaker_is_named_with_its_place_and_what_helps() {
+    let comm = if host::is_running("curl") { unique("curl") } else { "curl".to_owned() };
+    let starter = unique("probe");
+    let disk = directory_on_disk();
+    let within = disk.path().to_owned();
+    let task = Task::ShortLived { comm: comm.clone(), within, processes: 900, lookups: 20 };
+    let mut probe = Workload::start(&starter, &task);
+    let session = Session::start(&["--cache", "dentry", "--comm", &comm]);
+    probe.go();
+    let last = session.interrupt();
+    let verdict = last.verdict.as_ref().unwrap_or_else(|| panic!("none: {last}"));
+    assert_eq!(
+        (verdict.is.as_str(), last.row(&comm).trend.as_str()),
+        ("leak", "growing"),
+        "{verdict:?}: {last}"
+    );
+    assert_eq!((verdict.comm.as_ref(), verdict.cache.as_deref()), (Some(&comm), Some("dentry")));
+    assert_eq!(verdict.started_by.first(), Some(&starter), "{verdict:?}");
+    let place = verdict.place.as_ref().unwrap_or_else(|| panic!("{verdict:?}"));
+    assert_eq!(place.pattern, ".<n>_dOeSnotExist_.db");
+    let directory = disk.path().join("db");
+    assert_eq!(place.path.as_deref(), directory.to_str(), "{verdict:?}");
+    assert!(verdict.negative_share.is_some_and(|share| share > 0.9), "{verdict:?}");
+    let nss = verdict.known.iter().find(|known| known.id == "nss-does-not-exist");
+    assert!(
+        nss.is_some_and(|nss| nss.for_good.iter().any(|it| it.contains("NSS_SDB_USE_CACHE"))),
+        "{verdict:?}"
+    );
+}
+
+fn who_churns_or_stays_is_no_leaker() {
+    let [churns, stays] = ["churns", "stays"].map(unique);
+    let mut churning = Workload::start(&churns, &Task::Churn);
+    let mut staying = Workload::start(&stays, &Task::OpenFiles(3000));
+    let mut session = Session::start(&["--cache", "filp", "--comm", &churns, "--comm", &stays]);
+    churning.begin();
+    staying.go();
+    // At first nobody knows; what grew at once may look like growth for a report or two.
+    session.until("both are what they are", |report| {
+        report.row(&churns).trend == "churning"
+            && ["burst", "plateaued"].contains(&report.row(&stays).trend.as_str())
+    });
+    let report =
+        session.until("no claim", |report| report.verdict.as_ref().is_some_and(|it| it.is == "nothing"));
+    assert_eq!(report.objects(&stays), 3000);
+    session.interrupt();
+}
