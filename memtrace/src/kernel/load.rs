@@ -28,7 +28,7 @@ use super::{
     },
     layout::Layout,
     log::KernelLog,
-    object,
+    memory, object,
     plan::{CacheWay, NamesWay, Plan},
     rings::{RingError, RingSizes, Rings},
     trials::{ON_REQUEST, Reason, reason, refusal, why_not},
@@ -189,6 +189,8 @@ impl Loaded {
             loader.map_max_entries(name, entries.max(1) as u32);
         }
         let mut ebpf = loader.load(object::bytes())?;
+        // aya parsed all of the kernel's BTF, though it was told not to use it: 20 MB.
+        memory::give_back();
         fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
         fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
         fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;

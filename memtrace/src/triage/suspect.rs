@@ -280,11 +280,16 @@ fn filling(caches: &[CacheRow], by_growth: bool, negative: Option<(u64, i64)>) -
     let (files, dentries) = (of(|name| name == "filp"), of(|name| name == "dentry"));
     let (inodes, sockets) = (of(is_of_inodes), of(|name| name == "sock_inode_cache"));
     let each = |(bytes, objects): (f64, f64)| if objects > 0.0 { bytes / objects } else { 0.0 };
+    // Whoever lists /proc/PID/fd, as monitors do, makes an inode and a dentry for each open file there is.
+    let of_proc = of(|name| name == "proc_inode_cache");
+    let listed = of_proc.1.min(files.1);
+    let inodes = (inodes.0 - listed * each(of_proc), inodes.1 - listed);
     // Names that do not exist have no inode.
     let negative = negative.map_or(0.0, |(all, grew)| figure(grew, all)).min(dentries.1);
     let of_sockets = sockets.1.min(dentries.1 - negative);
     let of_inodes = inodes.1.min(dentries.1 - negative - of_sockets);
-    let own = dentries.1 - of_sockets - of_inodes;
+    let of_listed = listed.min(dentries.1 - negative - of_sockets - of_inodes);
+    let own = dentries.1 - of_sockets - of_inodes - of_listed;
     let sockets_files = sockets.1.min(files.1);
     let has_sockets = if sockets.1 > 0.0 { 1.0 } else { 0.0 };
     let sockets_bytes =

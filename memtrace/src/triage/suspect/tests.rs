@@ -244,6 +244,14 @@ fn each_filling_is_told_from_the_others() {
         90_000,
         Filling::NegativeDentries,
     );
+    // Somebody listed the open files meanwhile.
+    let listed = [("proc_inode_cache", 65, 91_700), ("filp", 19, 98_000), ("dentry", 15, 91_600)];
+    check_filling(&listed, 0, Filling::Files);
+    check_filling(
+        &[("proc_inode_cache", 65, 91_700), ("filp", 1, 500), ("dentry", 15, 91_600)],
+        0,
+        Filling::Inodes,
+    );
     check_filling(&[("filp", 25, 100_000), ("kmalloc-512k", 2, 4)], 0, Filling::Files);
     // Files made and opened.
     check_filling(&[("filp", 25, 100_000), ("dentry", 1, 5000)], 0, Filling::Files);
