@@ -169,6 +169,11 @@ struct Boot<'a> {
 /// What is run once more with many CPUs, and where: the newest kernel, whose slab caches keep most for each CPU.
 const MANY_CPUS: Boot<'_> = Boot { kernel: "7.x", cpus: 8, filter: Some("cpus_") };
 
+/// Scenes that memtrace triage has to name: each takes half a minute, and little of it depends on the kernel. So they run on the host
+/// and on one kernel, unless they are asked for.
+const SCENES: &str = "triage_names";
+const SCENES_ON: &str = "6.12";
+
 /// Each kernel once, and one of them once more with many CPUs, unless somebody wants something particular.
 fn boots(args: &Args) -> Vec<Boot<'_>> {
     let filter = args.filter.as_deref();
@@ -204,7 +209,8 @@ fn vm_test(&Boot { kernel: name, cpus, filter }: &Boot<'_>, programs: &vm::Progr
         vm::CPUS => format!("{} (VM)", kernel.release),
         cpus => format!("{} (VM, {cpus} CPUs)", kernel.release),
     };
-    match vm::test(vm::Machine { kernel: &kernel, cpus }, programs, filter) {
+    let leave_out = (filter.is_none() && name != SCENES_ON).then_some(SCENES);
+    match vm::test(vm::Machine { kernel: &kernel, cpus }, programs, filter, leave_out) {
         Ok((outcome, console)) => vm_row(&on, &outcome, &console, start),
         Err(error) => Row::failure(KERNEL_TESTS, &on, &error, start),
     }

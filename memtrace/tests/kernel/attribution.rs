@@ -124,7 +124,7 @@ fn stacks_lead_from_the_program_to_the_allocation() {
     // The kernel opens a file, for a program that is this one.
     let open = at(&|frame| frame.contains("open") && !frame.contains('['));
     // Statically linked or not.
-    let ours = at(&|frame| ["[libc", "[kernel"].iter().any(|file| frame.contains(file)));
+    let ours = at(&|frame| ["[libc", "[kernel", "kernel-"].iter().any(|file| frame.contains(file)));
     assert!(open.is_some() && ours.is_some() && open < ours, "{:?}", stack.frames);
     assert_eq!(
         row.stacks.iter().map(|stack| stack.objects).sum::<u64>(),

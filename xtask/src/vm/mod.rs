@@ -73,10 +73,16 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 }
 
 /// Runs the kernel tests in a VM; gives how they ended and all they printed.
-pub fn test(machine: Machine<'_>, programs: &Programs, filter: Option<&str>) -> Result<(Outcome, String)> {
+pub fn test(
+    machine: Machine<'_>,
+    programs: &Programs,
+    filter: Option<&str>,
+    leave_out: Option<&str>,
+) -> Result<(Outcome, String)> {
     // One at a time: they look at the whole kernel, so one would see the other.
     let mut argv = vec![KERNEL_TESTS.to_owned(), "--test-threads=1".to_owned(), "--color=never".to_owned()];
     argv.extend(filter.map(str::to_owned));
+    argv.extend(leave_out.map(|name| format!("--skip={name}")));
     let job = Job { argv, env: env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]), ..Job::default() };
     let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
     let run = boot(&job, programs, machine, &Console::Batch(watchdog))?;
