@@ -6,8 +6,10 @@
 pub mod build;
 pub mod key;
 pub mod places;
+pub mod profile;
 pub mod reconcile;
 pub mod sampling;
+pub mod series;
 pub mod tree;
 pub mod trend;
 pub mod verdict;
