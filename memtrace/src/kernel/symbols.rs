@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use crate::event::Address;
+use crate::{event::Address, view::build::CallSites};
 
 const KALLSYMS: &str = "/proc/kallsyms";
 
@@ -51,12 +51,6 @@ impl Symbols {
         Some(format!("{name}{module}"))
     }
 
-    /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None below all functions.
-    pub fn name(&self, address: Address) -> Option<String> {
-        let (name, module, offset) = self.find(address)?;
-        Some(format!("{name}+{offset:#x}{module}"))
-    }
-
     /// Name, module with a blank before it, and how far behind its start.
     fn find(&self, address: Address) -> Option<(String, String, u64)> {
         let index = self.starts.partition_point(|(start, _)| *start <= address).checked_sub(1)?;
@@ -66,6 +60,14 @@ impl Symbols {
         let name = words.next()?.into_owned();
         let module = words.next().map(|module| format!(" {module}")).unwrap_or_default();
         Some((name, module, address - start))
+    }
+}
+
+impl CallSites for Symbols {
+    /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None below all functions.
+    fn name(&self, address: Address) -> Option<String> {
+        let (name, module, offset) = self.find(address)?;
+        Some(format!("{name}+{offset:#x}{module}"))
     }
 }
 

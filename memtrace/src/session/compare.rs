@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use memtrace_common::event::NO_CACHE;
-
 use super::{Session, SessionError};
 use crate::{
-    event::Address,
     kernel::events::Events,
     view::{
         Sampling,
-        build::{Caches, Losses, Slabinfo},
+        build::Caches,
+        moment::Slabinfo,
         reconcile::{Growth, Reading, Traced, traced},
     },
 };
@@ -23,7 +21,7 @@ impl Session {
     pub(super) fn compare(&mut self, events: &mut Events) -> Result<(), SessionError> {
         let misses = events.recursion_misses(&events.counters()?).unwrap_or(0);
         self.catch_up(events)?;
-        let before = self.traced(&self.losses(events)?, misses);
+        let before = self.traced(events, misses)?;
         if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {
             return Ok(());
         }
@@ -33,15 +31,14 @@ impl Session {
             return Ok(());
         }
         self.catch_up(events)?;
-        let after = self.traced(&self.losses(events)?, misses);
+        let after = self.traced(events, misses)?;
         self.comparison.update(self.state.caches.infos(), self.slabinfo.latest(), &before, &after);
         Ok(())
     }
 
-    /// What was traced of each cache so far. A probe run that the kernel skipped may have been any cache's.
-    pub(super) fn traced(&self, losses: &HashMap<Address, Losses>, misses: u64) -> TracedByName {
-        let lost = |cache: Address| losses.get(&cache).map_or(0, |lost| lost.allocs + lost.frees);
-        traced(&self.ledger, self.state.caches.infos(), |cache| lost(cache) + lost(NO_CACHE) + misses)
+    /// What was traced of each cache so far.
+    fn traced(&self, events: &Events, skipped: u64) -> Result<TracedByName, SessionError> {
+        Ok(traced(&self.ledger, self.state.caches.infos(), &self.losses(events)?, skipped))
     }
 }
 

@@ -63,8 +63,9 @@ use crate::{
     slab,
     stack::Stacks,
     view::{
-        By, Settled, Snapshot, Trust,
-        build::{Builder, Facts, Losses, Request},
+        By, Moment, Settled, Snapshot, Trust,
+        build::{Builder, CallSites, Known, Request, StackNames},
+        moment::Losses,
     },
 };
 
@@ -404,39 +405,44 @@ impl Session {
         if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }
+        self.state.who.prune(&self.ledger);
+        let moment = self.moment(events, is_final)?;
+        let own_tgid = std::process::id();
+        let State { kernel: _, host, caches, who, symbols, stacks, incidents, .. } = &self.state;
+        let known = Known {
+            host: &host.name,
+            kernel: &host.kernel,
+            caches: caches.infos(),
+            processes: &who.processes,
+            cgroups: &who.cgroups,
+            call_sites: symbols.as_deref().map(|symbols| symbols as &dyn CallSites),
+            stacks: stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            incidents,
+            is_shown: &|origin| origin.task.tgid != own_tgid,
+        };
+        Ok(self.builder.snapshot(&self.ledger, &moment, known))
+    }
+
+    /// How things stand.
+    fn moment(&self, events: &Events, is_final: bool) -> Result<Moment, SessionError> {
         // Ages and rates are those of the moment when allocations ceased to be traced.
         let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
-        self.state.who.prune(&self.ledger);
         let trust = self.trust(events)?;
-        let notes = self.notes(&trust);
-        let losses = self.losses(events)?;
-        let traced = self.traced(&losses, trust.recursion_misses);
-        let facts = Facts {
+        Ok(Moment {
             is_final,
             time: SystemTime::now(),
             now,
             elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
-            own_tgid: std::process::id(),
             sampling: self.state.budget.sampling(),
-            host: &self.state.host.name,
-            kernel: &self.state.host.kernel,
             meminfo: self.state.host.meminfo(),
-            caches: self.state.caches.infos(),
-            processes: &self.state.who.processes,
-            cgroups: &self.state.who.cgroups,
-            symbols: self.state.symbols.as_deref(),
-            stacks: self.state.stacks.as_ref(),
-            incidents: &self.state.incidents,
-            losses: &losses,
-            slabinfo: self.slabinfo.latest(),
-            traced: &traced,
-            growth: self.comparison.growth(),
             own_cost: self.meter.cost(is_final, &self.state.budget),
+            losses: self.losses(events)?,
+            slabinfo: self.slabinfo.latest().clone(),
+            growth: self.comparison.growth().clone(),
+            notes: self.notes(&trust),
             trust,
-            notes,
-        };
-        Ok(self.builder.snapshot(&self.ledger, facts))
+        })
     }
 
     /// By the number of the cache.

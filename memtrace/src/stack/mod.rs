@@ -16,6 +16,7 @@ use crate::{
     decode::Frames,
     event::{Address, NO_STACK, ProcessId, StackId},
     kernel::symbols::Symbols,
+    view::build::StackNames,
 };
 
 /// Most stacks that are kept; beyond, allocations are counted without theirs.
@@ -100,13 +101,6 @@ impl Stacks {
         self.maps.remove(&process);
     }
 
-    /// What the calls of a stack are called, the innermost first.
-    pub fn names(&self, id: StackId) -> Vec<String> {
-        let index = (id as usize).checked_sub(1);
-        let stack = index.and_then(|index| self.stacks.get(index)).map_or(&[][..], |stack| stack);
-        stack.iter().map(|&frame| self.name(frame)).skip_while(|name| is_of_tracing(name)).collect()
-    }
-
     fn name(&self, frame: Frame) -> String {
         match self.known.borrow_mut().entry(frame) {
             Entry::Occupied(known) => known.get().clone(),
@@ -151,6 +145,18 @@ impl Stacks {
             Some(None) => Frame::Anonymous,
             None => Frame::Lost,
         }
+    }
+}
+
+impl StackNames for Stacks {
+    fn period(&self) -> u32 {
+        self.period
+    }
+
+    fn names(&self, id: StackId) -> Vec<String> {
+        let index = (id as usize).checked_sub(1);
+        let stack = index.and_then(|index| self.stacks.get(index)).map_or(&[][..], |stack| stack);
+        stack.iter().map(|&frame| self.name(frame)).skip_while(|name| is_of_tracing(name)).collect()
     }
 }
 

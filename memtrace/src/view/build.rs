@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, OwnCost, ProcessInfo, Rest,
-    Row, Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust,
+    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, ProcessInfo, Rest, Row, Snapshot, Sort,
+    StackShare, Trend, Trust,
     key::{Directories, Part, chain, label, who},
+    moment::Moment,
     places::Places,
-    reconcile::{self, Growth, Partial, Traced},
+    reconcile::{self, Partial, Traced},
     tree,
     trend::History,
     verdict,
@@ -18,11 +19,9 @@ use super::{
 use crate::{
     cgroup::Cgroups,
     event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
-    kernel::symbols::Symbols,
     knowledge::incidents::Incidents,
-    ledger::{Aged, FOLDED, Ledger, Origin},
+    ledger::{Aged, FOLDED, Ledger, Origin, OriginKey},
     process::{ChainId, NO_CHAIN, Processes},
-    stack::Stacks,
 };
 
 /// Most name groups in a row.
@@ -60,56 +59,35 @@ pub struct CacheInfo {
 /// Slab caches by address. Several may have one name: per-cgroup caches before v5.9.
 pub type Caches = HashMap<Address, CacheInfo>;
 
-/// What /proc/slabinfo says of a cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Slabinfo {
-    pub objects: u64,
-    pub objects_per_s: Option<f64>,
-    /// By how much the kernel's estimate may be wrong, beside [`CacheInfo::slack`].
-    pub inexact: u64,
-}
-
-/// Events of a cache that did not arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    pub allocs: u64,
-    pub frees: u64,
-}
-
-/// What a snapshot needs besides the ledger.
-pub struct Facts<'a> {
-    pub is_final: bool,
-    pub time: std::time::SystemTime,
-    /// Now, on the clock of the events.
-    pub now: TimeNs,
-    pub elapsed: Duration,
-    /// Process whose allocations are nobody's business: memtrace.
-    pub own_tgid: u32,
-    pub settled: Option<Settled>,
-    pub sampling: Sampling,
+/// What is known of those that the ledger's origins name, and which of these are shown.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
     pub host: &'a str,
     pub kernel: &'a str,
-    pub meminfo: Option<Meminfo>,
-    pub own_cost: OwnCost,
     pub caches: &'a Caches,
     pub processes: &'a Processes,
     pub cgroups: &'a Cgroups,
     /// None where they are not needed or not to be had.
-    pub symbols: Option<&'a Symbols>,
+    pub call_sites: Option<&'a dyn CallSites>,
     /// None where they are not asked for.
-    pub stacks: Option<&'a Stacks>,
+    pub stacks: Option<&'a dyn StackNames>,
     /// What was seen before.
     pub incidents: &'a Incidents,
-    /// Lost events by the cache's address.
-    pub losses: &'a HashMap<Address, Losses>,
-    /// By the cache's name.
-    pub slabinfo: &'a HashMap<String, Slabinfo>,
-    /// By the cache's name, now.
-    pub traced: &'a HashMap<String, Traced>,
-    /// By the cache's name, as of the last reading of slabinfo; empty where it is not compared.
-    pub growth: &'a HashMap<String, Growth>,
-    pub trust: Trust,
-    pub notes: Vec<String>,
+    pub is_shown: &'a dyn Fn(&OriginKey) -> bool,
+}
+
+/// What places in the kernel are called.
+pub trait CallSites {
+    /// `__d_alloc+0x2b`; None where that is not known.
+    fn name(&self, address: Address) -> Option<String>;
+}
+
+/// What the calls of stacks are called.
+pub trait StackNames {
+    /// One allocation in so many tells its stack.
+    fn period(&self) -> u32;
+    /// The innermost first.
+    fn names(&self, id: StackId) -> Vec<String>;
 }
 
 /// Makes snapshots, and remembers the last one's totals for the rates.
@@ -165,38 +143,38 @@ impl Builder {
     }
 
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
-    pub fn snapshot(&mut self, ledger: &Ledger, facts: Facts<'_>) -> Snapshot {
+    pub fn snapshot(&mut self, ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Snapshot {
         let unknown = CacheInfo::default();
         let directories =
-            Directories { processes: facts.processes, cgroups: facts.cgroups, symbols: facts.symbols };
-        let caches = caches(ledger, &facts);
+            Directories { processes: known.processes, cgroups: known.cgroups, call_sites: known.call_sites };
+        let caches = caches(ledger, moment, known);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
         let aged = self.request.older.map(|age| {
-            let time = facts.now.saturating_sub(age.as_nanos() as u64);
+            let time = moment.now.saturating_sub(age.as_nanos() as u64);
             ledger.allocated_until(time)
         });
         let mut groups: HashMap<RowKey, Group<'_>> = HashMap::new();
-        for origin in others(ledger, &facts) {
-            let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
+        for origin in shown(ledger, known) {
+            let cache = known.caches.get(&origin.key.cache).unwrap_or(&unknown);
             let key = self.request.by.iter().map(|by| Part::of(by, &origin.key, &cache.name, directories));
             let group = groups.entry(key.collect()).or_default();
             let before = group.objects;
-            add(group, ledger, aged.as_ref(), origin, cache, facts.processes);
+            add(group, ledger, aged.as_ref(), origin, cache, known.processes);
             if partial.contains(cache.name.as_str()) {
                 group.partial_objects += group.objects - before;
             }
         }
-        let seconds =
-            if facts.is_final { facts.elapsed } else { facts.elapsed - self.previous_elapsed }.as_secs_f64();
+        let seconds = if moment.is_final { moment.elapsed } else { moment.elapsed - self.previous_elapsed }
+            .as_secs_f64();
         let mut rows: Vec<(Row, Stacked)> = Vec::with_capacity(groups.len());
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, mut group) in groups {
             let Previous { totals: before, mut history } = self.previous.remove(&key).unwrap_or_default();
-            let before = if facts.is_final { Totals::default() } else { before };
+            let before = if moment.is_final { Totals::default() } else { before };
             let stacks = std::mem::take(&mut group.stacks);
-            let mut row = group.into_row(&key, before, seconds, facts.now, directories);
-            history.add(facts.elapsed, row.objects);
+            let mut row = group.into_row(&key, before, seconds, moment.now, directories);
+            history.add(moment.elapsed, row.objects);
             row.trend = history.trend(row.allocs);
             row.stacked_objects = stacks.values().sum();
             totals.insert(key, Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history });
@@ -206,33 +184,32 @@ impl Builder {
         let verdict = verdict::of(
             rows.iter().map(|(row, _)| row),
             &caches,
-            facts.meminfo,
-            &facts.trust,
-            facts.incidents,
+            moment.meminfo,
+            &moment.trust,
+            known.incidents,
         );
-        self.previous_elapsed = facts.elapsed;
+        self.previous_elapsed = moment.elapsed;
         let rest = self.order(&mut rows);
-        let rows = with_stacks(rows, facts.stacks);
-        let is_final = facts.is_final;
+        let rows = with_stacks(rows, known.stacks);
         let directories =
-            if is_final { tree::directories(ledger, others(ledger, &facts)) } else { Vec::new() };
-        let mut notes = facts.notes;
+            if moment.is_final { tree::directories(ledger, shown(ledger, known)) } else { Vec::new() };
+        let mut notes = moment.notes.clone();
         notes.extend(reconcile::note(&caches));
-        let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..facts.trust };
+        let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..moment.trust };
         Snapshot {
-            is_final: facts.is_final,
-            time: facts.time,
-            elapsed: facts.elapsed,
-            settled: facts.settled,
-            host: facts.host.to_owned(),
-            kernel: facts.kernel.to_owned(),
+            is_final: moment.is_final,
+            time: moment.time,
+            elapsed: moment.elapsed,
+            settled: moment.settled,
+            host: known.host.to_owned(),
+            kernel: known.kernel.to_owned(),
             by: self.request.by.clone(),
             sort: self.request.sort,
             older: self.request.older,
-            sampling: facts.sampling,
-            stacks_period: facts.stacks.map(|stacks| stacks.period),
-            meminfo: facts.meminfo,
-            own_cost: facts.own_cost,
+            sampling: moment.sampling,
+            stacks_period: known.stacks.map(|stacks| stacks.period()),
+            meminfo: moment.meminfo,
+            own_cost: moment.own_cost,
             caches,
             rows,
             rest,
@@ -294,7 +271,7 @@ fn add<'a>(
 }
 
 /// Gives the first rows the names of their stacks: it takes reading files.
-fn with_stacks(rows: Vec<(Row, Stacked)>, stacks: Option<&Stacks>) -> Vec<Row> {
+fn with_stacks(rows: Vec<(Row, Stacked)>, stacks: Option<&dyn StackNames>) -> Vec<Row> {
     let Some(stacks) = stacks else { return rows.into_iter().map(|(row, _)| row).collect() };
     let named = |(at, (row, stacked)): (usize, (Row, Stacked))| {
         let stacks = if at < ROWS_WITH_STACKS { stack_shares(&stacked, stacks) } else { Vec::new() };
@@ -304,7 +281,7 @@ fn with_stacks(rows: Vec<(Row, Stacked)>, stacks: Option<&Stacks>) -> Vec<Row> {
 }
 
 /// Calls from different places in one function are the same here.
-fn stack_shares(stacked: &Stacked, stacks: &Stacks) -> Vec<StackShare> {
+fn stack_shares(stacked: &Stacked, stacks: &dyn StackNames) -> Vec<StackShare> {
     let mut most: Vec<(StackId, u64)> = stacked.iter().map(|(&id, &objects)| (id, objects)).collect();
     most.sort_unstable_by_key(|&(id, objects)| (std::cmp::Reverse(objects), id));
     most.truncate(MOST_STACKS);
@@ -366,7 +343,7 @@ impl Group<'_> {
             trend: Trend::TooEarly,
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
-            call_site: call_site(key, directories.symbols),
+            call_site: call_site(key, directories.call_sites),
             stacked_objects: 0,
             stacks: Vec::new(),
             processes: self.processes.len() as u64 + self.folded_processes,
@@ -466,35 +443,36 @@ fn info(processes: &Processes, id: ProcessId) -> Option<ProcessInfo> {
     })
 }
 
-fn call_site(key: &RowKey, symbols: Option<&Symbols>) -> Option<CallSite> {
+fn call_site(key: &RowKey, names: Option<&dyn CallSites>) -> Option<CallSite> {
     let address =
         key.iter().find_map(|part| if let Part::CallSite(address) = part { Some(*address) } else { None });
     let address = address.filter(|&address| address != 0)?;
-    Some(CallSite { address, symbol: symbols.and_then(|symbols| symbols.name(address)) })
+    Some(CallSite { address, symbol: names.and_then(|names| names.name(address)) })
 }
 
 /// Whose allocations are shown.
-fn others<'a>(ledger: &'a Ledger, facts: &Facts<'_>) -> impl Iterator<Item = &'a Origin> {
-    let own = facts.own_tgid;
-    ledger.origins().filter(move |origin| origin.key.task.tgid != own)
+fn shown<'a>(ledger: &'a Ledger, known: Known<'a>) -> impl Iterator<Item = &'a Origin> {
+    ledger.origins().filter(move |origin| (known.is_shown)(&origin.key))
 }
 
 /// Totals by cache, biggest first.
-fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
-    let requested = facts.caches.values().filter(|cache| cache.is_requested);
+fn caches(ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Vec<CacheTotals> {
+    let traced = reconcile::traced(ledger, known.caches, &moment.losses, moment.trust.recursion_misses);
+    let total_of = |cache: &CacheInfo| CacheTotals::of(cache, moment, traced.get(&cache.name));
+    let requested = known.caches.values().filter(|cache| cache.is_requested);
     let mut totals: HashMap<&str, CacheTotals> =
-        requested.map(|cache| (cache.name.as_str(), CacheTotals::of(cache, facts))).collect();
-    for origin in others(ledger, facts) {
-        let Some(cache) = facts.caches.get(&origin.key.cache) else { continue };
-        let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
+        requested.map(|cache| (cache.name.as_str(), total_of(cache))).collect();
+    for origin in shown(ledger, known) {
+        let Some(cache) = known.caches.get(&origin.key.cache) else { continue };
+        let total = totals.entry(&cache.name).or_insert_with(|| total_of(cache));
         total.allocs += origin.allocs;
         total.frees += origin.frees;
         total.outstanding_objects += origin.outstanding();
         total.outstanding_bytes += origin.outstanding() * cache.object_size;
     }
-    for (address, lost) in facts.losses {
-        let Some(cache) = facts.caches.get(address) else { continue };
-        let total = totals.entry(&cache.name).or_insert_with(|| CacheTotals::of(cache, facts));
+    for (address, lost) in &moment.losses {
+        let Some(cache) = known.caches.get(address) else { continue };
+        let total = totals.entry(&cache.name).or_insert_with(|| total_of(cache));
         total.lost_allocs += lost.allocs;
         total.lost_frees += lost.frees;
     }
@@ -505,10 +483,9 @@ fn caches(ledger: &Ledger, facts: &Facts<'_>) -> Vec<CacheTotals> {
 
 impl CacheTotals {
     /// Totals of a cache without events.
-    fn of(cache: &CacheInfo, facts: &Facts<'_>) -> Self {
-        let slabinfo = facts.slabinfo.get(&cache.name);
-        let growth = facts.growth.get(&cache.name);
-        let traced = facts.traced.get(&cache.name);
+    fn of(cache: &CacheInfo, moment: &Moment, traced: Option<&Traced>) -> Self {
+        let slabinfo = moment.slabinfo.get(&cache.name);
+        let growth = moment.growth.get(&cache.name);
         Self {
             name: cache.name.clone(),
             aliases: cache.aliases.clone(),

@@ -1,9 +1,9 @@
 //! What rows are grouped by.
 
+use super::build::CallSites;
 use crate::{
     cgroup::{Cgroups, Owner},
     event::{Address, CgroupId, Comm, ProcessId, Task},
-    kernel::symbols::Symbols,
     ledger::{FOLDED, OTHERS, OriginKey},
     process::{ChainId, NO_CHAIN, Processes},
 };
@@ -101,7 +101,7 @@ pub(super) enum Part {
 pub(super) struct Directories<'a> {
     pub processes: &'a Processes,
     pub cgroups: &'a Cgroups,
-    pub symbols: Option<&'a Symbols>,
+    pub call_sites: Option<&'a dyn CallSites>,
 }
 
 impl Part {
@@ -128,7 +128,7 @@ impl Part {
             }
             Part::Cgroup(id) => cgroup(*id, directories.cgroups.path(*id)),
             Part::Cache(name) => name.clone().into_bytes(),
-            Part::CallSite(address) => call_site(*address, directories.symbols),
+            Part::CallSite(address) => call_site(*address, directories.call_sites),
         }
     }
 }
@@ -156,8 +156,8 @@ pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     Owner::of(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
 }
 
-fn call_site(address: Address, symbols: Option<&Symbols>) -> Vec<u8> {
-    match (address, symbols.and_then(|symbols| symbols.name(address))) {
+fn call_site(address: Address, names: Option<&dyn CallSites>) -> Vec<u8> {
+    match (address, names.and_then(|names| names.name(address))) {
         (0, _) => b"(unknown)".to_vec(),
         (_, Some(name)) => name.into_bytes(),
         (_, None) => format!("{address:#x}").into_bytes(),

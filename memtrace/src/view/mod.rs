@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod key;
+pub mod moment;
 pub mod places;
 pub mod profile;
 pub mod reconcile;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use self::reconcile::{Growth, Partial};
 pub use self::{
     key::{By, Keys},
+    moment::Moment,
     sampling::Sampling,
     trend::{Slope, Trend},
     verdict::{Known, Suspect, Verdict},

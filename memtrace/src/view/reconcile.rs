@@ -11,7 +11,9 @@
 
 use std::collections::HashMap;
 
-use super::{CacheTotals, build::Caches};
+use memtrace_common::event::NO_CACHE;
+
+use super::{CacheTotals, build::Caches, moment::Losses};
 use crate::{event::Address, ledger::Ledger};
 
 /// Fewer addresses that were handed out twice prove nothing: a probe may have missed some frees.
@@ -75,8 +77,16 @@ impl Traced {
     }
 }
 
-/// By the caches' names, which several may share. `missing` are the events of a cache that may be missing.
-pub fn traced(ledger: &Ledger, caches: &Caches, missing: impl Fn(Address) -> u64) -> HashMap<String, Traced> {
+/// By the caches' names, which several may share. A probe run that the kernel skipped may have been any cache's, and so may
+/// a lost event of no known cache.
+pub fn traced(
+    ledger: &Ledger,
+    caches: &Caches,
+    losses: &HashMap<Address, Losses>,
+    skipped: u64,
+) -> HashMap<String, Traced> {
+    let lost = |cache: Address| losses.get(&cache).map_or(0, |lost| lost.allocs + lost.frees);
+    let missing = |cache: Address| lost(cache) + lost(NO_CACHE) + skipped;
     let mut by_name: HashMap<String, Traced> = HashMap::with_capacity(caches.len());
     for (&address, cache) in caches {
         let reused = ledger.reused(address);

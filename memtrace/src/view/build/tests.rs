@@ -9,7 +9,10 @@ use super::{
     super::{By, Keys},
     *,
 };
-use crate::view::reconcile::Sign;
+use crate::view::{
+    moment::{Losses, Slabinfo},
+    reconcile::Sign,
+};
 
 #[test]
 fn by_command_name() {

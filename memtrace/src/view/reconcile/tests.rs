@@ -248,7 +248,11 @@ fn what_is_traced_of_a_cache_is_added_up_by_name() {
     for (ptr, cache) in [(64, one), (640, one), (704, two)] {
         ledger.apply(Event::Free(Free { ptr, cache: Some(cache_tag(cache)) }));
     }
-    let traced = traced(&ledger, &caches, |cache| cache / 0x1000);
-    assert_eq!(traced["dentry"], Traced { allocs: 4, frees: 1, unknown_frees: 2, reused: 1, missing: 3 });
-    assert_eq!(traced["idle"], Traced { missing: 3, ..Traced::default() });
+    let lost = |allocs, frees| Losses { allocs, frees };
+    let losses = HashMap::from([(one, lost(1, 0)), (two, lost(0, 2)), (NO_CACHE, lost(0, 10))]);
+    let traced = traced(&ledger, &caches, &losses, 100);
+    // Of each of the two caches: what was skipped, and what was lost of no cache, may have been of either.
+    let missing = 1 + 2 + 2 * 110;
+    assert_eq!(traced["dentry"], Traced { allocs: 4, frees: 1, unknown_frees: 2, reused: 1, missing });
+    assert_eq!(traced["idle"], Traced { missing: 110, ..Traced::default() });
 }

@@ -10,10 +10,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use super::super::{Builder, CacheInfo, Caches, Facts, Losses, Request, Slabinfo};
+use super::super::{Builder, CacheInfo, Caches, Known, Request};
 use crate::{
     cgroup::Cgroups,
     cmd::duration,
@@ -24,8 +24,9 @@ use crate::{
     ledger::{Bounds, Ledger},
     process::Processes,
     view::{
-        Ancestors, By, CgroupShare, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
-        reconcile::{Growth, traced},
+        Ancestors, By, CgroupShare, Moment, NameGroup, Row, Snapshot, Sort,
+        moment::{Losses, Slabinfo},
+        reconcile::Growth,
     },
 };
 
@@ -209,32 +210,27 @@ impl Session {
     }
 
     pub fn snapshot(&mut self) -> Snapshot {
-        let facts = Facts {
+        let moment = Moment {
             is_final: self.is_final,
-            time: SystemTime::UNIX_EPOCH,
             now: self.now(),
             elapsed: self.elapsed,
-            own_tgid: OWN_TGID,
-            settled: None,
-            sampling: Sampling::NONE,
+            losses: self.losses.clone(),
+            slabinfo: self.slabinfo.clone(),
+            growth: self.growth.clone(),
+            ..Moment::default()
+        };
+        let known = Known {
             host: "host",
             kernel: "6.12",
-            meminfo: None,
-            own_cost: OwnCost::default(),
             caches: &self.caches,
             processes: &self.processes,
             cgroups: &self.cgroups,
-            symbols: None,
+            call_sites: None,
             stacks: None,
             incidents: &self.incidents,
-            losses: &self.losses,
-            slabinfo: &self.slabinfo,
-            traced: &traced(&self.ledger, &self.caches, |_| 0),
-            growth: &self.growth,
-            trust: Trust::default(),
-            notes: Vec::new(),
+            is_shown: &|origin| origin.task.tgid != OWN_TGID,
         };
-        self.builder.snapshot(&self.ledger, facts)
+        self.builder.snapshot(&self.ledger, &moment, known)
     }
 
     #[track_caller]
