@@ -6,7 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    caches::CachesArgs, check::CheckArgs, explain::ExplainArgs, live::LiveArgs, triage::TriageArgs,
+    caches::CachesArgs, check::CheckArgs, explain::ExplainArgs, live::LiveArgs, record::RecordArgs,
+    triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -58,6 +59,12 @@ pub enum Command {
     /// process's own memory, shared memory, page cache or slab. If slab caches grow, it traces them meanwhile and says who
     /// fills them. It changes nothing. Exit status: 0 nothing found, 3 a suspect found, 1 it failed.
     Triage(TriageArgs),
+    /// Record a session into a file, to look at later and elsewhere
+    ///
+    /// Writes all that a live session sees, and what is needed to tell who it was, into a file of mode 0600. Everything that
+    /// a live session shows, and more, can be made from it: memtrace report FILE. SIGUSR1 marks a moment, and so does memtrace
+    /// mark LABEL. Killed at any time, what was written up to then can be read.
+    Record(RecordArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Tell what lives in a slab cache, what fills it, and what helps

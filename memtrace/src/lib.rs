@@ -15,6 +15,7 @@ pub mod session;
 pub mod slab;
 pub mod stack;
 pub mod view;
+pub mod recording;
 
 pub mod host;
 pub mod triage;

@@ -1,108 +1,27 @@
 //! `memtrace` without a command: the live session.
 
-use std::{
-    env, io,
-    num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{env, io, num::NonZeroU64};
 
 use clap::{Args, ValueEnum};
 
-use super::{duration, number, size};
+use super::{rows::RowArgs, trace::TraceArgs};
 use crate::{
-    kernel::trials::Avoid,
-    knowledge::incidents::{Incidents, IncidentsError},
-    output::{Output, human, json::JsonLines, screen::Screen, table::Style},
-    session::{
-        self, Options, SessionError, StacksOption,
-        budget::{CpuLimit, memory},
-    },
-    view::{By, Keys, Sort, build::Request},
+    knowledge::incidents::IncidentsError,
+    output::{Output, json::JsonLines, screen::Screen, table::Style},
+    session::{self, Options, SessionError, budget::CpuLimit},
 };
 
 #[derive(Args, Clone, Debug)]
 pub struct LiveArgs {
-    /// Slab cache to trace: a name as in `memtrace caches`, a glob ('kmalloc-*') or all; may be given several times
-    #[arg(short, long = "cache", value_name = "NAME|GLOB", default_value = "all")]
-    pub caches: Vec<String>,
+    #[command(flatten)]
+    pub trace: TraceArgs,
 
-    /// What each row stands for; several keys together, with commas: cgroup,comm
-    #[arg(long, value_enum, value_name = "KEY", value_delimiter = ',', default_value = "comm")]
-    pub by: Vec<By>,
-
-    /// Only what this process allocates; may be given several times
-    #[arg(short, long = "pid", value_name = "PID", value_parser = number::process_id, allow_hyphen_values = true)]
-    pub pids: Vec<u32>,
-
-    /// Only what is allocated under this command name; may be given several times
-    #[arg(long = "comm", value_name = "COMM")]
-    pub comms: Vec<String>,
-
-    /// Show the calls that led to allocations, of one in 32, for the first rows
-    #[arg(long, value_enum, value_name = "WHICH")]
-    pub stacks: Option<StacksOption>,
-
-    /// A file of further incidents for the verdict (docs/incidents.md); may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub incidents: Vec<PathBuf>,
-
-    /// Time between reports (500ms, 10s, 5m); the first comes after 1s at the latest
-    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = duration::parse, allow_hyphen_values = true)]
-    pub interval: Duration,
-
-    /// End after this time (30s, 5m) instead of with Ctrl-C
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, allow_hyphen_values = true)]
-    pub duration: Option<Duration>,
-
-    /// End after N reports
-    #[arg(short = 'n', long, value_name = "N", value_parser = number::at_least_one::<NonZeroU64>, allow_hyphen_values = true)]
-    pub count: Option<NonZeroU64>,
-
-    /// After the end, follow frees for this long before the final report: many come late, by RCU. 0 turns it off
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration::parse_or_none, allow_hyphen_values = true)]
-    pub settle: Duration,
-
-    /// Show the first N rows; the others are added up
-    #[arg(short, long, value_name = "N", default_value = "20", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
-    pub top: NonZeroUsize,
-
-    /// What to order by, biggest or oldest first
-    #[arg(long, value_enum, value_name = "KEY", default_value_t = Sort::Bytes)]
-    pub sort: Sort,
-
-    /// Count only objects that are at least this old (10s, 5m)
-    #[arg(long, value_name = "AGE", value_parser = duration::parse, allow_hyphen_values = true)]
-    pub older: Option<Duration>,
-
-    /// Follow one object in N, by its address: cheaper, and figures are estimates with their error
-    #[arg(long, value_name = "N", default_value = "1", value_parser = number::period, allow_hyphen_values = true)]
-    pub sample: u32,
-
-    /// Take this much memory at most, rings in the kernel and the process together (64M, 1G); by default 1/32 of the host's
-    #[arg(long, value_name = "SIZE", value_parser = memory_budget, allow_hyphen_values = true)]
-    pub max_memory: Option<u64>,
-
-    /// Take this much CPU time at most, probes and process together, in percent of one CPU as top counts. Over it,
-    /// memtrace samples, more and more, and in the end detaches itself
-    #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
-    pub max_cpu: Option<f64>,
+    #[command(flatten)]
+    pub rows: RowArgs,
 
     /// As a table, or as one JSON object a line with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
-
-    /// Show what the kernel-side programs log, on standard error
-    #[arg(short, long)]
-    pub verbose: bool,
-
-    /// Do without something that the kernel offers, to see how memtrace fares on kernels that lack it
-    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', hide = true)]
-    pub avoid: Vec<Avoid>,
-
-    /// Size of the ring buffer in bytes, a power of two: a tiny one shows what memtrace does when it overflows
-    #[arg(long, value_name = "BYTES", value_parser = ring_bytes, hide = true)]
-    pub ring_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -121,55 +40,44 @@ pub enum LiveError {
 }
 
 pub fn run(args: LiveArgs) -> Result<(), LiveError> {
-    let output: Box<dyn Output + Send> = match args.output {
-        Format::Table => Box::new(Screen::stdout(style())),
-        Format::Json => Box::new(JsonLines::new(io::stdout())),
-    };
-    let options = Options {
-        caches: args.caches,
-        pids: args.pids,
-        comms: args.comms,
-        request: Request {
-            by: Keys::new(args.by).unwrap_or(By::Comm.into()),
-            sort: args.sort,
-            older: args.older,
-            top: args.top.get(),
-        },
-        stacks: args.stacks,
-        incidents: Incidents::with_files(&args.incidents)?,
-        interval: args.interval,
-        duration: args.duration,
-        count: args.count.map(NonZeroU64::get),
-        settle: args.settle,
-        sample: args.sample,
-        max_memory: args.max_memory,
-        max_cpu: args.max_cpu.map(|percent| CpuLimit { percent }),
-        verbose: args.verbose,
-        avoid: args.avoid,
-        ring_bytes: args.ring_bytes,
-    };
+    let options = options(args.trace, args.rows)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
-    Ok(runtime.block_on(session::run(options, output))?)
+    Ok(runtime.block_on(session::run(options, output(args.output)))?)
 }
 
-fn memory_budget(text: &str) -> Result<u64, String> {
-    let bytes = size::parse(text).map_err(|error| error.to_string())?;
-    if bytes < memory::LEAST {
-        return Err(format!("it is too little: memtrace needs {} at least", human::bytes(memory::LEAST)));
+/// Reports on standard output.
+pub fn output(format: Format) -> Box<dyn Output + Send> {
+    match format {
+        Format::Table => Box::new(Screen::stdout(style())),
+        Format::Json => Box::new(JsonLines::new(io::stdout())),
     }
-    Ok(bytes)
 }
 
-/// All rings together: a power of two of whole pages.
-fn ring_bytes(text: &str) -> Result<u64, &'static str> {
-    let bytes = text.parse().map_err(|_| "it is not a number of bytes")?;
-    let is_ring = u64::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
-    if is_ring { Ok(bytes) } else { Err("it is not a power of two of at least one page") }
+/// What a session is to do.
+pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsError> {
+    Ok(Options {
+        caches: trace.caches,
+        pids: trace.pids,
+        comms: trace.comms,
+        request: rows.request(),
+        stacks: trace.stacks,
+        incidents: rows.incidents()?,
+        interval: trace.interval,
+        duration: trace.duration,
+        count: trace.count.map(NonZeroU64::get),
+        settle: trace.settle,
+        sample: trace.sample,
+        max_memory: trace.max_memory,
+        max_cpu: trace.max_cpu.map(|percent| CpuLimit { percent }),
+        verbose: trace.verbose,
+        avoid: trace.avoid,
+        ring_bytes: trace.ring_bytes,
+    })
 }
 
 /// Colour, unless the user does not want it; a pipe or file never gets any. See https://no-color.org.
-fn style() -> Style {
+pub fn style() -> Style {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if no_color { Style::Plain } else { Style::Colour }
 }

@@ -6,5 +6,8 @@ pub mod duration;
 pub mod explain;
 pub mod live;
 pub mod number;
+pub mod record;
+pub mod rows;
 pub mod size;
+pub mod trace;
 pub mod triage;

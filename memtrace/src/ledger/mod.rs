@@ -19,6 +19,8 @@ mod origins;
 pub mod pattern;
 mod shard;
 
+use std::collections::HashSet;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use memtrace_common::sample;
@@ -34,7 +36,7 @@ use self::{
     objects::{Objects, Place, Slot},
     origins::{Called, Origins},
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, TimeNs, cache_tag};
+use crate::event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, ProcessId, TimeNs, cache_tag};
 
 type OriginId = u32;
 type GroupId = u16;
@@ -215,6 +217,12 @@ impl Ledger {
 
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         self.origins.iter()
+    }
+
+    /// The processes that allocated what is outstanding.
+    pub fn holders(&self) -> HashSet<ProcessId> {
+        let holding = self.origins().filter(|origin| origin.outstanding() > 0);
+        holding.map(|origin| origin.key.task.process()).collect()
     }
 
     /// When the origin's oldest outstanding object was allocated, or a little earlier: up to 16 ms or 1/32 of its age.

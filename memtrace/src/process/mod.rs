@@ -9,5 +9,5 @@ mod table;
 pub use self::{
     chain::{Chain, ChainId, NO_CHAIN},
     command::Command,
-    table::{Process, Processes},
+    table::{Definition, Process, Processes},
 };

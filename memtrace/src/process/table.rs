@@ -45,6 +45,19 @@ impl Process {
     }
 }
 
+/// All that is known of a process, for whoever keeps it elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    pub id: ProcessId,
+    /// It started so many steps later than its id says at most.
+    pub slack: u32,
+    pub comm: Comm,
+    /// Who started it, the nearest first.
+    pub chain: Vec<Comm>,
+    pub command: Option<Arc<Command>>,
+    pub has_ended: bool,
+}
+
 #[derive(Default)]
 pub struct Processes {
     /// Several where a number was used again.
@@ -54,6 +67,8 @@ pub struct Processes {
     commands: Commands,
     /// Since the last pruning.
     ended: usize,
+    /// Those that changed since they were asked for; None where nobody asks.
+    changed: Option<HashSet<ProcessId>>,
 }
 
 impl Processes {
@@ -66,14 +81,53 @@ impl Processes {
         self.chains.get(id)
     }
 
+    /// Remembers from now on which processes change.
+    pub fn keep_changes(&mut self) {
+        self.changed = Some(HashSet::new());
+    }
+
+    /// The processes that changed since the last call.
+    pub fn take_changes(&mut self) -> Vec<Definition> {
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        changed.into_iter().filter_map(|id| self.definition(id)).collect()
+    }
+
+    pub fn definition(&self, id: ProcessId) -> Option<Definition> {
+        let Process { started, slack, comm, chain, ref command, has_ended } = *self.get(id)?;
+        let id = ProcessId { tgid: id.tgid, started };
+        Some(Definition {
+            id,
+            slack,
+            comm,
+            chain: self.chain(chain).collect(),
+            command: command.clone(),
+            has_ended,
+        })
+    }
+
+    /// Takes in a process that is known from elsewhere.
+    pub fn define(&mut self, definition: Definition) {
+        let Definition { id: ProcessId { tgid, started }, slack, comm, chain, command, has_ended } =
+            definition;
+        let chain = chain.into_iter().rev().fold(NO_CHAIN, |up, comm| self.chains.below(comm, up));
+        let command = command.and_then(|command| self.commands.share(Arc::unwrap_or_clone(command)));
+        self.put(tgid, Process { started, slack, comm, chain, command, has_ended });
+        // What is put keeps whether it has ended.
+        if let Some(process) = self.get_mut(ProcessId { tgid, started }) {
+            process.has_ended = has_ended;
+        }
+    }
+
     /// Takes in what became of a process. `look` is asked for processes that are not known: see [`Self::learn`].
     pub fn apply(&mut self, event: ProcessEvent<'_>, look: impl FnMut(u32) -> Option<Seen>) {
         match event {
             ProcessEvent::Fork { process, parent, parent_comm: comm } => {
                 self.learn(parent, look);
                 // It may have given itself another since it was heard of.
-                if let Some(parent) = self.get_mut(parent) {
-                    parent.comm = comm;
+                if let Some(known) = self.get_mut(parent).filter(|known| known.comm != comm) {
+                    known.comm = comm;
+                    let id = ProcessId { tgid: parent.tgid, started: known.started };
+                    self.note_change(id);
                 }
                 let chain = self.chain_below(parent, comm);
                 let command = self.get(parent).and_then(|parent| parent.command.clone());
@@ -93,9 +147,11 @@ impl Processes {
                 self.put(process.tgid, Process::exactly(process, comm, chain, command));
             }
             ProcessEvent::Exit { process } => {
-                if let Some(process) = self.get_mut(process) {
-                    process.has_ended = true;
+                if let Some(known) = self.get_mut(process) {
+                    known.has_ended = true;
+                    let id = ProcessId { tgid: process.tgid, started: known.started };
                     self.ended += 1;
+                    self.note_change(id);
                 }
             }
         }
@@ -139,14 +195,20 @@ impl Processes {
         }
     }
 
-    /// Forgets processes that ended and are not of interest, when there are enough of them.
-    pub fn prune(&mut self, of_interest: impl FnOnce() -> HashSet<ProcessId>) {
-        if self.ended < PRUNE_AFTER {
-            return;
+    /// Forgets processes that ended and are not of interest, when there are enough of them. Returns whether there were.
+    pub fn prune(&mut self, of_interest: impl FnOnce() -> HashSet<ProcessId>) -> bool {
+        let is_time = self.ended >= PRUNE_AFTER;
+        if is_time {
+            self.forget_ended(of_interest());
         }
+        is_time
+    }
+
+    /// Forgets all processes that ended and are not of interest.
+    pub fn forget_ended(&mut self, of_interest: HashSet<ProcessId>) {
         self.ended = 0;
         let mut kept: HashMap<u32, Vec<ProcessId>> = HashMap::new();
-        for id in of_interest() {
+        for id in of_interest {
             kept.entry(id.tgid).or_default().push(id);
         }
         self.by_tgid.retain(|tgid, processes| {
@@ -171,12 +233,19 @@ impl Processes {
         self.chains.below(comm, above)
     }
 
+    fn note_change(&mut self, id: ProcessId) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(id);
+        }
+    }
+
     fn get_mut(&mut self, id: ProcessId) -> Option<&mut Process> {
         self.by_tgid.get_mut(&id.tgid)?.iter_mut().rfind(|process| process.is(id))
     }
 
     fn put(&mut self, tgid: u32, process: Process) {
         let id = ProcessId { tgid, started: process.started };
+        self.note_change(id);
         if let Some(known) = self.get_mut(id) {
             *known = Process { has_ended: known.has_ended, ..process };
         } else if !self.is_full() {

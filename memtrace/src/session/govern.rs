@@ -12,6 +12,7 @@ use super::{
 use crate::{
     kernel::{clock, events::Events},
     ledger::Ledger,
+    recording::Entry,
     view::Sampling,
 };
 
@@ -47,16 +48,18 @@ impl Budget {
         ledger
     }
 
+    /// Bytes that the ledger may take.
+    pub fn ledger_bytes(&self) -> u64 {
+        self.ledger as u64
+    }
+
     /// Makes room in a ledger that is full, while the rings are drained: what the kernel side still sends of the objects
-    /// that are not followed any more, the ledger leaves out.
-    pub fn make_room(&mut self, ledger: &mut Ledger) {
-        if !ledger.is_full() {
-            return;
-        }
-        if let Verdict::Sample(period) = self.governor.memory() {
-            ledger.set_period(period);
-            self.sampling = Sampling { period };
-        }
+    /// that are not followed any more, the ledger leaves out. Returns the new period, if there is one.
+    pub fn make_room(&mut self, ledger: &mut Ledger) -> Option<u32> {
+        let Verdict::Sample(period) = self.governor.memory() else { return None };
+        ledger.set_period(period);
+        self.sampling = Sampling { period };
+        Some(period)
     }
 
     pub fn sampling(&self) -> Sampling {
@@ -92,6 +95,9 @@ impl Session {
             Verdict::Sample(period) => {
                 budget.sampling = Sampling { period };
                 self.ledger.set_period(period);
+                if let Some(tap) = &mut self.tap {
+                    tap.push(&Entry::Period(period));
+                }
                 self.sampling_rose(Measure::SampledForCpu { limit }, events)?;
             }
             Verdict::Detach => {

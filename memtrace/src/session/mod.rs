@@ -9,8 +9,10 @@ mod host;
 pub mod budget;
 mod govern;
 mod looks;
+pub mod marks;
 mod own_cost;
 mod processes;
+pub mod record;
 mod reporter;
 mod settle;
 mod setup;
@@ -39,8 +41,10 @@ use self::{
     govern::{Budget, Fate},
     host::Host,
     looks::Looks,
+    marks::Marks,
     own_cost::Meter,
     processes::Who,
+    record::{Room, Tap, Target},
     reporter::Reporter,
     settle::Stopped,
     slabinfo::SlabinfoSeries,
@@ -60,6 +64,7 @@ use crate::{
     knowledge::incidents::Incidents,
     ledger::{Batch, Ledger},
     output::Output,
+    recording::{Entry, Written, file::WriteError},
     slab,
     stack::Stacks,
     view::{
@@ -133,6 +138,8 @@ pub enum SessionError {
     Sample(#[from] LoadError),
     #[error("cannot read the kernel side's maps: {0}")]
     Maps(#[from] MapError),
+    #[error(transparent)]
+    Record(#[from] WriteError),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
@@ -147,20 +154,45 @@ enum End {
     Unread,
     /// It took too much of the host.
     OverBudget,
+    /// The recording has no room, or cannot be written: what is in the rings is lost for it.
+    NoRoom(Room),
 }
 
 /// Runs a session until a signal, its duration or its count ends it.
 pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(), SessionError> {
-    let mut signals = Signals::new().map_err(SessionError::Signals)?;
-    let setup::Ready { attached, state } = setup::set_up(&options)?;
-    let mut session = state.start(&options);
+    run_with(options, output, None).await.map(drop)
+}
+
+/// The same, recorded. Returns what came of the recording.
+pub async fn record(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    target: Target,
+) -> Result<Written, SessionError> {
+    Ok(run_with(options, output, Some(target)).await?.unwrap_or_default())
+}
+
+async fn run_with(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    target: Option<Target>,
+) -> Result<Option<Written>, SessionError> {
+    let signals = if target.is_some() { Signals::with_marks() } else { Signals::new() };
+    let mut signals = signals.map_err(SessionError::Signals)?;
+    let setup::Ready { mut attached, state } = setup::set_up(&options, target.is_some())?;
+    let mut session = state.start(&options, target)?;
     let reporter = Reporter::start(output);
-    let mut attached = attached;
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
-    if matches!(end, End::Unread) {
-        drop(attached);
-        return reporter.finish(None).map_err(SessionError::Output);
+    match end {
+        End::Unread if session.tap.is_none() => {
+            drop(attached);
+            return reporter.finish(None).map(|()| None).map_err(SessionError::Output);
+        }
+        End::NoRoom(Room::Full) => {
+            session.state.notes.push("the recording is as long as it may be (--max-size)".to_owned());
+        }
+        _ => {}
     }
     // While all that happens is still traced. With a flood in the rings it would keep the probes on the host: then what was
     // compared last has to do.
@@ -173,31 +205,59 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
     let last = session.snapshot(&mut events, true)?;
-    reporter.finish(Some(last)).map_err(SessionError::Output)
+    drop(events);
+    let written = session.tap.map(Tap::finish).transpose();
+    reporter.finish(Some(last)).map_err(SessionError::Output)?;
+    Ok(written?)
 }
 
-/// SIGINT, SIGTERM and SIGHUP all end a session with its final report.
+/// SIGINT, SIGTERM and SIGHUP all end a session with its final report. Others mark moments of a recording.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    marks: Option<Marks>,
 }
 
 impl Signals {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
+            marks: None,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
     }
 
+    fn with_marks() -> io::Result<Self> {
+        Ok(Self { marks: Some(Marks::listen()?), ..Self::new()? })
+    }
+
+    /// One that ends the session.
     pub async fn any(&mut self) {
+        let Self { interrupt, terminate, hangup, .. } = self;
+        end(interrupt, terminate, hangup).await;
+    }
+
+    /// One that ends the session (None), or the label of a mark.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        let Self { interrupt, terminate, hangup, marks } = self;
+        let Some(marks) = marks else {
+            end(interrupt, terminate, hangup).await;
+            return None;
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            () = end(interrupt, terminate, hangup) => None,
+            label = marks.next() => Some(label),
         }
+    }
+}
+
+async fn end(interrupt: &mut Signal, terminate: &mut Signal, hangup: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 
@@ -230,26 +290,31 @@ impl State {
         ledger
     }
 
-    fn start(self, options: &Options) -> Session {
-        Session {
+    fn start(mut self, options: &Options, target: Option<Target>) -> Result<Session, WriteError> {
+        let started = clock::now();
+        let tap = target.map(|target| Tap::start(target, &mut self, options, started)).transpose()?;
+        Ok(Session {
+            tap,
             ledger: self.ledger(options),
             batch: Batch::default(),
             builder: Builder::new(options.request.clone()),
             slabinfo: SlabinfoSeries::new(slab::Host::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),
-            started: clock::now(),
+            started,
             undecodable: 0,
             ended_pids: Vec::new(),
             stopped: None,
             settled: None,
             state: self,
-        }
+        })
     }
 }
 
 struct Session {
     state: State,
+    /// Where it is recorded.
+    tap: Option<Tap>,
     ledger: Ledger,
     /// Empty between two drains.
     batch: Batch,
@@ -288,7 +353,10 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                () = signals.any() => return Ok(End::Asked),
+                signal = signals.next() => match signal {
+                    Some(label) => self.mark(&label),
+                    None => return Ok(End::Asked),
+                },
                 () = sleep_until(end), if options.duration.is_some() => return Ok(End::Asked),
                 () = &mut early_report, if has_early_report && reports == 0 && !early_report.is_elapsed() => {
                     self.report(attached, reporter)?;
@@ -313,10 +381,16 @@ impl Session {
                     if self.drain(&mut attached.events)? == DRAIN_MOST {
                         drain.reset_immediately();
                     }
+                    self.keep_blocks_small(&attached.events)?;
                 }
             }
-            if reporter.is_unread() {
+            // Who records does so whether anybody looks or not.
+            if reporter.is_unread() && self.tap.is_none() {
                 return Ok(End::Unread);
+            }
+            match self.tap.as_ref().map(Tap::room) {
+                None | Some(Room::There) => {}
+                Some(room) => return Ok(End::NoRoom(room)),
             }
         }
     }
@@ -342,16 +416,34 @@ impl Session {
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
         let Self {
-            ledger, batch, undecodable, state: State { kernel, caches, who, stacks, budget, .. }, ..
+            ledger,
+            batch,
+            undecodable,
+            tap,
+            state: State { kernel, caches, who, stacks, budget, .. },
+            ..
         } = self;
         let sampling = budget.sampling();
+        let (time, mut is_first) = (clock::now(), true);
+        let mut tell = |entry: Entry<'_>| {
+            let Some(tap) = tap else { return };
+            if std::mem::take(&mut is_first) {
+                tap.push(&Entry::Read(time));
+            }
+            tap.push(&entry);
+        };
         let read = events.drain(most, |record| {
-            budget.make_room(ledger);
+            if ledger.is_full() {
+                // What came before counts by the period that held then.
+                batch.apply(ledger);
+                budget.make_room(ledger).into_iter().for_each(|period| tell(Entry::Period(period)));
+            }
             match decode(record) {
                 Ok(Decoded::Object(event)) => {
                     if let Event::Alloc(alloc) = &event {
                         caches.see(alloc);
                     }
+                    tell(Entry::Event(event));
                     batch.add(event, ledger);
                 }
                 Ok(Decoded::AllocWithStack(mut alloc, frames)) => {
@@ -359,6 +451,7 @@ impl Session {
                     if let Some(stacks) = stacks {
                         alloc.stack = stacks.enter(alloc.task.process(), frames);
                     }
+                    tell(alloc.into());
                     batch.add(Event::Alloc(alloc), ledger);
                 }
                 Ok(Decoded::Process(event)) => {
@@ -393,7 +486,11 @@ impl Session {
         // What was freed while we looked is in its ring by now; what we saw may be another object.
         self.catch_up(events)?;
         for (object, sight) in &seen {
-            self.ledger.label(*object, &sight.label());
+            let label = sight.label();
+            self.ledger.label(*object, &label);
+            if let Some(tap) = &mut self.tap {
+                tap.push(&Entry::Label(*object, label));
+            }
         }
         Ok(())
     }
@@ -405,8 +502,9 @@ impl Session {
         if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }
-        self.state.who.prune(&self.ledger);
         let moment = self.moment(events, is_final)?;
+        let forgot_ended = self.state.who.prune(&self.ledger);
+        self.close_block(&moment, true, forgot_ended);
         let own_tgid = std::process::id();
         let State { kernel: _, host, caches, who, symbols, stacks, incidents, .. } = &self.state;
         let known = Known {

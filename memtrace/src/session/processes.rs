@@ -1,10 +1,8 @@
 //! Who the traced processes are: the table of processes, and the cgroups' names.
 
-use std::collections::HashSet;
-
 use crate::{
     cgroup::Cgroups,
-    event::{ProcessEvent, ProcessId},
+    event::ProcessEvent,
     ledger::Ledger,
     process::{Processes, procfs},
 };
@@ -34,15 +32,8 @@ impl Who {
         }
     }
 
-    /// Forgets processes that ended and hold nothing.
-    pub fn prune(&mut self, ledger: &Ledger) {
-        let holds = || -> HashSet<ProcessId> {
-            ledger
-                .origins()
-                .filter(|origin| origin.outstanding() > 0)
-                .map(|origin| origin.key.task.process())
-                .collect()
-        };
-        self.processes.prune(holds);
+    /// Forgets processes that ended and hold nothing, when there are many. Returns whether there were.
+    pub fn prune(&mut self, ledger: &Ledger) -> bool {
+        self.processes.prune(|| ledger.holders())
     }
 }

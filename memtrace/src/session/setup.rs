@@ -74,7 +74,8 @@ pub struct Ready {
     pub state: State,
 }
 
-pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
+/// Who records may want to know later what nobody asks for now.
+pub fn set_up(options: &Options, is_recorded: bool) -> Result<Ready, SetupError> {
     check_privileges()?;
     check_pids(&options.pids)?;
     let slab_caches = slab::Host::live().caches()?;
@@ -100,13 +101,13 @@ pub fn set_up(options: &Options) -> Result<Ready, SetupError> {
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
-    let wants_symbols = options.request.by.contains(By::CallSite) || options.stacks.is_some();
+    let wants_symbols = options.request.by.contains(By::CallSite) || options.stacks.is_some() || is_recorded;
     let symbols = wants_symbols.then(Symbols::read);
     let nameless = symbols.as_ref().and_then(|symbols| symbols.as_ref().err());
     notes.extend(nameless.map(|why| format!("places in the kernel are addresses: {why}")));
     let symbols = symbols.and_then(Result::ok).map(Arc::new);
     let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
-    if options.request.by.contains(By::Cgroup) {
+    if options.request.by.contains(By::Cgroup) || is_recorded {
         notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
     }
     let looks = (!options.avoid.contains(&Avoid::Names)).then(Looks::default);

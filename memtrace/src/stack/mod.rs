@@ -96,6 +96,11 @@ impl Stacks {
         id
     }
 
+    /// The number of the stack that was seen first last; stacks are numbered from 1.
+    pub fn last_id(&self) -> StackId {
+        self.stacks.len() as StackId
+    }
+
     /// The process runs another program from now on.
     pub fn forget(&mut self, process: ProcessId) {
         self.maps.remove(&process);

@@ -127,10 +127,10 @@ pub struct Growth {
     /// Allocations less frees, those of objects from before attach too.
     pub traced: i64,
     /// The two may differ by so much though every event was seen.
-    slack: u64,
+    pub slack: u64,
     /// At the later reading.
-    outstanding: u64,
-    reused: u64,
+    pub outstanding: u64,
+    pub reused: u64,
 }
 
 impl Growth {

@@ -1,0 +1,61 @@
+//! How a recording goes on, in one line that is written anew for each report.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::{Output, Shown, human, shown};
+use crate::{recording::Progress, view::Snapshot};
+
+/// Shows a recording's progress. Where the output is no terminal, there is nothing to show before the end.
+pub struct ProgressLine<W> {
+    out: W,
+    is_terminal: bool,
+    progress: Arc<Progress>,
+    /// When it will end by itself.
+    duration: Option<Duration>,
+    previous: (Duration, u64),
+}
+
+impl<W: Write> ProgressLine<W> {
+    pub fn new(out: W, is_terminal: bool, progress: Arc<Progress>, duration: Option<Duration>) -> Self {
+        Self { out, is_terminal, progress, duration, previous: (Duration::ZERO, 0) }
+    }
+}
+
+impl<W: Write> Output for ProgressLine<W> {
+    fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
+        let (before, events) = self.previous;
+        let seconds = snapshot.elapsed.saturating_sub(before).as_secs_f64();
+        let rate = snapshot.trust.applied.saturating_sub(events) as f64 / seconds.max(1e-9);
+        self.previous = (snapshot.elapsed, snapshot.trust.applied);
+        if !self.is_terminal {
+            return Ok(Shown::Yes);
+        }
+        let bytes = self.progress.bytes.load(Relaxed);
+        let line = line(snapshot, rate, bytes, self.duration);
+        // The line before is cleared to its end.
+        let end = if snapshot.is_final { "\r\x1b[K" } else { "\x1b[K\r" };
+        let line = if snapshot.is_final { String::new() } else { line };
+        shown(write!(self.out, "{line}{end}").and_then(|()| self.out.flush()))
+    }
+}
+
+fn line(snapshot: &Snapshot, rate: f64, bytes: u64, duration: Option<Duration>) -> String {
+    let trust = &snapshot.trust;
+    let lost = trust.lost_allocs + trust.lost_frees + trust.lost_names;
+    let mut line = format!(
+        "recording {}  {} events  {} /s  {}  {} lost",
+        human::duration(snapshot.elapsed),
+        human::grouped(trust.applied),
+        human::rate(rate).trim(),
+        human::bytes(bytes),
+        human::grouped(lost),
+    );
+    if let Some(duration) = duration {
+        line += &format!("  {} left", human::duration(duration.saturating_sub(snapshot.elapsed)));
+    }
+    line
+}

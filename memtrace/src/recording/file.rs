@@ -1,0 +1,209 @@
+//! Where a recording is written: a file that grows, a file whose blocks go round, or a pipe.
+
+use std::{
+    collections::VecDeque,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+
+use super::{
+    block::{ALIGNMENT, About, Contents, FRAME_LEN, MAGIC, Packer},
+    header::{Header, Ring},
+    index::{self, Place},
+};
+
+/// A ring has room for some blocks, the largest of which take some megabytes.
+pub const LEAST_RING: u64 = 64 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path} exists; --force overwrites it", path = .0.display())]
+    Exists(PathBuf),
+    #[error("{path} is no regular file; to write to a pipe: -o - | COMMAND", path = .0.display())]
+    NoFile(PathBuf),
+    #[error("a ring needs a file, since blocks are written over others; standard output is none")]
+    RingOnStream,
+    #[error("cannot write {path}: {source}", path = .path.display())]
+    Open { path: PathBuf, source: io::Error },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("cannot write the recording any more: {source}{what_is_there}", what_is_there = kept(*.blocks))]
+    Write { source: io::Error, blocks: u64 },
+    #[error("cannot pack the recording: {0}")]
+    Pack(#[source] io::Error),
+    #[error("a block of {0} bytes has no room in the ring")]
+    NoRoom(usize),
+}
+
+fn kept(blocks: u64) -> &'static str {
+    if blocks > 0 { ". What was written before is whole: memtrace report reads it" } else { "" }
+}
+
+/// Takes blocks.
+pub struct Sink {
+    target: Target,
+    /// Where the next block goes, and where it ends.
+    position: u64,
+    end: u64,
+    ring: Option<Ring>,
+    /// What is there, in the order of the file, round from the oldest: sequence, offset, room.
+    blocks: VecDeque<(u64, u64, u64)>,
+}
+
+enum Target {
+    File(File),
+    Stream(Box<dyn Write + Send>),
+}
+
+/// Where a block is, and which is the first that is there still.
+pub struct Appended {
+    pub offset: u64,
+    pub first: u64,
+}
+
+impl Sink {
+    /// A file of this path, of mode 0600: it has names of files and command lines. What is there already stays until
+    /// [`Self::begin`].
+    pub fn create(path: &Path, overwrite: bool, ring: Option<u64>) -> Result<Self, OpenError> {
+        let mut options = OpenOptions::new();
+        // Nobody else's link is followed. Without blocking, so that a pipe without a reader is noticed.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.write(true).mode(0o600).custom_flags(flags.bits() as i32);
+        options.create_new(!overwrite).create(overwrite);
+        let error = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists if path.is_file() => OpenError::Exists(path.to_owned()),
+            io::ErrorKind::AlreadyExists => OpenError::NoFile(path.to_owned()),
+            _ => OpenError::Open { path: path.to_owned(), source },
+        };
+        let file = options.open(path).map_err(error)?;
+        if !file.metadata().map_err(error)?.is_file() {
+            return Err(OpenError::NoFile(path.to_owned()));
+        }
+        // A ring's place is known when the header is written.
+        let ring = ring.map(|end| Ring { start: 0, end: end - end % ALIGNMENT });
+        Ok(Self::new(Target::File(file), ring))
+    }
+
+    /// A pipe, or anything that takes bytes in their order.
+    pub fn stream(stream: impl Write + Send + 'static) -> Self {
+        Self::new(Target::Stream(Box::new(stream)), None)
+    }
+
+    fn new(target: Target, ring: Option<Ring>) -> Self {
+        Self { target, position: 0, end: 0, ring, blocks: VecDeque::new() }
+    }
+
+    /// Bytes of the file.
+    pub fn len(&self) -> u64 {
+        self.end
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Empties the file, and writes the header.
+    pub fn begin(&mut self, header: &Header) -> Result<(), WriteError> {
+        if let Target::File(file) = &self.target {
+            let restrict = || file.set_permissions(PermissionsExt::from_mode(0o600));
+            file.set_len(0)
+                .and_then(|()| restrict())
+                .map_err(|source| WriteError::Write { source, blocks: 0 })?;
+        }
+        let mut header = header.clone();
+        if let Some(ring) = &mut self.ring {
+            // The place is a few bytes long at most, whatever it is.
+            ring.start = (header.to_bytes().len() as u64 + 64).next_multiple_of(ALIGNMENT);
+        }
+        header.ring = self.ring;
+        let mut bytes = header.to_bytes();
+        let len = self.ring.map_or(bytes.len() as u64, |ring| ring.start).next_multiple_of(ALIGNMENT);
+        bytes.resize(len as usize, 0);
+        self.write(0, &bytes)?;
+        self.position = len;
+        Ok(())
+    }
+
+    /// Writes a packed block, over the oldest ones where it has to.
+    pub fn append(&mut self, sequence: u64, packed: &[u8]) -> Result<Appended, WriteError> {
+        let room = packed.len() as u64;
+        if let Some(ring) = self.ring {
+            if room > ring.end.saturating_sub(ring.start) {
+                return Err(WriteError::NoRoom(packed.len()));
+            }
+            if self.position + room > ring.end {
+                self.go_round(ring)?;
+            }
+            while self
+                .blocks
+                .front()
+                .is_some_and(|&(_, at, len)| at < self.position + room && self.position < at + len)
+            {
+                self.blocks.pop_front();
+            }
+        }
+        let offset = self.position;
+        self.write(offset, packed)?;
+        self.position += room;
+        self.blocks.push_back((sequence, offset, room));
+        let first = self.blocks.front().map_or(sequence, |&(first, ..)| first);
+        Ok(Appended { offset, first })
+    }
+
+    /// Begins again at the start. What is left of the last round behind here is voided, or it would look as if what came
+    /// between was missing.
+    fn go_round(&mut self, ring: Ring) -> Result<(), WriteError> {
+        while let Some(&(_, offset, _)) = self.blocks.front().filter(|&&(_, at, _)| at >= self.position) {
+            self.write(offset, &[0; MAGIC.len()])?;
+            self.blocks.pop_front();
+        }
+        self.position = ring.start;
+        Ok(())
+    }
+
+    /// Writes the index. Returns the file's length.
+    pub fn finish(&mut self, places: &[Place], packer: &mut Packer) -> Result<u64, WriteError> {
+        let mut plain = Vec::new();
+        index::put(places, &mut plain);
+        let about = About {
+            contents: Contents::Index,
+            sequence: 0,
+            start: places.first().map_or(0, |place| place.start),
+            end: places.last().map_or(0, |place| place.end),
+            entries: 0,
+        };
+        let mut bytes = Vec::with_capacity(FRAME_LEN);
+        packer.pack(&plain, about, &mut bytes).map_err(WriteError::Pack)?;
+        let offset = self.end.next_multiple_of(ALIGNMENT);
+        bytes.extend(index::trailer(offset));
+        self.write(offset, &bytes)?;
+        if let Target::Stream(stream) = &mut self.target {
+            stream
+                .flush()
+                .map_err(|source| WriteError::Write { source, blocks: self.blocks.len() as u64 })?;
+        }
+        Ok(self.end)
+    }
+
+    /// All or nothing: what a full disk took of it is taken back.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        let written = match &mut self.target {
+            Target::File(file) => file.write_all_at(bytes, offset).inspect_err(|_| {
+                if offset >= self.end {
+                    // It is shorter then; where that fails too, the reader finds half a block.
+                    let _ = file.set_len(self.end);
+                }
+            }),
+            Target::Stream(stream) => stream.write_all(bytes),
+        };
+        written.map_err(|source| WriteError::Write { source, blocks: self.blocks.len() as u64 })?;
+        self.end = self.end.max(offset + bytes.len() as u64);
+        Ok(())
+    }
+}

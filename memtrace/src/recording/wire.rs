@@ -1,0 +1,238 @@
+//! Numbers and texts as bytes. Whole numbers are varints (LEB128), texts have their length in front.
+//!
+//! What is read may be damaged or made up: nothing is trusted, and a count is never larger than the bytes that are left could
+//! hold.
+
+/// Bytes that nobody here has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what should be {0} is not")]
+pub struct Malformed(pub &'static str);
+
+/// A varint of 64 bits has so many bytes at most.
+const LONGEST_VARINT: usize = 10;
+
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Small ones of either sign are short.
+pub fn put_signed(out: &mut Vec<u8>, value: i64) {
+    put_varint(out, zigzag(value));
+}
+
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+pub fn put_f64(out: &mut Vec<u8>, value: f64) {
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
+}
+
+pub fn put_bool(out: &mut Vec<u8>, value: bool) {
+    out.push(value.into());
+}
+
+pub fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
+    put_bool(out, value.is_some());
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
+pub fn put_list<T>(
+    out: &mut Vec<u8>,
+    list: impl ExactSizeIterator<Item = T>,
+    mut put: impl FnMut(&mut Vec<u8>, T),
+) {
+    put_varint(out, list.len() as u64);
+    for item in list {
+        put(out, item);
+    }
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// Reads from the front.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Malformed("a number of bytes"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    pub fn byte(&mut self) -> Result<u8, Malformed> {
+        let (&first, rest) = self.rest.split_first().ok_or(Malformed("a byte"))?;
+        self.rest = rest;
+        Ok(first)
+    }
+
+    #[inline]
+    pub fn varint(&mut self) -> Result<u64, Malformed> {
+        match *self.rest {
+            [first, ref rest @ ..] if first < 0x80 => {
+                self.rest = rest;
+                Ok(first.into())
+            }
+            [first, second, ref rest @ ..] if second < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(first & 0x7f) | u64::from(second) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0;
+        for (at, &byte) in self.rest.iter().take(LONGEST_VARINT).enumerate() {
+            let bits = u64::from(byte & 0x7f);
+            // Of the tenth byte there is room for one bit.
+            if at == LONGEST_VARINT - 1 && bits > 1 {
+                break;
+            }
+            value |= bits << (7 * at);
+            if byte < 0x80 {
+                self.rest = &self.rest[at + 1..];
+                return Ok(value);
+            }
+        }
+        Err(Malformed("a whole number"))
+    }
+
+    #[inline]
+    pub fn signed(&mut self) -> Result<i64, Malformed> {
+        self.varint().map(unzigzag)
+    }
+
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
+        self.varint()?.try_into().map_err(|_| Malformed("a number of 32 bits"))
+    }
+
+    pub fn u64_fixed(&mut self) -> Result<u64, Malformed> {
+        let bytes = self.take(8)?;
+        Ok(u64::from_le_bytes(bytes.try_into().expect("8 bytes")))
+    }
+
+    pub fn f64(&mut self) -> Result<f64, Malformed> {
+        self.u64_fixed().map(f64::from_bits)
+    }
+
+    pub fn bool(&mut self) -> Result<bool, Malformed> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed("yes or no")),
+        }
+    }
+
+    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = self.varint()?;
+        self.take(usize::try_from(len).map_err(|_| Malformed("a length"))?)
+    }
+
+    pub fn text(&mut self) -> Result<String, Malformed> {
+        let bytes = self.bytes()?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| Malformed("UTF-8"))
+    }
+
+    pub fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, Malformed> {
+        if self.bool()? { read(self).map(Some) } else { Ok(None) }
+    }
+
+    /// A count of what takes at least a byte each.
+    pub fn count(&mut self) -> Result<usize, Malformed> {
+        let count = usize::try_from(self.varint()?).map_err(|_| Malformed("a count"))?;
+        if count <= self.rest.len() { Ok(count) } else { Err(Malformed("a count of what follows")) }
+    }
+
+    /// So many of them as are said; each must take a byte at least.
+    pub fn list<T, C: FromIterator<T>>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<C, Malformed> {
+        let count = self.count()?;
+        (0..count).map(|_| read(self)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_put_is_read(
+            numbers in vec(any::<u64>(), 0..20),
+            signed in any::<i64>(),
+            text in ".{0,20}",
+            float in any::<u64>(),
+            maybe in any::<Option<bool>>(),
+        ) {
+            let mut out = Vec::new();
+            put_list(&mut out, numbers.iter(), |out, &number| put_varint(out, number));
+            put_signed(&mut out, signed);
+            put_bytes(&mut out, text.as_bytes());
+            put_f64(&mut out, f64::from_bits(float));
+            put_option(&mut out, maybe, put_bool);
+            let mut cursor = Cursor::new(&out);
+            prop_assert_eq!(cursor.list::<_, Vec<_>>(Cursor::varint), Ok(numbers));
+            prop_assert_eq!(cursor.signed(), Ok(signed));
+            prop_assert_eq!(cursor.text(), Ok(text));
+            prop_assert_eq!(cursor.f64().map(f64::to_bits), Ok(float));
+            prop_assert_eq!(cursor.option(Cursor::bool), Ok(maybe));
+            prop_assert!(cursor.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..40)) {
+            let mut cursor = Cursor::new(&bytes);
+            while cursor.varint().is_ok() {}
+            let _ = Cursor::new(&bytes).list::<_, Vec<_>>(|cursor| cursor.bytes().map(drop));
+            let _ = Cursor::new(&bytes).text();
+            let _ = Cursor::new(&bytes).f64();
+        }
+    }
+
+    #[test]
+    fn a_number_has_64_bits() {
+        let largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(Cursor::new(&largest).varint(), Ok(u64::MAX));
+        let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        assert!(Cursor::new(&beyond).varint().is_err());
+        assert!(Cursor::new(&[0x80; 20]).varint().is_err());
+    }
+
+    #[test]
+    fn a_count_is_not_larger_than_what_follows() {
+        assert!(Cursor::new(&[3, 1, 1]).count().is_err());
+        assert_eq!(Cursor::new(&[2, 1, 1]).count(), Ok(2));
+    }
+}
