@@ -6,6 +6,9 @@ pub mod text;
 pub mod table;
 pub mod screen;
 pub mod json;
+pub mod ndjson;
+pub mod csv;
+pub mod markdown;
 pub mod triage;
 
 #[cfg(test)]
