@@ -7,6 +7,9 @@ use super::{By, RowChange, Seen, Snapshot, Taken};
 /// Windows that differ by less are as good as equally long.
 const SAME_LENGTH: f64 = 0.1;
 
+/// Sessions that started within that time of each other are one: when it started is told to the settling of its end.
+const SAME_START: Duration = Duration::from_secs(2);
+
 /// A note names so many caches.
 const MOST_NAMED: usize = 5;
 
@@ -92,7 +95,22 @@ fn filters([before, after]: [&Taken<'_>; 2]) -> Option<String> {
     (one != other).then(|| format!("what is counted differs: {one} before, {other} after"))
 }
 
-fn lengths([before, after]: [&Taken<'_>; 2]) -> Option<String> {
+/// Two moments of one session: what came in between is the question, not a doubt.
+fn are_of_one_session([before, after]: [&Taken<'_>; 2]) -> bool {
+    let start = |snapshot: &Snapshot| {
+        let settled = snapshot.settled.map_or(Duration::ZERO, |settled| settled.time);
+        snapshot.time.checked_sub(snapshot.elapsed.saturating_add(settled))
+    };
+    let (Some(one), Some(other)) = (start(before.snapshot), start(after.snapshot)) else { return false };
+    let apart = one.duration_since(other).unwrap_or_else(|error| error.duration());
+    before.snapshot.host == after.snapshot.host && before.boot == after.boot && apart < SAME_START
+}
+
+fn lengths(both: [&Taken<'_>; 2]) -> Option<String> {
+    let [before, after] = both;
+    if are_of_one_session(both) {
+        return None;
+    }
     let [one, other] = [before, after].map(|taken| taken.snapshot.elapsed);
     let (shorter, longer) = (one.min(other), one.max(other));
     let is_same = longer.saturating_sub(shorter).as_secs_f64() <= longer.as_secs_f64() * SAME_LENGTH;

@@ -121,6 +121,19 @@ fn the_same_pid_after_a_boot_is_another_process() {
     );
 }
 
+#[test]
+fn two_moments_of_one_session_have_different_lengths() {
+    let before = sample::dentry();
+    let mut after = sample::dentry();
+    after.elapsed += Duration::from_secs(60);
+    let notes = |after: &Snapshot| between(&before, after, ALL).notes.len();
+    assert_eq!(notes(&after), 1, "the same moment, and a longer session");
+    after.time += Duration::from_secs(60);
+    assert_eq!(notes(&after), 0);
+    after.time += Duration::from_secs(3600);
+    assert_eq!(notes(&after), 1);
+}
+
 fn any_report() -> impl Strategy<Value = Snapshot> {
     let amount = || prop_oneof![Just(0), 0..4_u64, 0..1_000_000_000_u64];
     let row = ("[a-e]", amount(), amount(), -1e6..1e6_f64);
