@@ -63,6 +63,48 @@ pub fn json_fragment(fragment: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// For a field of a CSV file, before it is quoted: one line, and nothing that a spreadsheet runs.
+///
+/// As in JSON, UTF-8 stays what it is and other bytes are `\xNN`; so is what a terminal would obey or hide, which no quote
+/// takes away in CSV, and a semicolon, which parts fields where a comma is for decimals. A name that would be taken for a
+/// formula has a `'` in front of it, and so has one that begins with a `'` already: whoever drops it has the name.
+pub fn csv(bytes: &[u8]) -> Cow<'_, str> {
+    let is_harmless = |c: char| c != ';' && is_plain(c);
+    let mut out = match str::from_utf8(bytes) {
+        Ok(text) if text.chars().all(is_harmless) => Cow::Borrowed(text),
+        _ => {
+            let mut out = String::with_capacity(bytes.len() + 8);
+            for chunk in bytes.utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    match c {
+                        ';' => push_byte(&mut out, b';'),
+                        '\\' => out.push(c),
+                        _ => push_char(&mut out, c),
+                    }
+                }
+                chunk.invalid().iter().for_each(|&byte| push_byte(&mut out, byte));
+            }
+            Cow::Owned(out)
+        }
+    };
+    if out.trim_start_matches([' ', '"']).starts_with(FORMULA) {
+        out.to_mut().insert(0, '\'');
+    }
+    out
+}
+
+/// What spreadsheets take for the beginning of a formula, in full width too; tab and carriage return are escaped.
+const FORMULA: [char; 9] = ['=', '+', '-', '@', '\'', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// For Markdown, a name that was made harmless for a terminal before: as code, in which nothing but a backtick means anything,
+/// and in a table a bar. These two are written as the terminal's escapes are. Empty where there is no name.
+pub fn code(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!("`{}`", text.replace('`', "\\x60").replace('|', "\\x7c"))
+}
+
 /// For Markdown, inside of a line, what was made harmless for a terminal before: each sign that could mean something there
 /// is the character itself.
 pub fn markdown(text: &str) -> Cow<'_, str> {
@@ -176,6 +218,31 @@ mod tests {
     }
 
     #[test]
+    fn spreadsheets_run_nothing() {
+        let check = |bytes: &[u8], expect: &str| assert_eq!(csv(bytes), expect);
+        check(b"curl", "curl");
+        check(b"a, \"b\" -c", "a, \"b\" -c");
+        check(b"a\\x2db\xff", "a\\x2db\\xff");
+        check(b"=1", "'=1");
+        check(b"  \"=1", "'  \"=1");
+        check(b"-rf", "'-rf");
+        check(b"'x", "''x");
+        check("\u{ff20}x".as_bytes(), "'\u{ff20}x");
+        check(b"a;=1", "a\\x3b=1");
+        check(b"\t=1\r\n", "\\t=1\\r\\n");
+        check("\u{202e}x".as_bytes(), "\\u{202e}x");
+    }
+
+    #[test]
+    fn code_is_code_to_its_end() {
+        let check = |text, expect: &str| assert_eq!(code(text), expect);
+        check("", "");
+        check("<b>&amp;*_", "`<b>&amp;*_`");
+        check("a`b``|c", r"`a\x60b\x60\x60\x7cc`");
+        check(r"\\", r"`\\`");
+    }
+
+    #[test]
     fn what_reorders_hides_or_joins() {
         for c in [
             '\u{202e}',
@@ -261,6 +328,13 @@ mod tests {
                 text.extend(if c == '\\' { chars.next() } else { Some(c) });
             }
             prop_assert_eq!(text, shown);
+        }
+
+        #[test]
+        fn csv_is_of_one_line_and_no_formula(bytes in hostile()) {
+            let field = csv(&bytes);
+            prop_assert!(field.chars().all(is_plain) && !field.contains(';'), "{}", field);
+            prop_assert!(!field.trim_start_matches([' ', '"']).starts_with(FORMULA) || field.starts_with('\''));
         }
 
         #[test]

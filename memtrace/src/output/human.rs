@@ -17,6 +17,12 @@ pub const GROWTH_WIDTH: usize = 9;
 pub const DURATION_WIDTH: usize = 9;
 /// Greatest width of [`percent`]: `>99%`.
 pub const PERCENT_WIDTH: usize = 4;
+/// Greatest width of [`bytes_change`]: `+1023 KiB`.
+pub const BYTES_CHANGE_WIDTH: usize = 9;
+/// Greatest width of [`count_change`]: `+999,999`.
+pub const COUNT_CHANGE_WIDTH: usize = 8;
+/// Greatest width of [`relative_change`]: `+900%`.
+pub const RELATIVE_WIDTH: usize = 5;
 /// Greatest width of [`error`]: `±999%`.
 pub const ERROR_WIDTH: usize = 5;
 
@@ -49,6 +55,41 @@ pub fn grouped(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// By how much memory changed: `+1.9 MiB`, `-12.0 KiB`, `0 B`.
+pub fn bytes_change(change: i64) -> String {
+    format!("{}{}", sign(change), bytes(change.unsigned_abs()))
+}
+
+/// By how many something changed: `+1,234`.
+pub fn count_change(change: i64) -> String {
+    format!("{}{}", sign(change), count(change.unsigned_abs()))
+}
+
+fn sign(change: i64) -> &'static str {
+    match change {
+        0 => "",
+        ..0 => "-",
+        _ => "+",
+    }
+}
+
+/// A change as a share of what was before: `+12%`, `-50%`, `0%`; ten times and more as a factor: `x12`, at most `x9999`. Where
+/// nothing was before, `new`.
+pub fn relative_change(share: Option<f64>) -> String {
+    let Some(share) = share.filter(|share| share.is_finite()) else { return "new".to_owned() };
+    if share >= 9.0 {
+        return format!("x{:.0}", (share + 1.0).min(9999.0));
+    }
+    let sign = if share < 0.0 { "-" } else { "+" };
+    match share.abs() * 100.0 {
+        0.0 => "0%".to_owned(),
+        percent if percent < 1.0 => format!("{sign}<1%"),
+        // What is left is not nothing.
+        percent if share > -1.0 && share < 0.0 => format!("-{:.0}%", percent.min(99.0)),
+        percent => format!("{sign}{percent:.0}%"),
+    }
 }
 
 /// Events per second: `0 /s`, `0.3 /s`, `850 /s`, `1.9 k/s`. What is not a number is `-`.
@@ -237,6 +278,24 @@ mod tests {
     }
 
     #[test]
+    fn changes() {
+        assert_eq!([0, 1, -1, i64::MIN].map(bytes_change), ["0 B", "+1 B", "-1 B", "-8.0 EiB"]);
+        assert_eq!([0, 1234, -1_900_000].map(count_change), ["0", "+1,234", "-1.9 M"]);
+        let check = |share, expect: &str| assert_eq!(relative_change(share), expect);
+        check(None, "new");
+        check(Some(0.0), "0%");
+        check(Some(0.001), "+<1%");
+        check(Some(-0.001), "-<1%");
+        check(Some(0.12), "+12%");
+        check(Some(-0.999), "-99%");
+        check(Some(-1.0), "-100%");
+        check(Some(8.99), "+899%");
+        check(Some(9.0), "x10");
+        check(Some(1e9), "x9999");
+        check(Some(f64::NAN), "new");
+    }
+
+    #[test]
     fn errors_are_rounded() {
         let check = |share, expect: &str| assert_eq!(error(share), expect);
         check(0.0, "±<1%");
@@ -283,6 +342,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn changes_have_their_width(change in any::<i64>(), share in -1.0..1e12_f64) {
+            prop_assert!(bytes_change(change).len() <= BYTES_CHANGE_WIDTH);
+            prop_assert!(count_change(change).len() <= COUNT_CHANGE_WIDTH);
+            prop_assert!(relative_change(Some(share)).len() <= RELATIVE_WIDTH);
+        }
+
         #[test]
         fn sizes_grow_with_the_number(a in any_size(), b in any_size()) {
             let (a, b) = (a.min(b), a.max(b));

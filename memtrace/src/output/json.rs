@@ -3,6 +3,7 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod difference;
 mod names;
 mod verdict;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+pub(super) use self::difference::{Difference, seen};
 use self::names::{Directory, Names};
 use self::verdict::Verdict;
 use super::{Output, Shown, escape, shown};
@@ -52,6 +54,11 @@ pub fn line(snapshot: &view::Snapshot) -> io::Result<String> {
     line_of(&Snapshot::from(snapshot))
 }
 
+/// What changed between two reports, as one line, its newline included.
+pub fn difference(difference: &view::Difference) -> io::Result<String> {
+    line_of(&Difference::from(difference))
+}
+
 /// An object as one line, its newline included.
 pub fn line_of(object: &impl Serialize) -> io::Result<String> {
     let mut bytes = Vec::new();
@@ -71,7 +78,21 @@ impl Formatter for Harmless {
 
 #[derive(Serialize)]
 pub(super) struct Snapshot<'a> {
-    r#type: &'static str,
+    #[serde(flatten)]
+    pub(super) header: Header<'a>,
+    pub(super) caches: Vec<Cache<'a>>,
+    pub(super) rows: Vec<Row<'a>>,
+    pub(super) rest: Option<Rest>,
+    pub(super) verdict: Option<Verdict<'a>>,
+    pub(super) directories: Vec<Directory<'a>>,
+    pub(super) trust: Trust,
+    pub(super) notes: &'a [String],
+}
+
+/// What is said once.
+#[derive(Serialize)]
+pub(super) struct Header<'a> {
+    pub(super) r#type: &'static str,
     version: u32,
     r#final: bool,
     time: String,
@@ -87,13 +108,6 @@ pub(super) struct Snapshot<'a> {
     meminfo: Option<Meminfo>,
     #[serde(rename = "self")]
     own_cost: OwnCost,
-    caches: Vec<Cache<'a>>,
-    rows: Vec<Row<'a>>,
-    rest: Option<Rest>,
-    verdict: Option<Verdict<'a>>,
-    directories: Vec<Directory<'a>>,
-    trust: Trust,
-    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -130,7 +144,7 @@ struct OwnCost {
 }
 
 #[derive(Serialize)]
-struct Cache<'a> {
+pub(super) struct Cache<'a> {
     name: &'a str,
     aliases: &'a [String],
     object_size: u64,
@@ -156,7 +170,7 @@ struct Partial {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     key: Cow<'a, str>,
     comm: Option<Cow<'a, str>>,
     pid: Option<u32>,
@@ -230,7 +244,7 @@ struct Cgroup<'a> {
 }
 
 #[derive(Serialize)]
-struct Rest {
+pub(super) struct Rest {
     rows: u64,
     objects: u64,
     objects_ci95: Option<Interval>,
@@ -238,7 +252,7 @@ struct Rest {
 }
 
 #[derive(Serialize)]
-struct Trust {
+pub(super) struct Trust {
     emitted: u64,
     applied: u64,
     lost_allocs: u64,
@@ -256,6 +270,26 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
     fn from(snapshot: &'a view::Snapshot) -> Self {
         let sampling = snapshot.sampling;
         Snapshot {
+            header: Header::from(snapshot),
+            caches: snapshot.caches.iter().map(|cache| Cache::new(cache, sampling)).collect(),
+            rows: snapshot.rows.iter().map(|row| Row::new(row, sampling)).collect(),
+            rest: snapshot.rest.map(|rest| Rest {
+                rows: rest.rows,
+                objects: rest.objects,
+                objects_ci95: interval(sampling, rest.objects),
+                bytes: rest.bytes,
+            }),
+            verdict: snapshot.verdict.as_ref().map(Verdict::from),
+            directories: snapshot.directories.iter().map(Directory::from).collect(),
+            trust: Trust::from(&snapshot.trust),
+            notes: &snapshot.notes,
+        }
+    }
+}
+
+impl<'a> From<&'a view::Snapshot> for Header<'a> {
+    fn from(snapshot: &'a view::Snapshot) -> Self {
+        Header {
             r#type: "snapshot",
             version: VERSION,
             r#final: snapshot.is_final,
@@ -269,22 +303,10 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             by: snapshot.by.names(),
             sort: sort(snapshot.sort),
             older_ns: snapshot.older.map(nanos),
-            sampling: Sampling { period: sampling.period },
+            sampling: Sampling { period: snapshot.sampling.period },
             stacks_period: snapshot.stacks_period,
             meminfo: snapshot.meminfo.map(Meminfo::from),
             own_cost: OwnCost::from(snapshot.own_cost),
-            caches: snapshot.caches.iter().map(|cache| Cache::new(cache, sampling)).collect(),
-            rows: snapshot.rows.iter().map(|row| Row::new(row, sampling)).collect(),
-            rest: snapshot.rest.map(|rest| Rest {
-                rows: rest.rows,
-                objects: rest.objects,
-                objects_ci95: interval(sampling, rest.objects),
-                bytes: rest.bytes,
-            }),
-            verdict: snapshot.verdict.as_ref().map(Verdict::from),
-            directories: snapshot.directories.iter().map(Directory::from).collect(),
-            trust: Trust::from(&snapshot.trust),
-            notes: &snapshot.notes,
         }
     }
 }
@@ -451,7 +473,7 @@ impl From<&view::Trust> for Trust {
     }
 }
 
-fn trend(trend: Trend) -> &'static str {
+pub(super) fn trend(trend: Trend) -> &'static str {
     match trend {
         Trend::TooEarly => "too-early",
         Trend::Growing(_) => "growing",
@@ -487,7 +509,7 @@ pub(super) fn nanos(time: Duration) -> u64 {
 }
 
 /// JSON has no infinity. A rate that is none says that nothing was measured.
-fn finite(rate: f64) -> f64 {
+pub(super) fn finite(rate: f64) -> f64 {
     if rate.is_finite() { rate } else { 0.0 }
 }
 

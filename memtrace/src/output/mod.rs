@@ -7,6 +7,9 @@ pub mod table;
 pub mod screen;
 pub mod json;
 pub mod progress;
+pub mod ndjson;
+pub mod csv;
+pub mod markdown;
 pub mod triage;
 
 #[cfg(test)]

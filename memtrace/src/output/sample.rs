@@ -1,5 +1,7 @@
 //! Snapshots for the tests of every output.
 
+pub(crate) mod difference;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{

@@ -4,6 +4,7 @@
 //! each output escapes it for its own medium.
 
 pub mod build;
+pub mod diff;
 pub mod key;
 pub mod moment;
 pub mod places;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use self::reconcile::{Growth, Partial};
 pub use self::{
+    diff::Difference,
     key::{By, Keys},
     moment::Moment,
     sampling::Sampling,

@@ -43,7 +43,7 @@ impl<'a> From<&'a view::NameGroup> for Names<'a> {
 
 /// `directories[]`.
 #[derive(Serialize)]
-pub(super) struct Directory<'a> {
+pub(in crate::output) struct Directory<'a> {
     path: Cow<'a, str>,
     depth: usize,
     objects: u64,

@@ -106,7 +106,7 @@ fn the_schema_describes_every_field() {
 }
 
 /// Forbids and requires what `properties` does not name and does.
-fn close(schema: &mut Value) {
+pub(super) fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             if let Some(Value::Object(properties)) = object.get("properties") {

@@ -10,13 +10,13 @@ use crate::view::{self, verdict::Doubt};
 
 #[derive(Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub(super) enum Verdict<'a> {
+pub(in crate::output) enum Verdict<'a> {
     Nothing,
     Leak(Box<Leak<'a>>),
 }
 
 #[derive(Serialize)]
-pub(super) struct Leak<'a> {
+pub(in crate::output) struct Leak<'a> {
     key: Vec<Cow<'a, str>>,
     comm: Option<Cow<'a, str>>,
     started_by: Vec<Cow<'a, str>>,

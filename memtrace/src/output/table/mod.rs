@@ -6,18 +6,21 @@
 
 mod agreement;
 mod columns;
+pub(in crate::output) mod difference;
 mod directories;
+mod grid;
 mod header;
-mod partial;
+pub(in crate::output) mod partial;
 mod parts;
-mod place;
+pub(in crate::output) mod place;
 mod stacks;
-mod trust;
-mod verdict;
+pub(in crate::output) mod trust;
+pub(in crate::output) mod verdict;
 
 #[cfg(test)]
 mod tests;
 
+pub use self::difference::render as render_difference;
 use crate::output::escape;
 use crate::output::text;
 use crate::view::Snapshot;

@@ -21,7 +21,7 @@ pub(super) fn any(snapshot: &Snapshot) -> bool {
     snapshot.rows.iter().any(|row| !of_row(snapshot, row).is_empty())
 }
 
-pub(super) fn of_row(snapshot: &Snapshot, row: &Row) -> &'static str {
+pub(in crate::output) fn of_row(snapshot: &Snapshot, row: &Row) -> &'static str {
     let is_marked = if snapshot.by.contains(By::Cache) {
         snapshot.caches.iter().any(|cache| {
             cache.partial.is_some() && row.cache.as_ref().is_some_and(|name| *name == cache.name)

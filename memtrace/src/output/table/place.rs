@@ -11,13 +11,7 @@ use crate::{
 
 /// The place, which share of the row's named objects is there, and what they are. `~` marks what only some of them tell.
 pub(super) fn cell(group: &NameGroup, row: &Row) -> Cell {
-    let directory = escape::terminal(group.path.as_deref().unwrap_or(&group.parent));
-    let pattern = escape::terminal(&group.pattern);
-    let slash = if directory.is_empty() || directory.ends_with(['/', ':']) { "" } else { "/" };
-    let text = match group.kind {
-        Some(Class::Socket) => format!("{directory} {pattern}"),
-        _ => format!("{directory}{slash}{pattern}"),
-    };
+    let text = escape::terminal(&name(group)).into_owned();
     let tail = match row.named_objects {
         0 => String::new(),
         named => {
@@ -25,6 +19,17 @@ pub(super) fn cell(group: &NameGroup, row: &Row) -> Cell {
         }
     };
     Cell { text, tail, aside: aside(group), is_path: group.kind != Some(Class::Socket) }
+}
+
+/// The directory and the pattern in one.
+pub(in crate::output) fn name(group: &NameGroup) -> Vec<u8> {
+    let directory = group.path.as_deref().unwrap_or(&group.parent);
+    let between: &[u8] = match (group.kind, directory.last()) {
+        (Some(Class::Socket), _) => b" ",
+        (_, None | Some(b'/' | b':')) => b"",
+        _ => b"/",
+    };
+    [directory, between, &group.pattern].concat()
 }
 
 fn aside(group: &NameGroup) -> String {

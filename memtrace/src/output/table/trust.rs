@@ -74,7 +74,7 @@ fn lost(trust: &Trust) -> u64 {
 }
 
 /// What is wrong, and what that does to the figures.
-fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
+pub(in crate::output) fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
     // Only a drained ring has to balance: before, events are still on their way.
     let accounted = trust.applied.saturating_add(lost(trust));
     let unaccounted = if is_final { trust.emitted.abs_diff(accounted) } else { 0 };

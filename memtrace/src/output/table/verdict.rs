@@ -3,55 +3,87 @@
 use std::time::Duration;
 
 use super::parts::wrapped;
-use super::{Keep, Line, Tone, clean};
+use super::{Keep, Line, Tone, clean, place};
 use crate::output::{escape, human};
 use crate::view::{Known, Snapshot, Suspect, Verdict, verdict::Doubt};
 
 /// Beyond, a rate is too slow to matter for what is available.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
+const NOTHING: &str = "nothing that is traced grows steadily";
+
+/// How what comes from outside is made harmless where the words are shown.
+#[derive(Clone, Copy)]
+pub(in crate::output) struct Medium {
+    pub(in crate::output) name: fn(&[u8]) -> String,
+    /// Sentences of who knows the incident.
+    pub(in crate::output) text: fn(&str) -> String,
+}
+
+pub(super) const TERMINAL: Medium =
+    Medium { name: |bytes| escape::terminal(bytes).into_owned(), text: clean };
+
+/// A sentence of the verdict, and how it stands in a block.
+struct Sentence {
+    text: String,
+    tone: Tone,
+    keep: Keep,
+}
+
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
-    let say = |text: &str, tone, keep| -> Vec<Line> {
-        wrapped(text, width).map(|line| Line::new(line, tone, keep)).collect()
-    };
-    match &snapshot.verdict {
-        None => Vec::new(),
-        Some(Verdict::Nothing) => {
-            say("verdict: nothing that is traced grows steadily", Tone::Quiet, Keep::Note)
-        }
-        Some(Verdict::Leak(suspect)) => {
-            let mut lines = say(&format!("verdict: {}", claim(suspect)), Tone::Alarm, Keep::Trust);
-            if let Some(where_) = place(suspect) {
-                lines.extend(say(&format!("  {where_}"), Tone::Warning, Keep::Problem));
-            }
-            lines.extend(say(&format!("  {}", consequence(suspect)), Tone::Warning, Keep::Problem));
-            lines.extend(suspect.known.first().into_iter().flat_map(|known| {
-                remedy(known).into_iter().flat_map(|text| say(&text, Tone::Warning, Keep::Problem))
-            }));
-            let advice = format!("  more: memtrace explain {}", clean(&suspect.cache));
-            lines.extend(say(&advice, Tone::Quiet, Keep::Note));
-            for doubt in &suspect.doubts {
-                lines.extend(say(&format!("  but {}", words(*doubt)), Tone::Warning, Keep::Problem));
-            }
-            lines
-        }
+    let Some(verdict) = &snapshot.verdict else { return Vec::new() };
+    let sentences = sentences(verdict, TERMINAL).into_iter().enumerate();
+    sentences
+        .flat_map(|(at, Sentence { text, tone, keep })| {
+            let text = if at == 0 { format!("verdict: {text}") } else { format!("  {text}") };
+            wrapped(&text, width).map(move |line| Line::new(line, tone, keep)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The claim, then what else there is to say of it.
+pub(in crate::output) fn texts(verdict: &Verdict, medium: Medium) -> Vec<String> {
+    sentences(verdict, medium).into_iter().map(|sentence| sentence.text).collect()
+}
+
+/// The claim alone.
+pub(in crate::output) fn claim(verdict: &Verdict, medium: Medium) -> String {
+    match verdict {
+        Verdict::Nothing => NOTHING.to_owned(),
+        Verdict::Leak(suspect) => leak(suspect, medium),
     }
 }
 
+fn sentences(verdict: &Verdict, medium: Medium) -> Vec<Sentence> {
+    let text = claim(verdict, medium);
+    let Verdict::Leak(suspect) = verdict else {
+        return vec![Sentence { text, tone: Tone::Quiet, keep: Keep::Note }];
+    };
+    let warning = |text| Sentence { text, tone: Tone::Warning, keep: Keep::Problem };
+    let mut all = vec![Sentence { text, tone: Tone::Alarm, keep: Keep::Trust }];
+    all.extend(where_(suspect, medium).map(warning));
+    all.push(warning(consequence(suspect)));
+    all.extend(suspect.known.first().into_iter().flat_map(|known| remedy(known, medium)).map(warning));
+    let advice = format!("more: memtrace explain {}", (medium.name)(suspect.cache.as_bytes()));
+    all.push(Sentence { text: advice, tone: Tone::Quiet, keep: Keep::Note });
+    all.extend(suspect.doubts.iter().map(|doubt| warning(format!("but {}", words(*doubt)))));
+    all
+}
+
 /// `curl < probe.sh < cron (212 processes) leaks dentry: +1.9 k/s (365 KiB/s), steadily, 97% of what dentry grew by`.
-fn claim(suspect: &Suspect) -> String {
+fn leak(suspect: &Suspect, medium: Medium) -> String {
     let mut who = match &suspect.comm {
-        Some(comm) => escape::terminal(comm).into_owned(),
-        None => suspect.keys.iter().map(|key| escape::terminal(key)).collect::<Vec<_>>().join(", "),
+        Some(comm) => (medium.name)(comm),
+        None => suspect.keys.iter().map(|key| (medium.name)(key)).collect::<Vec<_>>().join(", "),
     };
     for comm in &suspect.started_by {
-        who += &format!(" < {}", escape::terminal(comm));
+        who += &format!(" < {}", (medium.name)(comm));
     }
     let processes = match suspect.processes {
         1 => String::new(),
         processes => format!(" ({} processes)", human::grouped(processes)),
     };
-    let cache = clean(&suspect.cache);
+    let cache = (medium.name)(suspect.cache.as_bytes());
     let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
     let (objects, bytes) = (human::growth(suspect.slope.per_s), human::bytes(suspect.bytes_per_s as u64));
     let explains =
@@ -62,29 +94,25 @@ fn claim(suspect: &Suspect) -> String {
     )
 }
 
-/// `in /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of the names do not exist`.
-fn place(suspect: &Suspect) -> Option<String> {
-    let place = suspect.place.as_ref()?;
-    let directory = escape::terminal(place.path.as_deref().unwrap_or(&place.parent));
-    let slash = if directory.is_empty() || directory.ends_with('/') { "" } else { "/" };
-    let pattern = escape::terminal(&place.pattern);
+/// `mostly /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of its dentries are of names that do not exist`.
+fn where_(suspect: &Suspect, medium: Medium) -> Option<String> {
+    let place = (medium.name)(&place::name(suspect.place.as_ref()?));
     let negative = suspect.negative.filter(|share| *share > 0.0);
     let negative = negative
         .map(|share| format!("; {} of its dentries are of names that do not exist", human::percent(share)));
-    Some(format!("mostly {directory}{slash}{pattern}{}", negative.unwrap_or_default()))
+    Some(format!("mostly {place}{}", negative.unwrap_or_default()))
 }
 
 /// What was done about it elsewhere.
-fn remedy(known: &Known) -> Vec<String> {
+fn remedy(known: &Known, medium: Medium) -> impl Iterator<Item = String> {
     let first = |what: &str, sentences: &[String]| {
-        sentences.first().map(|sentence| format!("  {what}: {}", clean(sentence)))
+        sentences.first().map(|sentence| format!("{what}: {}", (medium.text)(sentence)))
     };
-    let title =
-        format!("  like: {} ({}, by its {})", clean(&known.title), clean(&known.id), known.signs.join(", "));
+    let [title, id] = [&known.title, &known.id].map(|text| (medium.text)(text));
+    let title = format!("like: {title} ({id}, by its {})", (medium.text)(&known.signs.join(", ")));
     [Some(title), first("now", &known.now), first("for good", &known.for_good), first("check", &known.verify)]
         .into_iter()
         .flatten()
-        .collect()
 }
 
 fn consequence(suspect: &Suspect) -> String {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{
     Block, Table,
-    words::{change, clean, evidence, headline, objects, signs, what},
+    words::{clean, evidence, headline, signs, what},
 };
 use crate::{
     host::cgroup::Version,
@@ -71,7 +71,12 @@ fn memory(page: &Page) -> Vec<Block> {
     let row = |row: &PartRow| {
         let bytes = human::bytes(row.bytes.unsigned_abs());
         let sign = if row.bytes < 0 { "-" } else { "" };
-        vec![row.part.name().to_owned(), format!("{sign}{bytes}"), share(row.bytes), change(row.growth)]
+        vec![
+            row.part.name().to_owned(),
+            format!("{sign}{bytes}"),
+            share(row.bytes),
+            human::bytes_change(row.growth),
+        ]
     };
     let mut rows: Vec<_> = page.parts.iter().filter(is_shown).map(row).collect();
     rows.push(vec!["total".to_owned(), human::bytes(page.total), "100%".to_owned(), String::new()]);
@@ -88,10 +93,10 @@ fn dentries(page: &Page) -> Option<String> {
     Some(format!(
         "dentries: {} ({}), of these unused {}, negative {} ({})",
         human::grouped(row.now.all),
-        objects(row.growth),
+        human::count_change(row.growth),
         human::grouped(row.now.unused),
         human::grouped(row.now.negative),
-        objects(row.negative_growth)
+        human::count_change(row.negative_growth)
     ))
 }
 
@@ -131,10 +136,10 @@ fn processes(top: &Top<ProcessRow>) -> Vec<Block> {
             clean(&row.comm),
             row.pid.to_string(),
             human::bytes(row.resident),
-            change(row.growth),
+            human::bytes_change(row.growth),
             human::bytes(row.anon),
             shown(row.proportional),
-            row.proportional_growth.map_or("-".to_owned(), change),
+            row.proportional_growth.map_or("-".to_owned(), human::bytes_change),
         ]
     };
     let table = Table {
@@ -153,9 +158,9 @@ fn cgroups(top: &Top<CgroupRow>, version: Version, width: usize) -> Vec<Block> {
         vec![
             path(&row.path, width.saturating_sub(CGROUP_FIGURES).clamp(30, 60)),
             human::bytes(row.memory),
-            change(row.growth),
+            human::bytes_change(row.growth),
             row.slab.map_or("-".to_owned(), human::bytes),
-            row.slab_growth.map_or("-".to_owned(), change),
+            row.slab_growth.map_or("-".to_owned(), human::bytes_change),
         ]
     };
     let slab = if version == Version::V1 { "KERNEL" } else { "SLAB" };
@@ -186,9 +191,9 @@ fn caches(page: &Page) -> Vec<Block> {
         vec![
             clean(row.name.as_bytes()) + &merged,
             human::bytes(row.bytes),
-            change(row.growth),
+            human::bytes_change(row.growth),
             human::count(row.objects),
-            objects(row.objects_growth),
+            human::count_change(row.objects_growth),
             row.reclaimable.map_or("-".to_owned(), yes_no),
         ]
     };

@@ -1,7 +1,10 @@
 //! The page for an incident's ticket.
 
 use super::{Block, Table, document};
-use crate::{output::escape, triage::page::Page};
+use crate::{
+    output::{escape, markdown},
+    triage::page::Page,
+};
 
 /// Of lines that are drawn: tickets are wider than terminals.
 const WIDTH: usize = 120;
@@ -35,14 +38,10 @@ fn draw(block: &Block) -> String {
 }
 
 fn draw_table(table: &Table) -> String {
-    let row = |cells: &[String]| {
-        let cells: Vec<_> = cells.iter().map(|cell| escape::markdown(cell)).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let head: Vec<String> = table.head.iter().map(ToString::to_string).collect();
-    let rule = format!("|---|{}\n", "--:|".repeat(head.len().saturating_sub(1)));
-    let rows: String = table.rows.iter().map(|cells| row(cells)).collect();
+    let head: Vec<String> = table.head.iter().map(|title| escape::markdown(title).into_owned()).collect();
+    let cells = |cells: &Vec<String>| cells.iter().map(|cell| escape::markdown(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = table.rows.iter().map(cells).collect();
     let foot =
         table.foot.as_ref().map(|foot| format!("\n{}\n", escape::markdown_line(foot))).unwrap_or_default();
-    row(&head) + &rule + &rows + &foot
+    markdown::table(1, &head, &rows) + &foot
 }

@@ -25,26 +25,6 @@ pub fn clean(bytes: &[u8]) -> String {
     escape::terminal(bytes).into_owned()
 }
 
-/// `+1.9 MiB`, `-12.0 KiB`, `0 B`.
-pub fn change(bytes: i64) -> String {
-    let sign = match bytes {
-        0 => "",
-        ..0 => "-",
-        _ => "+",
-    };
-    format!("{sign}{}", human::bytes(bytes.unsigned_abs()))
-}
-
-/// `+1,234`.
-pub fn objects(change: i64) -> String {
-    let sign = match change {
-        0 => "",
-        ..0 => "-",
-        _ => "+",
-    };
-    format!("{sign}{}", human::count(change.unsigned_abs()))
-}
-
 /// The one line that says it.
 pub fn headline(page: &Page) -> String {
     match page.findings.first() {
@@ -58,8 +38,8 @@ pub fn headline(page: &Page) -> String {
 fn how(finding: &Finding) -> String {
     let bytes = human::bytes(finding.bytes);
     match (finding.grows, finding.is_big) {
-        (true, true) => format!("{bytes} and growing ({})", change(finding.growth)),
-        (true, false) => format!("growing ({})", change(finding.growth)),
+        (true, true) => format!("{bytes} and growing ({})", human::bytes_change(finding.growth)),
+        (true, false) => format!("growing ({})", human::bytes_change(finding.growth)),
         _ => format!("{bytes}, not growing now"),
     }
 }
@@ -109,7 +89,7 @@ pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
             "grew steadily by {} in {} ({}/s): {times:.1} times what is usual here ({})",
             human::bytes(finding.growth.unsigned_abs()),
             human::duration(page.length),
-            change((finding.growth as f64 / seconds) as i64),
+            human::bytes_change((finding.growth as f64 / seconds) as i64),
             human::bytes(finding.usual_growth),
         ));
     }
@@ -129,19 +109,33 @@ pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
         format!(
             "{}{merged}: {} ({} objects), now {}",
             clean(cache.name.as_bytes()),
-            change(cache.growth),
-            objects(cache.objects_growth),
+            human::bytes_change(cache.growth),
+            human::count_change(cache.objects_growth),
             human::bytes(cache.bytes)
         )
     }));
     lines.extend(finding.negative.map(|(all, growth)| {
-        format!("negative dentries: {}, now {} (dentry-state)", objects(growth), human::grouped(all))
+        format!(
+            "negative dentries: {}, now {} (dentry-state)",
+            human::count_change(growth),
+            human::grouped(all)
+        )
     }));
     lines.extend(finding.commands.iter().map(|command| {
-        format!("{}: {}, now {}", who(command), change(command.growth), human::bytes(command.anon))
+        format!(
+            "{}: {}, now {}",
+            who(command),
+            human::bytes_change(command.growth),
+            human::bytes(command.anon)
+        )
     }));
     lines.extend(finding.tmpfs.iter().map(|tmpfs| {
-        format!("tmpfs {}: {}, now {}", clean(&tmpfs.at), change(tmpfs.growth), human::bytes(tmpfs.used))
+        format!(
+            "tmpfs {}: {}, now {}",
+            clean(&tmpfs.at),
+            human::bytes_change(tmpfs.growth),
+            human::bytes(tmpfs.used)
+        )
     }));
     if finding.kind == Kind::Shared && finding.tmpfs.is_empty() {
         lines.push("no tmpfs that is mounted here: a memfd, System V or anonymous shared memory, or a container's tmpfs".to_owned());
