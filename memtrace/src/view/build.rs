@@ -474,7 +474,7 @@ fn call_site(key: &RowKey, symbols: Option<&Symbols>) -> Option<CallSite> {
 }
 
 /// Whose allocations are shown.
-fn others<'a>(ledger: &'a Ledger, facts: &Facts<'_>) -> impl Iterator<Item = &'a Origin> {
+pub(super) fn others<'a>(ledger: &'a Ledger, facts: &Facts<'_>) -> impl Iterator<Item = &'a Origin> {
     let own = facts.own_tgid;
     ledger.origins().filter(move |origin| origin.key.task.tgid != own)
 }
@@ -529,4 +529,4 @@ impl CacheTotals {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
