@@ -7,6 +7,11 @@ pub mod table;
 pub mod screen;
 pub mod json;
 pub mod triage;
+pub mod provenance;
+pub mod frame;
+pub mod folded;
+pub mod flamegraph;
+pub mod pprof;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -1,6 +1,10 @@
 //! Snapshots for the tests of every output.
 
+mod profiles;
+
 use std::time::{Duration, UNIX_EPOCH};
+
+pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 
 use crate::view::{
     Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Known, Meminfo,
