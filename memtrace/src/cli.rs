@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::cmd::{
     caches::CachesArgs, check::CheckArgs, explain::ExplainArgs, live::LiveArgs, record::RecordArgs,
-    triage::TriageArgs,
+    report::ReportArgs, triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -65,6 +65,11 @@ pub enum Command {
     /// a live session shows, and more, can be made from it: memtrace report FILE. SIGUSR1 marks a moment, and so does memtrace
     /// mark LABEL. Killed at any time, what was written up to then can be read.
     Record(RecordArgs),
+    /// Show what was recorded: all of it, a part, or how things stood at one time
+    ///
+    /// Makes the same reports as a live session would have, from any part of a recording, on any machine. Parts begin and end where
+    /// blocks do, a second apart or less. What is damaged is left out, and said.
+    Report(ReportArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Tell what lives in a slab cache, what fills it, and what helps

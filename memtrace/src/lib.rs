@@ -16,6 +16,7 @@ pub mod slab;
 pub mod stack;
 pub mod view;
 pub mod recording;
+pub mod replay;
 
 pub mod host;
 pub mod triage;

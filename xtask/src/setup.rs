@@ -64,13 +64,15 @@ struct Program {
     version_flag: &'static str,
 }
 
-/// For the VM tests: the machine, its disk image, its kernel's packages and modules; and a terminal to test in.
-const TEST_PROGRAMS: [Program; 5] = [
+/// For the VM tests: the machine, its disk image, its kernel's packages and modules; a terminal to test in; and Go, of whose tools
+/// pprof is one.
+const TEST_PROGRAMS: [Program; 6] = [
     Program { name: "qemu-system-x86_64", package: "qemu-system-x86", version_flag: "--version" },
     Program { name: "mkfs.ext4", package: "e2fsprogs", version_flag: "-V" },
     Program { name: "dpkg-deb", package: "dpkg", version_flag: "--version" },
     Program { name: "xz", package: "xz-utils", version_flag: "--version" },
     Program { name: "tmux", package: "tmux", version_flag: "-V" },
+    Program { name: "go", package: "golang-go", version_flag: "version" },
 ];
 
 enum Need {
@@ -147,9 +149,10 @@ impl Program {
     }
 }
 
-/// The first word that looks like a version: `mke2fs 1.47.0 (5-Feb-2023)`.
+/// The first word that looks like a version: `mke2fs 1.47.0 (5-Feb-2023)`, `go version go1.19.8 linux/amd64`.
 fn first_version(text: &str) -> Option<&str> {
     text.split([' ', '\n', '(', ')'])
+        .map(|word| word.strip_prefix("go").unwrap_or(word))
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
@@ -217,6 +220,7 @@ mod tests {
         assert_eq!(first_version("mke2fs 1.47.0 (5-Feb-2023)\n"), Some("1.47.0"));
         assert_eq!(first_version("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)"), Some("7.2.22"));
         assert_eq!(first_version("tmux 3.3a"), Some("3.3a"));
+        assert_eq!(first_version("go version go1.19.8 linux/amd64\n"), Some("1.19.8"));
         assert_eq!(first_version("none"), None);
     }
 }

@@ -137,6 +137,19 @@ pub fn markdown_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// For a name in a folded stack: as for a terminal, and nothing in it parts it from others. Blanks stay inside of it only.
+pub fn folded(name: &[u8]) -> String {
+    let shown = terminal(name).replace(';', "\\x3b");
+    let inside = shown.trim_matches(' ');
+    let blanks = |count| "\\x20".repeat(count);
+    if inside.is_empty() {
+        return blanks(shown.len());
+    }
+    let before = shown.len() - shown.trim_start_matches(' ').len();
+    let after = shown.len() - before - inside.len();
+    blanks(before) + inside + &blanks(after)
+}
+
 fn push_char(out: &mut String, c: char) {
     match c {
         '\\' => out.push_str("\\\\"),
@@ -243,6 +256,16 @@ mod tests {
     }
 
     #[test]
+    fn folded_stacks_are_parted_by_what_is_in_no_name() {
+        let check = |name: &[u8], expect: &str| assert_eq!(folded(name), expect);
+        check(b"Web Content", "Web Content");
+        check(b"a;b", "a\\x3bb");
+        check(b" a\nb  ", "\\x20a\\nb\\x20\\x20");
+        check(b"  ", "\\x20\\x20");
+        check(b"", "");
+    }
+
+    #[test]
     fn what_reorders_hides_or_joins() {
         for c in [
             '\u{202e}',
@@ -315,6 +338,13 @@ mod tests {
         #[test]
         fn the_original_can_be_told(bytes in hostile()) {
             prop_assert_eq!(unescape(&terminal(&bytes)), bytes);
+        }
+
+        #[test]
+        fn a_name_in_a_folded_stack_can_be_told(bytes in hostile()) {
+            let name = folded(&bytes);
+            prop_assert!(!name.contains(';') && name.trim() == name, "{:?}", name);
+            prop_assert_eq!(unescape(&name), bytes);
         }
 
         #[test]

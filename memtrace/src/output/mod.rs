@@ -11,6 +11,11 @@ pub mod ndjson;
 pub mod csv;
 pub mod markdown;
 pub mod triage;
+pub mod provenance;
+pub mod frame;
+pub mod folded;
+pub mod flamegraph;
+pub mod pprof;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -1,8 +1,11 @@
 //! Snapshots for the tests of every output.
 
 pub(crate) mod difference;
+mod profiles;
 
 use std::time::{Duration, UNIX_EPOCH};
+
+pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 
 use crate::view::{
     Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Known, Meminfo,

@@ -78,8 +78,16 @@ pub struct Known<'a> {
 
 /// What places in the kernel are called.
 pub trait CallSites {
-    /// `__d_alloc+0x2b`; None where that is not known.
+    /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None where that is not known.
     fn name(&self, address: Address) -> Option<String>;
+
+    /// The function that it is in: `__d_alloc`, or `ovl_alloc_inode [overlay]`.
+    fn function(&self, address: Address) -> Option<String> {
+        let name = self.name(address)?;
+        let Some((function, offset)) = name.rsplit_once("+0x") else { return Some(name) };
+        let module = offset.find(' ').map_or("", |at| &offset[at..]);
+        Some(format!("{function}{module}"))
+    }
 }
 
 /// What the calls of stacks are called.
@@ -451,7 +459,7 @@ fn call_site(key: &RowKey, names: Option<&dyn CallSites>) -> Option<CallSite> {
 }
 
 /// Whose allocations are shown.
-fn shown<'a>(ledger: &'a Ledger, known: Known<'a>) -> impl Iterator<Item = &'a Origin> {
+pub(super) fn shown<'a>(ledger: &'a Ledger, known: Known<'a>) -> impl Iterator<Item = &'a Origin> {
     ledger.origins().filter(move |origin| (known.is_shown)(&origin.key))
 }
 
@@ -506,4 +514,4 @@ impl CacheTotals {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

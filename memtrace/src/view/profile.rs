@@ -1,4 +1,27 @@
 //! Objects by the calls that led to them: what flame graphs and pprof are made of.
+//!
+//! Each allocation tells who did it and in which cache, and where that is asked for, at which place in the kernel; with
+//! `--stacks` one in a period tells its stack too. So objects that have all of the former in common are shared out among the stacks that
+//! some of them told: outstanding ones as those outstanding ones that told theirs, freed ones as the freed. Shares are whole numbers, and
+//! add up to what the ledger counts. Where none told, the place in the kernel stands for the stack. What all told is shown as
+//! it was counted.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+    time::Duration,
+};
+
+use super::{
+    build::{CacheInfo, Known, shown},
+    key::{label, who},
+    moment::Moment,
+};
+use crate::{
+    event::{Address, CgroupId, Comm, NO_STACK, StackId},
+    ledger::{Ledger, OriginKey},
+};
 
 /// All that tells one allocation's stack from another's, and how much came of it. Where sampling or `--stacks` leaves objects
 /// out, counts are scaled to all.
@@ -6,13 +29,15 @@
 pub struct Profile {
     /// One allocation in so many tells its stack; None where none does: then the place in the kernel stands for it.
     pub stacks_period: Option<u32>,
+    /// In a fixed order, each with something else that tells it from the others.
     pub samples: Vec<Sample>,
 }
 
 /// Objects that the same calls led to, of one command name, cgroup and cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// Functions, the innermost first: of the kernel, then with their file in brackets of the process. Raw text: escape it.
+    /// Functions, the innermost first: of the kernel, then with their file in brackets of the process. Empty where nothing is
+    /// known of the calls. Raw text: escape it.
     pub frames: Vec<String>,
     /// Kernel threads come in brackets already.
     pub comm: Vec<u8>,
@@ -26,3 +51,185 @@ pub struct Sample {
     pub objects: u64,
     pub bytes: u64,
 }
+
+/// Which of a sample's counts is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Weight {
+    /// Bytes outstanding
+    #[default]
+    Bytes,
+    /// Objects outstanding
+    Objects,
+    /// Bytes allocated since the start, freed or not
+    AllocatedBytes,
+    /// Objects allocated since the start, freed or not
+    AllocatedObjects,
+}
+
+impl Weight {
+    pub fn of(self, sample: &Sample) -> u64 {
+        match self {
+            Self::Bytes => sample.bytes,
+            Self::Objects => sample.objects,
+            Self::AllocatedBytes => sample.alloc_bytes,
+            Self::AllocatedObjects => sample.allocs,
+        }
+    }
+}
+
+type Calls = Rc<[String]>;
+
+/// What all allocations tell.
+#[derive(PartialEq, Eq, Hash)]
+struct Told {
+    comm: (Comm, bool),
+    cgroup: CgroupId,
+    cache: Address,
+    call_site: Address,
+}
+
+/// Objects that tell the same.
+#[derive(Default)]
+struct Group {
+    all: Counts,
+    /// Those that told their stack.
+    stacked: BTreeMap<Calls, Counts>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    allocs: u64,
+    /// Outstanding ones.
+    objects: u64,
+}
+
+/// In the order of the samples.
+type SampleKey = (Vec<u8>, Option<Vec<u8>>, String, Calls);
+
+impl Profile {
+    /// Of all but what the tracing process allocated. With an age, only objects that are at least so old count as outstanding.
+    pub fn new(ledger: &Ledger, moment: &Moment, known: Known<'_>, older: Option<Duration>) -> Self {
+        let unknown = CacheInfo::default();
+        let mut samples: BTreeMap<SampleKey, Sample> = BTreeMap::new();
+        for (told, group) in groups(ledger, moment, known, older) {
+            let cache = known.caches.get(&told.cache).unwrap_or(&unknown);
+            let cgroup = known.cgroups.path(told.cgroup).map(<[u8]>::to_vec);
+            for (calls, counts) in group.shared_out(place(told.call_site, known)) {
+                let key = (label(told.comm), cgroup.clone(), cache.name.clone(), calls);
+                samples.entry(key).or_default().add(counts, cache.object_size);
+            }
+        }
+        let complete = |((comm, cgroup, cache, calls), counts): (SampleKey, Sample)| Sample {
+            frames: calls.to_vec(),
+            comm,
+            cgroup,
+            cache,
+            ..counts
+        };
+        Self {
+            stacks_period: known.stacks.map(|stacks| stacks.period()),
+            samples: samples.into_iter().map(complete).collect(),
+        }
+    }
+}
+
+impl Sample {
+    fn add(&mut self, counts: Counts, object_size: u64) {
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.allocs, counts.allocs);
+        add(&mut self.alloc_bytes, counts.allocs.saturating_mul(object_size));
+        add(&mut self.objects, counts.objects);
+        add(&mut self.bytes, counts.objects.saturating_mul(object_size));
+    }
+}
+
+impl Told {
+    fn of(origin: &OriginKey) -> Self {
+        let OriginKey { cache, task, cgroup, call_site, .. } = *origin;
+        Self { comm: who(task), cgroup, cache, call_site }
+    }
+}
+
+fn groups(
+    ledger: &Ledger,
+    moment: &Moment,
+    known: Known<'_>,
+    older: Option<Duration>,
+) -> HashMap<Told, Group> {
+    let aged = older.map(|age| ledger.allocated_until(moment.now.saturating_sub(age.as_nanos() as u64)));
+    let mut named: HashMap<StackId, Calls> = HashMap::new();
+    let mut groups: HashMap<Told, Group> = HashMap::new();
+    for origin in shown(ledger, known) {
+        let objects = aged.as_ref().map_or_else(|| origin.outstanding(), |aged| aged.objects(origin));
+        let counts = Counts { allocs: origin.allocs, objects };
+        let group = groups.entry(Told::of(&origin.key)).or_default();
+        group.all.add(counts);
+        let Some(stacks) = known.stacks.filter(|_| origin.key.stack != NO_STACK) else { continue };
+        let calls = named.entry(origin.key.stack).or_insert_with_key(|&id| stacks.names(id).into());
+        if !calls.is_empty() {
+            group.stacked.entry(calls.clone()).or_default().add(counts);
+        }
+    }
+    groups
+}
+
+/// What is known of the calls where no stack is.
+fn place(call_site: Address, known: Known<'_>) -> Calls {
+    if call_site == 0 {
+        return Calls::default();
+    }
+    let function = known.call_sites.and_then(|names| names.function(call_site));
+    [function.unwrap_or_else(|| format!("{call_site:#x}"))].into()
+}
+
+impl Counts {
+    fn add(&mut self, more: Self) {
+        self.allocs = self.allocs.saturating_add(more.allocs);
+        self.objects = self.objects.saturating_add(more.objects);
+    }
+
+    /// Those that are not outstanding.
+    fn others(self) -> u64 {
+        self.allocs.saturating_sub(self.objects)
+    }
+}
+
+impl Group {
+    /// The stacks, and how many of all objects are theirs; the place gets those that no stack stands for.
+    fn shared_out(self, place: Calls) -> Vec<(Calls, Counts)> {
+        let all = self.all;
+        let (mut calls, told): (Vec<Calls>, Vec<Counts>) = self.stacked.into_iter().unzip();
+        calls.push(place);
+        let objects = shares_or_rest(all.objects, told.iter().map(|counts| counts.objects));
+        let others = shares_or_rest(all.others(), told.iter().map(|counts| counts.others()));
+        let both: Vec<u64> = objects.iter().zip(&others).map(|(a, b)| a.saturating_add(*b)).collect();
+        // This is the sum of both, but where sampling estimates that more are outstanding than were allocated.
+        let allocs = shares(all.allocs, &both);
+        let counts = allocs.into_iter().zip(objects).map(|(allocs, objects)| Counts { allocs, objects });
+        calls.into_iter().zip(counts).filter(|(_, counts)| *counts != Counts::default()).collect()
+    }
+}
+
+/// The shares, and the rest: all, where nobody has a weight.
+fn shares_or_rest(total: u64, weights: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut weights: Vec<u64> = weights.collect();
+    let nobody = weights.iter().all(|&weight| weight == 0);
+    weights.push(nobody.into());
+    shares(total, &weights)
+}
+
+/// Parts of a total, proportional to the weights as far as whole numbers can be: the largest remainders get one more. Not all
+/// weights may be 0, unless the total is.
+fn shares(total: u64, weights: &[u64]) -> Vec<u64> {
+    let sum = weights.iter().map(|&weight| u128::from(weight)).sum::<u128>().max(1);
+    let exact = |&weight: &u64| u128::from(total) * u128::from(weight);
+    let mut shares: Vec<u64> = weights.iter().map(|weight| (exact(weight) / sum) as u64).collect();
+    let missing = total.saturating_sub(shares.iter().sum()) as usize;
+    let mut by_remainder: Vec<usize> = (0..weights.len()).collect();
+    by_remainder.sort_by_key(|&at| Reverse(exact(&weights[at]) % sum));
+    by_remainder.into_iter().take(missing).for_each(|at| shares[at] += 1);
+    shares
+}
+
+#[cfg(test)]
+mod tests;

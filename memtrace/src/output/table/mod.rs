@@ -132,6 +132,11 @@ pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     block
 }
 
+/// How far the figures can be trusted, and the notes: a sentence each, for formats that have no table above them.
+pub fn trust(snapshot: &Snapshot) -> Vec<String> {
+    trust::sentences(snapshot)
+}
+
 /// Drops the least important lines around the table until they fit into `room`.
 fn make_room(above: &mut Vec<Line>, below: &mut Vec<Line>, room: usize) {
     while above.len() + below.len() > room {

@@ -9,23 +9,30 @@ use crate::output::human;
 use crate::view::{CacheTotals, Sampling, Settled, Snapshot, Trust};
 
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
-    let problems = problems(&snapshot.trust, snapshot.is_final);
-    let tone = if problems.is_empty() { Tone::Quiet } else { Tone::Alarm };
     let mut lines = vec![Line::blank(), totals(snapshot, width)];
     lines.extend(snapshot.settled.map(settled));
     lines.extend(verdict::lines(snapshot, width));
-    let mut say = |text: &str, tone, keep| {
-        lines.extend(wrapped(text, width).map(|line| Line::new(line, tone, keep)));
-    };
-    let agreement = agreement::words(snapshot).map(|words| format!("{BOUND}· {words}")).unwrap_or_default();
-    say(&(summary(&snapshot.trust, snapshot.sampling) + &agreement), tone, Keep::Trust);
-    for problem in &problems {
-        say(&format!("  {problem}"), Tone::Warning, Keep::Problem);
-    }
-    for note in &snapshot.notes {
-        say(&format!("note: {}", clean(note)), Tone::Quiet, Keep::Note);
+    for (text, tone, keep) in said(snapshot) {
+        lines.extend(wrapped(&text, width).map(|line| Line::new(line, tone, keep)));
     }
     lines
+}
+
+/// How far the figures can be trusted, and the notes: a sentence each.
+pub(super) fn sentences(snapshot: &Snapshot) -> Vec<String> {
+    let one_line = |text: String| text.trim_start().replace(BOUND, " ");
+    said(snapshot).into_iter().map(|(text, ..)| one_line(text)).collect()
+}
+
+fn said(snapshot: &Snapshot) -> Vec<(String, Tone, Keep)> {
+    let problems = problems(&snapshot.trust, snapshot.is_final);
+    let tone = if problems.is_empty() { Tone::Quiet } else { Tone::Alarm };
+    let agreement = agreement::words(snapshot).map(|words| format!("{BOUND}· {words}")).unwrap_or_default();
+    let mut said = vec![(summary(&snapshot.trust, snapshot.sampling) + &agreement, tone, Keep::Trust)];
+    said.extend(problems.iter().map(|problem| (format!("  {problem}"), Tone::Warning, Keep::Problem)));
+    let notes = snapshot.notes.iter().map(|note| format!("note: {}", clean(note)));
+    said.extend(notes.map(|note| (note, Tone::Quiet, Keep::Note)));
+    said
 }
 
 fn totals(snapshot: &Snapshot, width: Option<usize>) -> Line {

@@ -1,6 +1,6 @@
 //! Scripts of what processes do, and the rows that come of it.
 
-mod script;
+pub(in crate::view) mod script;
 
 use proptest::{collection::vec, prelude::*};
 

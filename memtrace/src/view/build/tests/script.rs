@@ -5,10 +5,11 @@
 //! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
 //! - `reuse WHO CACHE xN`: as if the kernel had freed the newest of these N times, untold, and handed it out again.
 //! - `fork WHO PARENT-PID`: a process is made, called like its parent. `exec WHO PARENT-PID`: it becomes another program.
-//! - `cgroup ID`: of the allocations from here on.
+//! - `cgroup ID`, `stack ID`, `callsite ADDRESS`: of the allocations from here on; stack 0 is none, call site 0 is not told.
 //! - `at 5s`: the time since the start.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, VecDeque},
     time::Duration,
 };
@@ -18,7 +19,8 @@ use crate::{
     cgroup::Cgroups,
     cmd::duration,
     event::{
-        Address, Alloc, CgroupId, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
+        Address, Alloc, CgroupId, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program,
+        StackId, Task,
     },
     knowledge::incidents::Incidents,
     ledger::{Bounds, Ledger},
@@ -73,11 +75,13 @@ pub fn check(request: Request, script: &str, columns: &str, expected: &[&str]) {
 
 pub struct Session {
     ledger: Ledger,
-    builder: Builder,
+    builder: RefCell<Builder>,
     caches: Caches,
     processes: Processes,
     cgroups: Cgroups,
     cgroup: CgroupId,
+    stack: StackId,
+    call_site: Address,
     incidents: Incidents,
     losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
@@ -101,7 +105,7 @@ impl Session {
     fn with_ledger(request: Request, ledger: Ledger) -> Self {
         Self {
             ledger,
-            builder: Builder::new(request),
+            builder: RefCell::new(Builder::new(request)),
             caches: known_caches(),
             processes: Processes::default(),
             cgroups: Cgroups::known([
@@ -110,6 +114,8 @@ impl Session {
                 (3, b"/jobs/7".to_vec()),
             ]),
             cgroup: 1,
+            stack: NO_STACK,
+            call_site: 0,
             incidents: Incidents::built_in(),
             losses: HashMap::new(),
             slabinfo: HashMap::new(),
@@ -123,6 +129,16 @@ impl Session {
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Places in the kernel are told apart from here on.
+    pub fn tell_call_sites(&mut self) {
+        self.ledger.tell_call_sites();
+    }
+
+    /// One object in so many is followed from here on.
+    pub fn sample(&mut self, period: u32) {
+        self.ledger.set_period(period);
     }
 
     pub fn slabinfo(&mut self, cache: &str, says: Slabinfo) {
@@ -165,6 +181,8 @@ impl Session {
                     self.processes.apply(event, |_| None);
                 }
                 ["cgroup", id] => self.cgroup = id.parse().unwrap(),
+                ["stack", id] => self.stack = id.parse().unwrap(),
+                ["callsite", address] => self.call_site = address.parse().unwrap(),
                 ["at", elapsed] => self.elapsed = duration::parse(elapsed).unwrap(),
                 _ => panic!("not a step: {line:?}"),
             }
@@ -183,9 +201,9 @@ impl Session {
                 time: self.now(),
                 ptr,
                 cache,
-                call_site: 0,
+                call_site: self.call_site,
                 cgroup: self.cgroup,
-                stack: NO_STACK,
+                stack: self.stack,
                 task,
                 may_repeat: false,
             }));
@@ -210,6 +228,11 @@ impl Session {
     }
 
     pub fn snapshot(&mut self) -> Snapshot {
+        self.with_known(|ledger, moment, known| self.builder.borrow_mut().snapshot(ledger, moment, known))
+    }
+
+    /// How things stand at this moment, and what is known.
+    pub fn with_known<T>(&self, ask: impl FnOnce(&Ledger, &Moment, Known<'_>) -> T) -> T {
         let moment = Moment {
             is_final: self.is_final,
             now: self.now(),
@@ -230,7 +253,7 @@ impl Session {
             incidents: &self.incidents,
             is_shown: &|origin| origin.task.tgid != OWN_TGID,
         };
-        self.builder.snapshot(&self.ledger, &moment, known)
+        ask(&self.ledger, &moment, known)
     }
 
     #[track_caller]

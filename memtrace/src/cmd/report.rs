@@ -1,0 +1,208 @@
+//! `memtrace report`: what a live session would have shown, and more, from a recording.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal as _, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{live, rows::RowArgs, when};
+use crate::{
+    knowledge::incidents::IncidentsError,
+    output::{self, Output as _, screen::Screen},
+    recording::{ReadError, Reader},
+    replay::{
+        self, Ask, Report,
+        filter::{Filter, FilterError},
+        window::{When, WindowError},
+    },
+    view::profile::{Profile, Weight},
+};
+
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// The recording
+    pub file: PathBuf,
+
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    #[command(flatten)]
+    pub rows: RowArgs,
+
+    /// Only from this time on: 30s after the start, -30s before the end, 2026-11-25T03:00:00Z, peak, or mark:LABEL
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    pub from: Option<When>,
+
+    /// Only up to this time
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    pub to: Option<When>,
+
+    /// How things stood at this time; the same as --to
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "to")]
+    pub at: Option<When>,
+
+    /// As what to show it
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Format,
+
+    /// Write it to this file instead of standard output
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+
+    /// In flame graphs and folded stacks: what counts
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub weight: Weight,
+}
+
+/// Which of the recorded allocations are shown.
+#[derive(Args, Clone, Debug)]
+pub struct SelectArgs {
+    /// Only this slab cache: a name, a glob ('kmalloc-*') or all; may be given several times
+    #[arg(short, long = "cache", value_name = "NAME|GLOB")]
+    pub caches: Vec<String>,
+
+    /// Only what this process allocated; may be given several times
+    #[arg(short, long = "pid", value_name = "PID", value_parser = super::number::process_id, allow_hyphen_values = true)]
+    pub pids: Vec<u32>,
+
+    /// Only what was allocated under this command name; may be given several times
+    #[arg(long = "comm", value_name = "COMM")]
+    pub comms: Vec<String>,
+}
+
+impl SelectArgs {
+    pub fn filter(&self) -> Result<Filter, FilterError> {
+        Filter::new(&self.caches, &self.comms, &self.pids)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// As a live session's last report
+    #[default]
+    Table,
+    /// One object, as a live session's
+    Json,
+    /// One object a line: caches, rows, directories
+    Ndjson,
+    /// A line for each row, for spreadsheets
+    Csv,
+    /// For an incident's ticket
+    Markdown,
+    /// Stacks with a number each, for flame graphs
+    Folded,
+    /// A flame graph
+    Svg,
+    /// For go tool pprof
+    Pprof,
+}
+
+impl Format {
+    /// Whether it is no text.
+    fn is_binary(self) -> bool {
+        self == Self::Pprof
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Incidents(#[from] IncidentsError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    #[error("a terminal cannot show this format; name a file with --out, or pipe it to a command")]
+    Terminal,
+    #[error("cannot write {path}: {source}", path = .path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("cannot write the report: {0}")]
+    Write(#[source] io::Error),
+}
+
+pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
+    if args.output.is_binary() && args.out.is_none() && io::stdout().is_terminal() {
+        return Err(ReportError::Terminal);
+    }
+    let ask = ask(args)?;
+    let reader = Reader::open(&args.file)?;
+    let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
+    match &args.out {
+        Some(path) => write_file(path, |out| write(args, &report, out)),
+        None if args.output == Format::Table => {
+            Screen::stdout(live::style()).show(&report.snapshot).map(drop).map_err(ReportError::Write)
+        }
+        None => write(args, &report, &mut BufWriter::new(io::stdout())).map_err(ReportError::Write),
+    }
+}
+
+fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
+    Ok(Ask {
+        request: args.rows.request(),
+        filter: args.select.filter()?,
+        incidents: args.rows.incidents()?,
+        from: args.from.clone(),
+        to: args.to.clone().or(args.at.clone()),
+    })
+}
+
+/// Into a file that is there as a whole or not at all.
+pub fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), ReportError> {
+    let create = |source| ReportError::Create { path: path.to_owned(), source };
+    let mut out = BufWriter::new(File::create(path).map_err(create)?);
+    write(&mut out).and_then(|()| out.flush()).map_err(create)
+}
+
+fn write(args: &ReportArgs, report: &Report, mut out: &mut dyn Write) -> io::Result<()> {
+    let snapshot = &report.snapshot;
+    let profile = || {
+        report
+            .state
+            .with_known(|known| Profile::new(&report.state.ledger, &report.moment, known, args.rows.older))
+    };
+    let text = match args.output {
+        Format::Table => return Screen::stream(out).show(snapshot).map(drop),
+        Format::Json => output::json::line(snapshot)?,
+        Format::Ndjson => output::ndjson::report(snapshot)?,
+        Format::Csv => output::csv::report(snapshot),
+        Format::Markdown => output::markdown::report(snapshot),
+        Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
+        Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
+        Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
+    };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// Shows how far it is, where it takes long and somebody looks.
+pub fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(usize, usize)) -> T) -> T {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const EVERY: Duration = Duration::from_millis(100);
+    const WIDTH: usize = 40;
+    let start = Instant::now();
+    let mut shown: Option<Instant> = None;
+    let is_terminal = io::stderr().is_terminal();
+    let mut progress = |done: usize, all: usize| {
+        let is_time = shown.map_or(start.elapsed() >= PATIENCE, |shown| shown.elapsed() >= EVERY);
+        if !is_terminal || !is_time {
+            return;
+        }
+        shown = Some(Instant::now());
+        let filled = WIDTH * done / all.max(1);
+        let bar = format!("{}{}", "#".repeat(filled), "-".repeat(WIDTH - filled));
+        let _ = write!(io::stderr(), "\r[{bar}] {:3} %", 100 * done / all.max(1));
+    };
+    let result = work(&mut progress);
+    if shown.is_some() {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    result
+}

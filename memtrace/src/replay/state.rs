@@ -1,0 +1,169 @@
+//! What is known at a point of a recording.
+
+use std::collections::HashMap;
+
+use super::filter::Filter;
+use crate::{
+    cgroup::Cgroups,
+    event::{Address, StackId, TimeNs},
+    knowledge::incidents::Incidents,
+    ledger::Ledger,
+    process::Processes,
+    recording::{
+        Entry, Header,
+        definitions::Definitions,
+        moment::{Closing, Outstanding},
+    },
+    view::{
+        Moment, Snapshot,
+        build::{Builder, Caches, CallSites, Known, StackNames},
+    },
+};
+
+/// A recording tells how much its ledger may take. Nobody's word is good for more than this.
+const MOST_LEDGER_BYTES: u64 = 4 << 30;
+
+pub struct State {
+    pub ledger: Ledger,
+    pub caches: Caches,
+    pub processes: Processes,
+    pub cgroups: Cgroups,
+    pub call_sites: RecordedNames,
+    pub stacks: Option<RecordedStacks>,
+    host: String,
+    kernel: String,
+    own_tgid: u32,
+    incidents: Incidents,
+    filter: Filter,
+    /// What the filter makes of the caches.
+    passed: HashMap<Address, bool>,
+    pub(super) marks: Vec<(TimeNs, Vec<u8>)>,
+    /// When what was read last was read.
+    pub read_at: TimeNs,
+}
+
+/// Names of places in the kernel.
+#[derive(Default)]
+pub struct RecordedNames(HashMap<Address, String>);
+
+impl CallSites for RecordedNames {
+    fn name(&self, address: Address) -> Option<String> {
+        self.0.get(&address).cloned()
+    }
+}
+
+pub struct RecordedStacks {
+    period: u32,
+    names: HashMap<StackId, Vec<String>>,
+}
+
+impl StackNames for RecordedStacks {
+    fn period(&self) -> u32 {
+        self.period
+    }
+
+    fn names(&self, id: StackId) -> Vec<String> {
+        self.names.get(&id).cloned().unwrap_or_default()
+    }
+}
+
+impl State {
+    pub fn new(header: &Header, filter: Filter, incidents: Incidents, tells_call_sites: bool) -> Self {
+        let mut ledger = Ledger::new(header.ledger_bytes.min(MOST_LEDGER_BYTES) as usize);
+        ledger.set_period(header.period);
+        if tells_call_sites {
+            ledger.tell_call_sites();
+        }
+        Self {
+            ledger,
+            caches: Caches::new(),
+            processes: Processes::default(),
+            cgroups: Cgroups::new(None),
+            call_sites: RecordedNames::default(),
+            stacks: header.stacks_period.map(|period| RecordedStacks { period, names: HashMap::new() }),
+            host: header.host.clone(),
+            kernel: header.kernel.clone(),
+            own_tgid: header.own_tgid,
+            incidents,
+            filter,
+            passed: HashMap::new(),
+            marks: Vec::new(),
+            read_at: header.started_ns,
+        }
+    }
+
+    pub fn define(&mut self, definitions: Definitions) {
+        let Definitions { caches, processes, cgroups, call_sites, stacks } = definitions;
+        for (number, info) in caches {
+            self.passed.insert(number, self.filter.passes_cache(&info));
+            self.caches.insert(number, info);
+        }
+        processes.into_iter().for_each(|process| self.processes.define(process));
+        cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
+        self.call_sites.0.extend(call_sites);
+        if let Some(known) = &mut self.stacks {
+            known.names.extend(stacks);
+        }
+    }
+
+    pub fn apply(&mut self, entry: &Entry<'_>) {
+        match *entry {
+            Entry::Event(event) => self.ledger.apply(event),
+            Entry::Label(object, label) => self.ledger.label(object, &label),
+            // It only rises.
+            Entry::Period(period) => self.ledger.set_period(period),
+            Entry::Read(time) => self.read_at = time,
+            Entry::Mark(time, label) => self.marks.push((time, label.to_vec())),
+        }
+    }
+
+    /// The end of a block.
+    pub(super) fn close(&mut self, closing: &Closing) {
+        if closing.forgot_ended {
+            self.processes.forget_ended(self.ledger.holders());
+        }
+    }
+
+    pub fn with_known<T>(&self, ask: impl FnOnce(Known<'_>) -> T) -> T {
+        let (own, passed, filter) = (self.own_tgid, &self.passed, &self.filter);
+        ask(Known {
+            host: &self.host,
+            kernel: &self.kernel,
+            caches: &self.caches,
+            processes: &self.processes,
+            cgroups: &self.cgroups,
+            call_sites: Some(&self.call_sites),
+            stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            incidents: &self.incidents,
+            is_shown: &|origin| {
+                let passes_cache = passed.get(&origin.cache).copied().unwrap_or(!filter.is_on());
+                origin.task.tgid != own && passes_cache && filter.passes_task(origin)
+            },
+        })
+    }
+
+    pub(super) fn snapshot(&self, builder: &mut Builder, moment: &Moment) -> Snapshot {
+        let mut snapshot = self.with_known(|known| builder.snapshot(&self.ledger, moment, known));
+        if self.filter.is_on() {
+            let shown = |name: &str| {
+                self.caches.values().any(|info| info.name == name && self.filter.passes_cache(info))
+            };
+            snapshot.caches.retain(|cache| shown(&cache.name));
+        }
+        snapshot
+    }
+
+    /// What is outstanding of what is shown.
+    pub(super) fn outstanding(&self) -> Outstanding {
+        self.with_known(|known| {
+            let mut outstanding = Outstanding::default();
+            for origin in self.ledger.origins().filter(|origin| (known.is_shown)(&origin.key)) {
+                let size = self.caches.get(&origin.key.cache).map_or(0, |info| info.object_size);
+                outstanding.objects = outstanding.objects.saturating_add(origin.outstanding());
+                let bytes = origin.outstanding().saturating_mul(size);
+                outstanding.bytes = outstanding.bytes.saturating_add(bytes);
+            }
+            outstanding
+        })
+    }
+}
