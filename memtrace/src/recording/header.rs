@@ -37,6 +37,8 @@ pub struct Header {
     pub period: u32,
     /// One allocation in so many tells its stack; None where none does.
     pub stacks_period: Option<u32>,
+    /// What was traced, as it is written on the command line; empty where all was.
+    pub filters: String,
     /// Where blocks go round; None where they follow each other to the end.
     pub ring: Option<Ring>,
 }
@@ -121,6 +123,7 @@ impl Header {
             put_varint(out, ring.start);
             put_varint(out, ring.end);
         });
+        put_bytes(out, self.filters.as_bytes());
     }
 
     fn read_body(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
@@ -137,6 +140,8 @@ impl Header {
             period: cursor.u32()?.max(1),
             stacks_period: cursor.option(Cursor::u32)?,
             ring: cursor.option(|cursor| Ok(Ring { start: cursor.varint()?, end: cursor.varint()? }))?,
+            // The first recordings of this version end before it.
+            filters: if cursor.is_empty() { String::new() } else { cursor.text()? },
         })
     }
 }
