@@ -3,6 +3,7 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod ages;
 mod names;
 mod verdict;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use self::ages::{AgeBucket, Generation};
 use self::names::{Directory, Names};
 use self::verdict::Verdict;
 use super::{Output, Shown, escape, shown};
@@ -91,6 +93,8 @@ pub(super) struct Snapshot<'a> {
     rows: Vec<Row<'a>>,
     rest: Option<Rest>,
     verdict: Option<Verdict<'a>>,
+    ages: Vec<AgeBucket>,
+    generations: Vec<Generation>,
     directories: Vec<Directory<'a>>,
     trust: Trust,
     notes: &'a [String],
@@ -181,6 +185,8 @@ struct Row<'a> {
     growth_per_s: f64,
     survival: f64,
     oldest_ns: Option<u64>,
+    ages: Vec<AgeBucket>,
+    generations: Vec<Generation>,
     named_objects: u64,
     negative_share: Option<f64>,
     names: Vec<Names<'a>>,
@@ -282,6 +288,8 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
                 bytes: rest.bytes,
             }),
             verdict: snapshot.verdict.as_ref().map(Verdict::from),
+            ages: snapshot.ages.iter().map(AgeBucket::from).collect(),
+            generations: snapshot.generations.iter().map(Generation::from).collect(),
             directories: snapshot.directories.iter().map(Directory::from).collect(),
             trust: Trust::from(&snapshot.trust),
             notes: &snapshot.notes,
@@ -379,6 +387,8 @@ impl<'a> Row<'a> {
             growth_per_s: finite(row.growth_per_s),
             survival: finite(row.survival()),
             oldest_ns: row.oldest.map(nanos),
+            ages: row.ages.iter().map(AgeBucket::from).collect(),
+            generations: row.generations.iter().map(Generation::from).collect(),
             named_objects: row.named_objects,
             negative_share: row.negatives.map(names::negative_share),
             names: row.names.iter().map(Names::from).collect(),

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, OwnCost, ProcessInfo, Rest,
-    Row, Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust,
+    AgeBucket, Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Generation, Keys, Meminfo, OwnCost,
+    ProcessInfo, Rest, Row, Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust,
+    ages::{AllocsUntil, Survivors, Timeline},
     key::{Directories, Part, chain, label, who},
     places::Places,
     reconcile::{self, Growth, Partial, Traced},
@@ -117,10 +118,20 @@ pub struct Builder {
     request: Request,
     previous: HashMap<RowKey, Previous>,
     previous_elapsed: Duration,
+    timeline: Timeline,
+    /// Of all rows together.
+    allocs: AllocsUntil,
 }
 
 /// Outstanding objects by stack.
 type Stacked = HashMap<StackId, u64>;
+
+/// What a row is made of, for those that are shown.
+struct Parts<'a> {
+    stacked: Stacked,
+    origins: Vec<(&'a Origin, &'a CacheInfo)>,
+    allocs: AllocsUntil,
+}
 
 /// A part for each key that was asked for.
 type RowKey = Vec<Part>;
@@ -130,6 +141,7 @@ type RowKey = Vec<Part>;
 struct Previous {
     totals: Totals,
     history: History,
+    allocs: AllocsUntil,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -157,15 +169,24 @@ struct Group<'a> {
     /// Outstanding objects and bytes by cache.
     caches: HashMap<&'a str, (u64, u64)>,
     places: Places<'a>,
+    /// Those that hold something.
+    origins: Vec<(&'a Origin, &'a CacheInfo)>,
 }
 
 impl Builder {
     pub fn new(request: Request) -> Self {
-        Self { request, previous: HashMap::new(), previous_elapsed: Duration::ZERO }
+        Self {
+            request,
+            previous: HashMap::new(),
+            previous_elapsed: Duration::ZERO,
+            timeline: Timeline::default(),
+            allocs: AllocsUntil::default(),
+        }
     }
 
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, facts: Facts<'_>) -> Snapshot {
+        self.timeline.report(facts.now, facts.elapsed, facts.is_final);
         let unknown = CacheInfo::default();
         let directories =
             Directories { processes: facts.processes, cgroups: facts.cgroups, symbols: facts.symbols };
@@ -189,18 +210,23 @@ impl Builder {
         }
         let seconds =
             if facts.is_final { facts.elapsed } else { facts.elapsed - self.previous_elapsed }.as_secs_f64();
-        let mut rows: Vec<(Row, Stacked)> = Vec::with_capacity(groups.len());
+        let mut rows: Vec<(Row, Parts<'_>)> = Vec::with_capacity(groups.len());
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, mut group) in groups {
-            let Previous { totals: before, mut history } = self.previous.remove(&key).unwrap_or_default();
+            let Previous { totals: before, mut history, mut allocs } =
+                self.previous.remove(&key).unwrap_or_default();
             let before = if facts.is_final { Totals::default() } else { before };
-            let stacks = std::mem::take(&mut group.stacks);
+            let (stacked, origins) = (std::mem::take(&mut group.stacks), std::mem::take(&mut group.origins));
             let mut row = group.into_row(&key, before, seconds, facts.now, directories);
             history.add(facts.elapsed, row.objects);
             row.trend = history.trend(row.allocs);
-            row.stacked_objects = stacks.values().sum();
-            totals.insert(key, Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history });
-            rows.push((row, stacks));
+            row.stacked_objects = stacked.values().sum();
+            allocs.report(&self.timeline, row.allocs);
+            let parts = Parts { stacked, origins, allocs: allocs.clone() };
+            let previous =
+                Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history, allocs };
+            totals.insert(key, previous);
+            rows.push((row, parts));
         }
         self.previous = totals;
         let verdict = verdict::of(
@@ -211,8 +237,9 @@ impl Builder {
             facts.incidents,
         );
         self.previous_elapsed = facts.elapsed;
+        let (ages, generations) = self.survivors(ledger, &facts);
         let rest = self.order(&mut rows);
-        let rows = with_stacks(rows, facts.stacks);
+        let rows = self.with_parts(rows, ledger, &facts);
         let is_final = facts.is_final;
         let directories =
             if is_final { tree::directories(ledger, others(ledger, &facts)) } else { Vec::new() };
@@ -237,6 +264,8 @@ impl Builder {
             rows,
             rest,
             verdict,
+            ages,
+            generations,
             directories,
             trust,
             notes,
@@ -244,7 +273,7 @@ impl Builder {
     }
 
     /// Sorts and cuts; returns what was cut.
-    fn order(&self, rows: &mut Vec<(Row, Stacked)>) -> Option<Rest> {
+    fn order(&self, rows: &mut Vec<(Row, Parts<'_>)>) -> Option<Rest> {
         let sort = self.request.sort;
         rows.sort_by(|(a, _), (b, _)| by_rank(a, b, sort));
         if rows.len() <= self.request.top {
@@ -257,6 +286,37 @@ impl Builder {
             bytes: cut.iter().map(|(row, _)| row.bytes).sum(),
         };
         Some(rest)
+    }
+
+    /// Of all together.
+    fn survivors(&mut self, ledger: &Ledger, facts: &Facts<'_>) -> (Vec<AgeBucket>, Vec<Generation>) {
+        let unknown = CacheInfo::default();
+        self.allocs.report(&self.timeline, others(ledger, facts).map(|origin| origin.allocs).sum());
+        let mut survivors = Survivors::new(&self.timeline, facts.now);
+        for origin in others(ledger, facts) {
+            let cache = facts.caches.get(&origin.key.cache).unwrap_or(&unknown);
+            survivors.add(ledger, origin, cache.object_size);
+        }
+        (survivors.ages(), survivors.generations(&self.allocs))
+    }
+
+    /// Gives rows what is made for those only that are shown.
+    fn with_parts(&self, rows: Vec<(Row, Parts<'_>)>, ledger: &Ledger, facts: &Facts<'_>) -> Vec<Row> {
+        let rows = rows.into_iter().enumerate().map(|(at, (row, parts))| {
+            let mut survivors = Survivors::new(&self.timeline, facts.now);
+            for (origin, cache) in parts.origins {
+                survivors.add(ledger, origin, cache.object_size);
+            }
+            // Their names take reading files.
+            let stacks = facts.stacks.filter(|_| at < ROWS_WITH_STACKS);
+            Row {
+                ages: survivors.ages(),
+                generations: survivors.generations(&parts.allocs),
+                stacks: stacks.map(|stacks| stack_shares(&parts.stacked, stacks)).unwrap_or_default(),
+                ..row
+            }
+        });
+        rows.collect()
     }
 }
 
@@ -278,6 +338,9 @@ fn add<'a>(
     group.objects += objects;
     group.bytes += objects * cache.object_size;
     group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
+    if origin.outstanding() > 0 {
+        group.origins.push((origin, cache));
+    }
     if objects > 0 {
         group.add_process(origin);
         let (of_cache, bytes) = group.caches.entry(&cache.name).or_default();
@@ -291,16 +354,6 @@ fn add<'a>(
     }
     *group.comms.entry(who(origin.key.task)).or_default() += objects;
     names.into_iter().for_each(|named| group.places.add(named));
-}
-
-/// Gives the first rows the names of their stacks: it takes reading files.
-fn with_stacks(rows: Vec<(Row, Stacked)>, stacks: Option<&Stacks>) -> Vec<Row> {
-    let Some(stacks) = stacks else { return rows.into_iter().map(|(row, _)| row).collect() };
-    let named = |(at, (row, stacked)): (usize, (Row, Stacked))| {
-        let stacks = if at < ROWS_WITH_STACKS { stack_shares(&stacked, stacks) } else { Vec::new() };
-        Row { stacks, ..row }
-    };
-    rows.into_iter().enumerate().map(named).collect()
 }
 
 /// Calls from different places in one function are the same here.
@@ -380,6 +433,8 @@ impl Group<'_> {
             // Not of the two rates: what rounds differently would move rows that grow alike.
             growth_per_s: per_s(allocs - frees),
             oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
+            ages: Vec::new(),
+            generations: Vec::new(),
             named_objects: self.places.objects(),
             negatives: self.places.negatives(),
             names: self.places.into_groups(MOST_NAMES),

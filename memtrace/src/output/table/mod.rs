@@ -4,6 +4,7 @@
 //! in height, explanations go before figures, then rows are hidden and counted. Everything that comes from
 //! outside passes through [`escape::terminal`].
 
+mod ages;
 mod agreement;
 mod columns;
 mod directories;
@@ -66,6 +67,7 @@ enum Keep {
     Cache,
     Note,
     Directory,
+    Age,
     Host,
     OwnCost,
     Totals,
@@ -111,6 +113,7 @@ pub fn render(snapshot: &Snapshot, frame: Frame, style: Style) -> String {
 pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     let mut above = header::lines(snapshot, frame.width);
     let mut below = stacks::lines(snapshot, frame.width);
+    below.extend(ages::lines(snapshot, frame.width));
     below.extend(directories::lines(snapshot, frame.width));
     below.extend(trust::lines(snapshot, frame.width));
     let height = frame.height.unwrap_or(usize::MAX);
