@@ -34,7 +34,21 @@ impl Who {
         }
     }
 
-    /// Forgets processes that ended and hold nothing.
+    /// Whom there is no room for.
+    pub fn notes(&self) -> Vec<String> {
+        let processes = self.processes.is_full().then(|| {
+            "there are too many processes: who started new ones is not known, nor what they run".to_owned()
+        });
+        let cgroups = (self.cgroups.left_out() > 0).then(|| {
+            format!(
+                "there are too many cgroups: the names of {} that hold objects are not known, and they show as `(gone: N)`",
+                self.cgroups.left_out()
+            )
+        });
+        processes.into_iter().chain(cgroups).collect()
+    }
+
+    /// Forgets processes that ended and hold nothing, and cgroups that hold nothing where there are too many.
     pub fn prune(&mut self, ledger: &Ledger) {
         let holds = || -> HashSet<ProcessId> {
             ledger
@@ -44,5 +58,12 @@ impl Who {
                 .collect()
         };
         self.processes.prune(holds);
+        self.cgroups.prune(|| {
+            ledger
+                .origins()
+                .filter(|origin| origin.outstanding() > 0)
+                .map(|origin| origin.key.cgroup)
+                .collect()
+        });
     }
 }
