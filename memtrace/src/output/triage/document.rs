@@ -140,7 +140,7 @@ fn processes(top: &Top<ProcessRow>) -> Vec<Block> {
     let table = Table {
         head: vec!["PROCESS", "PID", "RSS", "GREW", "OWN", "PSS", "GREW"],
         rows: top.rows.iter().map(row).collect(),
-        foot: foot(top, "processes", "that were not read"),
+        foot: foot(top, "processes", "that were not read: 20,000 are"),
     };
     vec![Block::Table(table)]
 }
@@ -162,7 +162,7 @@ fn cgroups(top: &Top<CgroupRow>, version: Version, width: usize) -> Vec<Block> {
     let table = Table {
         head: vec!["CGROUP (WITHOUT THOSE IN IT)", "MEMORY", "GREW", slab, "GREW"],
         rows: top.rows.iter().map(row).collect(),
-        foot: foot(top, "cgroups", "that were not read, the smaller ones"),
+        foot: foot(top, "cgroups", "that were not read: 4,000 are, in the biggest first"),
     };
     vec![Block::Table(table)]
 }
