@@ -10,6 +10,8 @@ pub mod triage;
 
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod schema;
 
 use std::io;
 

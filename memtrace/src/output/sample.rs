@@ -264,7 +264,7 @@ pub(crate) fn final_dentry() -> Snapshot {
                 "/usr/lib/x86_64-linux-gnu/very/deep/inside/of/it/so/that/it/has/to/be/cut",
                 25,
                 2,
-                101,
+                301,
                 0,
             ),
             directory("pipefs:", 0, 0, 12, 0),

@@ -19,6 +19,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use self::verdict::brief;
 use crate::output::escape;
 use crate::output::text;
 use crate::view::Snapshot;

@@ -38,6 +38,16 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     }
 }
 
+/// The verdict in a line or two, for whoever reads no further; nothing where there is none.
+pub fn brief(snapshot: &Snapshot) -> Vec<String> {
+    match &snapshot.verdict {
+        None | Some(Verdict::Nothing) => Vec::new(),
+        Some(Verdict::Leak(suspect)) => {
+            [Some(claim(suspect)), place(suspect)].into_iter().flatten().collect()
+        }
+    }
+}
+
 /// `curl < probe.sh < cron (212 processes) leaks dentry: +1.9 k/s (365 KiB/s), steadily, 97% of what dentry grew by`.
 fn claim(suspect: &Suspect) -> String {
     let mut who = match &suspect.comm {
@@ -62,7 +72,7 @@ fn claim(suspect: &Suspect) -> String {
     )
 }
 
-/// `in /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of the names do not exist`.
+/// `mostly /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of its dentries are of names that do not exist`.
 fn place(suspect: &Suspect) -> Option<String> {
     let place = suspect.place.as_ref()?;
     let directory = escape::terminal(place.path.as_deref().unwrap_or(&place.parent));
