@@ -36,16 +36,7 @@ impl Who {
 
     /// Whom there is no room for.
     pub fn notes(&self) -> Vec<String> {
-        let processes = self.processes.is_full().then(|| {
-            "there are too many processes: who started new ones is not known, nor what they run".to_owned()
-        });
-        let cgroups = (self.cgroups.left_out() > 0).then(|| {
-            format!(
-                "there are too many cgroups: the names of {} that hold objects are not known, and they show as `(gone: N)`",
-                self.cgroups.left_out()
-            )
-        });
-        processes.into_iter().chain(cgroups).collect()
+        notes(self.processes.is_full(), self.cgroups.left_out())
     }
 
     /// Forgets processes that ended and hold nothing, and cgroups that hold nothing where there are too many.
@@ -65,5 +56,31 @@ impl Who {
                 .map(|origin| origin.key.cgroup)
                 .collect()
         });
+    }
+}
+
+fn notes(processes_are_left_out: bool, cgroups_left_out: usize) -> Vec<String> {
+    let processes = processes_are_left_out.then(|| {
+        "there are too many processes: who started new ones is not known, nor what they run".to_owned()
+    });
+    let cgroups = (cgroups_left_out > 0).then(|| {
+        format!(
+            "there are too many cgroups: the names of {cgroups_left_out} that hold objects are not known, and they show as `(gone: N)`"
+        )
+    });
+    processes.into_iter().chain(cgroups).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        assert_eq!(notes(false, 0), [""; 0]);
+        insta::assert_snapshot!(notes(true, 1_234).join("\n"), @r"
+        there are too many processes: who started new ones is not known, nor what they run
+        there are too many cgroups: the names of 1234 that hold objects are not known, and they show as `(gone: N)`
+        ");
     }
 }
