@@ -50,5 +50,6 @@ fn survivors_are_of_the_part_in_which_they_were_allocated() {
 
     let churn = last.row(&churns).generations;
     let (_, before) = churn.split_last().expect("there is a part");
-    assert!(before.iter().all(|part| part.allocs > 0 && part.survivors == 0), "{churn:?}");
+    assert!(before.iter().filter(|part| part.allocs > 0).count() > 1, "{churn:?}");
+    assert!(before.iter().all(|part| part.survivors == 0), "{churn:?}");
 }
