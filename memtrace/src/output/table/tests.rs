@@ -275,7 +275,7 @@ proptest! {
 
     #[test]
     fn any_key_and_name_is_harmless(key in any::<Vec<u8>>(), name in any::<Vec<u8>>(), width in 20_usize..140) {
-        let mut snapshot = sample::dentry();
+        let mut snapshot = sample::final_dentry();
         snapshot.rows[0].keys = vec![key];
         snapshot.rows[0].names[0].pattern = name;
         for line in lines(&snapshot, wide(width)) {
