@@ -27,6 +27,7 @@ use memtrace_common::sample;
 
 pub use self::{
     aged::Aged,
+    ages::Allocated,
     batch::Batch,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
@@ -228,6 +229,17 @@ impl Ledger {
     /// When the origin's oldest outstanding object was allocated, or a little earlier: up to 16 ms or 1/32 of its age.
     pub fn oldest(&self, origin: &Origin) -> Option<TimeNs> {
         origin.ages.oldest().map(|tick| tick * TICK_NS)
+    }
+
+    /// When the origin's outstanding objects were allocated, the oldest first: in spans of 16 ms or 1/32 of their age. Where only
+    /// a sample is followed, how many is an estimate.
+    pub fn allocated(&self, origin: &Origin) -> impl Iterator<Item = Allocated> {
+        let weight = self.weight();
+        origin.ages.spans().map(move |(from, to, objects)| Allocated {
+            from: from * TICK_NS,
+            to: to * TICK_NS,
+            objects: u64::from(objects) * weight,
+        })
     }
 
     /// The origin's outstanding objects by what they are called, in no order.

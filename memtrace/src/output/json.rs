@@ -3,6 +3,7 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod ages;
 mod difference;
 mod names;
 mod verdict;
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use self::ages::{AgeBucket, Generation};
 pub(super) use self::difference::{Difference, seen};
 use self::names::{Directory, Names};
 use self::verdict::Verdict;
@@ -84,6 +86,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) rows: Vec<Row<'a>>,
     pub(super) rest: Option<Rest>,
     pub(super) verdict: Option<Verdict<'a>>,
+    pub(super) ages: Vec<AgeBucket>,
+    pub(super) generations: Vec<Generation>,
     pub(super) directories: Vec<Directory<'a>>,
     pub(super) trust: Trust,
     pub(super) notes: &'a [String],
@@ -195,6 +199,8 @@ pub(super) struct Row<'a> {
     growth_per_s: f64,
     survival: f64,
     oldest_ns: Option<u64>,
+    ages: Vec<AgeBucket>,
+    generations: Vec<Generation>,
     named_objects: u64,
     negative_share: Option<f64>,
     names: Vec<Names<'a>>,
@@ -280,6 +286,8 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
                 bytes: rest.bytes,
             }),
             verdict: snapshot.verdict.as_ref().map(Verdict::from),
+            ages: snapshot.ages.iter().map(AgeBucket::from).collect(),
+            generations: snapshot.generations.iter().map(Generation::from).collect(),
             directories: snapshot.directories.iter().map(Directory::from).collect(),
             trust: Trust::from(&snapshot.trust),
             notes: &snapshot.notes,
@@ -401,6 +409,8 @@ impl<'a> Row<'a> {
             growth_per_s: finite(row.growth_per_s),
             survival: finite(row.survival()),
             oldest_ns: row.oldest.map(nanos),
+            ages: row.ages.iter().map(AgeBucket::from).collect(),
+            generations: row.generations.iter().map(Generation::from).collect(),
             named_objects: row.named_objects,
             negative_share: row.negatives.map(names::negative_share),
             names: row.names.iter().map(Names::from).collect(),

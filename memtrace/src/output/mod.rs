@@ -19,6 +19,8 @@ pub mod pprof;
 
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod schema;
 
 use std::io;
 

@@ -580,6 +580,7 @@ impl Session {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
         notes.extend(self.state.budget.note().cloned());
+        notes.extend(self.state.who.notes());
         for (name, after) in self.state.caches.destroyed() {
             notes.push(format!(
                 "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",

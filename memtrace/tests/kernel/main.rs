@@ -14,6 +14,7 @@
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails, unless it needs a machine of its own.
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
+mod ages;
 mod attribution;
 mod budget;
 mod bulk;
@@ -130,6 +131,7 @@ fn main() -> ExitCode {
         objects::tests(&ways),
         attribution::tests(),
         verdict::tests(),
+        ages::tests(),
         filters::tests(),
         names::tests(&ways),
         look::tests(&ways),

@@ -248,6 +248,8 @@ impl<'a> Table<'a> {
             frees_per_s: rate(|row| row.frees_per_s),
             growth_per_s: rate(|row| row.growth_per_s),
             oldest: rows.iter().filter_map(|row| row.oldest).max(),
+            ages: Vec::new(),
+            generations: Vec::new(),
             named_objects: 0,
             negatives: None,
             names: Vec::new(),

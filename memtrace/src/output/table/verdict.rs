@@ -70,6 +70,12 @@ fn sentences(verdict: &Verdict, medium: Medium) -> Vec<Sentence> {
     all
 }
 
+/// The verdict in a line or two, for whoever reads no further; nothing where there is none.
+pub fn brief(snapshot: &Snapshot) -> Vec<String> {
+    let Some(Verdict::Leak(suspect)) = &snapshot.verdict else { return Vec::new() };
+    [Some(leak(suspect, TERMINAL)), where_(suspect, TERMINAL)].into_iter().flatten().collect()
+}
+
 /// `curl < probe.sh < cron (212 processes) leaks dentry: +1.9 k/s (365 KiB/s), steadily, 97% of what dentry grew by`.
 fn leak(suspect: &Suspect, medium: Medium) -> String {
     let mut who = match &suspect.comm {
