@@ -47,12 +47,14 @@ use self::{
 };
 use crate::{
     decode::{Decoded, decode},
-    event::{Address, Event, ProcessEvent, TimeNs},
+    event::{Address, Alloc, Event, ProcessEvent, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
         events::Events,
+        gfp::GfpNames,
         load::{Attached, LoadError},
+        nodes::Nodes,
         rings::RingError,
         symbols::Symbols,
         trials::Avoid,
@@ -63,7 +65,7 @@ use crate::{
     slab,
     stack::Stacks,
     view::{
-        By, Settled, Snapshot, Trust,
+        Settled, Snapshot, Trust,
         build::{Builder, Facts, Losses, Request},
     },
 };
@@ -211,6 +213,8 @@ struct State {
     /// Where they are asked for.
     symbols: Option<Arc<Symbols>>,
     stacks: Option<Stacks>,
+    gfp_names: Option<GfpNames>,
+    nodes: Option<Nodes>,
     incidents: Incidents,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
@@ -223,9 +227,7 @@ struct State {
 impl State {
     fn ledger(&self, options: &Options) -> Ledger {
         let mut ledger = self.budget.ledger();
-        if options.request.by.contains(By::CallSite) {
-            ledger.tell_call_sites();
-        }
+        ledger.tell_apart(options.request.by.apart());
         ledger
     }
 
@@ -341,20 +343,31 @@ impl Session {
 
     fn drain_most(&mut self, events: &mut Events, most: usize) -> Result<usize, SessionError> {
         let Self {
-            ledger, batch, undecodable, state: State { kernel, caches, who, stacks, budget, .. }, ..
+            ledger,
+            batch,
+            undecodable,
+            state: State { kernel, caches, who, stacks, nodes, budget, .. },
+            ..
         } = self;
         let sampling = budget.sampling();
+        let mut find_node = |alloc: &mut Alloc| {
+            if let Some(nodes) = nodes {
+                alloc.node = nodes.of(&kernel.memory, alloc.ptr);
+            }
+        };
         let read = events.drain(most, |record| {
             budget.make_room(ledger);
             match decode(record) {
-                Ok(Decoded::Object(event)) => {
-                    if let Event::Alloc(alloc) = &event {
+                Ok(Decoded::Object(mut event)) => {
+                    if let Event::Alloc(alloc) = &mut event {
                         caches.see(alloc);
+                        find_node(alloc);
                     }
                     batch.add(event, ledger);
                 }
                 Ok(Decoded::AllocWithStack(mut alloc, frames)) => {
                     caches.see(&alloc);
+                    find_node(&mut alloc);
                     if let Some(stacks) = stacks {
                         alloc.stack = stacks.enter(alloc.task.process(), frames);
                     }
@@ -427,6 +440,7 @@ impl Session {
             cgroups: &self.state.who.cgroups,
             symbols: self.state.symbols.as_deref(),
             stacks: self.state.stacks.as_ref(),
+            gfp_names: self.state.gfp_names.as_ref(),
             incidents: &self.state.incidents,
             losses: &losses,
             slabinfo: self.slabinfo.latest(),

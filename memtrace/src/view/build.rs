@@ -8,7 +8,7 @@ use std::{
 use super::{
     Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, Meminfo, OwnCost, ProcessInfo, Rest,
     Row, Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust,
-    key::{Directories, Part, chain, label, who},
+    key::{Directories, Part, chain, circumstances, label, who},
     places::Places,
     reconcile::{self, Growth, Partial, Traced},
     tree,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cgroup::Cgroups,
     event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
-    kernel::symbols::Symbols,
+    kernel::{gfp::GfpNames, symbols::Symbols},
     knowledge::incidents::Incidents,
     ledger::{Aged, FOLDED, Ledger, Origin},
     process::{ChainId, NO_CHAIN, Processes},
@@ -98,6 +98,8 @@ pub struct Facts<'a> {
     pub symbols: Option<&'a Symbols>,
     /// None where they are not asked for.
     pub stacks: Option<&'a Stacks>,
+    /// None where they are not needed or not to be had.
+    pub gfp_names: Option<&'a GfpNames>,
     /// What was seen before.
     pub incidents: &'a Incidents,
     /// Lost events by the cache's address.
@@ -167,8 +169,12 @@ impl Builder {
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, facts: Facts<'_>) -> Snapshot {
         let unknown = CacheInfo::default();
-        let directories =
-            Directories { processes: facts.processes, cgroups: facts.cgroups, symbols: facts.symbols };
+        let directories = Directories {
+            processes: facts.processes,
+            cgroups: facts.cgroups,
+            symbols: facts.symbols,
+            gfp_names: facts.gfp_names,
+        };
         let caches = caches(ledger, &facts);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
@@ -367,6 +373,7 @@ impl Group<'_> {
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
             call_site: call_site(key, directories.symbols),
+            circumstances: circumstances(key, directories),
             stacked_objects: 0,
             stacks: Vec::new(),
             processes: self.processes.len() as u64 + self.folded_processes,

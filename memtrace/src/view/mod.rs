@@ -4,6 +4,7 @@
 //! each output escapes it for its own medium.
 
 pub mod build;
+pub mod circumstances;
 pub mod key;
 pub mod places;
 pub mod profile;
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use self::reconcile::{Growth, Partial};
 pub use self::{
+    circumstances::{Circumstances, Context, GfpFlags},
     key::{By, Keys},
     sampling::Sampling,
     trend::{Slope, Trend},
@@ -170,6 +172,7 @@ pub struct Row {
     pub stacks: Vec<StackShare>,
     /// None where what the row counts was not allocated at one place, or places are not told apart.
     pub call_site: Option<CallSite>,
+    pub circumstances: Circumstances,
     /// How many processes allocated the row's outstanding objects.
     pub processes: u64,
     /// Allocated since attach and not freed.

@@ -5,7 +5,7 @@
 //! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
 //! - `reuse WHO CACHE xN`: as if the kernel had freed the newest of these N times, untold, and handed it out again.
 //! - `fork WHO PARENT-PID`: a process is made, called like its parent. `exec WHO PARENT-PID`: it becomes another program.
-//! - `cgroup ID`: of the allocations from here on.
+//! - `cgroup ID`, `gfp FLAGS`, `node ID`, `io_worker true`: of the allocations from here on.
 //! - `at 5s`: the time since the start.
 
 use std::{
@@ -18,13 +18,14 @@ use crate::{
     cgroup::Cgroups,
     cmd::duration,
     event::{
-        Address, Alloc, CgroupId, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
+        Address, Alloc, CgroupId, Comm, Event, Free, Gfp, NO_GFP, NO_NODE, NO_STACK, Name, NodeId,
+        ProcessEvent, ProcessId, Program, Task,
     },
     knowledge::incidents::Incidents,
     ledger::{Bounds, Ledger},
     process::Processes,
     view::{
-        Ancestors, By, CgroupShare, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
+        Ancestors, By, CgroupShare, Circumstances, NameGroup, OwnCost, Row, Sampling, Snapshot, Sort, Trust,
         reconcile::{Growth, traced},
     },
 };
@@ -77,6 +78,9 @@ pub struct Session {
     processes: Processes,
     cgroups: Cgroups,
     cgroup: CgroupId,
+    gfp: Gfp,
+    node: NodeId,
+    is_io_worker: bool,
     incidents: Incidents,
     losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
@@ -97,7 +101,8 @@ impl Session {
         Self::with_ledger(request, Ledger::with_bounds(Bounds { objects: 1 << 20, origins: 2, groups: 100 }))
     }
 
-    fn with_ledger(request: Request, ledger: Ledger) -> Self {
+    fn with_ledger(request: Request, mut ledger: Ledger) -> Self {
+        ledger.tell_apart(request.by.apart());
         Self {
             ledger,
             builder: Builder::new(request),
@@ -109,6 +114,9 @@ impl Session {
                 (3, b"/jobs/7".to_vec()),
             ]),
             cgroup: 1,
+            gfp: NO_GFP,
+            node: NO_NODE,
+            is_io_worker: false,
             incidents: Incidents::built_in(),
             losses: HashMap::new(),
             slabinfo: HashMap::new(),
@@ -164,6 +172,9 @@ impl Session {
                     self.processes.apply(event, |_| None);
                 }
                 ["cgroup", id] => self.cgroup = id.parse().unwrap(),
+                ["gfp", flags] => self.gfp = flags.parse().unwrap(),
+                ["node", id] => self.node = id.parse().unwrap(),
+                ["io_worker", is_one] => self.is_io_worker = is_one.parse().unwrap(),
                 ["at", elapsed] => self.elapsed = duration::parse(elapsed).unwrap(),
                 _ => panic!("not a step: {line:?}"),
             }
@@ -185,7 +196,10 @@ impl Session {
                 call_site: 0,
                 cgroup: self.cgroup,
                 stack: NO_STACK,
+                gfp: self.gfp,
+                node: self.node,
                 task,
+                is_io_worker: self.is_io_worker,
                 may_repeat: false,
             }));
             if let Some((parent, name)) = path.map(|path| path.split_once('/').expect("PARENT/NAME")) {
@@ -226,6 +240,7 @@ impl Session {
             cgroups: &self.cgroups,
             symbols: None,
             stacks: None,
+            gfp_names: None,
             incidents: &self.incidents,
             losses: &self.losses,
             slabinfo: &self.slabinfo,
@@ -296,6 +311,12 @@ fn column(row: &Row, name: &str) -> String {
         "command" => or_none(row.process.as_ref().map(|process| text(&process.command_line))),
         "comm" => or_none(row.comm.as_deref().map(text)),
         "pid" => or_none(row.pid.map(|pid| pid.to_string())),
+        "circumstances" => {
+            let Circumstances { context, gfp, node } = &row.circumstances;
+            let gfp = or_none(gfp.as_ref().map(|gfp| format!("{:#x}", gfp.flags)));
+            let context = or_none(context.map(|context| format!("{context:?}")));
+            format!("{context}/{gfp}/{}", or_none(node.map(|node| node.to_string())))
+        }
         "cache" => or_none(row.cache.clone()),
         "processes" => row.processes.to_string(),
         "objects" => row.objects.to_string(),
