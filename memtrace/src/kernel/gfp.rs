@@ -64,7 +64,7 @@ impl GfpNames {
     }
 
     /// From a tracepoint's format. Some kernels have names of bits in it, not numbers; `bit` tells these.
-    fn of_format(format: &[u8], bit: impl Fn(&str) -> Option<u32>) -> Option<Self> {
+    pub fn of_format(format: &[u8], bit: impl Fn(&str) -> Option<u32>) -> Option<Self> {
         let format = str::from_utf8(format).ok()?;
         let (_, list) = format.split_once(LIST)?;
         let mut names = Vec::new();

@@ -48,6 +48,9 @@ impl Nodes {
             _ => {}
         }
         let (pages, page_node) = (kernel.pages.clone()?, kernel.layout.page_node.clone()?);
+        if page_node.bits == 0 {
+            return Err("the kernel's types do not tell how many nodes there can be".to_owned());
+        }
         let possible = read_list(POSSIBLE)?;
         Ok(Self::Several(ByPage { pages, page_node, possible, blocks: HashMap::default() }))
     }

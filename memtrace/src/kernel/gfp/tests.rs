@@ -27,9 +27,55 @@ fn names_are_those_that_the_kernel_prints() {
     }
 }
 
-/// As kernels before 6.9 write them, and those after, until they were told not to.
+/// The same flags have other bits, and combinations other flags.
 #[test]
-fn formats_of_other_kernels() {
+fn names_of_another_kernel() {
+    let names = of_format(include_bytes!("fixtures/5.10.format")).unwrap();
+    for (flags, expected) in [
+        (0xcc0, "GFP_KERNEL"),
+        (0x40_0cc0, "GFP_KERNEL_ACCOUNT"),
+        (0xa20, "GFP_ATOMIC"),
+        (0x820, "GFP_NOWAIT|__GFP_HIGH"),
+        (0x200, "__GFP_ATOMIC"),
+    ] {
+        assert_eq!(names.text(flags), expected, "{flags:#x}");
+    }
+}
+
+/// Where the format has names of bits, the kernel's types tell them.
+#[test]
+fn names_by_names_of_bits() {
+    let bits = [
+        "DMA",
+        "HIGHMEM",
+        "DMA32",
+        "MOVABLE",
+        "RECLAIMABLE",
+        "HIGH",
+        "IO",
+        "FS",
+        "ZERO",
+        "UNUSED",
+        "DIRECT_RECLAIM",
+        "KSWAPD_RECLAIM",
+    ];
+    let other = |name: &str| name.starts_with(BIT).then(|| 12 + name.len() as u32 % 16);
+    let bit = |name: &str| {
+        let known = bits.iter().position(|bit| name == format!("{BIT}{bit}_BIT"));
+        known.map(|bit| bit as u32).or_else(|| other(name))
+    };
+    let names = GfpNames::of_format(include_bytes!("fixtures/7.3.format"), bit).unwrap();
+    for (flags, expected) in
+        [(0xcc0, "GFP_KERNEL"), (0xc40, "GFP_NOFS"), (0x820, "GFP_ATOMIC"), (0x100, "__GFP_ZERO")]
+    {
+        assert_eq!(names.text(flags), expected, "{flags:#x}");
+    }
+    assert_eq!(of_format(include_bytes!("fixtures/7.3.format")), None, "nobody tells the bits");
+}
+
+/// Of both kinds, in short.
+#[test]
+fn formats_in_short() {
     let format = |list: &str| {
         format!(
             "print fmt: \"gfp_flags=%s\", (REC->gfp_flags) ? __print_flags(REC->gfp_flags, \"|\", {list} ) : \"none\""
