@@ -133,6 +133,7 @@ fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
         incidents: args.rows.incidents()?,
         from: part.from.clone(),
         to: part.to.clone(),
+        call_sites: false,
     };
     let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
     Ok(Side {

@@ -102,6 +102,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether it shows what led to allocations.
+    fn has_profile(self) -> bool {
+        matches!(self, Self::Folded | Self::Svg | Self::Pprof)
+    }
+
     /// Whether it is no text.
     fn is_binary(self) -> bool {
         self == Self::Pprof
@@ -149,6 +154,7 @@ fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
         incidents: args.rows.incidents()?,
         from: args.from.clone(),
         to: args.to.clone().or(args.at.clone()),
+        call_sites: args.output.has_profile(),
     })
 }
 

@@ -37,7 +37,9 @@ use self::{
     objects::{Objects, Place, Slot},
     origins::{Called, Origins},
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, ProcessId, TimeNs, cache_tag};
+use crate::event::{
+    Address, Alloc, CacheTag, Event, Free, Kind, Label, NO_GFP, NO_NODE, ProcessId, TimeNs, cache_tag,
+};
 
 type OriginId = u32;
 type GroupId = u16;
@@ -115,7 +117,18 @@ pub struct Ledger {
     /// One object in so many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
-    tells_call_sites: bool,
+    apart: Apart,
+}
+
+/// By what origins are told apart besides process, cache, cgroup and stack: there may be many times as many then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// The place in the kernel that allocated.
+    pub call_sites: bool,
+    pub gfp: bool,
+    pub nodes: bool,
+    /// Workers of io_uring from the process that they work for.
+    pub io_workers: bool,
 }
 
 /// How much is kept at most.
@@ -153,13 +166,13 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
-            tells_call_sites: false,
+            apart: Apart::default(),
         }
     }
 
-    /// Tells origins apart also by the place in the kernel that allocated: there are many times as many.
-    pub fn tell_call_sites(&mut self) {
-        self.tells_call_sites = true;
+    /// Tells origins apart also by these.
+    pub fn tell_apart(&mut self, apart: Apart) {
+        self.apart = apart;
     }
 
     /// Origins that are new since the last call; not all where there are very many.
@@ -295,13 +308,16 @@ impl Ledger {
     }
 
     fn origin_of(&self, alloc: &Alloc) -> OriginKey {
-        let call_site = if self.tells_call_sites { alloc.call_site } else { 0 };
+        let Apart { call_sites, gfp, nodes, io_workers } = self.apart;
         OriginKey {
             cache: alloc.cache,
             task: alloc.task,
             cgroup: alloc.cgroup,
-            call_site,
+            call_site: if call_sites { alloc.call_site } else { 0 },
             stack: alloc.stack,
+            gfp: if gfp { alloc.gfp } else { NO_GFP },
+            node: if nodes { alloc.node } else { NO_NODE },
+            is_io_worker: io_workers && alloc.is_io_worker,
         }
     }
 

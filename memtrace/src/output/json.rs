@@ -183,6 +183,9 @@ pub(super) struct Row<'a> {
     caches: Vec<CacheShare<'a>>,
     trend: &'static str,
     call_site: Option<CallSite<'a>>,
+    context: Option<&'static str>,
+    gfp: Option<Gfp<'a>>,
+    node: Option<u16>,
     stacked_objects: u64,
     stacks: Vec<Stack<'a>>,
     started_by: Vec<Ancestors<'a>>,
@@ -224,6 +227,12 @@ struct CacheShare<'a> {
 struct CallSite<'a> {
     address: String,
     symbol: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Gfp<'a> {
+    flags: String,
+    names: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -393,6 +402,13 @@ impl<'a> Row<'a> {
                 address: format!("{:#x}", site.address),
                 symbol: site.symbol.as_deref(),
             }),
+            context: row.circumstances.context.map(context),
+            gfp: row
+                .circumstances
+                .gfp
+                .as_ref()
+                .map(|gfp| Gfp { flags: format!("{:#x}", gfp.flags), names: gfp.names.as_deref() }),
+            node: row.circumstances.node,
             stacked_objects: row.stacked_objects,
             stacks: row.stacks.iter().map(Stack::from).collect(),
             started_by: row.started_by.iter().map(Ancestors::from).collect(),
@@ -480,6 +496,16 @@ impl From<&view::Trust> for Trust {
             unresolved: trust.unresolved,
             slabinfo_agreement: trust.slabinfo_agreement.filter(|share| share.is_finite()),
         }
+    }
+}
+
+fn context(context: view::Context) -> &'static str {
+    match context {
+        view::Context::Process => "process",
+        view::Context::IoWorker => "io-uring-worker",
+        view::Context::KernelThread => "kernel-thread",
+        view::Context::Softirq => "softirq",
+        view::Context::Interrupt => "interrupt",
     }
 }
 

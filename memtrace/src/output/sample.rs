@@ -8,9 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 
 use crate::view::{
-    AgeBucket, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Generation,
-    Keys, Known, Meminfo, NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope,
-    Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
+    AgeBucket, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Circumstances, Class, Context,
+    Directory, Generation, GfpFlags, Keys, Known, Meminfo, NameGroup, Negatives, OwnCost, ProcessInfo, Rest,
+    Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     verdict::Doubt,
 };
@@ -147,6 +147,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         stacked_objects: 0,
         stacks: Vec::new(),
         call_site: None,
+        circumstances: Circumstances::default(),
         processes: 1,
         objects,
         bytes: objects * 192,
@@ -422,6 +423,29 @@ pub(crate) fn by_several() -> Snapshot {
         let site = if symbol.is_empty() { "(unknown)" } else { symbol };
         row.keys = [cgroup, chain, site].map(|key| key.as_bytes().to_vec()).to_vec();
         row.call_site = (address != 0).then(|| CallSite { address, symbol: Some(symbol.to_owned()) });
+    }
+    snapshot
+}
+
+/// The same, grouped by how objects were allocated.
+pub(crate) fn by_circumstances() -> Snapshot {
+    let keys = [By::Context, By::Gfp, By::Node];
+    let mut snapshot = Snapshot { by: Keys::new(keys).expect("some"), ..started() };
+    let gfp = |flags, names: Option<&str>| Some(GfpFlags { flags, names: names.map(str::to_owned) });
+    let long = "GFP_NOFS|__GFP_NOFAIL|__GFP_NOWARN|__GFP_ZERO|__GFP_NOMEMALLOC";
+    let circumstances = [
+        (Some(Context::Process), gfp(0xdc0, Some("GFP_KERNEL|__GFP_ZERO")), Some(1)),
+        (Some(Context::IoWorker), gfp(0x8a940, Some(long)), Some(0)),
+        (None, gfp(0x820, None), None),
+    ];
+    let keys = [
+        ["process", "GFP_KERNEL|__GFP_ZERO", "1"],
+        ["io_uring worker", long, "0"],
+        ["(unknown)", "0x820", "(unknown)"],
+    ];
+    for ((row, keys), (context, gfp, node)) in snapshot.rows.iter_mut().zip(keys).zip(circumstances) {
+        row.keys = keys.map(|key| key.as_bytes().to_vec()).to_vec();
+        row.circumstances = Circumstances { context, gfp, node };
     }
     snapshot
 }

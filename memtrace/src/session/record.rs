@@ -76,6 +76,7 @@ impl Tap {
             period: options.sample,
             stacks_period: state.stacks.as_ref().map(|stacks| stacks.period),
             filters,
+            gfp_names: state.gfp_names.clone(),
             ring: None,
         };
         let recorder = Recorder::start(header, sink, state.symbols.clone(), Arc::clone(&progress))?;

@@ -9,7 +9,7 @@ use super::{
     AgeBucket, Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Generation, Keys, ProcessInfo,
     Rest, Row, Snapshot, Sort, StackShare, Trend, Trust,
     ages::{AllocsUntil, Survivors, Timeline},
-    key::{Directories, Part, chain, label, who},
+    key::{Directories, Part, chain, circumstances, label, who},
     moment::Moment,
     places::Places,
     reconcile::{self, Partial, Traced},
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     cgroup::Cgroups,
     event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
+    kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
     ledger::{Aged, FOLDED, Ledger, Origin, OriginKey},
     process::{ChainId, NO_CHAIN, Processes},
@@ -72,6 +73,8 @@ pub struct Known<'a> {
     pub call_sites: Option<&'a dyn CallSites>,
     /// None where they are not asked for.
     pub stacks: Option<&'a dyn StackNames>,
+    /// None where they are not needed or not to be had.
+    pub gfp_names: Option<&'a GfpNames>,
     /// What was seen before.
     pub incidents: &'a Incidents,
     pub is_shown: &'a dyn Fn(&OriginKey) -> bool,
@@ -174,8 +177,12 @@ impl Builder {
     pub fn snapshot(&mut self, ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Snapshot {
         self.timeline.report(moment.now, moment.elapsed, moment.is_final);
         let unknown = CacheInfo::default();
-        let directories =
-            Directories { processes: known.processes, cgroups: known.cgroups, call_sites: known.call_sites };
+        let directories = Directories {
+            processes: known.processes,
+            cgroups: known.cgroups,
+            call_sites: known.call_sites,
+            gfp_names: known.gfp_names,
+        };
         let caches = caches(ledger, moment, known);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
@@ -416,6 +423,7 @@ impl Group<'_> {
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
             call_site: call_site(key, directories.call_sites),
+            circumstances: circumstances(key, directories),
             stacked_objects: 0,
             stacks: Vec::new(),
             processes: self.processes.len() as u64 + self.folded_processes,

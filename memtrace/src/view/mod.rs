@@ -5,6 +5,7 @@
 
 pub mod ages;
 pub mod build;
+pub mod circumstances;
 pub mod diff;
 pub mod key;
 pub mod moment;
@@ -22,6 +23,7 @@ use std::time::{Duration, SystemTime};
 use self::reconcile::{Growth, Partial};
 pub use self::{
     ages::{AgeBucket, Generation},
+    circumstances::{Circumstances, Context, GfpFlags},
     diff::Difference,
     key::{By, Keys},
     moment::Moment,
@@ -180,6 +182,7 @@ pub struct Row {
     pub stacks: Vec<StackShare>,
     /// None where what the row counts was not allocated at one place, or places are not told apart.
     pub call_site: Option<CallSite>,
+    pub circumstances: Circumstances,
     /// How many processes allocated the row's outstanding objects.
     pub processes: u64,
     /// Allocated since attach and not freed.

@@ -83,6 +83,9 @@ pub struct Row {
     pub trend: String,
     pub process: Option<Process>,
     pub call_site: Option<CallSite>,
+    pub context: Option<String>,
+    pub gfp: Option<Gfp>,
+    pub node: Option<u16>,
     pub stacked_objects: u64,
     pub stacks: Vec<Stack>,
     pub started_by: Vec<Ancestors>,
@@ -134,6 +137,11 @@ pub struct Process {
 #[derive(Clone, Debug, Deserialize)]
 pub struct CallSite {
     pub symbol: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Gfp {
+    pub names: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -25,6 +25,29 @@ fn hostile_names() {
 }
 
 #[test]
+fn rows_tell_the_circumstances_that_they_are_grouped_by() {
+    let json = parse(&sample::by_circumstances());
+    let of = |field: &str| {
+        (0..3)
+            .map(|row| json.pointer(&format!("/rows/{row}/{field}")).unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(json.pointer("/by"), Some(&"context,gfp,node".into()));
+    assert_eq!(of("context"), [r#""process""#, r#""io-uring-worker""#, "null"]);
+    assert_eq!(of("gfp/flags"), [r#""0xdc0""#, r#""0x8a940""#, r#""0x820""#]);
+    assert_eq!(of("gfp/names")[0], r#""GFP_KERNEL|__GFP_ZERO""#);
+    assert_eq!(of("gfp/names")[2], "null");
+    assert_eq!(of("node"), ["1", "0", "null"]);
+    assert!(schema().is_valid(&json));
+    let json = parse(&sample::dentry());
+    assert!(
+        ["context", "gfp", "node"]
+            .iter()
+            .all(|field| json.pointer(&format!("/rows/0/{field}")).unwrap().is_null())
+    );
+}
+
+#[test]
 fn estimates_have_their_interval() {
     let json = parse(&sample::sampled());
     assert_eq!(json.pointer("/sampling/period"), Some(&64.into()));

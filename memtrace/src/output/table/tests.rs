@@ -64,6 +64,11 @@ fn who_leaks() {
 }
 
 #[test]
+fn by_circumstances() {
+    assert_snapshot!(plain(&sample::by_circumstances(), wide(140)));
+}
+
+#[test]
 fn by_several() {
     assert_snapshot!(plain(&sample::by_several(), wide(140)));
 }

@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::event::{Alloc, Comm, Event, Free, NO_STACK, Task};
+use crate::event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task};
 
 const MILLISECOND: TimeNs = 1_000_000;
 /// The host has been up so long when the session starts.
@@ -20,7 +20,10 @@ fn ledger(times: &[u64], frees: bool) -> Ledger {
             call_site: 0,
             cgroup: 0,
             stack: NO_STACK,
+            gfp: NO_GFP,
+            node: NO_NODE,
             task: Task { tgid: 1, started: 0, comm: Comm::truncated(b"curl"), is_kthread: false },
+            is_io_worker: false,
             may_repeat: false,
         }));
     }

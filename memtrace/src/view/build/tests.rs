@@ -254,6 +254,36 @@ fn several_caches_of_one_name_are_one() {
 }
 
 #[test]
+fn circumstances_tell_rows_apart_where_they_are_asked_for() {
+    let script = "gfp 3264; node 1; alloc curl:10 dentry x3; node 0; alloc curl:10 dentry x2; io_worker true; \
+                  alloc curl:10 dentry x1; io_worker false; gfp 2080; alloc [ksoftirqd/0]:14 dentry x7; \
+                  node 65535; gfp 4294967295; alloc [swapper/0]:0 dentry x9";
+    let circumstances = "key objects circumstances";
+    check(request(By::Node), script, circumstances, &["0 10 -/-/0", "(unknown) 9 -/-/-", "1 3 -/-/1"]);
+    check(
+        request(By::Gfp),
+        script,
+        circumstances,
+        &["(unknown) 9 -/-/-", "0x820 7 -/0x820/-", "0xcc0 6 -/0xcc0/-"],
+    );
+    check(
+        request(By::Context),
+        script,
+        circumstances,
+        &[
+            "interrupt 9 Interrupt/-/-",
+            "softirq 7 Softirq/-/-",
+            "process 5 Process/-/-",
+            "io_uring worker 1 IoWorker/-/-",
+        ],
+    );
+    // Nobody asked, so there is one origin for each task.
+    let mut session = Session::new(request(By::Comm));
+    session.run(script);
+    assert_eq!(session.ledger().origins().count(), 3);
+}
+
+#[test]
 fn caches_that_were_asked_for_are_there_from_the_start() {
     let mut session = Session::new(request(By::Comm));
     assert_eq!(session.show_caches(), ["asked-for +0 -0 = 0, 0 B"]);
