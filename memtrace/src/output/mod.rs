@@ -6,6 +6,7 @@ pub mod text;
 pub mod table;
 pub mod screen;
 pub mod json;
+pub mod html;
 pub mod triage;
 
 #[cfg(test)]

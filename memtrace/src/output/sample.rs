@@ -1,5 +1,7 @@
 //! Snapshots for the tests of every output.
 
+pub(crate) mod incident;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::view::{

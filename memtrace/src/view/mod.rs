@@ -3,6 +3,7 @@
 //! Text that comes from whoever runs on the host (command names, file names) is kept as raw bytes here;
 //! each output escapes it for its own medium.
 
+pub mod ages;
 pub mod build;
 pub mod key;
 pub mod places;

@@ -4,16 +4,16 @@
 //! in height, explanations go before figures, then rows are hidden and counted. Everything that comes from
 //! outside passes through [`escape::terminal`].
 
-mod agreement;
-mod columns;
+pub(super) mod agreement;
+pub(super) mod columns;
 mod directories;
 mod header;
-mod partial;
+pub(super) mod partial;
 mod parts;
-mod place;
+pub(super) mod place;
 mod stacks;
-mod trust;
-mod verdict;
+pub(super) mod trust;
+pub(super) mod verdict;
 
 #[cfg(test)]
 mod tests;

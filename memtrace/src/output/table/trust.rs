@@ -46,7 +46,7 @@ fn settled(settled: Settled) -> Line {
     Line::new(format!("settled {time}: {freed} more freed"), Tone::Quiet, Keep::Note)
 }
 
-fn summary(trust: &Trust, sampling: Sampling) -> String {
+pub(in crate::output) fn summary(trust: &Trust, sampling: Sampling) -> String {
     let lost = lost(trust);
     let share = match lost {
         0 => String::new(),
@@ -69,12 +69,12 @@ fn summary(trust: &Trust, sampling: Sampling) -> String {
     text
 }
 
-fn lost(trust: &Trust) -> u64 {
+pub(in crate::output) fn lost(trust: &Trust) -> u64 {
     trust.lost_allocs.saturating_add(trust.lost_frees).saturating_add(trust.lost_names)
 }
 
 /// What is wrong, and what that does to the figures.
-fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
+pub(in crate::output) fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
     // Only a drained ring has to balance: before, events are still on their way.
     let accounted = trust.applied.saturating_add(lost(trust));
     let unaccounted = if is_final { trust.emitted.abs_diff(accounted) } else { 0 };
@@ -106,6 +106,6 @@ fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
     .collect()
 }
 
-fn number(n: u64, what: &str) -> String {
+pub(in crate::output) fn number(n: u64, what: &str) -> String {
     format!("{} {what}{}", human::grouped(n), if n == 1 { "" } else { "s" })
 }
