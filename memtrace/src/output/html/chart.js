@@ -123,7 +123,7 @@ function growthChart(section, series) {
   function drawTimes(svg) {
     const start = series.time_ms[0] - first;
     const room = Math.max(2, Math.floor((frame.right - frame.left) / 76));
-    const step = (X_STEPS_S.find((s) => (state.to - state.from) / 1000 / s <= room) ?? 604800) * 1000;
+    const step = (X_STEPS_S.find((s) => (state.to - state.from) / 1000 / s <= room) ?? (state.to - state.from) / 1000 / room) * 1000;
     const shown = step < 60000 ? 8 : 5;
     const round = Math.ceil((start + state.from) / step) * step;
     for (let time = round; time <= start + state.to; time += step) {

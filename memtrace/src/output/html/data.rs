@@ -14,6 +14,12 @@ use crate::view::{
     series::{Line, Series},
 };
 
+/// More points than that make a page that browsers open slowly, and more than any window is wide.
+const MOST_POINTS: usize = 7_200;
+
+/// Of the year 9999.
+const LAST_MILLISECOND: u64 = 253_402_300_799_999;
+
 /// Each for a script element of its own.
 pub(super) struct Data {
     pub(super) snapshot: String,
@@ -58,13 +64,17 @@ struct MarkJson {
 
 impl From<&Series> for SeriesJson {
     fn from(series: &Series) -> Self {
-        let since_epoch =
-            |time: SystemTime| milliseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        let lines = |lines: &[Line]| lines.iter().map(LineJson::from).collect();
+        let kept = kept(series.points.len());
+        let points = || kept.iter().map(|&at| &series.points[at]);
+        let lines = |lines: &[Line]| lines.iter().map(|line| LineJson::of(line, &kept)).collect();
         SeriesJson {
-            time_ms: series.points.iter().map(|point| since_epoch(point.time)).collect(),
-            elapsed_ms: series.points.iter().map(|point| milliseconds(point.elapsed)).collect(),
-            slab: series.points.iter().map(|point| point.slab).collect(),
+            time_ms: points()
+                .map(|point| {
+                    milliseconds(point.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+                })
+                .collect(),
+            elapsed_ms: points().map(|point| milliseconds(point.elapsed)).collect(),
+            slab: points().map(|point| point.slab).collect(),
             caches: lines(&series.caches),
             rows: lines(&series.rows),
             marks: series
@@ -79,18 +89,27 @@ impl From<&Series> for SeriesJson {
     }
 }
 
-impl From<&Line> for LineJson {
-    fn from(line: &Line) -> Self {
+impl LineJson {
+    fn of(line: &Line, kept: &[usize]) -> Self {
+        let values = |all: &[u64]| kept.iter().map(|&at| all.get(at).copied().unwrap_or(0)).collect();
         LineJson {
             name: escape::json(&line.name).into_owned(),
-            objects: line.objects.clone(),
-            bytes: line.bytes.clone(),
+            objects: values(&line.objects),
+            bytes: values(&line.bytes),
         }
     }
 }
 
+/// Which of so many points are drawn: each n-th, and the last.
+fn kept(points: usize) -> Vec<usize> {
+    let Some(last) = points.checked_sub(1) else { return Vec::new() };
+    let every = points.div_ceil(MOST_POINTS).max(1);
+    (0..last).step_by(every).chain([last]).collect()
+}
+
+/// A damaged recording may tell any time; browsers know no later one.
 fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(LAST_MILLISECOND)
 }
 
 #[derive(Serialize)]
@@ -177,6 +196,19 @@ mod tests {
         );
         check(&["kmalloc", "do_syscall_64", "(no frame pointer)"], 2);
         check(&["open64 [libc.so.6]", "main [curl]"], 0);
+    }
+
+    #[test]
+    fn long_series_are_thinned() {
+        let check = |points: usize, expect: &[usize]| assert_eq!(kept(points), expect, "{points}");
+        check(0, &[]);
+        check(1, &[0]);
+        check(3, &[0, 1, 2]);
+        for points in [MOST_POINTS, MOST_POINTS + 1, 10 * MOST_POINTS + 7] {
+            let kept = kept(points);
+            assert!(kept.len() <= MOST_POINTS + 1 && kept.len() > MOST_POINTS / 2 && kept.is_sorted());
+            assert_eq!((kept[0], kept.last()), (0, Some(&(points - 1))));
+        }
     }
 
     #[test]

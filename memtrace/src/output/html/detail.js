@@ -42,14 +42,14 @@ function cgroupOf(cgroup) {
 }
 
 function trendline(line) {
-  const most = Math.max(...line.bytes, 1);
+  const most = line.bytes.reduce((a, b) => Math.max(a, b), 1);
   const last = Math.max(line.bytes.length - 1, 1);
   const step = Math.max(1, Math.floor(line.bytes.length / 400));
   const points = line.bytes
     .map((n, at) => [at, n])
     .filter(([at]) => at % step === 0 || at === last)
     .map(([at, n]) => `${((at / last) * 400).toFixed(1)},${(54 - (n / most) * 52).toFixed(1)}`);
-  const least = Math.min(...line.bytes);
+  const least = line.bytes.reduce((a, b) => Math.min(a, b), most);
   return [
     draw('svg', { class: 'trendline', viewBox: '0 0 400 56', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, draw('path', { d: `M${points.join('L')}` })),
     make('small', {}, `between ${bytes(least)} and ${bytes(most)}`),

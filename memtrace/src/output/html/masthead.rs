@@ -16,7 +16,7 @@ pub(super) fn section(document: &Document<'_>) -> String {
     let facts: String = [
         Some(fact("Kernel", &clean(&snapshot.kernel))),
         Some(fact("Window", &window(document))),
-        Some(fact("From", &file)),
+        Some(fact("Source", &file)),
         Some(fact("Traced", &traced(snapshot))),
         older,
         Some(fact("memtrace itself took", &own_cost(&snapshot.own_cost))),
@@ -25,7 +25,8 @@ pub(super) fn section(document: &Document<'_>) -> String {
     .flatten()
     .collect();
     let meminfo = snapshot.meminfo.map(memory).unwrap_or_default();
-    let running = if snapshot.is_final { "" } else { "<span class=\"tag\">session still running</span>" };
+    let running =
+        if snapshot.is_final { "" } else { "<span class=\"tag\">taken before the session’s end</span>" };
     format!(
         "<p class=\"eyebrow\">memtrace report{running}</p>\n<h1>{}</h1>\n<dl class=\"facts\">{facts}</dl>\n{meminfo}",
         clean(&snapshot.host)

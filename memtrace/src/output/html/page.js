@@ -26,7 +26,7 @@ if (cachesTable) {
   const { caches } = snapshot;
   enhance(cachesTable, 'bytes', (at) => cacheDetail(caches[at], cacheLines.get(caches[at].name)), (at) => caches[at].aliases.join(' '));
 }
-if (series.elapsed_ms.length > 1) growthChart(document.getElementById('growth'), series);
+if (series.elapsed_ms.at(-1) > series.elapsed_ms[0]) growthChart(document.getElementById('growth'), series);
 if (profile.samples.length) flameGraph(document.getElementById('stacks'), profile);
 
 const contents = document.getElementById('contents');

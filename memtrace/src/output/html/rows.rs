@@ -36,7 +36,8 @@ impl Kind {
 
 /// The head of a column.
 pub(super) fn head(title: &str, kind: Kind, class: &str) -> String {
-    let number = if kind == Kind::Number { "num " } else { "" };
+    // Keys are to the left, pids too.
+    let number = if kind == Kind::Number && class != "key" { "num " } else { "" };
     format!("<th scope=\"col\" class=\"{number}{class}\" data-sort=\"{}\">{title}</th>", kind.name())
 }
 

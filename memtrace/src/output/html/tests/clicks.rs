@@ -268,6 +268,28 @@ fn large_pages_draw_what_can_be_seen() {
     });
 }
 
+/// A damaged or hostile recording may have them.
+#[test]
+fn absurd_figures_stop_nothing() {
+    let mut absurd = incident::incident();
+    for point in &mut absurd.series.points {
+        point.elapsed *= 1 << 30;
+        point.slab = Some(u64::MAX);
+    }
+    absurd.series.points[0].time += std::time::Duration::from_secs(1 << 40);
+    absurd.series.caches[0].bytes[7] = u64::MAX;
+    absurd.series.rows[0].objects.truncate(3);
+    absurd.profile.samples[0].bytes = u64::MAX;
+    absurd.profile.samples[1].frames = vec!["again [curl]".to_owned(); 2_000];
+    in_each_window(&absurd, |browser, _| {
+        assert_eq!(browser.shown("#growth svg[role=img]"), 1);
+        browser.drag("#growth .chart svg", 0.4, 0.6);
+        browser.click("#growth [data-lines=rows]");
+        browser.click("#stacks [data-unit=objects]");
+        assert!(browser.shown("#stacks .frame") > 10);
+    });
+}
+
 #[test]
 fn nothing_to_tell_is_told() {
     in_each_window(&incident::empty(), |browser, _| {

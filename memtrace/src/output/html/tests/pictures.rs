@@ -15,12 +15,16 @@ fn are_taken_on_request() {
     let Some(mut browser) = Browser::start() else { return };
     let directory = Path::new(&directory);
     fs::create_dir_all(directory).unwrap();
-    let lossy = Incident { snapshot: sample::lossy(), ..incident::empty() };
+    let of = |snapshot| Incident { snapshot, ..incident::empty() };
     let pages = [
+        ("doubts", of(sample::verdict())),
+        ("pids", of(sample::by_pid())),
+        ("several", of(sample::by_several())),
+        ("sampled", of(sample::sampled())),
         ("incident", incident::incident()),
         ("large", incident::large()),
         ("hostile", incident::hostile()),
-        ("lossy", lossy),
+        ("lossy", of(sample::lossy())),
         ("empty", incident::empty()),
     ];
     for (name, incident) in pages {
