@@ -42,7 +42,7 @@ const UNIT_TESTS: &str = "unit tests";
 const KERNEL_TESTS: &str = "kernel tests";
 
 pub fn main(args: &Args) -> Result<ExitCode> {
-    setup::ensure(if args.no_vm { Part::Build } else { Part::All })?;
+    setup::ensure(if args.no_vm { Part::Host } else { Part::All })?;
     build_ebpf::build()?;
     let filter = args.filter.as_deref();
     let mut summary = Summary::default();

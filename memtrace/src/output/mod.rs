@@ -10,6 +10,7 @@ pub mod progress;
 pub mod ndjson;
 pub mod csv;
 pub mod markdown;
+pub mod html;
 pub mod triage;
 pub mod provenance;
 pub mod frame;

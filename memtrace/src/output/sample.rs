@@ -1,6 +1,7 @@
 //! Snapshots for the tests of every output.
 
 pub(crate) mod difference;
+pub(crate) mod incident;
 mod profiles;
 
 use std::time::{Duration, UNIX_EPOCH};

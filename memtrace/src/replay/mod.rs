@@ -6,6 +6,8 @@ mod gather;
 pub mod state;
 pub mod window;
 
+use std::time::SystemTime;
+
 use self::{
     filter::Filter,
     gather::Gatherer,
@@ -32,8 +34,9 @@ pub struct Report {
     pub state: State,
     /// How things stood at the window's end.
     pub moment: Moment,
-    pub from: TimeNs,
-    pub to: TimeNs,
+    /// The window, by the wall clock.
+    pub from: SystemTime,
+    pub to: SystemTime,
 }
 
 /// How to look at a recording.
@@ -194,8 +197,8 @@ impl Replay {
             series: self.series.finish(marks, places[0].start),
             snapshot,
             moment,
-            from: places[0].start,
-            to: places[places.len() - 1].end,
+            from: wall(&reader.header, places[0].start),
+            to: wall(&reader.header, places[places.len() - 1].end),
             state: self.state,
         }
     }

@@ -263,7 +263,7 @@ impl<'a> Table<'a> {
     }
 }
 
-fn empty(snapshot: &Snapshot) -> String {
+pub(in crate::output) fn empty(snapshot: &Snapshot) -> String {
     match (snapshot.older, snapshot.is_final) {
         (Some(age), _) => format!("no objects older than {} outstanding", human::duration(age)),
         (None, true) => {
@@ -274,14 +274,18 @@ fn empty(snapshot: &Snapshot) -> String {
 }
 
 fn trend(row: &Row) -> Cell {
-    Cell::from(match row.trend {
+    Cell::from(trend_word(row.trend))
+}
+
+pub(in crate::output) fn trend_word(trend: Trend) -> &'static str {
+    match trend {
         Trend::TooEarly => "",
         Trend::Growing(_) => "grows",
         Trend::Plateaued => "flat",
         Trend::Burst => "burst",
         Trend::Churning => "churns",
         Trend::Steady => "steady",
-    })
+    }
 }
 
 /// Who started most of a row's processes, and of which share of its objects, unless it is all.

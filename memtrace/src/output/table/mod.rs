@@ -5,18 +5,18 @@
 //! outside passes through [`escape::terminal`].
 
 mod ages;
-mod agreement;
-mod columns;
-pub(in crate::output) mod difference;
+pub(super) mod agreement;
+pub(super) mod columns;
+pub(super) mod difference;
 mod directories;
 mod grid;
 mod header;
-pub(in crate::output) mod partial;
+pub(super) mod partial;
 mod parts;
-pub(in crate::output) mod place;
+pub(super) mod place;
 mod stacks;
-pub(in crate::output) mod trust;
-pub(in crate::output) mod verdict;
+pub(super) mod trust;
+pub(super) mod verdict;
 
 #[cfg(test)]
 mod tests;
