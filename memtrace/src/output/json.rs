@@ -221,6 +221,7 @@ struct CacheShare<'a> {
     name: &'a str,
     objects: u64,
     bytes: u64,
+    allocs: u64,
 }
 
 #[derive(Serialize)]
@@ -446,8 +447,8 @@ impl<'a> From<&'a view::ProcessInfo> for Process<'a> {
 }
 
 impl<'a> From<&'a view::CacheShare> for CacheShare<'a> {
-    fn from(view::CacheShare { name, objects, bytes }: &'a view::CacheShare) -> Self {
-        CacheShare { name, objects: *objects, bytes: *bytes }
+    fn from(view::CacheShare { name, objects, bytes, allocs }: &'a view::CacheShare) -> Self {
+        CacheShare { name, objects: *objects, bytes: *bytes, allocs: *allocs }
     }
 }
 

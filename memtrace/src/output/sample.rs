@@ -141,7 +141,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         pid: None,
         process: None,
         cache: Some("dentry".to_owned()),
-        caches: vec![CacheShare { name: "dentry".to_owned(), objects, bytes: objects * 192 }],
+        caches: vec![CacheShare { name: "dentry".to_owned(), objects, bytes: objects * 192, allocs }],
         trend: Trend::TooEarly,
         started_by: Vec::new(),
         cgroups: Vec::new(),

@@ -139,6 +139,15 @@ struct Totals {
     frees: u64,
 }
 
+/// What a row has of one cache.
+#[derive(Clone, Copy, Default)]
+struct OfCache {
+    objects: u64,
+    bytes: u64,
+    /// Since attach, freed or not.
+    allocs: u64,
+}
+
 /// A row in the making.
 #[derive(Default)]
 struct Group<'a> {
@@ -155,8 +164,7 @@ struct Group<'a> {
     stacks: Stacked,
     /// Outstanding objects by command name, to find the one that holds most.
     comms: BTreeMap<(Comm, bool), u64>,
-    /// Outstanding objects and bytes by cache.
-    caches: HashMap<&'a str, (u64, u64)>,
+    caches: HashMap<&'a str, OfCache>,
     places: Places<'a>,
     /// Those that hold something.
     origins: Vec<(&'a Origin, &'a CacheInfo)>,
@@ -344,11 +352,12 @@ fn add<'a>(
     if origin.outstanding() > 0 {
         group.origins.push((origin, cache));
     }
+    let of_cache = group.caches.entry(&cache.name).or_default();
+    of_cache.objects += objects;
+    of_cache.bytes += objects * cache.object_size;
+    of_cache.allocs += origin.allocs;
     if objects > 0 {
         group.add_process(origin);
-        let (of_cache, bytes) = group.caches.entry(&cache.name).or_default();
-        *of_cache += objects;
-        *bytes += objects * cache.object_size;
         *group.chains.entry(chain(origin.key.task, processes)).or_default() += objects;
         *group.cgroups.entry(origin.key.cgroup).or_default() += objects;
         if origin.key.stack != NO_STACK {
@@ -476,17 +485,17 @@ impl Group<'_> {
     fn cache(&self, key: &RowKey) -> Option<String> {
         let of_key =
             key.iter().find_map(|part| if let Part::Cache(name) = part { Some(name.clone()) } else { None });
-        let mut caches = self.caches.keys();
+        let mut caches = self.caches.iter().filter(|(_, of)| of.objects > 0).map(|(name, _)| name);
         of_key.or_else(|| caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string))
     }
 
     fn caches(&self) -> Vec<CacheShare> {
-        let share = |(&name, &(objects, bytes)): (&&str, &(u64, u64))| CacheShare {
-            name: name.to_owned(),
-            objects,
-            bytes,
+        let share = |(name, of): (&&str, &OfCache)| {
+            let OfCache { objects, bytes, allocs } = *of;
+            CacheShare { name: (*name).to_owned(), objects, bytes, allocs }
         };
-        let mut caches: Vec<CacheShare> = self.caches.iter().map(share).collect();
+        let outstanding = self.caches.iter().filter(|(_, of)| of.objects > 0);
+        let mut caches: Vec<CacheShare> = outstanding.map(share).collect();
         caches.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         caches.truncate(MOST_SHARES);
         caches

@@ -238,6 +238,8 @@ pub struct CacheShare {
     pub name: String,
     pub objects: u64,
     pub bytes: u64,
+    /// Of this cache, since attach, freed or not.
+    pub allocs: u64,
 }
 
 /// Outstanding objects of processes that were started by the same.

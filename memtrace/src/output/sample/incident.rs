@@ -128,8 +128,13 @@ fn curl() -> Row {
             cgroup(88, "/user.slice/user-1000.slice/session-4.scope", 11_884),
         ],
         caches: vec![
-            CacheShare { name: "dentry".to_owned(), objects: 1_187_960, bytes: 1_187_960 * 192 },
-            CacheShare { name: "filp".to_owned(), objects: 442, bytes: 442 * 256 },
+            CacheShare {
+                name: "dentry".to_owned(),
+                objects: 1_187_960,
+                bytes: 1_187_960 * 192,
+                allocs: 1_189_011,
+            },
+            CacheShare { name: "filp".to_owned(), objects: 442, bytes: 442 * 256, allocs: 98_412 },
         ],
         cache: None,
         stacked_objects: 37_138,

@@ -10,9 +10,29 @@ use super::{
     *,
 };
 use crate::view::{
+    Verdict,
     moment::{Losses, Slabinfo},
     reconcile::Sign,
 };
+
+/// Each start of a process allocates and frees many kinds of objects.
+#[test]
+fn who_leaks_in_one_cache_may_churn_in_others() {
+    let mut session = Session::new(request(By::Comm));
+    for second in 1..=10 {
+        session.run(&format!("at {second}s; alloc curl:10 dentry x100"));
+        for _ in 0..5 {
+            session.run("alloc curl:10 inode x100; free curl:10 inode x100");
+        }
+        session.snapshot();
+    }
+    session.run("at 11s; alloc curl:10 dentry x100");
+    let Some(Verdict::Leak(suspect)) = session.snapshot().verdict else { panic!("it leaks") };
+    assert_eq!((suspect.comm.as_deref(), suspect.cache.as_str()), (Some(&b"curl"[..]), "dentry"));
+    // And who churns in the cache that grows does not.
+    session.run("alloc sh:11 dentry x3000; free sh:11 dentry x2990; at 12s; alloc curl:10 dentry x1; free curl:10 dentry x900");
+    assert_eq!(session.snapshot().verdict, Some(Verdict::Nothing));
+}
 
 #[test]
 fn by_command_name() {
