@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    caches::CachesArgs, check::CheckArgs, explain::ExplainArgs, live::LiveArgs, record::RecordArgs,
-    report::ReportArgs, triage::TriageArgs,
+    caches::CachesArgs, check::CheckArgs, diff::DiffArgs, explain::ExplainArgs, live::LiveArgs,
+    record::RecordArgs, report::ReportArgs, triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -70,6 +70,10 @@ pub enum Command {
     /// Makes the same reports as a live session would have, from any part of a recording, on any machine. Parts begin and end where
     /// blocks do, a second apart or less. What is damaged is left out, and said.
     Report(ReportArgs),
+    /// Show what one recording has outstanding, and another has not
+    ///
+    /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. What changed most comes first.
+    Diff(DiffArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Tell what lives in a slab cache, what fills it, and what helps

@@ -27,6 +27,7 @@ use memtrace_common::sample;
 
 pub use self::{
     aged::Aged,
+    ages::Allocated,
     batch::Batch,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
@@ -36,7 +37,9 @@ use self::{
     objects::{Objects, Place, Slot},
     origins::{Called, Origins},
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, ProcessId, TimeNs, cache_tag};
+use crate::event::{
+    Address, Alloc, CacheTag, Event, Free, Kind, Label, NO_GFP, NO_NODE, ProcessId, TimeNs, cache_tag,
+};
 
 type OriginId = u32;
 type GroupId = u16;
@@ -118,7 +121,18 @@ pub struct Ledger {
     /// One object in so many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
-    tells_call_sites: bool,
+    apart: Apart,
+}
+
+/// By what origins are told apart besides process, cache, cgroup and stack: there may be many times as many then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// The place in the kernel that allocated.
+    pub call_sites: bool,
+    pub gfp: bool,
+    pub nodes: bool,
+    /// Workers of io_uring from the process that they work for.
+    pub io_workers: bool,
 }
 
 /// How much is kept at most.
@@ -156,13 +170,13 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
-            tells_call_sites: false,
+            apart: Apart::default(),
         }
     }
 
-    /// Tells origins apart also by the place in the kernel that allocated: there are many times as many.
-    pub fn tell_call_sites(&mut self) {
-        self.tells_call_sites = true;
+    /// Tells origins apart also by these.
+    pub fn tell_apart(&mut self, apart: Apart) {
+        self.apart = apart;
     }
 
     /// Origins that are new since the last call; not all where there are very many.
@@ -234,6 +248,17 @@ impl Ledger {
         origin.ages.oldest().map(|tick| tick * TICK_NS)
     }
 
+    /// When the origin's outstanding objects were allocated, the oldest first: in spans of 16 ms or 1/32 of their age. Where only
+    /// a sample is followed, how many is an estimate.
+    pub fn allocated(&self, origin: &Origin) -> impl Iterator<Item = Allocated> {
+        let weight = self.weight();
+        origin.ages.spans().map(move |(from, to, objects)| Allocated {
+            from: from * TICK_NS,
+            to: to * TICK_NS,
+            objects: u64::from(objects) * weight,
+        })
+    }
+
     /// The origin's outstanding objects by what they are called, in no order.
     pub fn names<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = NamedObjects<'a>> {
         self.named(&origin.called)
@@ -287,13 +312,16 @@ impl Ledger {
     }
 
     fn origin_of(&self, alloc: &Alloc) -> OriginKey {
-        let call_site = if self.tells_call_sites { alloc.call_site } else { 0 };
+        let Apart { call_sites, gfp, nodes, io_workers } = self.apart;
         OriginKey {
             cache: alloc.cache,
             task: alloc.task,
             cgroup: alloc.cgroup,
-            call_site,
+            call_site: if call_sites { alloc.call_site } else { 0 },
             stack: alloc.stack,
+            gfp: if gfp { alloc.gfp } else { NO_GFP },
+            node: if nodes { alloc.node } else { NO_NODE },
+            is_io_worker: io_workers && alloc.is_io_worker,
         }
     }
 

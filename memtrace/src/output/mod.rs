@@ -10,6 +10,7 @@ pub mod progress;
 pub mod ndjson;
 pub mod csv;
 pub mod markdown;
+pub mod html;
 pub mod triage;
 pub mod provenance;
 pub mod frame;
@@ -19,6 +20,8 @@ pub mod pprof;
 
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod schema;
 
 use std::io;
 

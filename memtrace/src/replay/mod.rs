@@ -6,6 +6,8 @@ mod gather;
 pub mod state;
 pub mod window;
 
+use std::time::SystemTime;
+
 use self::{
     filter::Filter,
     gather::Gatherer,
@@ -15,10 +17,11 @@ use self::{
 use crate::{
     event::TimeNs,
     knowledge::incidents::Incidents,
+    ledger::Apart,
     output::escape,
     recording::{Block, Place, Reader, moment::Closing},
     view::{
-        By, Moment, Snapshot,
+        Moment, Snapshot,
         build::{Builder, Request},
         series::Series,
     },
@@ -31,8 +34,9 @@ pub struct Report {
     pub state: State,
     /// How things stood at the window's end.
     pub moment: Moment,
-    pub from: TimeNs,
-    pub to: TimeNs,
+    /// The window, by the wall clock.
+    pub from: SystemTime,
+    pub to: SystemTime,
 }
 
 /// How to look at a recording.
@@ -43,6 +47,8 @@ pub struct Ask {
     pub incidents: Incidents,
     pub from: Option<When>,
     pub to: Option<When>,
+    /// Places in the kernel are told apart, though rows are not by them: a profile shows them.
+    pub call_sites: bool,
 }
 
 /// Makes the report of a window. `progress` is told how many of how many blocks were read.
@@ -56,8 +62,9 @@ pub fn report(
     let times = Times { header, places: reader.places(), marks: &survey.marks, peak: survey.peak };
     let window = times.window(ask.from.as_ref(), ask.to.as_ref())?;
     let base = base(reader, window);
-    let tells_call_sites = ask.request.by.contains(By::CallSite);
-    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), tells_call_sites);
+    let by = ask.request.by.apart();
+    let apart = Apart { call_sites: ask.call_sites || by.call_sites, ..by };
+    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart);
     let mut replay = Replay {
         state,
         builder: Builder::new(ask.request.clone()),
@@ -96,7 +103,8 @@ impl Survey {
         if !whens().any(|when| matches!(when, When::Mark(_) | When::Peak)) {
             return survey;
         }
-        let mut state = State::new(&reader.header, ask.filter.clone(), Incidents::built_in(), false);
+        let mut state =
+            State::new(&reader.header, ask.filter.clone(), Incidents::built_in(), Apart::default());
         let mut most = 0;
         for (index, place) in reader.places().iter().enumerate() {
             let Ok(plain) = reader.plain(place) else { continue };
@@ -188,8 +196,8 @@ impl Replay {
             series: self.series.finish(marks, places[0].start),
             snapshot,
             moment,
-            from: places[0].start,
-            to: places[places.len() - 1].end,
+            from: wall(&reader.header, places[0].start),
+            to: wall(&reader.header, places[places.len() - 1].end),
             state: self.state,
         }
     }

@@ -6,8 +6,9 @@ use super::filter::Filter;
 use crate::{
     cgroup::Cgroups,
     event::{Address, StackId, TimeNs},
+    kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
-    ledger::Ledger,
+    ledger::{Apart, Ledger},
     process::Processes,
     recording::{
         Entry, Header,
@@ -40,6 +41,7 @@ pub struct State {
     pub cgroups: Cgroups,
     pub call_sites: RecordedNames,
     pub stacks: Option<RecordedStacks>,
+    gfp_names: Option<GfpNames>,
     host: String,
     kernel: String,
     own_tgid: u32,
@@ -112,12 +114,10 @@ impl StackNames for RecordedStacks {
 }
 
 impl State {
-    pub fn new(header: &Header, filter: Filter, incidents: Incidents, tells_call_sites: bool) -> Self {
+    pub fn new(header: &Header, filter: Filter, incidents: Incidents, apart: Apart) -> Self {
         let mut ledger = Ledger::new(header.ledger_bytes.min(MOST_LEDGER_BYTES) as usize);
         ledger.set_period(header.period);
-        if tells_call_sites {
-            ledger.tell_call_sites();
-        }
+        ledger.tell_apart(apart);
         Self {
             ledger,
             caches: Caches::new(),
@@ -125,6 +125,7 @@ impl State {
             cgroups: Cgroups::new(None),
             call_sites: RecordedNames::default(),
             stacks: header.stacks_period.map(|period| RecordedStacks { period, names: HashMap::new() }),
+            gfp_names: header.gfp_names.clone(),
             host: header.host.clone(),
             kernel: header.kernel.clone(),
             own_tgid: header.own_tgid,
@@ -194,6 +195,7 @@ impl State {
             cgroups: &self.cgroups,
             call_sites: Some(&self.call_sites),
             stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            gfp_names: self.gfp_names.as_ref(),
             incidents: &self.incidents,
             is_shown: &|origin| {
                 let passes_cache = passed.get(&origin.cache).copied().unwrap_or(!filter.is_on());

@@ -29,6 +29,8 @@ pub struct Target {
     pub most_bytes: Option<u64>,
     /// How memtrace was started.
     pub command: Vec<String>,
+    /// What is traced, as it is written on the command line; empty where all is.
+    pub filters: String,
     pub progress: Arc<Progress>,
 }
 
@@ -58,7 +60,7 @@ impl Tap {
         options: &Options,
         started_ns: u64,
     ) -> Result<Self, WriteError> {
-        let Target { sink, most_bytes, command, progress } = target;
+        let Target { sink, most_bytes, command, filters, progress } = target;
         state.who.processes.keep_changes();
         state.who.cgroups.keep_changes();
         let header = Header {
@@ -73,6 +75,8 @@ impl Tap {
             ledger_bytes: state.budget.ledger_bytes(),
             period: options.sample,
             stacks_period: state.stacks.as_ref().map(|stacks| stacks.period),
+            filters,
+            gfp_names: state.gfp_names.clone(),
             ring: None,
         };
         let recorder = Recorder::start(header, sink, state.symbols.clone(), Arc::clone(&progress))?;

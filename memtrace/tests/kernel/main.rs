@@ -12,8 +12,10 @@
 //! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
 //! - `MEMTRACE_TEST_MODULES`: a directory of modules for the running kernel, set only where the machine is the tests' own.
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails, unless it needs a machine of its own.
+//! - `MEMTRACE_TEST_NODES`: how many NUMA nodes there are, where that is known. Tests about them have names with `numa_`.
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
+mod ages;
 mod attribution;
 mod budget;
 mod bulk;
@@ -130,6 +132,7 @@ fn main() -> ExitCode {
         objects::tests(&ways),
         attribution::tests(),
         verdict::tests(),
+        ages::tests(),
         filters::tests(),
         names::tests(&ways),
         look::tests(&ways),

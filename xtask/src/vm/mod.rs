@@ -34,6 +34,9 @@ pub struct Args {
     /// CPUs that the VM has
     #[arg(long, default_value_t = CPUS, value_parser = cpus_parser())]
     cpus: u8,
+    /// NUMA nodes that share its CPUs and its memory
+    #[arg(long, default_value_t = 1, value_parser = nodes_parser())]
+    nodes: u8,
     /// Run this workload of the kernel tests' program beside it
     #[arg(long, value_name = "ARGS")]
     workload: Option<String>,
@@ -50,6 +53,10 @@ pub fn cpus_parser() -> RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(1..=64)
 }
 
+pub fn nodes_parser() -> RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(1..=4)
+}
+
 pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(Part::All)?;
     build_ebpf::build()?;
@@ -64,7 +71,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         winsize: winsize(),
     };
     let kernel = obtain_kernel(&args.kernel)?;
-    let machine = Machine { kernel: &kernel, cpus: args.cpus };
+    let machine = Machine { kernel: &kernel, cpus: args.cpus, nodes: args.nodes };
     let run = boot(&job, &build_programs()?, machine, &Console::Interactive)?;
     Ok(match run.outcome {
         Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
@@ -83,7 +90,9 @@ pub fn test(
     let mut argv = vec![KERNEL_TESTS.to_owned(), "--test-threads=1".to_owned(), "--color=never".to_owned()];
     argv.extend(filter.map(str::to_owned));
     argv.extend(leave_out.map(|name| format!("--skip={name}")));
-    let job = Job { argv, env: env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]), ..Job::default() };
+    let mut env = env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]);
+    env.push(format!("MEMTRACE_TEST_NODES={}", machine.nodes));
+    let job = Job { argv, env, ..Job::default() };
     let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
     let run = boot(&job, programs, machine, &Console::Batch(watchdog))?;
     Ok((run.outcome, run.console))
@@ -92,7 +101,8 @@ pub fn test(
 fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console) -> Result<qemu::Run> {
     let initramfs = paths::target("vm").join(format!("{}.cpio.gz", machine.name()));
     initramfs::pack(job, programs, machine.kernel, &initramfs)?;
-    println!("booting {} with {} CPUs", machine.kernel.release, machine.cpus);
+    let Machine { kernel, cpus, nodes } = machine;
+    println!("booting {} with {cpus} CPUs on {nodes} NUMA node(s)", kernel.release);
     qemu::run(machine, &initramfs, console)
 }
 
