@@ -13,6 +13,7 @@ use memtrace_common::event::cache_tag;
 use super::entries::Owned;
 use crate::{
     event::{Alloc, Comm, Event, FileType, Free, Kind, ProcessId, Task},
+    kernel::gfp::GfpNames,
     ledger::{Ledger, Outstanding},
     process::{Command, Definition},
     recording::{
@@ -50,6 +51,8 @@ pub fn header() -> Header {
         ledger_bytes: 64 << 20,
         period: 1,
         stacks_period: Some(4),
+        filters: "--cache dentry".to_owned(),
+        gfp_names: Some(GfpNames::of_table(vec![(0xcc0, "GFP_KERNEL".to_owned())])),
         ring: None,
     }
 }
@@ -108,7 +111,10 @@ fn entry_of(chance: &mut Chance, born: &mut HashMap<u64, u64>, time: u64) -> Own
             call_site: 0xffff_ffff_8100_0000 + 16 * chance.below(5),
             cgroup: 1 + who,
             stack: chance.below(5) as u32,
+            gfp: 0xcc0,
+            node: chance.below(2) as u16,
             task: task(who),
+            is_io_worker: false,
             may_repeat: false,
         }),
         10..17 => Owned::Free(Free { ptr, cache: Some(cache_tag(cache)) }),
