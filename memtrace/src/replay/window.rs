@@ -79,7 +79,7 @@ impl Times<'_> {
         let (start, end) = (self.start(), self.end());
         let time = match when {
             When::After(time) => start.saturating_add(time.as_nanos() as u64),
-            When::BeforeEnd(time) => end.checked_sub(time.as_nanos() as u64).unwrap_or(0),
+            When::BeforeEnd(time) => end.saturating_sub(time.as_nanos() as u64),
             When::At(time) => self.monotonic(*time).unwrap_or(0),
             When::Peak => return Ok(self.peak + 1),
             When::Mark(name) => self.mark(name)?,
