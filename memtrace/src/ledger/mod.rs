@@ -49,9 +49,13 @@ type Tick = u64;
 
 const TICK_NS: TimeNs = 100_000;
 
+/// What is later than an entry can tell counts as the latest: an object leaves by the time that it came with.
 fn tick(time: TimeNs) -> Tick {
-    time / TICK_NS
+    (time / TICK_NS).min(entry::LAST_TICK)
 }
+
+/// One object in so many is followed at least. Less makes no sense: of a million objects, sixteen are left.
+pub const HIGHEST_PERIOD: u32 = 1 << 16;
 
 /// Bytes that are set aside for one outstanding object, its share of the table included. The table takes 23 to 28 of
 /// them; the rest is for when its origin's objects were allocated.

@@ -420,7 +420,7 @@ impl<'a> Entries<'_, 'a> {
                 let time = self.own_texts.varint()?;
                 Ok(Entry::Label(Outstanding { ptr, time }, self.label()?))
             }
-            PERIOD => Ok(Entry::Period(self.own_texts.u32()?)),
+            PERIOD => self.own_texts.period().map(Entry::Period),
             _ => Ok(Entry::Mark(self.time()?, self.own_texts.bytes()?)),
         }
     }

@@ -1,4 +1,5 @@
-//! The beginning of a recording: whose it is, of when, and how it was made.
+//! The beginning of a recording: whose it is, of when, and how it was made. It is there twice: the second time in a frame, as
+//! blocks are, behind the first.
 
 use std::time::{Duration, SystemTime};
 
@@ -92,6 +93,9 @@ impl Header {
             Ok(u32::from_le_bytes(bytes.try_into().expect("4 bytes")))
         };
         let version = number(8)?;
+        if version == 0 {
+            return Err(HeaderError::Damaged("there is no version 0"));
+        }
         if version > VERSION {
             return Err(HeaderError::Newer(version));
         }
@@ -141,11 +145,11 @@ impl Header {
             host: cursor.text()?,
             kernel: cursor.text()?,
             boot_id: cursor.text()?,
-            started: SystemTime::UNIX_EPOCH + Duration::from_nanos(cursor.varint()?),
-            started_ns: cursor.varint()?,
+            started: SystemTime::UNIX_EPOCH + Duration::from_nanos(cursor.time()?),
+            started_ns: cursor.time()?,
             own_tgid: cursor.u32()?,
             ledger_bytes: cursor.varint()?,
-            period: cursor.u32()?.max(1),
+            period: cursor.period()?,
             stacks_period: cursor.option(Cursor::u32)?,
             ring: cursor.option(|cursor| Ok(Ring { start: cursor.varint()?, end: cursor.varint()? }))?,
             filters: cursor.text()?,

@@ -83,11 +83,10 @@ pub fn report(
     Ok(replay.finish(reader, window))
 }
 
-/// How things stood where the window begins; None at the very beginning.
+/// How things stood where the window begins, or as near before it as can be read; None at the very beginning.
 fn base(reader: &Reader, window: Window) -> Option<Closing> {
-    let place = reader.places().get(window.first.checked_sub(1)?)?;
-    let plain = reader.plain(place).ok()?;
-    Some(Block::read(&plain).ok()?.closing)
+    let closing = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.closing);
+    reader.places()[..window.first].iter().rev().find_map(closing)
 }
 
 /// What has to be known of the whole recording before a window can be told.
@@ -225,10 +224,17 @@ impl Replay {
             notes.push(format!("what was before {} is not in the file: {why}", time(first.start)));
         }
         if !reader.is_finished && window.end == reader.places().len() {
-            notes.push(
-                "the recording was not finished: what came after its last whole block is missing".to_owned(),
-            );
+            let last = time(to);
+            notes.push(format!(
+                "the recording has no whole end, as after a crash: if there was more after {last}, it is missing"
+            ));
+        }
+        if reader.is_mended {
+            notes.push("the file's beginning is damaged; a copy of it was read".to_owned());
         }
         notes
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What is known at a point of a recording.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use super::filter::Filter;
 use crate::{
@@ -17,12 +17,22 @@ use crate::{
     },
     view::{
         Moment, Snapshot,
-        build::{Builder, Caches, CallSites, Known, StackNames},
+        build::{Builder, CacheInfo, Caches, CallSites, Known, StackNames},
     },
 };
 
 /// A recording tells how much its ledger may take. Nobody's word is good for more than this.
 const MOST_LEDGER_BYTES: u64 = 4 << 30;
+
+/// Bytes that names of caches, of places in the kernel and of stacks may take. Those of a host take some megabytes.
+const MOST_NAME_BYTES: usize = 1 << 30;
+
+/// What a name takes beside its text.
+const NAME_BYTES: usize = 100;
+
+/// A mark more tells nothing, nor does a longer label: there is a command that writes them.
+const MOST_MARKS: usize = 10_000;
+const LONGEST_LABEL: usize = 1_000;
 
 pub struct State {
     pub ledger: Ledger,
@@ -39,9 +49,43 @@ pub struct State {
     filter: Filter,
     /// What the filter makes of the caches.
     passed: HashMap<Address, bool>,
+    period: u32,
+    room: Room,
     pub(super) marks: Vec<(TimeNs, Vec<u8>)>,
     /// When what was read last was read.
     pub read_at: TimeNs,
+}
+
+/// For names: a block may bring new ones without end.
+struct Room(usize);
+
+impl Room {
+    /// Puts a name in, if there is room for it.
+    fn put<K: Eq + Hash, V: PartialEq>(
+        &mut self,
+        names: &mut HashMap<K, V>,
+        key: K,
+        name: V,
+        bytes: impl Fn(&V) -> usize,
+    ) {
+        let before = names.get(&key);
+        if before == Some(&name) {
+            return;
+        }
+        let freed = before.map_or(0, |before| NAME_BYTES + bytes(before));
+        if let Some(left) = (self.0 + freed).checked_sub(NAME_BYTES + bytes(&name)) {
+            self.0 = left;
+            names.insert(key, name);
+        }
+    }
+}
+
+fn cache_bytes(info: &CacheInfo) -> usize {
+    info.aliases.iter().chain([&info.name]).map(|name| NAME_BYTES + name.len()).sum()
+}
+
+fn stack_bytes(calls: &Vec<String>) -> usize {
+    calls.iter().map(|call| NAME_BYTES + call.len()).sum()
 }
 
 /// Names of places in the kernel.
@@ -88,6 +132,8 @@ impl State {
             incidents,
             filter,
             passed: HashMap::new(),
+            period: header.period,
+            room: Room(MOST_NAME_BYTES),
             marks: Vec::new(),
             read_at: header.started_ns,
         }
@@ -96,14 +142,21 @@ impl State {
     pub fn define(&mut self, definitions: Definitions) {
         let Definitions { caches, processes, cgroups, call_sites, stacks } = definitions;
         for (number, info) in caches {
-            self.passed.insert(number, self.filter.passes_cache(&info));
-            self.caches.insert(number, info);
+            let passes = self.filter.passes_cache(&info);
+            self.room.put(&mut self.caches, number, info, cache_bytes);
+            if self.caches.contains_key(&number) {
+                self.passed.insert(number, passes);
+            }
         }
         processes.into_iter().for_each(|process| self.processes.define(process));
         cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
-        self.call_sites.0.extend(call_sites);
+        for (place, name) in call_sites {
+            self.room.put(&mut self.call_sites.0, place, name, String::len);
+        }
         if let Some(known) = &mut self.stacks {
-            known.names.extend(stacks);
+            stacks
+                .into_iter()
+                .for_each(|(id, calls)| self.room.put(&mut known.names, id, calls, stack_bytes));
         }
     }
 
@@ -111,10 +164,17 @@ impl State {
         match *entry {
             Entry::Event(event) => self.ledger.apply(event),
             Entry::Label(object, label) => self.ledger.label(object, &label),
-            // It only rises.
-            Entry::Period(period) => self.ledger.set_period(period),
+            // It only rises, where nobody has changed the file.
+            Entry::Period(period) if period > self.period => {
+                self.period = period;
+                self.ledger.set_period(period);
+            }
+            Entry::Period(_) => {}
             Entry::Read(time) => self.read_at = time,
-            Entry::Mark(time, label) => self.marks.push((time, label.to_vec())),
+            Entry::Mark(time, label) if self.marks.len() < MOST_MARKS => {
+                self.marks.push((time, label[..label.len().min(LONGEST_LABEL)].to_vec()));
+            }
+            Entry::Mark(..) => {}
         }
     }
 

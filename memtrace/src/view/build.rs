@@ -564,8 +564,8 @@ fn caches(ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Vec<CacheTotals
     for (address, lost) in &moment.losses {
         let Some(cache) = known.caches.get(address) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| total_of(cache));
-        total.lost_allocs += lost.allocs;
-        total.lost_frees += lost.frees;
+        total.lost_allocs = total.lost_allocs.saturating_add(lost.allocs);
+        total.lost_frees = total.lost_frees.saturating_add(lost.frees);
     }
     let mut totals: Vec<_> = totals.into_values().collect();
     totals.sort_by(|a, b| b.outstanding_bytes.cmp(&a.outstanding_bytes).then_with(|| a.name.cmp(&b.name)));
