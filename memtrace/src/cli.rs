@@ -33,6 +33,8 @@ Examples:
   sudo memtrace -c 'kmalloc-*' --by cache   which of these caches fill
   sudo memtrace -c dentry -d 30s -o json    half a minute of it for a script
   sudo memtrace caches --sort growth        which caches grow
+  sudo memtrace record -o FILE -d 10m       record now, to look at it later
+  memtrace report FILE -o html --out P      a page with charts from a recording
   memtrace explain dentry                   what that cache is, and what helps
   sudo memtrace check                       what this host lets memtrace do";
 

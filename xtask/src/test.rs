@@ -10,7 +10,7 @@ use vm_init::Outcome;
 use crate::command::cargo;
 use crate::setup::Part;
 use crate::summary::{Counts, Row, Summary};
-use crate::{build_ebpf, host, paths, setup, tidy, vm};
+use crate::{build_ebpf, host, paths, recording, setup, tidy, vm};
 
 /// Run every test there is, on this host and in VMs of other kernels
 ///
@@ -219,9 +219,30 @@ fn vm_test(&Boot { kernel: name, cpus, nodes, filter }: &Boot<'_>, programs: &vm
         (cpus, nodes) => format!("{} (VM, {cpus} CPUs, {nodes} nodes)", kernel.release),
     };
     let leave_out = (filter.is_none() && name != SCENES_ON).then_some(SCENES);
-    match vm::test(vm::Machine { kernel: &kernel, cpus, nodes }, programs, filter, leave_out) {
-        Ok((outcome, console)) => vm_row(&on, &outcome, &console, start),
+    let machine = vm::Machine { kernel: &kernel, cpus, nodes };
+    match vm::test(machine, programs, filter, leave_out) {
+        Ok((outcome, console)) => {
+            let mut row = vm_row(&on, &outcome, &console, start);
+            if console.contains(LEAVES_RECORDING) {
+                count(&mut row, recording::check(&vm::recording(machine), &kernel.release));
+            }
+            row
+        }
         Err(error) => Row::failure(KERNEL_TESTS, &on, &error, start),
+    }
+}
+
+/// The test that leaves a recording for us.
+const LEAVES_RECORDING: &str = "a_recording_for_the_host";
+
+/// Adds a test that ran here.
+fn count(row: &mut Row, result: Result<()>) {
+    match result {
+        Ok(()) => row.counts.passed += 1,
+        Err(error) => {
+            row.counts.failed += 1;
+            row.notes.push(format!("{error:#}"));
+        }
     }
 }
 

@@ -140,7 +140,7 @@ fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
         report,
         label: part.label.clone(),
         boot: reader.header.boot_id.clone(),
-        filters: reader.header.filters.clone(),
+        filters: reader.header.filters,
     })
 }
 

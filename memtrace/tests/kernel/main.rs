@@ -19,6 +19,7 @@ mod ages;
 mod attribution;
 mod budget;
 mod bulk;
+mod elsewhere;
 mod errors;
 mod exact;
 mod explain;
@@ -149,6 +150,7 @@ fn main() -> ExitCode {
         errors::tests(),
         triage::tests(),
         explain::tests(),
+        elsewhere::tests(),
         ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();

@@ -14,7 +14,7 @@ use serde_json::Value;
 use vm_init::{Outcome, job};
 
 pub use self::initramfs::Programs;
-use self::initramfs::{Job, KERNEL_TESTS, MEMTRACE};
+use self::initramfs::{Fetch, Job, KERNEL_TESTS, MEMTRACE};
 pub use self::kernels::{names as kernel_names, obtain as obtain_kernel};
 pub use self::qemu::{CPUS, Machine};
 use self::qemu::{Console, Watchdog};
@@ -40,6 +40,9 @@ pub struct Args {
     /// Run this workload of the kernel tests' program beside it
     #[arg(long, value_name = "ARGS")]
     workload: Option<String>,
+    /// Afterwards, copy a file out of the VM: /tmp/x.mt=recording.mt
+    #[arg(long, value_name = "THERE=HERE", value_parser = fetch_parser)]
+    fetch: Option<Fetch>,
     /// Program and its arguments: memtrace, or kernel-tests
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -57,6 +60,11 @@ pub fn nodes_parser() -> RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(1..=4)
 }
 
+fn fetch_parser(text: &str) -> Result<Fetch, &'static str> {
+    let (from, to) = text.split_once('=').ok_or("it is no THERE=HERE")?;
+    Ok(Fetch { from: from.to_owned(), to: to.into() })
+}
+
 pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(Part::All)?;
     build_ebpf::build()?;
@@ -68,6 +76,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         argv: args.command.clone(),
         env: env(&["TERM", "NO_COLOR", "RUST_LOG"]),
         workload: workload.unwrap_or_default(),
+        fetch: args.fetch.clone(),
         winsize: winsize(),
     };
     let kernel = obtain_kernel(&args.kernel)?;
@@ -92,10 +101,20 @@ pub fn test(
     argv.extend(leave_out.map(|name| format!("--skip={name}")));
     let mut env = env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]);
     env.push(format!("MEMTRACE_TEST_NODES={}", machine.nodes));
-    let job = Job { argv, env, ..Job::default() };
+    env.push(format!("MEMTRACE_TEST_RECORDING={RECORDING}"));
+    let fetch = Some(Fetch { from: RECORDING.to_owned(), to: recording(machine) });
+    let job = Job { argv, env, fetch, ..Job::default() };
     let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
     let run = boot(&job, programs, machine, &Console::Batch(watchdog))?;
     Ok((run.outcome, run.console))
+}
+
+/// Where the tests leave a recording for the host.
+const RECORDING: &str = "/tmp/for-the-host.mt";
+
+/// And where it is here.
+pub fn recording(machine: Machine<'_>) -> PathBuf {
+    paths::target("vm/recordings").join(format!("{}.mt", machine.name()))
 }
 
 fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console) -> Result<qemu::Run> {
@@ -103,7 +122,7 @@ fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console)
     initramfs::pack(job, programs, machine.kernel, &initramfs)?;
     let Machine { kernel, cpus, nodes } = machine;
     println!("booting {} with {cpus} CPUs on {nodes} NUMA node(s)", kernel.release);
-    qemu::run(machine, &initramfs, console)
+    qemu::run(machine, &initramfs, console, job.fetch.as_ref().map(|fetch| fetch.to.as_path()))
 }
 
 /// The job's environment: what tests are told by, and these variables of ours.

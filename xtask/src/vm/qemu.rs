@@ -69,10 +69,16 @@ pub struct Run {
 const PANIC_MARKS: [&str; 4] =
     ["Kernel panic - not syncing", "BUG: unable to handle", "Oops: ", "watchdog: BUG: soft lockup"];
 
-pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console) -> Result<Run> {
+/// What the guest hands over goes to `fetched`.
+pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console, fetched: Option<&Path>) -> Result<Run> {
     let log_path = log_path(machine)?;
     let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let mut qemu = command(machine, initramfs);
+    if let Some(path) = fetched {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let file = format!("file,id=fetched,path={}", path.display());
+        qemu.args(["-chardev", &file, "-serial", "chardev:fetched"]);
+    }
     qemu.stdin(if matches!(console, Console::Interactive) { Stdio::inherit() } else { Stdio::null() });
     qemu.stdout(Stdio::piped());
     let mut child = qemu.spawn().context("cannot start qemu-system-x86_64; run: cargo xtask setup")?;
