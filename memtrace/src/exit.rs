@@ -1,9 +1,16 @@
 //! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 triage found something.
+//!
+//! Of recordings, 2 is: no recording, or one of a newer version; no such window or mark; a bad pattern; a file that is there
+//! already, without --force. 1 is: it cannot be read or written, or is so damaged that nothing of it can be told.
 
 use std::{io, process::ExitCode};
 
 use crate::{
-    cmd::{caches::CachesError, explain::ExplainError, live::LiveError, triage::Found},
+    cmd::{
+        caches::CachesError, diff::DiffError, explain::ExplainError, live::LiveError, record::RecordError,
+        report::ReportError, triage::Found,
+    },
+    recording::{ReadError, file::OpenError, header::HeaderError},
     session::{SessionError, SetupError},
 };
 
@@ -35,4 +42,37 @@ fn is_usage(error: &anyhow::Error) -> bool {
         Some(LiveError::Incidents(_) | LiveError::Session(SessionError::Setup(SetupError::Resolve(_))))
     ) || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
         || matches!(error.downcast_ref(), Some(ExplainError::Cache(_) | ExplainError::Incidents(_)))
+        || error.downcast_ref().is_some_and(cannot_be_recorded)
+        || error.downcast_ref().is_some_and(cannot_be_reported)
+        || match error.downcast_ref() {
+            Some(DiffError::Report(error)) => cannot_be_reported(error),
+            Some(DiffError::Keys(_)) => true,
+            None => false,
+        }
+}
+
+fn cannot_be_recorded(error: &RecordError) -> bool {
+    match error {
+        RecordError::Open(OpenError::Open { .. }) => false,
+        RecordError::Session(error) => {
+            matches!(error, SessionError::Setup(SetupError::Resolve(_)))
+        }
+        _ => true,
+    }
+}
+
+fn cannot_be_reported(error: &ReportError) -> bool {
+    match error {
+        ReportError::Read(error) => cannot_be_read(error),
+        ReportError::Create { .. } | ReportError::Write(_) => false,
+        _ => true,
+    }
+}
+
+fn cannot_be_read(error: &ReadError) -> bool {
+    match error {
+        ReadError::Header { source, .. } => !matches!(source, HeaderError::Damaged(_)),
+        ReadError::NoFile(_) => true,
+        ReadError::Open { .. } | ReadError::NoBlocks(_) => false,
+    }
 }

@@ -33,6 +33,7 @@ mod modules;
 mod names;
 mod objects;
 mod program;
+mod recording;
 mod session;
 mod settle;
 mod snapshot;
@@ -150,6 +151,7 @@ fn main() -> ExitCode {
         errors::tests(),
         triage::tests(),
         explain::tests(),
+        recording::tests(),
         elsewhere::tests(),
         ways::tests(),
     ];
