@@ -104,7 +104,8 @@ fn a_recording_overwrites_nothing_unasked() {
 /// What the fuzzers begin with, and what they found.
 #[test]
 fn what_fuzzers_found_is_survived() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    type Feed = fn(&[u8]);
+    let targets: [(&str, Feed); 5] = [
         ("block", feed::block),
         ("definitions", feed::definitions),
         ("index", feed::index),
