@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    caches::CachesArgs, check::CheckArgs, explain::ExplainArgs, live::LiveArgs, record::RecordArgs,
-    report::ReportArgs, triage::TriageArgs,
+    caches::CachesArgs, check::CheckArgs, events::EventsArgs, explain::ExplainArgs, live::LiveArgs,
+    record::RecordArgs, report::ReportArgs, triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -70,6 +70,12 @@ pub enum Command {
     /// Makes the same reports as a live session would have, from any part of a recording, on any machine. Parts begin and end where
     /// blocks do, a second apart or less. What is damaged is left out, and said.
     Report(ReportArgs),
+    /// Show every event, one a line: of now, or of a recording
+    ///
+    /// The stream itself, for pipes: what was allocated, freed and named, with the slab cache, the process, its cgroup and the place in
+    /// the kernel. A free is told with what its object's allocation told, where that was seen, and with the time when it
+    /// was read, marked ~: frees do not tell theirs. Where the reader is slow, events are dropped, and a line says how many.
+    Events(EventsArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Tell what lives in a slab cache, what fills it, and what helps

@@ -3,6 +3,7 @@
 pub mod caches;
 pub mod check;
 pub mod duration;
+pub mod events;
 pub mod explain;
 pub mod live;
 pub mod number;

@@ -7,7 +7,7 @@ use crate::{
     cgroup::Cgroups,
     event::{Address, StackId, TimeNs},
     knowledge::incidents::Incidents,
-    ledger::Ledger,
+    ledger::{Ledger, OriginKey},
     process::Processes,
     recording::{
         Entry, Header,
@@ -17,6 +17,7 @@ use crate::{
     view::{
         Moment, Snapshot,
         build::{Builder, Caches, CallSites, Known, StackNames},
+        object::Names,
     },
 };
 
@@ -45,6 +46,12 @@ pub struct State {
 /// Names of places in the kernel.
 #[derive(Default)]
 pub struct RecordedNames(HashMap<Address, String>);
+
+impl RecordedNames {
+    pub fn knows(&self, address: Address) -> bool {
+        self.0.contains_key(&address)
+    }
+}
 
 impl CallSites for RecordedNames {
     fn name(&self, address: Address) -> Option<String> {
@@ -125,7 +132,6 @@ impl State {
     }
 
     pub fn with_known<T>(&self, ask: impl FnOnce(Known<'_>) -> T) -> T {
-        let (own, passed, filter) = (self.own_tgid, &self.passed, &self.filter);
         ask(Known {
             host: &self.host,
             kernel: &self.kernel,
@@ -135,11 +141,23 @@ impl State {
             call_sites: Some(&self.call_sites),
             stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
             incidents: &self.incidents,
-            is_shown: &|origin| {
-                let passes_cache = passed.get(&origin.cache).copied().unwrap_or(!filter.is_on());
-                origin.task.tgid != own && passes_cache && filter.passes_task(origin)
-            },
+            is_shown: &|origin| self.shows(origin),
         })
+    }
+
+    pub fn names(&self) -> Names<'_> {
+        Names { caches: &self.caches, cgroups: &self.cgroups, call_sites: Some(&self.call_sites) }
+    }
+
+    pub(super) fn shows(&self, origin: &OriginKey) -> bool {
+        let passes_cache = self.passed.get(&origin.cache).copied().unwrap_or(!self.filter.is_on());
+        origin.task.tgid != self.own_tgid && passes_cache && self.filter.passes_task(origin)
+    }
+
+    /// Whether what is of this cache is shown where nobody knows whose it is.
+    pub(super) fn shows_unknown_of(&self, cache: Option<Address>) -> bool {
+        let passes_cache = cache.and_then(|cache| self.passed.get(&cache)).copied();
+        passes_cache.unwrap_or(!self.filter.is_on()) && self.filter.passes_unknown_tasks()
     }
 
     pub(super) fn snapshot(&self, builder: &mut Builder, moment: &Moment) -> Snapshot {

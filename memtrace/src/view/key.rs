@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Between the names of a chain: who was started by whom.
-const STARTED_BY: &[u8] = b" < ";
+pub(super) const STARTED_BY: &[u8] = b" < ";
 
 /// One thing to tell rows apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

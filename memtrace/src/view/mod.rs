@@ -5,8 +5,10 @@
 
 pub mod build;
 pub mod diff;
+pub mod event;
 pub mod key;
 pub mod moment;
+pub mod object;
 pub mod places;
 pub mod profile;
 pub mod reconcile;

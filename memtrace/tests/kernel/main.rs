@@ -18,6 +18,7 @@ mod attribution;
 mod budget;
 mod bulk;
 mod errors;
+mod events;
 mod exact;
 mod explain;
 mod filters;
@@ -135,6 +136,7 @@ fn main() -> ExitCode {
         look::tests(&ways),
         untraced::tests(&ways),
         bulk::tests(&ways),
+        events::tests(),
         lifecycle::tests(),
         exact::tests(),
         machine::tests(),
