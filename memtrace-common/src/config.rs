@@ -79,6 +79,9 @@ pub struct Arguments {
     pub alloc_cache: u32,
     /// `struct kmem_cache *` of the tracepoint `kmem_cache_free`.
     pub free_cache: u32,
+    /// `gfp_t` of the tracepoints `kmem_cache_alloc` and `kmalloc`, and of their forms for a NUMA node.
+    pub alloc_gfp: u32,
+    pub kmalloc_gfp: u32,
     /// Return values of the traced functions.
     pub alloc_return: u32,
     pub alloc_lru_return: u32,
@@ -177,4 +180,4 @@ pub struct Stacks {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 40 + 24 + 40 + 32 + 24 + 16);
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 48 + 24 + 40 + 32 + 24 + 16);

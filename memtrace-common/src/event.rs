@@ -23,11 +23,16 @@ pub const KIND_ALLOC_STACK: u16 = 8;
 
 /// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KTHREAD: u16 = 1 << 0;
+/// In [`AllocEvent`]: the current task was a worker of io_uring (`PF_IO_WORKER`).
+pub const FLAG_IO_WORKER: u16 = 1 << 2;
 /// Sent by an understudy, which may repeat an allocation or a free that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
 /// The address of a cache that cannot be told; it may be one that is not traced.
 pub const NO_CACHE: u64 = 0;
+
+/// [`AllocEvent::gfp`] where it is not known. No allocation has all flags.
+pub const NO_GFP: u32 = u32::MAX;
 
 /// The kernel's `NAME_MAX`: the longest file name, in bytes, without a terminating NUL.
 pub const NAME_MAX: usize = 255;
@@ -63,7 +68,8 @@ pub struct AllocEvent {
     pub comm: [u8; COMM_LEN],
     /// [`start_tag`] of the process.
     pub started: u32,
-    pub reserved: u32,
+    /// The allocation's flags, `gfp_t`; [`NO_GFP`] where they are not known.
+    pub gfp: u32,
 }
 
 /// Most calls that are told of a stack, the innermost first.

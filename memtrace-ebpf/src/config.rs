@@ -10,6 +10,8 @@ pub(crate) static CONFIG: Config = Config {
     arguments: memtrace_common::config::Arguments {
         alloc_cache: 0,
         free_cache: 0,
+        alloc_gfp: 0,
+        kmalloc_gfp: 0,
         alloc_return: 0,
         alloc_lru_return: 0,
         alloc_node_return: 0,

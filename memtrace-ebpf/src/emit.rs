@@ -9,8 +9,8 @@ use aya_ebpf::{
 use memtrace_common::{
     counters::LossKey,
     event::{
-        AllocEvent, AllocStackEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header, KIND_ALLOC,
-        KIND_ALLOC_STACK, KIND_FREE, MOST_FRAMES, NO_CACHE, NameEvent, cache_tag,
+        AllocEvent, AllocStackEvent, FLAG_IO_WORKER, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header,
+        KIND_ALLOC, KIND_ALLOC_STACK, KIND_FREE, MOST_FRAMES, NO_CACHE, NameEvent, cache_tag,
     },
     ring::{self, PAGE_SHIFT},
     sample,
@@ -20,7 +20,7 @@ use crate::{
     config::config,
     filter::TracedTask,
     maps, succession,
-    task::{Comm, Current},
+    task::{Comm, Current, PF_IO_WORKER, PF_KTHREAD},
     this_cpu::{Kind, ThisCpu, add},
     understudy::Role,
 };
@@ -30,6 +30,7 @@ pub struct Alloc {
     pub ptr: u64,
     pub cache: u64,
     pub call_site: u64,
+    pub gfp: u32,
     pub role: Role,
 }
 
@@ -92,7 +93,11 @@ fn alloc_with_stack(
 /// Fills a reserved record.
 #[inline(always)]
 fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, tgid: u32, comm: Comm) {
-    let mut flags = if task.is_kthread() { FLAG_KTHREAD } else { 0 };
+    let task_flags = task.flags();
+    let mut flags = if task_flags & PF_KTHREAD != 0 { FLAG_KTHREAD } else { 0 };
+    if task_flags & PF_IO_WORKER != 0 {
+        flags |= FLAG_IO_WORKER;
+    }
     if alloc.role == Role::Understudy {
         flags |= FLAG_MAY_REPEAT;
     }
@@ -110,7 +115,7 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
         (&raw mut (*event).cgroup).write(task.cgroup());
         (&raw mut (*event).comm).cast::<Comm>().write(comm);
         (&raw mut (*event).started).write(task.started());
-        (&raw mut (*event).reserved).write(0);
+        (&raw mut (*event).gfp).write(alloc.gfp);
     }
 }
 

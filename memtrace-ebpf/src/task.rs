@@ -12,7 +12,11 @@ use memtrace_common::{COMM_LEN, event::start_tag};
 use crate::config::config;
 
 /// `PF_KTHREAD` in `task_struct.flags`, the same value since v2.6.28.
-const PF_KTHREAD: u32 = 0x0020_0000;
+pub const PF_KTHREAD: u32 = 0x0020_0000;
+
+/// `PF_IO_WORKER`, the same value since v5.10: Linux commit 01ccf592362a ("sched: Bring the PF_IO_WORKER and PF_WQ_WORKER
+/// bits closer together").
+pub const PF_IO_WORKER: u32 = 0x0000_0010;
 
 /// A command name as the kernel keeps it, in two words.
 pub type Comm = [u64; COMM_LEN / 8];
@@ -45,17 +49,10 @@ impl Current {
         (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
     }
 
+    /// What it is: `PF_*`.
     #[inline(always)]
-    pub fn is_kthread(self) -> bool {
-        let offset = config!(offsets.task_flags);
-        let flags = self.field::<u32>(offset);
-        let flags: u32 = if is_typed() {
-            self.load(offset)
-        } else {
-            // SAFETY: the helper copies with fault handling.
-            unsafe { bpf_probe_read_kernel(flags) }.unwrap_or(0)
-        };
-        flags & PF_KTHREAD != 0
+    pub fn flags(self) -> u32 {
+        self.read(config!(offsets.task_flags))
     }
 
     /// The command name of its process: threads may have others, which say less of whose memory it is.

@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    caches::CachesArgs, check::CheckArgs, events::EventsArgs, explain::ExplainArgs, live::LiveArgs,
-    record::RecordArgs, report::ReportArgs, triage::TriageArgs,
+    caches::CachesArgs, check::CheckArgs, diff::DiffArgs, events::EventsArgs, explain::ExplainArgs,
+    live::LiveArgs, record::RecordArgs, report::ReportArgs, triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -33,6 +33,8 @@ Examples:
   sudo memtrace -c 'kmalloc-*' --by cache   which of these caches fill
   sudo memtrace -c dentry -d 30s -o json    half a minute of it for a script
   sudo memtrace caches --sort growth        which caches grow
+  sudo memtrace record -o FILE -d 10m       record now, to look at it later
+  memtrace report FILE -o html --out P      a page with charts from a recording
   memtrace explain dentry                   what that cache is, and what helps
   sudo memtrace check                       what this host lets memtrace do";
 
@@ -70,6 +72,10 @@ pub enum Command {
     /// Makes the same reports as a live session would have, from any part of a recording, on any machine. Parts begin and end where
     /// blocks do, a second apart or less. What is damaged is left out, and said.
     Report(ReportArgs),
+    /// Show what one recording has outstanding, and another has not
+    ///
+    /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. What changed most comes first.
+    Diff(DiffArgs),
     /// Show every event, one a line: of now, or of a recording
     ///
     /// The stream itself, for pipes: what was allocated, freed and named, with the slab cache, the process, its cgroup and the place in

@@ -5,15 +5,15 @@ use std::mem::offset_of;
 use memtrace_common::{
     COMM_LEN,
     event::{
-        ARGUMENTS_LEN, AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, FLAG_KTHREAD, FLAG_MAY_REPEAT,
-        ForkEvent, FreeEvent, Header, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT, KIND_FORK,
-        KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, MOST_FRAMES, NO_CACHE, NameEvent,
-        PATH_LEN, SHORT_NAME_LEN, cache_tag,
+        ARGUMENTS_LEN, AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, FLAG_IO_WORKER, FLAG_KTHREAD,
+        FLAG_MAY_REPEAT, ForkEvent, FreeEvent, Header, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT,
+        KIND_FORK, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, MOST_FRAMES, NO_CACHE,
+        NameEvent, PATH_LEN, SHORT_NAME_LEN, cache_tag,
     },
 };
 
 use crate::event::{
-    Address, Alloc, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
+    Address, Alloc, Comm, Event, Free, NO_NODE, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
 };
 
 /// What a record tells of.
@@ -145,12 +145,25 @@ fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<Decoded<'_>, DecodeError>
 }
 
 fn alloc(record: AllocEvent) -> Alloc {
-    let AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, reserved: _ } =
+    let AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, gfp } =
         record;
     let is_kthread = header.flags & FLAG_KTHREAD != 0;
     let task = Task { tgid, started, comm: Comm::new(comm), is_kthread };
     let may_repeat = header.flags & FLAG_MAY_REPEAT != 0;
-    Alloc { time, ptr, cache, call_site, cgroup, stack: NO_STACK, task, may_repeat }
+    let is_io_worker = header.flags & FLAG_IO_WORKER != 0;
+    Alloc {
+        time,
+        ptr,
+        cache,
+        call_site,
+        cgroup,
+        stack: NO_STACK,
+        gfp,
+        node: NO_NODE,
+        task,
+        is_io_worker,
+        may_repeat,
+    }
 }
 
 fn free(record: FreeEvent) -> Event<'static> {

@@ -6,7 +6,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-pub use memtrace_common::event::cache_tag;
+pub use memtrace_common::event::{NO_GFP, cache_tag};
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub type TimeNs = u64;
@@ -24,6 +24,16 @@ pub const NO_STACK: StackId = 0;
 
 /// Kernfs id of a cgroup, and its inode number.
 pub type CgroupId = u64;
+
+/// Number of a NUMA node.
+pub type NodeId = u16;
+
+/// Where it is not known, or not told apart.
+pub const NO_NODE: NodeId = NodeId::MAX;
+
+/// Flags of an allocation, `gfp_t`; [`NO_GFP`] where they are not known, or not told apart. Which bit means what differs
+/// between kernels.
+pub type Gfp = u32;
 
 /// Length of a command name in the kernel, its NUL included.
 pub const COMM_LEN: usize = 16;
@@ -48,7 +58,12 @@ pub struct Alloc {
     pub cgroup: CgroupId,
     /// The calls that led to it, or [`NO_STACK`].
     pub stack: StackId,
+    pub gfp: Gfp,
+    /// The NUMA node of the object's memory, as whoever looks for it tells.
+    pub node: NodeId,
     pub task: Task,
+    /// One of the task's threads that do what io_uring puts off.
+    pub is_io_worker: bool,
     /// The kernel side could not rule out that it sent this allocation before.
     pub may_repeat: bool,
 }

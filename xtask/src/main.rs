@@ -6,6 +6,7 @@ mod command;
 mod fuzz;
 mod host;
 mod paths;
+mod recording;
 mod run;
 mod setup;
 mod summary;

@@ -22,9 +22,12 @@ pub struct Args {
     build_only: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
 pub enum Part {
     Build,
+    /// And what the tests on this host need.
+    Host,
+    /// And what the VMs need.
     All,
 }
 
@@ -50,6 +53,9 @@ pub fn ensure(part: Part) -> Result<()> {
 /// In the order in which they need one another.
 fn needs(part: Part) -> Vec<Need> {
     let mut needs = vec![Need::BpfRust, Need::Llvm, Need::BpfLinker];
+    if part >= Part::Host {
+        needs.push(Need::Browser);
+    }
     if part == Part::All {
         needs.extend(TEST_PROGRAMS.map(Need::Program));
     }
@@ -75,10 +81,14 @@ const TEST_PROGRAMS: [Program; 6] = [
     Program { name: "go", package: "golang-go", version_flag: "version" },
 ];
 
+/// What the HTML report is tested in: as distributions call it, the leanest first.
+const BROWSERS: [&str; 4] = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+
 enum Need {
     BpfRust,
     Llvm,
     BpfLinker,
+    Browser,
     Program(Program),
 }
 
@@ -88,6 +98,7 @@ impl Need {
             Self::BpfRust => "rustc for BPF",
             Self::Llvm => "LLVM for bpf-linker",
             Self::BpfLinker => "bpf-linker",
+            Self::Browser => "Chromium",
             Self::Program(program) => program.name,
         }
     }
@@ -98,7 +109,8 @@ impl Need {
             Self::BpfRust => BpfRust::find().map(|rust| format!("{}, LLVM {}", rust.version, rust.llvm)),
             Self::Llvm => BpfRust::find().filter(BpfRust::has_llvm).map(|rust| rust.llvm.to_string()),
             Self::BpfLinker => BpfRust::find()?.linker().map(|_| BPF_LINKER_VERSION.to_owned()),
-            Self::Program(program) => program.version(),
+            Self::Browser => BROWSERS.iter().find_map(|name| version(name, "--version")),
+            Self::Program(program) => version(program.name, program.version_flag),
         }
     }
 
@@ -135,18 +147,24 @@ impl Need {
             Self::BpfRust => install_bpf_rust(),
             Self::Llvm => host::apt_install(&[format!("llvm-{}-dev", bpf_rust()?.llvm)]),
             Self::BpfLinker => install_bpf_linker(&bpf_rust()?),
+            Self::Browser => host::apt_install(&[browser_package()?.to_owned()]),
             Self::Program(program) => host::apt_install(&[program.package.to_owned()]),
         }
     }
 }
 
-impl Program {
-    fn version(self) -> Option<String> {
-        let output = Command::new(which(self.name)?).arg(self.version_flag).output().ok()?;
-        // mkfs.ext4 says it on stderr.
-        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-        Some(first_version(&String::from_utf8_lossy(&text)).unwrap_or("version unknown").to_owned())
-    }
+/// The version of a program, if it is there.
+fn version(program: &str, flag: &str) -> Option<String> {
+    let output = Command::new(which(program)?).arg(flag).output().ok()?;
+    // mkfs.ext4 says it on stderr.
+    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    Some(first_version(&String::from_utf8_lossy(&text)).unwrap_or("version unknown").to_owned())
+}
+
+/// Not every release packages the lean one.
+fn browser_package() -> Result<&'static str> {
+    let [lean, full, ..] = BROWSERS;
+    Ok(if host::apt_offers(lean)? { lean } else { full })
 }
 
 /// The first word that looks like a version: `mke2fs 1.47.0 (5-Feb-2023)`, `go version go1.19.8 linux/amd64`.
@@ -206,6 +224,7 @@ impl Need {
                 None => "LLVM of the same major version as that rustc's (see rustc -vV)".into(),
             }),
             Self::BpfLinker => None,
+            Self::Browser => Some("Chromium, which the HTML report is tested in".into()),
             Self::Program(program) => Some(format!("as in Debian's package {}", program.package)),
         }
     }

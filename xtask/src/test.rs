@@ -10,7 +10,7 @@ use vm_init::Outcome;
 use crate::command::cargo;
 use crate::setup::Part;
 use crate::summary::{Counts, Row, Summary};
-use crate::{build_ebpf, host, paths, setup, tidy, vm};
+use crate::{build_ebpf, host, paths, recording, setup, tidy, vm};
 
 /// Run every test there is, on this host and in VMs of other kernels
 ///
@@ -30,6 +30,9 @@ pub struct Args {
     /// CPUs that each VM has, instead of 2 and one run with 8
     #[arg(long, value_parser = vm::cpus_parser())]
     cpus: Option<u8>,
+    /// NUMA nodes that each VM has, instead of 1 and one run with 2
+    #[arg(long, value_parser = vm::nodes_parser())]
+    nodes: Option<u8>,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -39,7 +42,7 @@ const UNIT_TESTS: &str = "unit tests";
 const KERNEL_TESTS: &str = "kernel tests";
 
 pub fn main(args: &Args) -> Result<ExitCode> {
-    setup::ensure(if args.no_vm { Part::Build } else { Part::All })?;
+    setup::ensure(if args.no_vm { Part::Host } else { Part::All })?;
     build_ebpf::build()?;
     let filter = args.filter.as_deref();
     let mut summary = Summary::default();
@@ -163,27 +166,32 @@ fn started_suite(line: &str) -> Option<&str> {
 struct Boot<'a> {
     kernel: &'static str,
     cpus: u8,
+    nodes: u8,
     filter: Option<&'a str>,
 }
 
 /// What is run once more with many CPUs, and where: the newest kernel, whose slab caches keep most for each CPU.
-const MANY_CPUS: Boot<'_> = Boot { kernel: "7.x", cpus: 8, filter: Some("cpus_") };
+const MANY_CPUS: Boot<'_> = Boot { kernel: "7.x", cpus: 8, nodes: 1, filter: Some("cpus_") };
+
+/// What is run once more with several NUMA nodes, and where: on any, since pages tell their nodes in the same way.
+const SEVERAL_NODES: Boot<'_> = Boot { kernel: "6.12", cpus: vm::CPUS, nodes: 2, filter: Some("numa_") };
 
 /// Scenes that memtrace triage has to name: each takes half a minute, and little of it depends on the kernel. So they run on the host
 /// and on one kernel, unless they are asked for.
 const SCENES: &str = "triage_names";
 const SCENES_ON: &str = "6.12";
 
-/// Each kernel once, and one of them once more with many CPUs, unless somebody wants something particular.
+/// Each kernel once, one of them once more with many CPUs and one with several NUMA nodes, unless somebody wants something
+/// particular.
 fn boots(args: &Args) -> Vec<Boot<'_>> {
     let filter = args.filter.as_deref();
-    let cpus = args.cpus.unwrap_or(vm::CPUS);
+    let (cpus, nodes) = (args.cpus.unwrap_or(vm::CPUS), args.nodes.unwrap_or(1));
     let is_chosen =
         |kernel: &str| args.kernel.is_empty() || args.kernel.iter().any(|chosen| chosen == kernel);
     let mut boots: Vec<_> =
-        vm::kernel_names().into_iter().map(|kernel| Boot { kernel, cpus, filter }).collect();
-    if filter.is_none() && args.cpus.is_none() {
-        boots.push(MANY_CPUS);
+        vm::kernel_names().into_iter().map(|kernel| Boot { kernel, cpus, nodes, filter }).collect();
+    if filter.is_none() && args.cpus.is_none() && args.nodes.is_none() {
+        boots.extend([MANY_CPUS, SEVERAL_NODES]);
     }
     boots.retain(|boot| is_chosen(boot.kernel));
     boots
@@ -198,21 +206,43 @@ fn vm_tests(args: &Args) -> Vec<Row> {
     boots(args).iter().map(|boot| vm_test(boot, &programs)).collect()
 }
 
-fn vm_test(&Boot { kernel: name, cpus, filter }: &Boot<'_>, programs: &vm::Programs) -> Row {
+fn vm_test(&Boot { kernel: name, cpus, nodes, filter }: &Boot<'_>, programs: &vm::Programs) -> Row {
     let start = Instant::now();
     let kernel = match vm::obtain_kernel(name) {
         Ok(kernel) => kernel,
         Err(error) if no_skip() => return Row::failure(KERNEL_TESTS, name, &error, start),
         Err(error) => return Row::skip(KERNEL_TESTS, name, &error, start),
     };
-    let on = match cpus {
-        vm::CPUS => format!("{} (VM)", kernel.release),
-        cpus => format!("{} (VM, {cpus} CPUs)", kernel.release),
+    let on = match (cpus, nodes) {
+        (vm::CPUS, 1) => format!("{} (VM)", kernel.release),
+        (cpus, 1) => format!("{} (VM, {cpus} CPUs)", kernel.release),
+        (cpus, nodes) => format!("{} (VM, {cpus} CPUs, {nodes} nodes)", kernel.release),
     };
     let leave_out = (filter.is_none() && name != SCENES_ON).then_some(SCENES);
-    match vm::test(vm::Machine { kernel: &kernel, cpus }, programs, filter, leave_out) {
-        Ok((outcome, console)) => vm_row(&on, &outcome, &console, start),
+    let machine = vm::Machine { kernel: &kernel, cpus, nodes };
+    match vm::test(machine, programs, filter, leave_out) {
+        Ok((outcome, console)) => {
+            let mut row = vm_row(&on, &outcome, &console, start);
+            if console.contains(LEAVES_RECORDING) {
+                count(&mut row, recording::check(&vm::recording(machine), &kernel.release));
+            }
+            row
+        }
         Err(error) => Row::failure(KERNEL_TESTS, &on, &error, start),
+    }
+}
+
+/// The test that leaves a recording for us.
+const LEAVES_RECORDING: &str = "a_recording_for_the_host";
+
+/// Adds a test that ran here.
+fn count(row: &mut Row, result: Result<()>) {
+    match result {
+        Ok(()) => row.counts.passed += 1,
+        Err(error) => {
+            row.counts.failed += 1;
+            row.notes.push(format!("{error:#}"));
+        }
     }
 }
 
@@ -263,24 +293,26 @@ mod tests {
     }
 
     #[test]
-    fn all_vms_run_all_tests_and_one_with_many_cpus_some() {
+    fn all_vms_run_all_tests_and_some_run_some_on_larger_machines() {
         let args = |kernel: &[&str], cpus, filter: Option<&str>| Args {
             no_vm: false,
             no_host: false,
             kernel: kernel.iter().map(ToString::to_string).collect(),
             cpus,
+            nodes: None,
             filter: filter.map(str::to_owned),
         };
         let all = args(&[], None, None);
         let all = boots(&all);
-        assert_eq!(all.len(), vm::kernel_names().len() + 1);
-        assert!(all.contains(&MANY_CPUS));
-        assert_eq!(boots(&args(&["6.1"], None, None)), [Boot { kernel: "6.1", cpus: 2, filter: None }]);
-        assert_eq!(
-            boots(&args(&["7.x"], None, Some("churn"))),
-            [Boot { kernel: "7.x", cpus: 2, filter: Some("churn") }]
-        );
-        assert_eq!(boots(&args(&["7.x"], Some(4), None)), [Boot { kernel: "7.x", cpus: 4, filter: None }]);
+        assert_eq!(all.len(), vm::kernel_names().len() + 2);
+        assert!(all.contains(&MANY_CPUS) && all.contains(&SEVERAL_NODES));
+        let boot = |kernel, cpus, filter| Boot { kernel, cpus, nodes: 1, filter };
+        assert_eq!(boots(&args(&["6.1"], None, None)), [boot("6.1", 2, None)]);
+        assert_eq!(boots(&args(&["6.12"], None, None)), [boot("6.12", 2, None), SEVERAL_NODES]);
+        assert_eq!(boots(&args(&["7.x"], None, Some("churn"))), [boot("7.x", 2, Some("churn"))]);
+        assert_eq!(boots(&args(&["7.x"], Some(4), None)), [boot("7.x", 4, None)]);
+        let two_nodes = Args { nodes: Some(2), ..args(&["6.12"], None, Some("numa_")) };
+        assert_eq!(boots(&two_nodes), [SEVERAL_NODES]);
     }
 
     #[test]

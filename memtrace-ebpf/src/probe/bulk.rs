@@ -54,7 +54,8 @@ pub fn alloc_bulk_fexit(ctx: FExitContext) -> Option<()> {
     if !filter::traces_cache(cache) {
         return None;
     }
-    let (asked_for, objects, returned): (u64, _, _) = (ctx.arg(2), number::<3>(&ctx)?, argument::<4>(&ctx));
+    let (gfp, asked_for): (u64, u64) = (ctx.arg(1), ctx.arg(2));
+    let (objects, returned) = (number::<3>(&ctx)?, argument::<4>(&ctx));
     let count = match config!(arguments.alloc_bulk_returns) {
         RETURNS_COUNT => asked_for.min(u64::from(returned as u32)),
         NO_ARGUMENT => return None,
@@ -66,7 +67,7 @@ pub fn alloc_bulk_fexit(ctx: FExitContext) -> Option<()> {
         if index >= count {
             return Some(());
         }
-        alloc_of_array(element(objects, index), cache, tgid, comm[0], comm[1]);
+        alloc_of_array(element(objects, index), cache, gfp << 32 | u64::from(tgid), comm[0], comm[1]);
     }
     emit::lose(ThisCpu::get()?, Kind::Alloc, KIND_ALLOC, cache, count - MOST_OBJECTS);
     Some(())
@@ -96,13 +97,21 @@ pub extern "C" fn free_of_array(element: u64, cache: u64) -> u64 {
     NOTHING
 }
 
+/// A function takes five numbers, so two share one: the flags in its upper half, the process in its lower.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn alloc_of_array(element: u64, cache: u64, tgid: u32, comm_start: u64, comm_end: u64) -> u64 {
+pub extern "C" fn alloc_of_array(
+    element: u64,
+    cache: u64,
+    gfp_and_tgid: u64,
+    comm_start: u64,
+    comm_end: u64,
+) -> u64 {
+    let (gfp, tgid) = ((gfp_and_tgid >> 32) as u32, gfp_and_tgid as u32);
     let Some(ptr) = kernel::read(element) else { return NOTHING };
     let Some(cpu) = ThisCpu::get() else { return NOTHING };
     if filter::follows(ptr) {
-        let alloc = emit::Alloc { ptr, cache, call_site: NO_CALL_SITE, role: Role::Probe };
+        let alloc = emit::Alloc { ptr, cache, call_site: NO_CALL_SITE, gfp, role: Role::Probe };
         emit::alloc(cpu, &alloc, Current::get(), tgid, [comm_start, comm_end]);
     }
     NOTHING

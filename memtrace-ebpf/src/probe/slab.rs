@@ -14,6 +14,7 @@ use aya_log_ebpf::warn;
 use memtrace_common::{
     config::NO_ARGUMENT,
     counters::{TAKEN_ON_CACHE_ALLOC, TAKEN_ON_CACHE_FREE, TAKEN_ON_KFREE, TAKEN_ON_KMALLOC},
+    event::NO_GFP,
 };
 
 use crate::{
@@ -40,7 +41,8 @@ pub fn kmem_cache_alloc_understudy(ctx: RawTracePointContext) -> Option<()> {
 /// Before v6.1, when programs were not skipped yet: it needs no understudy.
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc_node")]
 pub fn kmem_cache_alloc_node(ctx: RawTracePointContext) -> Option<()> {
-    Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role: Role::Probe }.alloc_by_page(&ctx, ctx.arg(0))
+    let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role: Role::Probe };
+    object.alloc_by_page(&ctx, Call::of_cache_tracepoint(&ctx))
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_free")]
@@ -87,7 +89,7 @@ pub fn alloc_fexit(ctx: FExitContext) -> Option<()> {
         3 => argument::<3>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, NO_CALL_SITE, ctx.arg(0))
+    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_lru")]
@@ -97,7 +99,7 @@ pub fn alloc_lru_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, NO_CALL_SITE, ctx.arg(0))
+    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_node")]
@@ -107,7 +109,7 @@ pub fn alloc_node_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, NO_CALL_SITE, ctx.arg(0))
+    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fentry(function = "kmem_cache_free")]
@@ -124,8 +126,8 @@ pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
 fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
     let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role };
     match config!(arguments.alloc_cache) {
-        NO_ARGUMENT => object.alloc_by_page(ctx, ctx.arg(0)),
-        2 => object.alloc(ctx, ctx.arg(0), ctx.arg(2)),
+        NO_ARGUMENT => object.alloc_by_page(ctx, Call::of_cache_tracepoint(ctx)),
+        2 => object.alloc(ctx, Call::of_cache_tracepoint(ctx), ctx.arg(2)),
         _ => None,
     }
 }
@@ -148,12 +150,44 @@ fn slab_kmalloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
     if bytes_alloc > u64::from(config!(pages.largest_slab_kmalloc)) {
         return None;
     }
-    Object { ptr: ctx.arg(1), index: TAKEN_ON_KMALLOC, role }.alloc_by_page(ctx, ctx.arg(0))
+    let call = Call::of_tracepoint(ctx, config!(arguments.kmalloc_gfp));
+    Object { ptr: ctx.arg(1), index: TAKEN_ON_KMALLOC, role }.alloc_by_page(ctx, call)
 }
 
 #[inline(always)]
 fn any_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
     Object { ptr: ctx.arg(1), index: TAKEN_ON_KFREE, role }.free_by_page(ctx)
+}
+
+/// How the allocator was called.
+#[derive(Clone, Copy)]
+struct Call {
+    site: u64,
+    gfp: u32,
+}
+
+impl Call {
+    #[inline(always)]
+    fn of_cache_tracepoint(ctx: &RawTracePointContext) -> Self {
+        Self::of_tracepoint(ctx, config!(arguments.alloc_gfp))
+    }
+
+    /// The flags stand behind the cache, or behind two sizes, and in v6.0 behind all three.
+    #[inline(always)]
+    fn of_tracepoint(ctx: &RawTracePointContext, gfp_position: u32) -> Self {
+        let gfp = match gfp_position {
+            3 => argument::<3>(ctx) as u32,
+            4 => argument::<4>(ctx) as u32,
+            5 => argument::<5>(ctx) as u32,
+            _ => NO_GFP,
+        };
+        Self { site: ctx.arg(0), gfp }
+    }
+
+    #[inline(always)]
+    fn of_function(gfp: u64) -> Self {
+        Self { site: NO_CALL_SITE, gfp: gfp as u32 }
+    }
 }
 
 /// What a program was told: an object, and which of two programs at an event it is.
@@ -173,11 +207,11 @@ impl Object {
     }
 
     #[inline(always)]
-    fn alloc(self, ctx: &impl EbpfContext, call_site: u64, cache: u64) -> Option<()> {
+    fn alloc(self, ctx: &impl EbpfContext, call: Call, cache: u64) -> Option<()> {
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send_alloc(ctx, self.take()?, call_site, cache)
+        self.send_alloc(ctx, self.take()?, call, cache)
     }
 
     #[inline(always)]
@@ -190,13 +224,13 @@ impl Object {
 
     /// Where the tracepoint does not name the cache.
     #[inline(always)]
-    fn alloc_by_page(self, ctx: &impl EbpfContext, call_site: u64) -> Option<()> {
+    fn alloc_by_page(self, ctx: &impl EbpfContext, call: Call) -> Option<()> {
         let cpu = self.take()?;
         let cache = self.cache(ctx, cpu)?;
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send_alloc(ctx, cpu, call_site, cache)
+        self.send_alloc(ctx, cpu, call, cache)
     }
 
     #[inline(always)]
@@ -244,12 +278,13 @@ impl Object {
     }
 
     #[inline(always)]
-    fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call_site: u64, cache: u64) -> Option<()> {
+    fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call: Call, cache: u64) -> Option<()> {
         if cache == config!(caches.of_caches) {
             succession::begin(self.ptr);
         }
         let by = filter::traced_task()?;
-        let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, role: self.role };
+        let Call { site: call_site, gfp } = call;
+        let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, gfp, role: self.role };
         if emit::alloc_of(ctx, cpu, &alloc, by).is_none() {
             warn!(ctx, "the ring is full: lost the allocation of {:x}", self.ptr);
         }

@@ -40,6 +40,9 @@ pub struct Found {
     pub events_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_per_event: Option<f64>,
+    /// In a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_event: Option<f64>,
     /// Allocated bytes for each outstanding object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_object: Option<f64>,
@@ -70,6 +73,9 @@ impl Found {
         let mut line = format!("{:<24}", self.name);
         if let (Some(ns), Some(rate)) = (self.ns_per_event, self.events_per_s) {
             line += &format!("{ns:8.1} ns/event {:7.2} M events/s", rate / 1e6);
+        }
+        if let Some(bytes) = self.bytes_per_event {
+            line += &format!("{bytes:7.2} B each");
         }
         if let Some(outstanding) = self.outstanding {
             line += &format!("{outstanding:12} outstanding");

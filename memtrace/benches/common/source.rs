@@ -128,7 +128,7 @@ impl Heap {
             cgroup: 1,
             comm: task.comm,
             started: task.tgid,
-            reserved: 0,
+            gfp: 0xcc0,
         });
         address(object)
     }

@@ -9,6 +9,7 @@ use memtrace::{
         buddyinfo::FreeBlocks, cgroup, dentry_state::DentryState, meminfo::Meminfo, mounts, pressure::Pressure,
         process, vmstat::Vmstat, zoneinfo,
     },
+    kernel::gfp::GfpNames,
     knowledge::incidents,
     ledger::pattern,
     output::escape,
@@ -23,6 +24,8 @@ fuzz_target!(|data: &[u8]| {
     let _ = slabinfo::parse(data);
     let _ = meminfo::parse(data);
     host_texts(data);
+    let _ = GfpNames::of_format(data, |_| Some(3));
+    let _ = GfpNames::of_format(&[b"__print_flags(x, {", data].concat(), |_| None);
     if let Err(fault) = incidents::parse(data) {
         assert!(fault.line <= data.split(|&byte| byte == b'\n').count());
     }

@@ -2,13 +2,12 @@
 
 use std::str::FromStr;
 
+use crate::ledger::HIGHEST_PERIOD;
+
 /// For the non-zero types, whose own message is for programmers.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
     text.parse().map_err(|_| "it is not a whole number of 1 or more")
 }
-
-/// More makes no sense: of a million objects, sixteen are left.
-const HIGHEST_PERIOD: u32 = 1 << 16;
 
 /// One object in so many.
 pub fn period(text: &str) -> Result<u32, &'static str> {

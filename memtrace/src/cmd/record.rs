@@ -94,6 +94,7 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
         sink: sink(&args, is_stream)?,
         most_bytes: (!args.ring).then_some(args.max_size),
         command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        filters: args.trace.filters(),
         progress: Arc::new(Progress::default()),
     };
     let progress = Arc::clone(&target.progress);

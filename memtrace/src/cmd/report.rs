@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal as _, Write},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use clap::{Args, ValueEnum};
 use super::{live, rows::RowArgs, when};
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, screen::Screen},
+    output::{self, Output as _, html, screen::Screen},
     recording::{Header, ReadError, Reader},
     replay::{
         self, Ask, Report,
@@ -102,11 +103,18 @@ pub enum Format {
     Svg,
     /// For go tool pprof
     Pprof,
+    /// A page of its own, with charts, for a browser
+    Html,
     /// A table of the outstanding objects, for DuckDB, Spark, ClickHouse
     Parquet,
 }
 
 impl Format {
+    /// Whether it shows what led to allocations.
+    fn has_profile(self) -> bool {
+        matches!(self, Self::Folded | Self::Svg | Self::Pprof | Self::Html)
+    }
+
     /// Whether it is no text.
     fn is_binary(self) -> bool {
         matches!(self, Self::Pprof | Self::Parquet)
@@ -155,7 +163,7 @@ fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
         incidents: args.rows.incidents()?,
         from: args.from.clone(),
         to: args.to.clone().or(args.at.clone()),
-        tells_call_sites: args.output == Format::Parquet,
+        call_sites: args.output.has_profile() || args.output == Format::Parquet,
     })
 }
 
@@ -176,11 +184,7 @@ fn write(
     mut out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let snapshot = &report.snapshot;
-    let profile = || {
-        report
-            .state
-            .with_known(|known| Profile::new(&report.state.ledger, &report.moment, known, args.rows.older))
-    };
+    let profile = || profile(report, args.rows.older);
     let text = match args.output {
         Format::Table => return Screen::stream(out).show(snapshot).map(drop),
         Format::Json => output::json::line(snapshot)?,
@@ -190,6 +194,7 @@ fn write(
         Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
         Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
+        Format::Html => html(report, &profile(), &args.file)?,
         Format::Parquet => return write_parquet(args, header, report, out),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
@@ -206,6 +211,28 @@ fn write_parquet(
         let most = output::parquet::MOST_OBJECTS;
         let objects = object::outstanding(&state.ledger, moment, known, args.rows.older, most);
         output::parquet::outstanding(out, &header.into(), header.started_ns, moment.now, objects)
+    })
+}
+
+/// What led to the allocations of a report.
+pub fn profile(report: &Report, older: Option<Duration>) -> Profile {
+    let ledger = &report.state.ledger;
+    report.state.with_known(|known| Profile::new(ledger, &report.moment, known, older))
+}
+
+/// A report as a page of its own.
+pub fn html(report: &Report, profile: &Profile, file: &Path) -> io::Result<String> {
+    html::page(&html::Document {
+        about: html::About {
+            file: file.file_name().map(|name| name.as_bytes()),
+            from: report.from,
+            to: report.to,
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        snapshot: &report.snapshot,
+        series: &report.series,
+        profile,
+        ages: &report.snapshot.ages,
     })
 }
 

@@ -11,6 +11,9 @@ use crate::{
     session::{StacksOption, budget::memory},
 };
 
+/// Stands for all caches.
+const ALL: &str = "all";
+
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
     /// Slab cache to trace: a name as in `memtrace caches`, a glob ('kmalloc-*') or all; may be given several times
@@ -69,6 +72,17 @@ pub struct TraceArgs {
     /// Size of the ring buffer in bytes, a power of two: a tiny one shows what memtrace does when it overflows
     #[arg(long, value_name = "BYTES", value_parser = ring_bytes, hide = true)]
     pub ring_bytes: Option<u64>,
+}
+
+impl TraceArgs {
+    /// What leaves allocations out, as it is written on the command line; empty where nothing does.
+    pub fn filters(&self) -> String {
+        let is_all = self.caches.iter().any(|cache| cache == ALL);
+        let caches = self.caches.iter().filter(|_| !is_all).map(|cache| format!("--cache {cache}"));
+        let pids = self.pids.iter().map(|pid| format!("--pid {pid}"));
+        let comms = self.comms.iter().map(|comm| format!("--comm {comm}"));
+        caches.chain(pids).chain(comms).collect::<Vec<_>>().join(" ")
+    }
 }
 
 pub(super) fn memory_budget(text: &str) -> Result<u64, String> {

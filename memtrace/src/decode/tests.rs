@@ -23,7 +23,7 @@ fn alloc_event() -> AllocEvent {
         cgroup: 4,
         comm,
         started: 5,
-        reserved: 0,
+        gfp: 6,
     }
 }
 
@@ -199,14 +199,16 @@ proptest! {
         cgroup in any::<u64>(),
         tgid in any::<u32>(),
         started in any::<u32>(),
+        gfp in any::<u32>(),
         flags in any::<u16>(),
         comm in any::<[u8; COMM_LEN]>(),
     ) {
         let header = Header { kind: KIND_ALLOC, flags };
-        let record = AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, reserved: 0 };
+        let record = AllocEvent { header, tgid, ptr, time_ns: time, cache, call_site, cgroup, comm, started, gfp };
         let task = Task { tgid, started, comm: Comm::new(comm), is_kthread: flags & FLAG_KTHREAD != 0 };
         let may_repeat = flags & FLAG_MAY_REPEAT != 0;
-        let alloc = Alloc { time, ptr, cache, call_site, cgroup, stack: NO_STACK, task, may_repeat };
+        let (stack, node, is_io_worker) = (NO_STACK, NO_NODE, flags & FLAG_IO_WORKER != 0);
+        let alloc = Alloc { time, ptr, cache, call_site, cgroup, stack, gfp, node, task, is_io_worker, may_repeat };
         let bytes = bytes_of(&record);
         prop_assert_eq!(object(&bytes), Ok(Event::Alloc(alloc)));
     }

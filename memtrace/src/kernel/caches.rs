@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{
     layout::Layout,
-    memory::{Memory, MemoryError},
+    memory::{Memory, MemoryError, Readable as _},
 };
 
 /// More caches than any kernel has; a walk that sees more is lost.

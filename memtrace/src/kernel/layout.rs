@@ -26,6 +26,8 @@ pub struct Layout {
     pub task: TaskLayout,
     pub cache: CacheLayout,
     pub slab: SlabLayout,
+    /// Or why a page does not tell its NUMA node.
+    pub page_node: Result<PageNode, Reason>,
     /// For looking at objects.
     pub look: Fields,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
@@ -64,6 +66,15 @@ pub struct SlabLayout {
     pub page_size: u32,
 }
 
+/// Where `struct page` says which NUMA node it is of: in the uppermost bits of its flags, where pages are one array
+/// (SPARSEMEM_VMEMMAP); else the memory section is above them. As in include/linux/page-flags-layout.h from v5.10 to v7.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageNode {
+    pub flags: u32,
+    /// `NODES_SHIFT`.
+    pub bits: u32,
+}
+
 impl Layout {
     pub fn from_types(types: &KernelTypes) -> Result<Self, TypesError> {
         let cache = |field| types.offset("kmem_cache", field);
@@ -94,6 +105,7 @@ impl Layout {
                 freelist: slab("freelist")?,
                 page_size: types.size("page")?,
             },
+            page_node: page_node(types).map_err(|error| error.to_string()),
             look: Fields::find(types),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
@@ -123,14 +135,24 @@ fn per_node(types: &KernelTypes) -> Result<u32, TypesError> {
     Ok(types.offset("kmem_cache", "per_node")? + types.offset("kmem_cache_per_node_ptrs", "node")?)
 }
 
+/// How many nodes a kernel can have shows by its arrays with one element for each.
+fn page_node(types: &KernelTypes) -> Result<PageNode, TypesError> {
+    let nodes =
+        types.array_length("kmem_cache", "node").or_else(|_| types.array_length("kmem_cache", "per_node"))?;
+    Ok(PageNode { flags: types.offset("page", "flags")?, bits: nodes.max(1).ilog2() })
+}
+
 /// The same change that added the cache's name as the third argument of `kmem_cache_free` moved it to before the object is
 /// given back: Linux commit 3544de8ee6e4 ("mm, tracing: record slab name for kmem_cache_free()") (in v5.12).
 fn arguments(types: &KernelTypes, functions: &Functions) -> Arguments {
     let cache = |tracepoint| types.tracepoint_argument(tracepoint, "kmem_cache").unwrap_or(NO_ARGUMENT);
+    let gfp = |tracepoint| types.tracepoint_argument_of_type(tracepoint, "gfp_t").unwrap_or(NO_ARGUMENT);
     let returned = |function| functions.argument_count(function).unwrap_or(NO_ARGUMENT);
     Arguments {
         alloc_cache: cache("kmem_cache_alloc"),
         free_cache: cache("kmem_cache_free"),
+        alloc_gfp: gfp("kmem_cache_alloc"),
+        kmalloc_gfp: gfp("kmalloc"),
         alloc_return: returned(functions::KMEM_CACHE_ALLOC),
         alloc_lru_return: returned(functions::KMEM_CACHE_ALLOC_LRU),
         alloc_node_return: returned(functions::KMEM_CACHE_ALLOC_NODE),

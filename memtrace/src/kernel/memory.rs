@@ -59,6 +59,44 @@ impl MemoryError {
     }
 }
 
+/// Memory that can be read by its kernel addresses.
+pub trait Readable {
+    /// Fills `bytes` from the memory at `address`.
+    fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), MemoryError>;
+
+    fn u64(&self, address: u64) -> Result<u64, MemoryError> {
+        let mut bytes = [0; 8];
+        self.read(address, &mut bytes)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    fn u32(&self, address: u64) -> Result<u32, MemoryError> {
+        let mut bytes = [0; 4];
+        self.read(address, &mut bytes)?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    /// Reads a NUL-terminated string, cut after [`NAME_LEN`] bytes or before an address that is not readable.
+    fn string(&self, address: u64) -> Result<Vec<u8>, MemoryError> {
+        const STEP: usize = 32;
+        let mut string = Vec::new();
+        while string.len() < NAME_LEN {
+            let mut bytes = [0; STEP];
+            match self.read(address + string.len() as u64, &mut bytes) {
+                Ok(()) => {}
+                Err(MemoryError::Fault(_)) if !string.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+            let end = bytes.iter().position(|&byte| byte == 0);
+            string.extend_from_slice(&bytes[..end.unwrap_or(STEP)]);
+            if end.is_some() {
+                break;
+            }
+        }
+        Ok(string)
+    }
+}
+
 /// A view of the kernel's memory.
 pub struct Memory {
     ebpf: Ebpf,
@@ -78,55 +116,6 @@ impl Memory {
         let memory = Self { ebpf, answer: answer.expect("the object has this map") };
         memory.run(PEEK_CURRENT_TASK, 0)?;
         Ok(memory)
-    }
-
-    /// Fills `bytes` from the kernel's memory at `address`.
-    pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
-        let mut at = address;
-        for chunk in bytes.chunks_mut(PEEK_LEN) {
-            if at == PEEK_CURRENT_TASK {
-                return Err(MemoryError::Fault(at));
-            }
-            let peek = self.run(at, chunk.len())?;
-            if peek.status != 0 {
-                return Err(MemoryError::Fault(at));
-            }
-            chunk.copy_from_slice(&peek.bytes[..chunk.len()]);
-            at = at.wrapping_add(chunk.len() as u64);
-        }
-        Ok(())
-    }
-
-    pub fn u64(&self, address: u64) -> Result<u64, MemoryError> {
-        let mut bytes = [0; 8];
-        self.read(address, &mut bytes)?;
-        Ok(u64::from_ne_bytes(bytes))
-    }
-
-    pub fn u32(&self, address: u64) -> Result<u32, MemoryError> {
-        let mut bytes = [0; 4];
-        self.read(address, &mut bytes)?;
-        Ok(u32::from_ne_bytes(bytes))
-    }
-
-    /// Reads a NUL-terminated string, cut after [`NAME_LEN`] bytes or before an address that is not readable.
-    pub fn string(&self, address: u64) -> Result<Vec<u8>, MemoryError> {
-        const STEP: usize = 32;
-        let mut string = Vec::new();
-        while string.len() < NAME_LEN {
-            let mut bytes = [0; STEP];
-            match self.read(address + string.len() as u64, &mut bytes) {
-                Ok(()) => {}
-                Err(MemoryError::Fault(_)) if !string.is_empty() => break,
-                Err(error) => return Err(error),
-            }
-            let end = bytes.iter().position(|&byte| byte == 0);
-            string.extend_from_slice(&bytes[..end.unwrap_or(STEP)]);
-            if end.is_some() {
-                break;
-            }
-        }
-        Ok(string)
     }
 
     /// Address of our own `task_struct`.
@@ -152,5 +141,23 @@ pub fn give_back() {
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+impl Readable for Memory {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
+        let mut at = address;
+        for chunk in bytes.chunks_mut(PEEK_LEN) {
+            if at == PEEK_CURRENT_TASK {
+                return Err(MemoryError::Fault(at));
+            }
+            let peek = self.run(at, chunk.len())?;
+            if peek.status != 0 {
+                return Err(MemoryError::Fault(at));
+            }
+            chunk.copy_from_slice(&peek.bytes[..chunk.len()]);
+            at = at.wrapping_add(chunk.len() as u64);
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //! `types` (BTF) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
 //! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs) ->
 //! `events` (what they tell).
-//! `look` tells what a live object is, when a report asks.
+//! `look` tells what a live object is, when a report asks, `nodes` on which NUMA node it is, and `gfp` what allocation flags are
+//! called.
 
 pub mod bulk;
 pub mod caches;
@@ -13,12 +14,14 @@ pub mod cost;
 pub mod discover;
 pub mod events;
 pub mod functions;
+pub mod gfp;
 pub mod handle;
 pub mod layout;
 pub mod load;
 pub mod log;
 pub mod look;
 pub mod memory;
+pub mod nodes;
 pub mod object;
 pub mod offer;
 pub mod pages;
@@ -27,5 +30,6 @@ pub mod privileges;
 pub mod rings;
 pub mod successors;
 pub mod symbols;
+pub mod tracefs;
 pub mod trials;
 pub mod types;

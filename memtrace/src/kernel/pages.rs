@@ -11,7 +11,11 @@ use std::collections::HashMap;
 
 use memtrace_common::{config::Pages, page};
 
-use super::{caches::KernelCache, layout::Layout, memory::Memory};
+use super::{
+    caches::KernelCache,
+    layout::Layout,
+    memory::{Memory, Readable as _},
+};
 
 /// So many slabs must agree.
 const WITNESSES: usize = 4;

@@ -1,6 +1,7 @@
 //! The kernel's own description of its types (BTF): offsets of fields, arguments of functions and tracepoints.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Write as _},
     os::fd::AsRawFd as _,
@@ -85,6 +86,18 @@ impl KernelTypes {
     /// Offset of a field in a structure, in bytes. The path goes through nested structures (`d_name.len`), and
     /// members of anonymous structures and unions count as the outer one's, as in C.
     pub fn offset(&self, structure: &str, path: &str) -> Result<u32, TypesError> {
+        self.find(structure, path).map(|(offset, _)| offset)
+    }
+
+    /// How many elements a field has that is an array.
+    pub fn array_length(&self, structure: &str, path: &str) -> Result<u32, TypesError> {
+        match self.find(structure, path)? {
+            (_, Type::Array(array)) => Ok(array.len() as u32),
+            _ => Err(TypesError::NoSuchField(structure.to_owned(), format!("{path}[]"))),
+        }
+    }
+
+    fn find(&self, structure: &str, path: &str) -> Result<(u32, Type), TypesError> {
         let no_such_field = || TypesError::NoSuchField(structure.to_owned(), path.to_owned());
         let mut current = self.structure(structure)?;
         let mut offset = 0;
@@ -93,7 +106,7 @@ impl KernelTypes {
             offset += field_offset;
             current = field_type;
         }
-        Ok(offset)
+        Ok((offset, current))
     }
 
     /// The first of several paths that this kernel knows: fields are renamed now and then.
@@ -154,6 +167,24 @@ impl KernelTypes {
         values.ok_or_else(no_such)
     }
 
+    /// The enumerators whose names begin so, of enumerations that have no name. All types are looked at, which takes some
+    /// hundredths of a second.
+    pub fn nameless_enumerators(&self, prefix: &str) -> HashMap<String, u32> {
+        let types = (1..).map_while(|id| self.btf.resolve_type_by_id(id).ok());
+        let nameless = types.filter_map(|ty| match ty {
+            Type::Enum(enumeration)
+                if self.btf.resolve_name(&enumeration).is_ok_and(|name| name.is_empty()) =>
+            {
+                Some(enumeration.members)
+            }
+            _ => None,
+        });
+        let named = nameless
+            .flatten()
+            .filter_map(|member| Some((self.btf.resolve_name(&member).ok()?, member.val())));
+        named.filter(|(name, _)| name.starts_with(prefix)).collect()
+    }
+
     /// The kernel has a variable of this name for each CPU. BTF lists no others.
     pub fn has_per_cpu_variable(&self, name: &str) -> bool {
         self.resolve(name).into_iter().any(|ty| matches!(ty, Type::Var(_)))
@@ -178,6 +209,16 @@ impl KernelTypes {
     pub fn tracepoint_argument(&self, tracepoint: &str, structure: &str) -> Option<u32> {
         let parameters = self.tracepoint_parameters(tracepoint)?;
         parameters.iter().position(|ty| self.is_pointer_to(ty, structure)).map(|index| index as u32)
+    }
+
+    /// Which argument of a tracepoint is of the type that this name was given to, counted from 0.
+    pub fn tracepoint_argument_of_type(&self, tracepoint: &str, name: &str) -> Option<u32> {
+        let parameters = self.tracepoint_parameters(tracepoint)?;
+        let is_it = |ty: &Type| match ty {
+            Type::Typedef(typedef) => self.btf.resolve_name(typedef).is_ok_and(|known| known == name),
+            _ => false,
+        };
+        parameters.iter().position(is_it).map(|index| index as u32)
     }
 
     /// The types of a tracepoint's arguments, from `typedef void (*btf_trace_<name>)(void *, ...)`; the first is the

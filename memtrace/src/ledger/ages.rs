@@ -4,6 +4,7 @@
 //! without links or order. An event may come later than others that happened after it: it goes where its time belongs.
 
 use super::Tick;
+use crate::event::TimeNs;
 
 /// Ticks that are not told apart even in the newest span: 16 ms.
 pub const MOMENT: u64 = 160;
@@ -43,6 +44,16 @@ impl Span {
     }
 }
 
+/// Outstanding objects that were allocated in a span of time: when exactly, within it, is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allocated {
+    /// The first of them, or earlier.
+    pub from: TimeNs,
+    /// The last, or later.
+    pub to: TimeNs,
+    pub objects: u64,
+}
+
 /// Spans in order; they have no time in common.
 #[derive(Debug, Default)]
 pub struct Ages {
@@ -57,8 +68,14 @@ pub struct Ages {
 impl Ages {
     /// When the oldest object was allocated, or earlier by less than [`MOMENT`] ticks or one [`PRECISION`]th of its age.
     pub fn oldest(&self) -> Option<Tick> {
+        self.spans().map(|(from, _, _)| from).next()
+    }
+
+    /// First and last moment of each span that has objects, and how many: the oldest first. A span is shorter than
+    /// [`MOMENT`] or one [`PRECISION`]th of its age.
+    pub fn spans(&self) -> impl Iterator<Item = (Tick, Tick, u32)> {
         let spans = self.older.iter().chain([&self.newest]);
-        spans.filter(|span| span.objects > 0).map(|span| span.from).next()
+        spans.filter(|span| span.objects > 0).map(|span| (span.from, span.to(), span.objects))
     }
 
     pub fn add(&mut self, time: Tick) {
@@ -157,6 +174,13 @@ mod tests {
                     if *objects == 0 {
                         times.remove(&time);
                     }
+                }
+                let held: u32 = ages.spans().map(|(_, _, objects)| objects).sum();
+                prop_assert_eq!(held, times.values().sum::<u32>());
+                for (from, to, objects) in ages.spans() {
+                    let within: u32 = times.range(from..=to).map(|(_, objects)| objects).sum();
+                    prop_assert_eq!(objects, within, "{}..={}", from, to);
+                    prop_assert!(to - from < MOMENT || (to - from) * PRECISION < newest - from, "{from}..={to}");
                 }
                 let truth = times.keys().next().copied();
                 prop_assert!(is_right(ages.oldest(), truth, newest), "{:?}, not {truth:?}", ages.oldest());

@@ -23,7 +23,7 @@ const KEY_AT: u32 = TIME_AT + TIME_BITS;
 const _: () = assert!(KEY_AT + KEY_BITS == u128::BITS);
 
 /// The last time there is, seven years after boot: what comes later is taken for this.
-const LAST_TICK: Tick = (1 << TIME_BITS) - 1;
+pub const LAST_TICK: Tick = (1 << TIME_BITS) - 1;
 
 /// How many origins there may be: all ids but the last, which is that of [`Entry::VACANT`].
 pub const MOST_ORIGIN_IDS: usize = (1 << ORIGIN_BITS) - 1;

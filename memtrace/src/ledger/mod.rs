@@ -27,6 +27,7 @@ use memtrace_common::sample;
 
 pub use self::{
     aged::Aged,
+    ages::Allocated,
     batch::Batch,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
@@ -36,7 +37,9 @@ use self::{
     objects::{Objects, Place, Slot},
     origins::{Called, Origins},
 };
-use crate::event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, ProcessId, TimeNs, cache_tag};
+use crate::event::{
+    Address, Alloc, CacheTag, Event, Free, Kind, Label, NO_GFP, NO_NODE, ProcessId, TimeNs, cache_tag,
+};
 
 type OriginId = u32;
 type GroupId = u16;
@@ -46,9 +49,13 @@ type Tick = u64;
 
 const TICK_NS: TimeNs = 100_000;
 
+/// What is later than an entry can tell counts as the latest: an object leaves by the time that it came with.
 fn tick(time: TimeNs) -> Tick {
-    time / TICK_NS
+    (time / TICK_NS).min(entry::LAST_TICK)
 }
+
+/// One object in so many is followed at least. Less makes no sense: of a million objects, sixteen are left.
+pub const HIGHEST_PERIOD: u32 = 1 << 16;
 
 /// Bytes that are set aside for one outstanding object, its share of the table included. The table takes 23 to 28 of
 /// them; the rest is for when its origin's objects were allocated.
@@ -123,7 +130,18 @@ pub struct Ledger {
     /// One object in so many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
-    tells_call_sites: bool,
+    apart: Apart,
+}
+
+/// By what origins are told apart besides process, cache, cgroup and stack: there may be many times as many then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// The place in the kernel that allocated.
+    pub call_sites: bool,
+    pub gfp: bool,
+    pub nodes: bool,
+    /// Workers of io_uring from the process that they work for.
+    pub io_workers: bool,
 }
 
 /// How much is kept at most.
@@ -161,13 +179,13 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
-            tells_call_sites: false,
+            apart: Apart::default(),
         }
     }
 
-    /// Tells origins apart also by the place in the kernel that allocated: there are many times as many.
-    pub fn tell_call_sites(&mut self) {
-        self.tells_call_sites = true;
+    /// Tells origins apart also by these.
+    pub fn tell_apart(&mut self, apart: Apart) {
+        self.apart = apart;
     }
 
     /// Origins that are new since the last call; not all where there are very many.
@@ -255,6 +273,17 @@ impl Ledger {
         origin.ages.oldest().map(|tick| tick * TICK_NS)
     }
 
+    /// When the origin's outstanding objects were allocated, the oldest first: in spans of 16 ms or 1/32 of their age. Where only
+    /// a sample is followed, how many is an estimate.
+    pub fn allocated(&self, origin: &Origin) -> impl Iterator<Item = Allocated> {
+        let weight = self.weight();
+        origin.ages.spans().map(move |(from, to, objects)| Allocated {
+            from: from * TICK_NS,
+            to: to * TICK_NS,
+            objects: u64::from(objects) * weight,
+        })
+    }
+
     /// The origin's outstanding objects by what they are called, in no order.
     pub fn names<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = NamedObjects<'a>> {
         self.named(&origin.called)
@@ -335,14 +364,18 @@ impl Ledger {
         self.unknown_frees.get(&cache_tag(cache)).copied().unwrap_or(0)
     }
 
-    fn origin_of(&self, alloc: &Alloc) -> OriginKey {
-        let call_site = if self.tells_call_sites { alloc.call_site } else { 0 };
+    /// Who an allocation counts for.
+    pub fn origin_of(&self, alloc: &Alloc) -> OriginKey {
+        let Apart { call_sites, gfp, nodes, io_workers } = self.apart;
         OriginKey {
             cache: alloc.cache,
             task: alloc.task,
             cgroup: alloc.cgroup,
-            call_site,
+            call_site: if call_sites { alloc.call_site } else { 0 },
             stack: alloc.stack,
+            gfp: if gfp { alloc.gfp } else { NO_GFP },
+            node: if nodes { alloc.node } else { NO_NODE },
+            is_io_worker: io_workers && alloc.is_io_worker,
         }
     }
 

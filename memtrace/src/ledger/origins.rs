@@ -11,7 +11,7 @@ use super::{
     entry::{MOST_ORIGIN_IDS, Object},
     names::NO_GROUP,
 };
-use crate::event::{Address, CgroupId, Comm, NO_STACK, StackId, Task};
+use crate::event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NO_STACK, NodeId, StackId, Task};
 
 /// Most origins that are kept; beyond, those that hold nothing any more are folded together, and where all hold
 /// something, new ones. There may be as many sums of folded ones.
@@ -38,6 +38,10 @@ pub struct OriginKey {
     /// 0 where these are not told apart.
     pub call_site: Address,
     pub stack: StackId,
+    pub gfp: Gfp,
+    pub node: NodeId,
+    /// False also where these are not told apart.
+    pub is_io_worker: bool,
 }
 
 impl OriginKey {
@@ -298,5 +302,14 @@ fn folded(key: OriginKey) -> OriginKey {
 /// Where there is no room: nobody in particular.
 fn anybody(key: OriginKey) -> OriginKey {
     let task = Task { tgid: FOLDED, started: 0, comm: Comm::truncated(OTHERS), is_kthread: false };
-    OriginKey { task, cache: key.cache, cgroup: 0, call_site: 0, stack: NO_STACK }
+    OriginKey {
+        task,
+        cache: key.cache,
+        cgroup: 0,
+        call_site: 0,
+        stack: NO_STACK,
+        gfp: NO_GFP,
+        node: NO_NODE,
+        is_io_worker: false,
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     pattern::pattern,
     *,
 };
-use crate::event::{Comm, Label, NO_STACK, Name, Task};
+use crate::event::{Comm, Label, NO_GFP, NO_NODE, NO_STACK, Name, Task};
 
 /// Something that happens to a ledger; one [`UNIT`] or none passes between two.
 #[derive(Clone, Debug)]
@@ -83,8 +83,7 @@ fn step(world: World) -> impl Strategy<Value = Step> {
     let may_repeat = proptest::bool::weighted(world.repeats);
     let alloc = (ptr.clone(), 100..100 + world.caches, task, late, may_repeat).prop_map(
         |(ptr, cache, task, late, may_repeat)| {
-            let alloc =
-                Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, stack: NO_STACK, task, may_repeat };
+            let alloc = Alloc { ptr, cache, task, may_repeat, ..some_alloc(task) };
             Step::Alloc { alloc, late }
         },
     );
@@ -336,16 +335,23 @@ proptest! {
 /// An event of an object by its number.
 fn alloc(ledger: &mut Ledger, object: u64, tgid: u32, comm: &str) {
     let task = Task { tgid, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
-    ledger.apply(Event::Alloc(Alloc {
+    ledger.apply(Event::Alloc(Alloc { ptr: 8 * object, ..some_alloc(task) }));
+}
+
+fn some_alloc(task: Task) -> Alloc {
+    Alloc {
         time: 0,
-        ptr: 8 * object,
+        ptr: 8,
         cache: 1,
         call_site: 0,
         cgroup: 1,
         stack: NO_STACK,
+        gfp: NO_GFP,
+        node: NO_NODE,
         task,
+        is_io_worker: false,
         may_repeat: false,
-    }));
+    }
 }
 
 fn free(ledger: &mut Ledger, object: u64) {
@@ -358,16 +364,7 @@ fn an_allocation_that_repeats_counts_once() {
     let task =
         |comm: &str| Task { tgid: 7, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     let again = |ledger: &mut Ledger, comm| {
-        let alloc = Alloc {
-            time: 1,
-            ptr: 16,
-            cache: 1,
-            call_site: 0,
-            cgroup: 1,
-            stack: NO_STACK,
-            task: task(comm),
-            may_repeat: true,
-        };
+        let alloc = Alloc { time: 1, ptr: 16, may_repeat: true, ..some_alloc(task(comm)) };
         ledger.apply(Event::Alloc(alloc));
     };
     alloc(&mut ledger, 2, 7, "a");

@@ -127,6 +127,15 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A bound of time that somebody chose: `10 s`, `5 m`, `1 h 30 m`, without parts that are nothing.
+pub fn round_duration(time: Duration) -> String {
+    duration(time)
+        .replace(".0 s", " s")
+        .replace(" m 0 s", " m")
+        .replace(" h 0 m", " h")
+        .replace(" d 0 h", " d")
+}
+
 /// A share between 0 and 1: `98%`; `0%` and `100%` only for exactly none and all, else `<1%` and `>99%`.
 pub fn percent(share: f64) -> String {
     if share.is_nan() {
@@ -259,6 +268,19 @@ mod tests {
         check(250 * 86_400_000, "250 d");
         check(u64::MAX, ">9999 d");
         assert_eq!(duration(Duration::MAX), ">9999 d");
+    }
+
+    #[test]
+    fn round_durations() {
+        let check = |s, expect: &str| assert_eq!(round_duration(Duration::from_secs(s)), expect);
+        check(10, "10 s");
+        check(300, "5 m");
+        check(310, "5 m 10 s");
+        check(3600, "1 h");
+        check(5400, "1 h 30 m");
+        check(86_400, "1 d");
+        assert_eq!(round_duration(Duration::from_millis(10_500)), "10.5 s");
+        assert_eq!(round_duration(Duration::from_millis(100)), "100 ms");
     }
 
     #[test]

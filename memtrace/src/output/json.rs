@@ -3,6 +3,7 @@
 //!
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
+mod ages;
 mod difference;
 mod names;
 mod verdict;
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use self::ages::{AgeBucket, Generation};
 pub(super) use self::difference::{Difference, seen};
 use self::names::{Directory, Names};
 use self::verdict::Verdict;
@@ -84,6 +86,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) rows: Vec<Row<'a>>,
     pub(super) rest: Option<Rest>,
     pub(super) verdict: Option<Verdict<'a>>,
+    pub(super) ages: Vec<AgeBucket>,
+    pub(super) generations: Vec<Generation>,
     pub(super) directories: Vec<Directory<'a>>,
     pub(super) trust: Trust,
     pub(super) notes: &'a [String],
@@ -179,6 +183,9 @@ pub(super) struct Row<'a> {
     caches: Vec<CacheShare<'a>>,
     trend: &'static str,
     call_site: Option<CallSite<'a>>,
+    context: Option<&'static str>,
+    gfp: Option<Gfp<'a>>,
+    node: Option<u16>,
     stacked_objects: u64,
     stacks: Vec<Stack<'a>>,
     started_by: Vec<Ancestors<'a>>,
@@ -195,6 +202,8 @@ pub(super) struct Row<'a> {
     growth_per_s: f64,
     survival: f64,
     oldest_ns: Option<u64>,
+    ages: Vec<AgeBucket>,
+    generations: Vec<Generation>,
     named_objects: u64,
     negative_share: Option<f64>,
     names: Vec<Names<'a>>,
@@ -212,12 +221,19 @@ struct CacheShare<'a> {
     name: &'a str,
     objects: u64,
     bytes: u64,
+    allocs: u64,
 }
 
 #[derive(Serialize)]
 struct CallSite<'a> {
     address: String,
     symbol: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Gfp<'a> {
+    flags: String,
+    names: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -280,6 +296,8 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
                 bytes: rest.bytes,
             }),
             verdict: snapshot.verdict.as_ref().map(Verdict::from),
+            ages: snapshot.ages.iter().map(AgeBucket::from).collect(),
+            generations: snapshot.generations.iter().map(Generation::from).collect(),
             directories: snapshot.directories.iter().map(Directory::from).collect(),
             trust: Trust::from(&snapshot.trust),
             notes: &snapshot.notes,
@@ -385,6 +403,13 @@ impl<'a> Row<'a> {
                 address: format!("{:#x}", site.address),
                 symbol: site.symbol.as_deref(),
             }),
+            context: row.circumstances.context.map(context),
+            gfp: row
+                .circumstances
+                .gfp
+                .as_ref()
+                .map(|gfp| Gfp { flags: format!("{:#x}", gfp.flags), names: gfp.names.as_deref() }),
+            node: row.circumstances.node,
             stacked_objects: row.stacked_objects,
             stacks: row.stacks.iter().map(Stack::from).collect(),
             started_by: row.started_by.iter().map(Ancestors::from).collect(),
@@ -401,6 +426,8 @@ impl<'a> Row<'a> {
             growth_per_s: finite(row.growth_per_s),
             survival: finite(row.survival()),
             oldest_ns: row.oldest.map(nanos),
+            ages: row.ages.iter().map(AgeBucket::from).collect(),
+            generations: row.generations.iter().map(Generation::from).collect(),
             named_objects: row.named_objects,
             negative_share: row.negatives.map(names::negative_share),
             names: row.names.iter().map(Names::from).collect(),
@@ -420,8 +447,8 @@ impl<'a> From<&'a view::ProcessInfo> for Process<'a> {
 }
 
 impl<'a> From<&'a view::CacheShare> for CacheShare<'a> {
-    fn from(view::CacheShare { name, objects, bytes }: &'a view::CacheShare) -> Self {
-        CacheShare { name, objects: *objects, bytes: *bytes }
+    fn from(view::CacheShare { name, objects, bytes, allocs }: &'a view::CacheShare) -> Self {
+        CacheShare { name, objects: *objects, bytes: *bytes, allocs: *allocs }
     }
 }
 
@@ -470,6 +497,16 @@ impl From<&view::Trust> for Trust {
             unresolved: trust.unresolved,
             slabinfo_agreement: trust.slabinfo_agreement.filter(|share| share.is_finite()),
         }
+    }
+}
+
+fn context(context: view::Context) -> &'static str {
+    match context {
+        view::Context::Process => "process",
+        view::Context::IoWorker => "io-uring-worker",
+        view::Context::KernelThread => "kernel-thread",
+        view::Context::Softirq => "softirq",
+        view::Context::Interrupt => "interrupt",
     }
 }
 

@@ -12,6 +12,7 @@ pub mod csv;
 pub mod events;
 pub mod parquet;
 pub mod markdown;
+pub mod html;
 pub mod triage;
 pub mod provenance;
 pub mod frame;
@@ -21,6 +22,8 @@ pub mod pprof;
 
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod schema;
 
 use std::io;
 

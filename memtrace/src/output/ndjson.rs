@@ -23,14 +23,26 @@ struct Note<'a> {
 
 /// The final report. Its last line is always `trust`: where that is missing, the text was cut.
 pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
-    let json::Snapshot { mut header, caches, rows, rest, verdict, directories, trust, notes } =
-        json::Snapshot::from(snapshot);
+    let json::Snapshot {
+        mut header,
+        caches,
+        rows,
+        rest,
+        verdict,
+        ages,
+        generations,
+        directories,
+        trust,
+        notes,
+    } = json::Snapshot::from(snapshot);
     header.r#type = "report";
     let mut out = line_of(&header)?;
     out += &lines("verdict", verdict.as_slice())?;
     out += &lines("cache", &caches)?;
     out += &lines("row", &rows)?;
     out += &lines("rest", rest.as_slice())?;
+    out += &lines("age", &ages)?;
+    out += &lines("generation", &generations)?;
     out += &lines("directory", &directories)?;
     out += &notes_of(notes)?;
     out += &lines("trust", std::slice::from_ref(&trust))?;

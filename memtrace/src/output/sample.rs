@@ -1,6 +1,7 @@
 //! Snapshots for the tests of every output.
 
 pub(crate) mod difference;
+pub(crate) mod incident;
 mod profiles;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,9 +9,9 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 
 use crate::view::{
-    Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class, Directory, Keys, Known, Meminfo,
-    NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort,
-    StackShare, Suspect, Trend, Trust, Verdict,
+    AgeBucket, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Circumstances, Class, Context,
+    Directory, Generation, GfpFlags, Keys, Known, Meminfo, NameGroup, Negatives, OwnCost, ProcessInfo, Rest,
+    Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
     reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     verdict::Doubt,
 };
@@ -62,17 +63,52 @@ pub(crate) fn dentry() -> Snapshot {
                         ..seen("/usr/lib", names("lib", "libnss<n>.so", 311, "libnss3.so"))
                     },
                 ],
+                generations: generations(&[
+                    (3_702, 3_702),
+                    (3_896, 3_896),
+                    (3_896, 3_895),
+                    (4_120, 4_119),
+                    (3_896, 3_895),
+                    (3_960, 3_949),
+                ]),
                 ..row("curl", 23_456, 23_470, 14, 1948.2)
             },
             Row {
                 named_objects: 400,
                 names: vec![names("/", "tmp.<n>", 310, "tmp.X7faQ2")],
+                generations: generations(&[
+                    (6_702, 0),
+                    (6_702, 0),
+                    (0, 0),
+                    (13_404, 1),
+                    (6_702, 1),
+                    (6_703, 510),
+                ]),
                 ..row("postgres", 512, 40_213, 39_701, 2.5)
             },
-            row("[kworker/0:1-ev]", 148, 1_169_903, 1_169_755, -12.25),
+            Row {
+                generations: generations(&[
+                    (194_984, 0),
+                    (194_984, 0),
+                    (194_984, 1),
+                    (194_984, 0),
+                    (194_983, 0),
+                    (194_984, 147),
+                ]),
+                ..row("[kworker/0:1-ev]", 148, 1_169_903, 1_169_755, -12.25)
+            },
         ],
         rest: None,
         verdict: None,
+        ages: ages(&[1_948, 3_896, 13_637, 4_635]),
+        generations: generations(&[
+            (205_761, 3_702),
+            (205_761, 3_896),
+            (205_761, 3_896),
+            (205_761, 4_119),
+            (205_761, 3_896),
+            (205_762, 4_607),
+        ]),
         directories: Vec::new(),
         trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
         notes: Vec::new(),
@@ -105,13 +141,14 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         pid: None,
         process: None,
         cache: Some("dentry".to_owned()),
-        caches: vec![CacheShare { name: "dentry".to_owned(), objects, bytes: objects * 192 }],
+        caches: vec![CacheShare { name: "dentry".to_owned(), objects, bytes: objects * 192, allocs }],
         trend: Trend::TooEarly,
         started_by: Vec::new(),
         cgroups: Vec::new(),
         stacked_objects: 0,
         stacks: Vec::new(),
         call_site: None,
+        circumstances: Circumstances::default(),
         processes: 1,
         objects,
         bytes: objects * 192,
@@ -122,10 +159,35 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         frees_per_s: (allocs as f64 / 12.0 - growth_per_s).max(0.0),
         growth_per_s,
         oldest: Some(Duration::from_millis(11_200)),
+        ages: ages(&[objects / 10, objects / 5, objects - objects / 10 - objects / 5]),
+        generations: Vec::new(),
         named_objects: objects,
         negatives: None,
         names: Vec::new(),
     }
+}
+
+fn ages(objects: &[u64]) -> Vec<AgeBucket> {
+    let ends = [1, 3, 10, 30].map(Duration::from_secs);
+    let starts = [Duration::ZERO].into_iter().chain(ends);
+    let buckets = objects.iter().zip(starts).zip(ends).map(|((&objects, at_least), end)| AgeBucket {
+        at_least,
+        less_than: Some(end),
+        objects,
+        bytes: objects * 192,
+    });
+    buckets.collect()
+}
+
+/// Parts of two seconds, and what is left of each.
+fn generations(parts: &[(u64, u64)]) -> Vec<Generation> {
+    let part = |(from, &(allocs, survivors))| Generation {
+        from: Duration::from_secs(from),
+        to: Duration::from_secs(from + 2),
+        allocs,
+        survivors,
+    };
+    (0..).step_by(2).zip(parts).map(part).collect()
 }
 
 pub(crate) fn names(parent: &str, pattern: &str, objects: u64, example: &str) -> NameGroup {
@@ -209,7 +271,7 @@ pub(crate) fn final_dentry() -> Snapshot {
                 "/usr/lib/x86_64-linux-gnu/very/deep/inside/of/it/so/that/it/has/to/be/cut",
                 25,
                 2,
-                101,
+                301,
                 0,
             ),
             directory("pipefs:", 0, 0, 12, 0),
@@ -362,6 +424,29 @@ pub(crate) fn by_several() -> Snapshot {
         let site = if symbol.is_empty() { "(unknown)" } else { symbol };
         row.keys = [cgroup, chain, site].map(|key| key.as_bytes().to_vec()).to_vec();
         row.call_site = (address != 0).then(|| CallSite { address, symbol: Some(symbol.to_owned()) });
+    }
+    snapshot
+}
+
+/// The same, grouped by how objects were allocated.
+pub(crate) fn by_circumstances() -> Snapshot {
+    let keys = [By::Context, By::Gfp, By::Node];
+    let mut snapshot = Snapshot { by: Keys::new(keys).expect("some"), ..started() };
+    let gfp = |flags, names: Option<&str>| Some(GfpFlags { flags, names: names.map(str::to_owned) });
+    let long = "GFP_NOFS|__GFP_NOFAIL|__GFP_NOWARN|__GFP_ZERO|__GFP_NOMEMALLOC";
+    let circumstances = [
+        (Some(Context::Process), gfp(0xdc0, Some("GFP_KERNEL|__GFP_ZERO")), Some(1)),
+        (Some(Context::IoWorker), gfp(0x8a940, Some(long)), Some(0)),
+        (None, gfp(0x820, None), None),
+    ];
+    let keys = [
+        ["process", "GFP_KERNEL|__GFP_ZERO", "1"],
+        ["io_uring worker", long, "0"],
+        ["(unknown)", "0x820", "(unknown)"],
+    ];
+    for ((row, keys), (context, gfp, node)) in snapshot.rows.iter_mut().zip(keys).zip(circumstances) {
+        row.keys = keys.map(|key| key.as_bytes().to_vec()).to_vec();
+        row.circumstances = Circumstances { context, gfp, node };
     }
     snapshot
 }

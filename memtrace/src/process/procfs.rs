@@ -1,6 +1,10 @@
 //! Processes as /proc shows them: those that were there before the session.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
 
 use memtrace_common::event::{ARGUMENTS_LEN, START_TAG_SHIFT, start_tag};
 
@@ -25,8 +29,7 @@ pub struct Seen {
 pub fn look(tgid: u32) -> Option<Seen> {
     let directory = Path::new("/proc").join(tgid.to_string());
     let (parent, comm, started) = stat(&fs::read(directory.join("stat")).ok()?)?;
-    let mut arguments = fs::read(directory.join("cmdline")).unwrap_or_default();
-    arguments.truncate(ARGUMENTS_LEN);
+    let arguments = first(ARGUMENTS_LEN, &directory.join("cmdline")).unwrap_or_default();
     let path = fs::read_link(directory.join("exe")).map(|path| path.into_os_string().into_encoded_bytes());
     let path = path.unwrap_or_default();
     Some(Seen {
@@ -36,6 +39,13 @@ pub fn look(tgid: u32) -> Option<Seen> {
         comm,
         command: Command::new(Program { path: &path, arguments: &arguments }),
     })
+}
+
+/// The first so many bytes of a file: arguments may be megabytes.
+fn first(most: usize, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(most);
+    File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Steps of a start's tag in a tick of /proc.
@@ -92,5 +102,23 @@ mod tests {
         assert_eq!(seen.parent, rustix::process::getppid().map_or(0, |parent| parent.as_raw_pid() as u32));
         assert!(!seen.command.path.is_empty() && !seen.command.arguments.is_empty());
         assert_eq!(look(u32::MAX), None);
+    }
+
+    /// Those that are there are told whole, or not at all: never the number of one with the name of another.
+    #[test]
+    fn processes_that_vanish_while_they_are_read() {
+        let (name, mut told) = (Comm::truncated(b"true"), 0);
+        for _ in 0..300 {
+            let mut child = std::process::Command::new("true").spawn().unwrap();
+            let tgid = child.id();
+            for seen in (0..20).map_while(|_| look(tgid)) {
+                let is_ours_before_exec = seen.parent == std::process::id() && seen.comm != name;
+                assert!(seen.process.tgid == tgid && (seen.comm == name || is_ours_before_exec), "{seen:?}");
+                told += 1;
+            }
+            child.wait().unwrap();
+            assert_eq!(look(tgid).filter(|seen| seen.comm == name), None);
+        }
+        assert!(told > 0, "none was seen alive");
     }
 }

@@ -15,13 +15,15 @@ pub const FRAME_LEN: usize = 64;
 pub const ALIGNMENT: u64 = 64;
 
 /// A block is made smaller than this by far: see [`super::recorder`]. What says that it is larger is not believed.
-pub const LONGEST_PLAIN: usize = 64 << 20;
+pub const LONGEST_PLAIN: usize = 128 << 20;
 
 /// What a frame is in front of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
     Block,
     Index,
+    /// The header once more, for when the file's beginning is damaged.
+    Header,
 }
 
 /// What stands in front of a block.
@@ -46,6 +48,7 @@ impl Frame {
         let kind: u32 = match self.contents {
             Contents::Block => 1,
             Contents::Index => 2,
+            Contents::Header => 3,
         };
         let mut bytes = [0; FRAME_LEN];
         bytes[..8].copy_from_slice(&MAGIC);
@@ -72,9 +75,10 @@ impl Frame {
         let contents = match number(12) {
             1 => Contents::Block,
             2 => Contents::Index,
+            3 => Contents::Header,
             _ => return None,
         };
-        Some(Self {
+        let frame = Self {
             contents,
             sequence: long(16),
             packed_len: number(24),
@@ -83,7 +87,8 @@ impl Frame {
             start: long(40),
             end: long(48),
             entries: long(56),
-        })
+        };
+        Some(frame).filter(|frame| frame.start <= frame.end && frame.plain_len as usize <= LONGEST_PLAIN)
     }
 
     /// Bytes that it takes in the file, its frame and filling included.
@@ -115,6 +120,9 @@ impl Packer {
 
     /// Appends a frame, the packed bytes, and the filling.
     pub fn pack(&mut self, plain: &[u8], about: About, out: &mut Vec<u8>) -> std::io::Result<Frame> {
+        if plain.len() > LONGEST_PLAIN {
+            return Err(std::io::Error::other("a block is larger than its readers believe"));
+        }
         let packed = self.0.compress(plain)?;
         let About { contents, sequence, start, end, entries } = about;
         let frame = Frame {
@@ -151,9 +159,6 @@ pub fn unpack(frame: &Frame, packed: &[u8]) -> Result<Vec<u8>, BlockError> {
         return Err(BlockError::Checksum);
     }
     let len = frame.plain_len as usize;
-    if len > LONGEST_PLAIN {
-        return Err(BlockError::Packing);
-    }
     let plain = zstd::bulk::decompress(packed, len).map_err(|_| BlockError::Packing)?;
     if plain.len() == len { Ok(plain) } else { Err(BlockError::Packing) }
 }

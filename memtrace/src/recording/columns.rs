@@ -19,8 +19,8 @@ use super::{
     wire::{Cursor, Malformed, put_bool, put_bytes, put_list, put_option, put_signed, put_varint},
 };
 use crate::event::{
-    Address, Alloc, COMM_LEN, CacheTag, CgroupId, Comm, Event, FileType, Free, Kind, Label, Name, StackId,
-    Task, TimeNs,
+    Address, Alloc, COMM_LEN, CacheTag, CgroupId, Comm, Event, FileType, Free, Gfp, Kind, Label, Name,
+    NodeId, StackId, Task, TimeNs,
 };
 use crate::ledger::Outstanding;
 
@@ -45,18 +45,33 @@ pub struct Common {
     pub cgroup: CgroupId,
     pub call_site: Address,
     pub stack: StackId,
+    pub gfp: Gfp,
+    pub node: NodeId,
+    pub is_io_worker: bool,
     pub may_repeat: bool,
 }
 
 impl Common {
     fn of(alloc: &Alloc) -> Self {
-        let Alloc { time: _, ptr: _, cache, call_site, cgroup, stack, task, may_repeat } = *alloc;
-        Self { cache, task, cgroup, call_site, stack, may_repeat }
+        let Alloc {
+            time: _,
+            ptr: _,
+            cache,
+            call_site,
+            cgroup,
+            stack,
+            gfp,
+            node,
+            task,
+            is_io_worker,
+            may_repeat,
+        } = *alloc;
+        Self { cache, task, cgroup, call_site, stack, gfp, node, is_io_worker, may_repeat }
     }
 
     fn alloc(self, time: TimeNs, ptr: Address) -> Alloc {
-        let Self { cache, task, cgroup, call_site, stack, may_repeat } = self;
-        Alloc { time, ptr, cache, call_site, cgroup, stack, task, may_repeat }
+        let Self { cache, task, cgroup, call_site, stack, gfp, node, is_io_worker, may_repeat } = self;
+        Alloc { time, ptr, cache, call_site, cgroup, stack, gfp, node, task, is_io_worker, may_repeat }
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -69,6 +84,9 @@ impl Common {
         put_varint(out, self.cgroup);
         put_varint(out, self.call_site);
         put_varint(out, self.stack.into());
+        put_varint(out, self.gfp.into());
+        put_varint(out, self.node.into());
+        put_bool(out, self.is_io_worker);
         put_bool(out, self.may_repeat);
     }
 
@@ -84,6 +102,9 @@ impl Common {
             cgroup: cursor.varint()?,
             call_site: cursor.varint()?,
             stack: cursor.u32()?,
+            gfp: cursor.u32()?,
+            node: cursor.u32()?.try_into().map_err(|_| Malformed("a NUMA node"))?,
+            is_io_worker: cursor.bool()?,
             may_repeat: cursor.bool()?,
         })
     }
@@ -399,7 +420,7 @@ impl<'a> Entries<'_, 'a> {
                 let time = self.own_texts.varint()?;
                 Ok(Entry::Label(Outstanding { ptr, time }, self.label()?))
             }
-            PERIOD => Ok(Entry::Period(self.own_texts.u32()?)),
+            PERIOD => self.own_texts.period().map(Entry::Period),
             _ => Ok(Entry::Mark(self.time()?, self.own_texts.bytes()?)),
         }
     }

@@ -1,4 +1,6 @@
 //! What the numbers in events mean: caches, processes, cgroups, places in the kernel, stacks.
+//!
+//! Texts that repeat stand there once and are copied where they are read: how much that may come to is bounded.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,6 +13,18 @@ use crate::{
     process::{Command, Definition},
     view::build::CacheInfo,
 };
+
+/// Bytes that copies of texts take in one block at most. A thousand stacks' names take a megabyte.
+const MOST_COPIED: usize = 256 << 20;
+
+/// What a copy takes beside its text.
+const COPY_BYTES: usize = 48;
+
+/// As PATH_MAX; arguments are shorter.
+const LONGEST_PATH: usize = 4096;
+
+/// No slab object is larger. With what the ledger holds at most, bytes fit into 64 bits whatever a file says.
+const LARGEST_OBJECT: u64 = 1 << 20;
 
 /// All that one block needs, whatever came before it, and what changed since the last one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,18 +69,18 @@ impl Definitions {
     }
 
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
-        let texts: Vec<&[u8]> = cursor.list(Cursor::bytes)?;
+        let mut texts = Copies { texts: cursor.list(Cursor::bytes)?, left: MOST_COPIED };
         Ok(Self {
             caches: cursor.list(|cursor| Ok((cursor.varint()?, cache(cursor)?)))?,
-            processes: cursor.list(|cursor| process(cursor, &texts))?,
+            processes: cursor.list(|cursor| process(cursor, &mut texts))?,
             cgroups: cursor.list(|cursor| {
-                Ok((cursor.varint()?, cursor.option(|cursor| Ok(cursor.bytes()?.to_vec()))?))
+                Ok((cursor.varint()?, cursor.option(|cursor| Ok(cut(cursor.bytes()?).to_vec()))?))
             })?,
             call_sites: cursor.list(|cursor| Ok((cursor.varint()?, cursor.text()?)))?,
             stacks: cursor.list(|cursor| {
                 let id = cursor.u32()?;
                 let frames =
-                    cursor.list(|cursor| Ok(String::from_utf8_lossy(text(cursor, &texts)?).into()))?;
+                    cursor.list(|cursor| Ok(String::from_utf8_lossy(texts.next(cursor)?).into_owned()))?;
                 Ok((id, frames))
             })?,
         })
@@ -89,9 +103,26 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn text<'a>(cursor: &mut Cursor<'_>, texts: &[&'a [u8]]) -> Result<&'a [u8], Malformed> {
-    let number = usize::try_from(cursor.varint()?).ok();
-    number.and_then(|number| texts.get(number)).copied().ok_or(Malformed("the number of a text"))
+/// Texts to be copied, with how much room there is still for copies.
+struct Copies<'a> {
+    texts: Vec<&'a [u8]>,
+    left: usize,
+}
+
+impl<'a> Copies<'a> {
+    /// The text whose number comes next.
+    fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<&'a [u8], Malformed> {
+        let number = usize::try_from(cursor.varint()?).ok();
+        let text = number.and_then(|number| self.texts.get(number)).copied();
+        let text = text.ok_or(Malformed("the number of a text"))?;
+        let left = self.left.checked_sub(text.len() + COPY_BYTES);
+        self.left = left.ok_or(Malformed("texts that memory has room for"))?;
+        Ok(text)
+    }
+}
+
+fn cut(path: &[u8]) -> &[u8] {
+    &path[..path.len().min(LONGEST_PATH)]
 }
 
 fn put_cache(out: &mut Vec<u8>, info: &CacheInfo) {
@@ -108,9 +139,9 @@ fn cache(cursor: &mut Cursor<'_>) -> Result<CacheInfo, Malformed> {
     Ok(CacheInfo {
         name: cursor.text()?,
         aliases: cursor.list(Cursor::text)?,
-        object_size: cursor.varint()?,
+        object_size: cursor.varint()?.min(LARGEST_OBJECT),
         reclaimable: cursor.option(Cursor::bool)?,
-        slack: cursor.option(Cursor::varint)?,
+        slack: cursor.option(Cursor::figure)?,
         is_requested: cursor.bool()?,
     })
 }
@@ -129,14 +160,14 @@ fn put_process<'a>(out: &mut Vec<u8>, process: &'a Definition, texts: &mut Texts
     put_bool(out, *has_ended);
 }
 
-fn process(cursor: &mut Cursor<'_>, texts: &[&[u8]]) -> Result<Definition, Malformed> {
+fn process(cursor: &mut Cursor<'_>, texts: &mut Copies<'_>) -> Result<Definition, Malformed> {
     Ok(Definition {
         id: ProcessId { tgid: cursor.u32()?, started: cursor.u32()? },
         slack: cursor.u32()?,
         comm: comm(cursor)?,
-        chain: cursor.list(|cursor| text(cursor, texts).map(Comm::truncated))?,
+        chain: cursor.list(|cursor| texts.next(cursor).map(Comm::truncated))?,
         command: cursor.option(|cursor| {
-            let (path, arguments) = (text(cursor, texts)?.into(), text(cursor, texts)?.into());
+            let (path, arguments) = (cut(texts.next(cursor)?).into(), cut(texts.next(cursor)?).into());
             Ok(Arc::new(Command { path, arguments }))
         })?,
         has_ended: cursor.bool()?,

@@ -9,17 +9,17 @@ use memtrace_common::event::cache_tag;
 
 use super::{columns::Common, definitions::Definitions};
 use crate::{
+    cgroup::Cgroups,
     event::{Address, CacheTag, CgroupId, ProcessId, StackId},
     kernel::symbols::Symbols,
     process::Processes,
     view::build::{CacheInfo, CallSites as _},
 };
 
-#[derive(Default)]
 pub struct Directory {
     caches: HashMap<Address, CacheInfo>,
     processes: Processes,
-    cgroups: HashMap<CgroupId, Option<Vec<u8>>>,
+    cgroups: Cgroups,
     stacks: HashMap<StackId, Vec<String>>,
     symbols: Option<Arc<Symbols>>,
     /// What changed since the last block.
@@ -35,7 +35,14 @@ struct Changed {
 impl Directory {
     /// Places in the kernel have no names where there are no symbols.
     pub fn new(symbols: Option<Arc<Symbols>>) -> Self {
-        Self { symbols, ..Self::default() }
+        Self {
+            caches: HashMap::new(),
+            processes: Processes::default(),
+            cgroups: Cgroups::new(None),
+            stacks: HashMap::new(),
+            symbols,
+            changed: Changed::default(),
+        }
     }
 
     pub fn define(&mut self, definitions: Definitions) {
@@ -48,7 +55,7 @@ impl Directory {
             self.changed.processes.insert(process.id);
             self.processes.define(process);
         }
-        self.cgroups.extend(cgroups);
+        cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
         self.stacks.extend(stacks);
     }
 
@@ -74,7 +81,7 @@ impl Directory {
         Definitions {
             caches: pick(numbers, |number| self.caches.get(number).cloned()),
             processes: processes.into_iter().filter_map(|id| self.processes.definition(id)).collect(),
-            cgroups: pick(cgroups, |id| self.cgroups.get(id).cloned()),
+            cgroups: pick(cgroups, |id| self.cgroups.get(*id).cloned()),
             call_sites: pick(places, symbol),
             stacks: pick(stacks, |id| self.stacks.get(id).cloned()),
         }

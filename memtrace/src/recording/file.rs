@@ -108,7 +108,7 @@ impl Sink {
         self.end == 0
     }
 
-    /// Empties the file, and writes the header.
+    /// Empties the file, and writes the header, twice: it is the one part without which nothing reads.
     pub fn begin(&mut self, header: &Header) -> Result<(), WriteError> {
         if let Target::File(file) = &self.target {
             let restrict = || file.set_permissions(PermissionsExt::from_mode(0o600));
@@ -118,12 +118,18 @@ impl Sink {
         }
         let mut header = header.clone();
         if let Some(ring) = &mut self.ring {
-            // The place is a few bytes long at most, whatever it is.
-            ring.start = (header.to_bytes().len() as u64 + 64).next_multiple_of(ALIGNMENT);
+            // Room for both, whatever the place's own length.
+            ring.start = (2 * header.to_bytes().len() as u64 + 1024).next_multiple_of(ALIGNMENT);
         }
         header.ring = self.ring;
-        let mut bytes = header.to_bytes();
-        let len = self.ring.map_or(bytes.len() as u64, |ring| ring.start).next_multiple_of(ALIGNMENT);
+        let plain = header.to_bytes();
+        let mut bytes = plain.clone();
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+        let (start, end) = (header.started_ns, header.started_ns);
+        let about = About { contents: Contents::Header, sequence: 0, start, end, entries: 0 };
+        let packed = Packer::new().and_then(|mut packer| packer.pack(&plain, about, &mut bytes));
+        packed.map_err(WriteError::Pack)?;
+        let len = self.ring.map_or(bytes.len() as u64, |ring| ring.start);
         bytes.resize(len as usize, 0);
         self.write(0, &bytes)?;
         self.position = len;

@@ -1,9 +1,10 @@
-//! The beginning of a recording: whose it is, of when, and how it was made.
+//! The beginning of a recording: whose it is, of when, and how it was made. It is there twice: the second time in a frame, as
+//! blocks are, behind the first.
 
 use std::time::{Duration, SystemTime};
 
 use super::wire::{Cursor, Malformed, put_bytes, put_list, put_option, put_varint};
-use crate::event::TimeNs;
+use crate::{event::TimeNs, kernel::gfp::GfpNames};
 
 /// How a recording begins.
 pub const MAGIC: [u8; 8] = *b"MEMTRACE";
@@ -37,6 +38,10 @@ pub struct Header {
     pub period: u32,
     /// One allocation in so many tells its stack; None where none does.
     pub stacks_period: Option<u32>,
+    /// What was traced, as it is written on the command line; empty where all was.
+    pub filters: String,
+    /// What flags of allocations are called; None where that is not known.
+    pub gfp_names: Option<GfpNames>,
     /// Where blocks go round; None where they follow each other to the end.
     pub ring: Option<Ring>,
 }
@@ -88,6 +93,9 @@ impl Header {
             Ok(u32::from_le_bytes(bytes.try_into().expect("4 bytes")))
         };
         let version = number(8)?;
+        if version == 0 {
+            return Err(HeaderError::Damaged("there is no version 0"));
+        }
         if version > VERSION {
             return Err(HeaderError::Newer(version));
         }
@@ -121,6 +129,13 @@ impl Header {
             put_varint(out, ring.start);
             put_varint(out, ring.end);
         });
+        put_bytes(out, self.filters.as_bytes());
+        put_option(out, self.gfp_names.as_ref(), |out, names| {
+            put_list(out, names.table().iter(), |out, (flags, name)| {
+                put_varint(out, (*flags).into());
+                put_bytes(out, name.as_bytes());
+            });
+        });
     }
 
     fn read_body(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
@@ -130,13 +145,17 @@ impl Header {
             host: cursor.text()?,
             kernel: cursor.text()?,
             boot_id: cursor.text()?,
-            started: SystemTime::UNIX_EPOCH + Duration::from_nanos(cursor.varint()?),
-            started_ns: cursor.varint()?,
+            started: SystemTime::UNIX_EPOCH + Duration::from_nanos(cursor.time()?),
+            started_ns: cursor.time()?,
             own_tgid: cursor.u32()?,
             ledger_bytes: cursor.varint()?,
-            period: cursor.u32()?.max(1),
+            period: cursor.period()?,
             stacks_period: cursor.option(Cursor::u32)?,
             ring: cursor.option(|cursor| Ok(Ring { start: cursor.varint()?, end: cursor.varint()? }))?,
+            filters: cursor.text()?,
+            gfp_names: cursor
+                .option(|cursor| cursor.list(|cursor| Ok((cursor.u32()?, cursor.text()?))))?
+                .map(GfpNames::of_table),
         })
     }
 }

@@ -30,15 +30,16 @@ pub fn put(places: &[Place], out: &mut Vec<u8>) {
     });
 }
 
-pub fn read(plain: &[u8]) -> Result<Vec<Place>, Malformed> {
-    Cursor::new(plain).list(|cursor| {
+/// `most` blocks are in the file, or less.
+pub fn read(plain: &[u8], most: usize) -> Result<Vec<Place>, Malformed> {
+    Cursor::new(plain).list_of(most, |cursor| {
         Ok(Place {
             sequence: cursor.varint()?,
             offset: cursor.varint()?,
-            start: cursor.varint()?,
-            end: cursor.varint()?,
+            start: cursor.time()?,
+            end: cursor.time()?,
             entries: cursor.varint()?,
-            outstanding: Outstanding { objects: cursor.varint()?, bytes: cursor.varint()? },
+            outstanding: Outstanding { objects: cursor.figure()?, bytes: cursor.figure()? },
         })
     })
 }

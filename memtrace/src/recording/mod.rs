@@ -20,6 +20,9 @@ pub mod file;
 pub mod recorder;
 pub mod reader;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use self::{
     block::{Block, BlockError},
     columns::Encoder,

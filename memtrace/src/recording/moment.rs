@@ -47,7 +47,7 @@ impl Closing {
         Ok(Self {
             is_report: cursor.bool()?,
             forgot_ended: cursor.bool()?,
-            outstanding: Outstanding { objects: cursor.varint()?, bytes: cursor.varint()? },
+            outstanding: Outstanding { objects: cursor.figure()?, bytes: cursor.figure()? },
             moment: moment(cursor)?,
         })
     }
@@ -84,14 +84,14 @@ fn moment(cursor: &mut Cursor<'_>) -> Result<Moment, Malformed> {
     Ok(Moment {
         is_final: cursor.bool()?,
         time: time(cursor)?,
-        now: cursor.varint()?,
+        now: cursor.time()?,
         elapsed: duration(cursor)?,
-        settled: cursor.option(|cursor| Ok(Settled { time: duration(cursor)?, freed: cursor.varint()? }))?,
-        sampling: Sampling { period: cursor.u32()?.max(1) },
+        settled: cursor.option(|cursor| Ok(Settled { time: duration(cursor)?, freed: cursor.figure()? }))?,
+        sampling: Sampling { period: cursor.period()? },
         meminfo: cursor.option(meminfo)?,
         own_cost: own_cost(cursor)?,
         losses: cursor.list(|cursor| {
-            Ok((cursor.varint()?, Losses { allocs: cursor.varint()?, frees: cursor.varint()? }))
+            Ok((cursor.varint()?, Losses { allocs: cursor.figure()?, frees: cursor.figure()? }))
         })?,
         slabinfo: cursor.list(|cursor| Ok((cursor.text()?, slabinfo(cursor)?)))?,
         growth: cursor.list(|cursor| Ok((cursor.text()?, growth(cursor)?)))?,
@@ -124,7 +124,7 @@ fn put_duration(out: &mut Vec<u8>, time: Duration) {
 }
 
 fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, Malformed> {
-    cursor.varint().map(Duration::from_nanos)
+    cursor.time().map(Duration::from_nanos)
 }
 
 /// In nanoseconds since 1970; what is before counts as then.
@@ -144,10 +144,10 @@ fn put_meminfo(out: &mut Vec<u8>, meminfo: Meminfo) {
 
 fn meminfo(cursor: &mut Cursor<'_>) -> Result<Meminfo, Malformed> {
     Ok(Meminfo {
-        slab: cursor.varint()?,
-        sreclaimable: cursor.varint()?,
-        sunreclaim: cursor.varint()?,
-        available: cursor.option(Cursor::varint)?,
+        slab: cursor.figure()?,
+        sreclaimable: cursor.figure()?,
+        sunreclaim: cursor.figure()?,
+        available: cursor.option(Cursor::figure)?,
     })
 }
 
@@ -161,8 +161,9 @@ fn put_own_cost(out: &mut Vec<u8>, cost: &OwnCost) {
 }
 
 fn own_cost(cursor: &mut Cursor<'_>) -> Result<OwnCost, Malformed> {
-    let [probe_ns_per_event, probes_cpu, userspace_cpu, max_cpu] = array(|| cursor.option(Cursor::f64))?;
-    let [resident_bytes, kernel_bytes, max_memory] = array(|| cursor.option(Cursor::varint))?;
+    let [probe_ns_per_event, probes_cpu, userspace_cpu, max_cpu] =
+        array(|| cursor.option(Cursor::f64).map(Option::flatten))?;
+    let [resident_bytes, kernel_bytes, max_memory] = array(|| cursor.option(Cursor::figure))?;
     Ok(OwnCost {
         probe_ns_per_event,
         probes_cpu,
@@ -182,9 +183,9 @@ fn put_slabinfo(out: &mut Vec<u8>, slabinfo: &Slabinfo) {
 
 fn slabinfo(cursor: &mut Cursor<'_>) -> Result<Slabinfo, Malformed> {
     Ok(Slabinfo {
-        objects: cursor.varint()?,
-        objects_per_s: cursor.option(Cursor::f64)?,
-        inexact: cursor.varint()?,
+        objects: cursor.figure()?,
+        objects_per_s: cursor.option(Cursor::f64)?.flatten(),
+        inexact: cursor.figure()?,
     })
 }
 
@@ -197,11 +198,11 @@ fn put_growth(out: &mut Vec<u8>, growth: &Growth) {
 
 fn growth(cursor: &mut Cursor<'_>) -> Result<Growth, Malformed> {
     Ok(Growth {
-        slabinfo: cursor.signed()?,
-        traced: cursor.signed()?,
-        slack: cursor.varint()?,
-        outstanding: cursor.varint()?,
-        reused: cursor.varint()?,
+        slabinfo: cursor.signed_figure()?,
+        traced: cursor.signed_figure()?,
+        slack: cursor.figure()?,
+        outstanding: cursor.figure()?,
+        reused: cursor.figure()?,
     })
 }
 
@@ -227,8 +228,8 @@ fn put_trust(out: &mut Vec<u8>, trust: &Trust) {
 
 fn trust(cursor: &mut Cursor<'_>) -> Result<Trust, Malformed> {
     let [emitted, applied, unknown_frees, reused_pointers, recursion_misses, refused, unresolved] =
-        array(|| cursor.varint())?;
-    let [lost_allocs, lost_frees, lost_names] = array(|| cursor.varint())?;
+        array(|| cursor.figure())?;
+    let [lost_allocs, lost_frees, lost_names] = array(|| cursor.figure())?;
     Ok(Trust {
         emitted,
         applied,

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{OFlags, SeekFrom},
+    io::Errno,
+};
 
 use super::{
     block::{self, ALIGNMENT, BlockError, Contents, FRAME_LEN, Frame, MAGIC},
@@ -45,8 +48,10 @@ pub struct Reader {
     places: Vec<Place>,
     /// Between the blocks that are there.
     gaps: Vec<Missing>,
-    /// It ended as it should.
+    /// Its index is whole: it ended as it should.
     pub is_finished: bool,
+    /// The file's beginning is damaged: the header is from its copy.
+    pub is_mended: bool,
 }
 
 impl Reader {
@@ -59,24 +64,28 @@ impl Reader {
         if !metadata.is_file() {
             return Err(ReadError::NoFile(path.to_owned()));
         }
-        let mut beginning = vec![0; header::FIXED_LEN + header::LONGEST_BODY.min(metadata.len() as usize)];
+        let file_len = metadata.len();
+        let longest = (header::FIXED_LEN + header::LONGEST_BODY) as u64;
+        let mut beginning = vec![0; longest.min(file_len) as usize];
         let read = read_at(&file, &mut beginning, 0).map_err(error)?;
-        let (header, len) = Header::read(&beginning[..read])
-            .map_err(|source| ReadError::Header { path: path.to_owned(), source })?;
-        let places = indexed(&file, metadata.len());
+        let (header, start, is_mended) = match Header::read(&beginning[..read]) {
+            Ok((header, len)) => (header, len as u64, false),
+            Err(source) => match copied(&file, file_len) {
+                Some(header) => (header, 0, true),
+                None => return Err(ReadError::Header { path: path.to_owned(), source }),
+            },
+        };
+        let places = indexed(&file, file_len);
         let is_finished = places.is_some();
         let places = match places {
             Some(places) => places,
-            None => {
-                let start = header.ring.map_or(len as u64, |ring| ring.start.max(len as u64));
-                found(&file, start.next_multiple_of(ALIGNMENT), metadata.len()).map_err(error)?
-            }
+            None => found(&file, start.next_multiple_of(ALIGNMENT), file_len).map_err(error)?,
         };
         if places.is_empty() {
             return Err(ReadError::NoBlocks(path.to_owned()));
         }
         let gaps = gaps(&places);
-        Ok(Self { file, header, places, gaps, is_finished })
+        Ok(Self { file, header, places, gaps, is_finished, is_mended })
     }
 
     /// The blocks, in their order.
@@ -94,14 +103,34 @@ impl Reader {
         let mut bytes = [0; FRAME_LEN];
         let read = read_at(&self.file, &mut bytes, place.offset).unwrap_or(0);
         let frame = Some(bytes).filter(|_| read == FRAME_LEN).as_ref().and_then(Frame::read);
-        let frame = frame.filter(|frame| frame.sequence == place.sequence).ok_or(BlockError::Checksum)?;
-        if frame.packed_len as usize > zstd::zstd_safe::compress_bound(block::LONGEST_PLAIN) {
-            return Err(BlockError::Packing);
-        }
-        let mut packed = vec![0; frame.packed_len as usize];
-        let read = read_at(&self.file, &mut packed, place.offset + FRAME_LEN as u64).unwrap_or(0);
-        block::unpack(&frame, &packed[..read])
+        let is_it = |frame: &Frame| frame.contents == Contents::Block && frame.sequence == place.sequence;
+        let frame = frame.filter(is_it).ok_or(BlockError::Checksum)?;
+        unpacked(&self.file, &frame, place.offset)
     }
+}
+
+/// What stands behind the frame at this place.
+fn unpacked(file: &File, frame: &Frame, offset: u64) -> Result<Vec<u8>, BlockError> {
+    if frame.packed_len as usize > zstd::zstd_safe::compress_bound(block::LONGEST_PLAIN) {
+        return Err(BlockError::Packing);
+    }
+    let mut packed = vec![0; frame.packed_len as usize];
+    let read = read_at(file, &mut packed, offset + FRAME_LEN as u64).unwrap_or(0);
+    block::unpack(frame, &packed[..read])
+}
+
+/// The header's copy, which is behind it.
+fn copied(file: &File, len: u64) -> Option<Header> {
+    let len = len.min(2 * header::LONGEST_BODY as u64);
+    let mut offset = 0;
+    while let Some(place) = search(file, offset, len).ok()? {
+        if let Some(frame) = frame_at(file, place).ok()?.filter(|frame| frame.contents == Contents::Header) {
+            let plain = unpacked(file, &frame, place).ok()?;
+            return Header::read(&plain).ok().map(|(header, _)| header);
+        }
+        offset = place + ALIGNMENT;
+    }
+    None
 }
 
 /// Reads as much as there is.
@@ -124,15 +153,13 @@ fn indexed(file: &File, len: u64) -> Option<Vec<Place>> {
     read_at(file, &mut trailer, len.checked_sub(TRAILER_LEN as u64)?).ok()?;
     let offset = index::offset(&trailer)?;
     let frame = frame_at(file, offset).ok()?.filter(|frame| frame.contents == Contents::Index)?;
-    let room = len.checked_sub(offset)?.checked_sub(FRAME_LEN as u64)?;
-    if u64::from(frame.packed_len) > room {
-        return None;
-    }
-    let mut packed = vec![0; frame.packed_len as usize];
-    let read = read_at(file, &mut packed, offset + FRAME_LEN as u64).ok()?;
-    let plain = block::unpack(&frame, &packed[..read]).ok()?;
-    let places = index::read(&plain).ok()?;
-    places.is_sorted_by(|a, b| a.sequence < b.sequence).then_some(places)
+    let plain = unpacked(file, &frame, offset).ok()?;
+    // Each takes a frame at least.
+    let most = usize::try_from(len / FRAME_LEN as u64).unwrap_or(usize::MAX);
+    let places = index::read(&plain, most).ok()?;
+    let is_there = |place: &Place| place.start <= place.end && place.offset < offset;
+    let is_whole = places.is_sorted_by(|a, b| a.sequence < b.sequence) && places.iter().all(is_there);
+    (is_whole && !places.is_empty()).then_some(places)
 }
 
 /// The places of all whole blocks from `offset` on.
@@ -173,6 +200,8 @@ fn frame_at(file: &File, offset: u64) -> io::Result<Option<Frame>> {
 fn search(file: &File, mut offset: u64, len: u64) -> io::Result<Option<u64>> {
     let mut bytes = vec![0; SEARCHED];
     while offset < len {
+        let Some(data) = next_data(file, offset) else { return Ok(None) };
+        offset = data - data % ALIGNMENT;
         let read = read_at(file, &mut bytes, offset)?;
         let places = bytes[..read].chunks(ALIGNMENT as usize);
         if let Some(index) = places.into_iter().position(|place| place.starts_with(&MAGIC)) {
@@ -181,6 +210,14 @@ fn search(file: &File, mut offset: u64, len: u64) -> io::Result<Option<u64>> {
         offset += SEARCHED as u64;
     }
     Ok(None)
+}
+
+/// Over what was never written. None where nothing else is left.
+fn next_data(file: &File, offset: u64) -> Option<u64> {
+    match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Err(Errno::NXIO) => None,
+        found => Some(found.unwrap_or(offset)),
+    }
 }
 
 fn gaps(places: &[Place]) -> Vec<Missing> {

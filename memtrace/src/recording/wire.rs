@@ -1,12 +1,25 @@
 //! Numbers and texts as bytes. Whole numbers are varints (LEB128), texts have their length in front.
 //!
-//! What is read may be damaged or made up: nothing is trusted, and a count is never larger than the bytes that are left could
-//! hold.
+//! What is read may be damaged or made up: nothing is trusted. A count is never larger than the bytes that are left could hold,
+//! nor than [`MOST_ITEMS`], since what takes a byte in the file may take a hundred in memory. Figures and times that no machine has
+//! count as the largest that there may be, so that whoever adds them up needs no care; they are no reason to refuse what stands
+//! beside them.
+
+use crate::ledger::HIGHEST_PERIOD;
 
 /// Bytes that nobody here has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("what should be {0} is not")]
 pub struct Malformed(pub &'static str);
+
+/// Most items of one list: a block has seldom a tenth of it.
+pub const MOST_ITEMS: usize = 1 << 21;
+
+/// No count or number of bytes is larger: every machine's memory is smaller, and floating point has it exactly.
+pub const MOST_FIGURE: u64 = 1 << 53;
+
+/// No time is later, on either clock: in 2262.
+const LATEST: u64 = i64::MAX as u64;
 
 /// A varint of 64 bits has so many bytes at most.
 const LONGEST_VARINT: usize = 10;
@@ -127,6 +140,27 @@ impl<'a> Cursor<'a> {
         self.varint().map(unzigzag)
     }
 
+    /// A count or a number of bytes.
+    pub fn figure(&mut self) -> Result<u64, Malformed> {
+        Ok(self.varint()?.min(MOST_FIGURE))
+    }
+
+    /// Of either sign.
+    pub fn signed_figure(&mut self) -> Result<i64, Malformed> {
+        let most = MOST_FIGURE as i64;
+        Ok(self.signed()?.clamp(-most, most))
+    }
+
+    /// Nanoseconds.
+    pub fn time(&mut self) -> Result<u64, Malformed> {
+        Ok(self.varint()?.min(LATEST))
+    }
+
+    /// One in so many.
+    pub fn period(&mut self) -> Result<u32, Malformed> {
+        Ok(self.u32()?.clamp(1, HIGHEST_PERIOD))
+    }
+
     pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.varint()?.try_into().map_err(|_| Malformed("a number of 32 bits"))
     }
@@ -136,8 +170,10 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(bytes.try_into().expect("8 bytes")))
     }
 
-    pub fn f64(&mut self) -> Result<f64, Malformed> {
-        self.u64_fixed().map(f64::from_bits)
+    /// None where it is not finite.
+    pub fn f64(&mut self) -> Result<Option<f64>, Malformed> {
+        let value = f64::from_bits(self.u64_fixed()?);
+        Ok(Some(value).filter(|value| value.is_finite()))
     }
 
     pub fn bool(&mut self) -> Result<bool, Malformed> {
@@ -165,18 +201,27 @@ impl<'a> Cursor<'a> {
         if self.bool()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    /// A count of what takes at least a byte each.
-    pub fn count(&mut self) -> Result<usize, Malformed> {
+    /// A count of what takes at least a byte each, and is there so many times at most.
+    pub fn count(&mut self, most: usize) -> Result<usize, Malformed> {
         let count = usize::try_from(self.varint()?).map_err(|_| Malformed("a count"))?;
-        if count <= self.rest.len() { Ok(count) } else { Err(Malformed("a count of what follows")) }
+        if count <= self.rest.len().min(most) { Ok(count) } else { Err(Malformed("a count of what follows")) }
     }
 
     /// So many of them as are said; each must take a byte at least.
     pub fn list<T, C: FromIterator<T>>(
         &mut self,
+        read: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<C, Malformed> {
+        self.list_of(MOST_ITEMS, read)
+    }
+
+    /// Not more than so many of them.
+    pub fn list_of<T, C: FromIterator<T>>(
+        &mut self,
+        most: usize,
         mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<C, Malformed> {
-        let count = self.count()?;
+        let count = self.count(most)?;
         (0..count).map(|_| read(self)).collect()
     }
 }
@@ -193,20 +238,20 @@ mod tests {
             numbers in vec(any::<u64>(), 0..20),
             signed in any::<i64>(),
             text in ".{0,20}",
-            float in any::<u64>(),
+            float in proptest::num::f64::NORMAL | proptest::num::f64::ZERO | proptest::num::f64::SUBNORMAL,
             maybe in any::<Option<bool>>(),
         ) {
             let mut out = Vec::new();
             put_list(&mut out, numbers.iter(), |out, &number| put_varint(out, number));
             put_signed(&mut out, signed);
             put_bytes(&mut out, text.as_bytes());
-            put_f64(&mut out, f64::from_bits(float));
+            put_f64(&mut out, float);
             put_option(&mut out, maybe, put_bool);
             let mut cursor = Cursor::new(&out);
             prop_assert_eq!(cursor.list::<_, Vec<_>>(Cursor::varint), Ok(numbers));
             prop_assert_eq!(cursor.signed(), Ok(signed));
             prop_assert_eq!(cursor.text(), Ok(text));
-            prop_assert_eq!(cursor.f64().map(f64::to_bits), Ok(float));
+            prop_assert_eq!(cursor.f64().map(|float| float.map(f64::to_bits)), Ok(Some(float.to_bits())));
             prop_assert_eq!(cursor.option(Cursor::bool), Ok(maybe));
             prop_assert!(cursor.is_empty());
         }
@@ -232,7 +277,34 @@ mod tests {
 
     #[test]
     fn a_count_is_not_larger_than_what_follows() {
-        assert!(Cursor::new(&[3, 1, 1]).count().is_err());
-        assert_eq!(Cursor::new(&[2, 1, 1]).count(), Ok(2));
+        assert!(Cursor::new(&[3, 1, 1]).count(MOST_ITEMS).is_err());
+        assert_eq!(Cursor::new(&[2, 1, 1]).count(MOST_ITEMS), Ok(2));
+        assert!(Cursor::new(&[2, 1, 1]).count(1).is_err());
+    }
+
+    #[test]
+    fn what_no_machine_has_is_not_believed() {
+        let read = |value: u64| {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            (Cursor::new(&out).figure(), Cursor::new(&out).time())
+        };
+        assert_eq!(read(7), (Ok(7), Ok(7)));
+        assert_eq!(read(LATEST), (Ok(MOST_FIGURE), Ok(LATEST)));
+        assert_eq!(read(u64::MAX), (Ok(MOST_FIGURE), Ok(LATEST)));
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(Cursor::new(&value.to_bits().to_le_bytes()).f64(), Ok(None), "{value}");
+        }
+        let most = MOST_FIGURE as i64;
+        for (value, read) in [(-7, -7), (i64::MIN, -most), (i64::MAX, most)] {
+            let mut out = Vec::new();
+            put_signed(&mut out, value);
+            assert_eq!(Cursor::new(&out).signed_figure(), Ok(read), "{value}");
+        }
+        for (value, read) in [(0, 1), (64, 64), (u64::from(u32::MAX), HIGHEST_PERIOD)] {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            assert_eq!(Cursor::new(&out).period(), Ok(read), "{value}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, Name, TimeNs, cache_tag},
     knowledge::incidents::Incidents,
-    ledger::{Held, OriginKey},
+    ledger::{Apart, Held, OriginKey},
     output::events::EventOutput,
     recording::{Block, BlockError, Entry, Header, Place, Reader, definitions::Definitions},
     view::{
@@ -126,8 +126,9 @@ pub struct Teller {
 impl Teller {
     pub fn new(header: &Header, choice: &Choice) -> Self {
         let kinds = if choice.kinds.is_empty() { EventKind::ALL.to_vec() } else { choice.kinds.clone() };
+        let apart = Apart { call_sites: true, ..Apart::default() };
         Self {
-            state: State::new(header, choice.filter.clone(), Incidents::built_in(), true),
+            state: State::new(header, choice.filter.clone(), Incidents::built_in(), apart),
             kinds,
             started_ns: header.started_ns,
             by_tag: HashMap::new(),
@@ -135,11 +136,12 @@ impl Teller {
     }
 
     pub fn define(&mut self, definitions: Definitions) {
-        for &(cache, _) in &definitions.caches {
+        let caches: Vec<Address> = definitions.caches.iter().map(|&(cache, _)| cache).collect();
+        self.state.define(definitions);
+        for cache in caches.into_iter().filter(|cache| self.state.caches.contains_key(cache)) {
             let known = self.by_tag.entry(cache_tag(cache)).or_insert(Some(cache));
             *known = known.filter(|&known| known == cache);
         }
-        self.state.define(definitions);
     }
 
     /// Whether this place in the kernel has a name already.
@@ -208,8 +210,7 @@ impl Teller {
         if !self.state.ledger.counts(alloc) {
             return None;
         }
-        let Alloc { cache, call_site, cgroup, stack, task, .. } = *alloc;
-        let allocated = self.allocated(&OriginKey { cache, task, cgroup, call_site, stack })?;
+        let allocated = self.allocated(&self.state.ledger.origin_of(alloc))?;
         Some(EventView { object: Some(alloc.ptr), allocated, ..view })
     }
 

@@ -28,7 +28,10 @@ pub struct Gatherer {
 }
 
 #[derive(Default)]
-struct Lines(HashMap<Vec<u8>, Vec<(u64, u64)>>);
+struct Lines(HashMap<Vec<u8>, Held>);
+
+/// Objects and bytes at each point.
+type Held = Vec<(u64, u64)>;
 
 impl Gatherer {
     pub fn add(&mut self, moment: &Moment, snapshot: &Snapshot) {
@@ -96,11 +99,11 @@ impl Lines {
 
     /// The biggest first, at their peaks.
     fn finish(self, points: usize) -> Vec<Line> {
-        let mut lines: Vec<(Vec<u8>, Vec<(u64, u64)>)> = self.0.into_iter().collect();
+        let mut lines: Vec<(Vec<u8>, Held)> = self.0.into_iter().collect();
         lines.retain(|(_, line)| line.len() == points && line.iter().any(|(objects, _)| *objects > 0));
         let peak = |line: &[(u64, u64)]| line.iter().map(|(_, bytes)| *bytes).max();
         lines.sort_by(|(a, one), (b, other)| peak(other).cmp(&peak(one)).then_with(|| a.cmp(b)));
-        let line = |(name, line): (Vec<u8>, Vec<(u64, u64)>)| {
+        let line = |(name, line): (Vec<u8>, Held)| {
             let (objects, bytes) = line.into_iter().unzip();
             Line { name, objects, bytes }
         };

@@ -7,6 +7,8 @@ mod gather;
 pub mod state;
 pub mod window;
 
+use std::time::SystemTime;
+
 use self::{
     filter::Filter,
     gather::Gatherer,
@@ -16,10 +18,11 @@ use self::{
 use crate::{
     event::TimeNs,
     knowledge::incidents::Incidents,
+    ledger::Apart,
     output::escape,
     recording::{Block, Place, Reader, moment::Closing},
     view::{
-        By, Moment, Snapshot,
+        Moment, Snapshot,
         build::{Builder, Request},
         series::Series,
     },
@@ -32,8 +35,9 @@ pub struct Report {
     pub state: State,
     /// How things stood at the window's end.
     pub moment: Moment,
-    pub from: TimeNs,
-    pub to: TimeNs,
+    /// The window, by the wall clock.
+    pub from: SystemTime,
+    pub to: SystemTime,
 }
 
 /// How to look at a recording.
@@ -44,8 +48,8 @@ pub struct Ask {
     pub incidents: Incidents,
     pub from: Option<When>,
     pub to: Option<When>,
-    /// Tell objects' call sites also where rows are not told apart by them.
-    pub tells_call_sites: bool,
+    /// Places in the kernel are told apart, though rows are not by them: a profile shows them.
+    pub call_sites: bool,
 }
 
 /// The blocks between two times. What most is outstanding of is what the filter passes.
@@ -70,8 +74,9 @@ pub fn report(
     let header = &reader.header;
     let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref())?;
     let base = base(reader, window);
-    let tells_call_sites = ask.tells_call_sites || ask.request.by.contains(By::CallSite);
-    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), tells_call_sites);
+    let by = ask.request.by.apart();
+    let apart = Apart { call_sites: ask.call_sites || by.call_sites, ..by };
+    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart);
     let mut replay = Replay {
         state,
         builder: Builder::new(ask.request.clone()),
@@ -90,11 +95,10 @@ pub fn report(
     Ok(replay.finish(reader, window))
 }
 
-/// How things stood where the window begins; None at the very beginning.
+/// How things stood where the window begins, or as near before it as can be read; None at the very beginning.
 fn base(reader: &Reader, window: Window) -> Option<Closing> {
-    let place = reader.places().get(window.first.checked_sub(1)?)?;
-    let plain = reader.plain(place).ok()?;
-    Some(Block::read(&plain).ok()?.closing)
+    let closing = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.closing);
+    reader.places()[..window.first].iter().rev().find_map(closing)
 }
 
 /// What has to be known of the whole recording before a window can be told.
@@ -110,7 +114,7 @@ impl Survey {
         if !from.into_iter().chain(to).any(|when| matches!(when, When::Mark(_) | When::Peak)) {
             return survey;
         }
-        let mut state = State::new(&reader.header, filter.clone(), Incidents::built_in(), false);
+        let mut state = State::new(&reader.header, filter.clone(), Incidents::built_in(), Apart::default());
         let mut most = 0;
         for (index, place) in reader.places().iter().enumerate() {
             let Ok(plain) = reader.plain(place) else { continue };
@@ -202,8 +206,8 @@ impl Replay {
             series: self.series.finish(marks, places[0].start),
             snapshot,
             moment,
-            from: places[0].start,
-            to: places[places.len() - 1].end,
+            from: wall(&reader.header, places[0].start),
+            to: wall(&reader.header, places[places.len() - 1].end),
             state: self.state,
         }
     }
@@ -230,10 +234,17 @@ impl Replay {
             notes.push(format!("what was before {} is not in the file: {why}", time(first.start)));
         }
         if !reader.is_finished && window.end == reader.places().len() {
-            notes.push(
-                "the recording was not finished: what came after its last whole block is missing".to_owned(),
-            );
+            let last = time(to);
+            notes.push(format!(
+                "the recording has no whole end, as after a crash: if there was more after {last}, it is missing"
+            ));
+        }
+        if reader.is_mended {
+            notes.push("the file's beginning is damaged; a copy of it was read".to_owned());
         }
         notes
     }
 }
+
+#[cfg(test)]
+mod tests;

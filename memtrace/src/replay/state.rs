@@ -1,13 +1,14 @@
 //! What is known at a point of a recording.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use super::filter::Filter;
 use crate::{
     cgroup::Cgroups,
     event::{Address, StackId, TimeNs},
+    kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
-    ledger::{Ledger, OriginKey},
+    ledger::{Apart, Ledger, OriginKey},
     process::Processes,
     recording::{
         Entry, Header,
@@ -16,13 +17,23 @@ use crate::{
     },
     view::{
         Moment, Snapshot,
-        build::{Builder, Caches, CallSites, Known, StackNames},
+        build::{Builder, CacheInfo, Caches, CallSites, Known, StackNames},
         object::Names,
     },
 };
 
 /// A recording tells how much its ledger may take. Nobody's word is good for more than this.
 const MOST_LEDGER_BYTES: u64 = 4 << 30;
+
+/// Bytes that names of caches, of places in the kernel and of stacks may take. Those of a host take some megabytes.
+const MOST_NAME_BYTES: usize = 1 << 30;
+
+/// What a name takes beside its text.
+const NAME_BYTES: usize = 100;
+
+/// A mark more tells nothing, nor does a longer label: there is a command that writes them.
+const MOST_MARKS: usize = 10_000;
+const LONGEST_LABEL: usize = 1_000;
 
 pub struct State {
     pub ledger: Ledger,
@@ -31,6 +42,7 @@ pub struct State {
     pub cgroups: Cgroups,
     pub call_sites: RecordedNames,
     pub stacks: Option<RecordedStacks>,
+    gfp_names: Option<GfpNames>,
     host: String,
     kernel: String,
     own_tgid: u32,
@@ -38,9 +50,43 @@ pub struct State {
     filter: Filter,
     /// What the filter makes of the caches.
     passed: HashMap<Address, bool>,
+    period: u32,
+    room: Room,
     pub(super) marks: Vec<(TimeNs, Vec<u8>)>,
     /// When what was read last was read.
     pub read_at: TimeNs,
+}
+
+/// For names: a block may bring new ones without end.
+struct Room(usize);
+
+impl Room {
+    /// Puts a name in, if there is room for it.
+    fn put<K: Eq + Hash, V: PartialEq>(
+        &mut self,
+        names: &mut HashMap<K, V>,
+        key: K,
+        name: V,
+        bytes: impl Fn(&V) -> usize,
+    ) {
+        let before = names.get(&key);
+        if before == Some(&name) {
+            return;
+        }
+        let freed = before.map_or(0, |before| NAME_BYTES + bytes(before));
+        if let Some(left) = (self.0 + freed).checked_sub(NAME_BYTES + bytes(&name)) {
+            self.0 = left;
+            names.insert(key, name);
+        }
+    }
+}
+
+fn cache_bytes(info: &CacheInfo) -> usize {
+    info.aliases.iter().chain([&info.name]).map(|name| NAME_BYTES + name.len()).sum()
+}
+
+fn stack_bytes(calls: &Vec<String>) -> usize {
+    calls.iter().map(|call| NAME_BYTES + call.len()).sum()
 }
 
 /// Names of places in the kernel.
@@ -75,12 +121,10 @@ impl StackNames for RecordedStacks {
 }
 
 impl State {
-    pub fn new(header: &Header, filter: Filter, incidents: Incidents, tells_call_sites: bool) -> Self {
+    pub fn new(header: &Header, filter: Filter, incidents: Incidents, apart: Apart) -> Self {
         let mut ledger = Ledger::new(header.ledger_bytes.min(MOST_LEDGER_BYTES) as usize);
         ledger.set_period(header.period);
-        if tells_call_sites {
-            ledger.tell_call_sites();
-        }
+        ledger.tell_apart(apart);
         Self {
             ledger,
             caches: Caches::new(),
@@ -88,12 +132,15 @@ impl State {
             cgroups: Cgroups::new(None),
             call_sites: RecordedNames::default(),
             stacks: header.stacks_period.map(|period| RecordedStacks { period, names: HashMap::new() }),
+            gfp_names: header.gfp_names.clone(),
             host: header.host.clone(),
             kernel: header.kernel.clone(),
             own_tgid: header.own_tgid,
             incidents,
             filter,
             passed: HashMap::new(),
+            period: header.period,
+            room: Room(MOST_NAME_BYTES),
             marks: Vec::new(),
             read_at: header.started_ns,
         }
@@ -102,14 +149,21 @@ impl State {
     pub fn define(&mut self, definitions: Definitions) {
         let Definitions { caches, processes, cgroups, call_sites, stacks } = definitions;
         for (number, info) in caches {
-            self.passed.insert(number, self.filter.passes_cache(&info));
-            self.caches.insert(number, info);
+            let passes = self.filter.passes_cache(&info);
+            self.room.put(&mut self.caches, number, info, cache_bytes);
+            if self.caches.contains_key(&number) {
+                self.passed.insert(number, passes);
+            }
         }
         processes.into_iter().for_each(|process| self.processes.define(process));
         cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
-        self.call_sites.0.extend(call_sites);
+        for (place, name) in call_sites {
+            self.room.put(&mut self.call_sites.0, place, name, String::len);
+        }
         if let Some(known) = &mut self.stacks {
-            known.names.extend(stacks);
+            stacks
+                .into_iter()
+                .for_each(|(id, calls)| self.room.put(&mut known.names, id, calls, stack_bytes));
         }
     }
 
@@ -117,10 +171,17 @@ impl State {
         match *entry {
             Entry::Event(event) => self.ledger.apply(event),
             Entry::Label(object, label) => self.ledger.label(object, &label),
-            // It only rises.
-            Entry::Period(period) => self.ledger.set_period(period),
+            // It only rises, where nobody has changed the file.
+            Entry::Period(period) if period > self.period => {
+                self.period = period;
+                self.ledger.set_period(period);
+            }
+            Entry::Period(_) => {}
             Entry::Read(time) => self.read_at = time,
-            Entry::Mark(time, label) => self.marks.push((time, label.to_vec())),
+            Entry::Mark(time, label) if self.marks.len() < MOST_MARKS => {
+                self.marks.push((time, label[..label.len().min(LONGEST_LABEL)].to_vec()));
+            }
+            Entry::Mark(..) => {}
         }
     }
 
@@ -140,6 +201,7 @@ impl State {
             cgroups: &self.cgroups,
             call_sites: Some(&self.call_sites),
             stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            gfp_names: self.gfp_names.as_ref(),
             incidents: &self.incidents,
             is_shown: &|origin| self.shows(origin),
         })

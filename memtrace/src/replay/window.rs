@@ -78,8 +78,8 @@ impl Times<'_> {
     fn position(&self, when: &When) -> Result<usize, WindowError> {
         let (start, end) = (self.start(), self.end());
         let time = match when {
-            When::After(time) => start.saturating_add(time.as_nanos() as u64),
-            When::BeforeEnd(time) => end.checked_sub(time.as_nanos() as u64).unwrap_or(0),
+            When::After(time) => start.saturating_add(nanoseconds(*time)),
+            When::BeforeEnd(time) => end.saturating_sub(nanoseconds(*time)),
             When::At(time) => self.monotonic(*time).unwrap_or(0),
             When::Peak => return Ok(self.peak + 1),
             When::Mark(name) => self.mark(name)?,
@@ -111,17 +111,24 @@ impl Times<'_> {
     /// None before the recording's boot.
     fn monotonic(&self, time: SystemTime) -> Option<TimeNs> {
         match time.duration_since(self.header.started) {
-            Ok(after) => self.header.started_ns.checked_add(after.as_nanos() as u64),
-            Err(before) => self.header.started_ns.checked_sub(before.duration().as_nanos() as u64),
+            Ok(after) => self.header.started_ns.checked_add(nanoseconds(after)),
+            Err(before) => self.header.started_ns.checked_sub(nanoseconds(before.duration())),
         }
     }
+}
+
+/// As many as fit.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A time of the events by the wall clock, as it was at the start.
 pub fn wall(header: &Header, time: TimeNs) -> SystemTime {
     let since = |time: TimeNs, from: TimeNs| Duration::from_nanos(time.saturating_sub(from));
     let later = header.started.checked_add(since(time, header.started_ns));
-    later.and_then(|later| later.checked_sub(since(header.started_ns, time))).unwrap_or(header.started)
+    let wall = later.and_then(|later| later.checked_sub(since(header.started_ns, time)));
+    // No host was up in 1970, but files say what they like.
+    wall.unwrap_or(header.started).max(SystemTime::UNIX_EPOCH)
 }
 
 /// A moment, as a session would have had it that began at the end of another block. What the ledger counted itself is its own

@@ -52,12 +52,14 @@ use self::{
 };
 use crate::{
     decode::{Decoded, decode},
-    event::{Address, Event, ProcessEvent, TimeNs},
+    event::{Address, Alloc, Event, ProcessEvent, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
         events::Events,
+        gfp::GfpNames,
         load::{Attached, LoadError},
+        nodes::Nodes,
         rings::RingError,
         symbols::Symbols,
         trials::Avoid,
@@ -69,7 +71,7 @@ use crate::{
     slab,
     stack::Stacks,
     view::{
-        By, Moment, Settled, Snapshot, Trust,
+        Moment, Settled, Snapshot, Trust,
         build::{Builder, CallSites, Known, Request, StackNames},
         moment::Losses,
     },
@@ -285,6 +287,8 @@ struct State {
     /// Where they are asked for.
     symbols: Option<Arc<Symbols>>,
     stacks: Option<Stacks>,
+    gfp_names: Option<GfpNames>,
+    nodes: Option<Nodes>,
     incidents: Incidents,
     /// Sentences that hold for the whole session.
     notes: Vec<String>,
@@ -297,9 +301,7 @@ struct State {
 impl State {
     fn ledger(&self, options: &Options) -> Ledger {
         let mut ledger = self.budget.ledger();
-        if options.request.by.contains(By::CallSite) {
-            ledger.tell_call_sites();
-        }
+        ledger.tell_apart(options.request.by.apart());
         ledger
     }
 
@@ -434,7 +436,7 @@ impl Session {
             batch,
             undecodable,
             tap,
-            state: State { kernel, caches, who, stacks, budget, .. },
+            state: State { kernel, caches, who, stacks, nodes, budget, .. },
             ..
         } = self;
         let sampling = budget.sampling();
@@ -446,6 +448,11 @@ impl Session {
             }
             tap.push(&entry);
         };
+        let mut find_node = |alloc: &mut Alloc| {
+            if let Some(nodes) = nodes {
+                alloc.node = nodes.of(&kernel.memory, alloc.ptr);
+            }
+        };
         let read = events.drain(most, |record| {
             if ledger.is_full() {
                 // What came before counts by the period that held then.
@@ -453,15 +460,17 @@ impl Session {
                 budget.make_room(ledger).into_iter().for_each(|period| tell(Entry::Period(period)));
             }
             match decode(record) {
-                Ok(Decoded::Object(event)) => {
-                    if let Event::Alloc(alloc) = &event {
+                Ok(Decoded::Object(mut event)) => {
+                    if let Event::Alloc(alloc) = &mut event {
                         caches.see(alloc);
+                        find_node(alloc);
                     }
                     tell(Entry::Event(event));
                     batch.add(event, ledger);
                 }
                 Ok(Decoded::AllocWithStack(mut alloc, frames)) => {
                     caches.see(&alloc);
+                    find_node(&mut alloc);
                     if let Some(stacks) = stacks {
                         alloc.stack = stacks.enter(alloc.task.process(), frames);
                     }
@@ -523,7 +532,7 @@ impl Session {
         let forgot_ended = self.state.who.prune(&self.ledger);
         self.close_block(&moment, true, forgot_ended);
         let own_tgid = std::process::id();
-        let State { kernel: _, host, caches, who, symbols, stacks, incidents, .. } = &self.state;
+        let State { host, caches, who, symbols, stacks, gfp_names, incidents, .. } = &self.state;
         let known = Known {
             host: &host.name,
             kernel: &host.kernel,
@@ -532,6 +541,7 @@ impl Session {
             cgroups: &who.cgroups,
             call_sites: symbols.as_deref().map(|symbols| symbols as &dyn CallSites),
             stacks: stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            gfp_names: gfp_names.as_ref(),
             incidents,
             is_shown: &|origin| origin.task.tgid != own_tgid,
         };
@@ -597,6 +607,7 @@ impl Session {
             notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
         }
         notes.extend(self.state.budget.note().cloned());
+        notes.extend(self.state.who.notes());
         for (name, after) in self.state.caches.destroyed() {
             notes.push(format!(
                 "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",

@@ -32,8 +32,44 @@ impl Who {
         }
     }
 
-    /// Forgets processes that ended and hold nothing, when there are many. Returns whether there were.
+    /// Whom there is no room for.
+    pub fn notes(&self) -> Vec<String> {
+        notes(self.processes.is_full(), self.cgroups.left_out())
+    }
+
+    /// Forgets processes that ended and hold nothing, when there are many, and cgroups that hold nothing where there are too many.
+    /// Returns whether processes were forgotten.
     pub fn prune(&mut self, ledger: &Ledger) -> bool {
+        self.cgroups.prune(|| {
+            let holding = ledger.origins().filter(|origin| origin.outstanding() > 0);
+            holding.map(|origin| origin.key.cgroup).collect()
+        });
         self.processes.prune(|| ledger.holders())
+    }
+}
+
+fn notes(processes_are_left_out: bool, cgroups_left_out: usize) -> Vec<String> {
+    let processes = processes_are_left_out.then(|| {
+        "there are too many processes: who started new ones is not known, nor what they run".to_owned()
+    });
+    let cgroups = (cgroups_left_out > 0).then(|| {
+        format!(
+            "there are too many cgroups: the names of {cgroups_left_out} that hold objects are not known, and they show as `(gone: N)`"
+        )
+    });
+    processes.into_iter().chain(cgroups).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        assert_eq!(notes(false, 0), [""; 0]);
+        insta::assert_snapshot!(notes(true, 1_234).join("\n"), @r"
+        there are too many processes: who started new ones is not known, nor what they run
+        there are too many cgroups: the names of 1234 that hold objects are not known, and they show as `(gone: N)`
+        ");
     }
 }

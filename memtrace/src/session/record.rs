@@ -34,6 +34,8 @@ pub struct Target {
     pub most_bytes: Option<u64>,
     /// How memtrace was started.
     pub command: Vec<String>,
+    /// What is traced, as it is written on the command line; empty where all is.
+    pub filters: String,
     pub progress: Arc<Progress>,
 }
 
@@ -149,12 +151,14 @@ impl Tap {
             ledger_bytes: state.budget.ledger_bytes(),
             period: options.sample,
             stacks_period: state.stacks.as_ref().map(|stacks| stacks.period),
+            filters: String::new(),
+            gfp_names: state.gfp_names.clone(),
             ring: None,
         };
         let is_recording = matches!(listening, Listening::Recording(_));
         let listener: Box<dyn Listener> = match listening {
-            Listening::Recording(Target { sink, most_bytes, command, progress }) => {
-                header.command = command;
+            Listening::Recording(Target { sink, most_bytes, command, filters, progress }) => {
+                (header.command, header.filters) = (command, filters);
                 let symbols = state.symbols.clone();
                 let recorder = Recorder::start(header, sink, symbols, Arc::clone(&progress))?;
                 Box::new(Recording { recorder, progress, most_bytes })

@@ -25,8 +25,10 @@ use crate::{
     kernel::{
         caches::KernelCache,
         discover::{DiscoverError, Kernel},
+        gfp::GfpNames,
         layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
+        nodes::Nodes,
         plan::{CacheWay, Plan},
         privileges,
         rings::RingSizes,
@@ -110,7 +112,10 @@ pub fn set_up(options: &Options, listening: Option<&Listening>) -> Result<Ready,
     notes.extend(nameless.map(|why| format!("places in the kernel are addresses: {why}")));
     let symbols = symbols.and_then(Result::ok).map(Arc::new);
     let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
-    if options.request.by.contains(By::Cgroup) || is_listened_to {
+    let wants = |by| options.request.by.contains(by) || is_listened_to;
+    let gfp_names = wants(By::Gfp).then(|| gfp_names(&kernel, &mut notes)).flatten();
+    let nodes = wants(By::Node).then(|| nodes(&kernel, &mut notes)).flatten();
+    if wants(By::Cgroup) {
         notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
     }
     let looks = (!options.avoid.contains(&Avoid::Names)).then(Looks::default);
@@ -132,6 +137,8 @@ pub fn set_up(options: &Options, listening: Option<&Listening>) -> Result<Ready,
         looks,
         symbols,
         stacks,
+        gfp_names,
+        nodes,
         incidents: options.incidents.clone(),
         who: Who::new(Cgroups::new(hierarchy.ok())),
         notes,
@@ -217,6 +224,24 @@ fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'sta
     let frees_by_page = plan.free == Ok(CacheWay::Page);
     (frees_by_page && layout.arguments.free_is_late != 0)
         .then_some("frees do not tell their cache on this kernel")
+}
+
+/// What allocation flags are called, or a note.
+fn gfp_names(kernel: &Kernel, notes: &mut Vec<String>) -> Option<GfpNames> {
+    if kernel.layout.arguments.alloc_gfp == config::NO_ARGUMENT {
+        notes.push("allocation flags are unknown: the kernel's tracepoints do not tell them".to_owned());
+        return None;
+    }
+    let names = GfpNames::ask();
+    notes.extend(names.as_ref().err().map(|why| format!("allocation flags are numbers: {why}")));
+    names.ok()
+}
+
+/// How NUMA nodes of objects are found, or a note.
+fn nodes(kernel: &Kernel, notes: &mut Vec<String>) -> Option<Nodes> {
+    let nodes = Nodes::find(kernel);
+    notes.extend(nodes.as_ref().err().map(|why| format!("the NUMA nodes of objects are unknown: {why}")));
+    nodes.ok()
 }
 
 fn names_note(why: &str) -> String {

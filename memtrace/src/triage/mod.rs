@@ -9,3 +9,6 @@ pub mod trace;
 pub mod watch;
 pub mod advice;
 pub mod page;
+
+#[cfg(test)]
+mod tests;

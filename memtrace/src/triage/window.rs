@@ -9,7 +9,7 @@ use super::{
     sample::{Glance, Sample, page_size},
     sum::{Part, Sum},
 };
-use crate::host::process::{Process, ProcessId};
+use crate::host::process::{Process, ProcessId, Processes};
 
 /// Two samples, and glances in between.
 #[derive(Debug)]
@@ -138,7 +138,11 @@ impl Window {
     /// In no order.
     pub fn processes(&self) -> Vec<ProcessRow> {
         let row = |(id, now): (&ProcessId, &Process)| {
-            let before = self.before.processes.list.get(id).map_or(0, |before| before.resident);
+            let before = match self.before.processes.list.get(id) {
+                Some(before) => before.resident,
+                None if may_have_been(&self.before.processes) => now.resident,
+                None => 0,
+            };
             let (was, is) = self.proportional.get(id).copied().unwrap_or_default();
             ProcessRow {
                 pid: id.pid,
@@ -155,14 +159,21 @@ impl Window {
 
     /// In the order of their names.
     pub fn commands(&self) -> Vec<Command> {
+        let (before, after) = (&self.before.processes, &self.after.processes);
         let mut commands: BTreeMap<&[u8], Command> = BTreeMap::new();
         for (id, process) in self.others() {
             let command = commands.entry(&process.comm).or_default();
             command.pid = (command.processes == 0).then_some(id.pid);
             command.processes += 1;
             command.anon = command.anon.saturating_add(process.anon);
+            if may_have_been(before) && !before.list.contains_key(id) {
+                command.growth = command.growth.saturating_sub_unsigned(process.anon);
+            }
         }
-        for (id, process) in &self.before.processes.list {
+        for (id, process) in &before.list {
+            if may_have_been(after) && !after.list.contains_key(id) {
+                continue;
+            }
             if let Some(command) = commands.get_mut(&process.comm[..]).filter(|_| id.pid != self.own_pid) {
                 command.growth = command.growth.saturating_sub_unsigned(process.anon);
             }
@@ -179,7 +190,8 @@ impl Window {
     pub fn cgroups(&self) -> Vec<CgroupRow> {
         let (before, after) = (&self.before.cgroups.list, &self.after.cgroups.list);
         let row = |(path, now): (&Vec<u8>, &crate::host::cgroup::Cgroup)| {
-            let was = before.get(path).copied().unwrap_or_default();
+            let unread = if self.before.cgroups.left_out > 0 { *now } else { Default::default() };
+            let was = before.get(path).copied().unwrap_or(unread);
             CgroupRow {
                 path: path.clone(),
                 memory: now.memory,
@@ -231,6 +243,11 @@ pub fn caches_between(before: &crate::slab::SlabCaches, after: &crate::slab::Sla
         })
     };
     after.caches.iter().filter_map(row).collect()
+}
+
+/// Where not all were read, what is in the other sample alone may have been there all the time: it counts as unchanged.
+fn may_have_been(processes: &Processes) -> bool {
+    processes.left_out > 0
 }
 
 pub fn difference(was: u64, is: u64) -> i64 {

@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Keys, ProcessInfo, Rest, Row, Snapshot, Sort,
-    StackShare, Trend, Trust,
-    key::{Directories, Part, chain, label, who},
+    AgeBucket, Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Generation, Keys, ProcessInfo,
+    Rest, Row, Snapshot, Sort, StackShare, Trend, Trust,
+    ages::{AllocsUntil, Survivors, Timeline},
+    key::{Directories, Part, chain, circumstances, label, who},
     moment::Moment,
     places::Places,
     reconcile::{self, Partial, Traced},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     cgroup::Cgroups,
     event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
+    kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
     ledger::{Aged, FOLDED, Ledger, Origin, OriginKey},
     process::{ChainId, NO_CHAIN, Processes},
@@ -71,6 +73,8 @@ pub struct Known<'a> {
     pub call_sites: Option<&'a dyn CallSites>,
     /// None where they are not asked for.
     pub stacks: Option<&'a dyn StackNames>,
+    /// None where they are not needed or not to be had.
+    pub gfp_names: Option<&'a GfpNames>,
     /// What was seen before.
     pub incidents: &'a Incidents,
     pub is_shown: &'a dyn Fn(&OriginKey) -> bool,
@@ -103,10 +107,20 @@ pub struct Builder {
     request: Request,
     previous: HashMap<RowKey, Previous>,
     previous_elapsed: Duration,
+    timeline: Timeline,
+    /// Of all rows together.
+    allocs: AllocsUntil,
 }
 
 /// Outstanding objects by stack.
 type Stacked = HashMap<StackId, u64>;
+
+/// What a row is made of, for those that are shown.
+struct Parts<'a> {
+    stacked: Stacked,
+    origins: Vec<(&'a Origin, &'a CacheInfo)>,
+    allocs: AllocsUntil,
+}
 
 /// A part for each key that was asked for.
 type RowKey = Vec<Part>;
@@ -116,12 +130,22 @@ type RowKey = Vec<Part>;
 struct Previous {
     totals: Totals,
     history: History,
+    allocs: AllocsUntil,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Totals {
     allocs: u64,
     frees: u64,
+}
+
+/// What a row has of one cache.
+#[derive(Clone, Copy, Default)]
+struct OfCache {
+    objects: u64,
+    bytes: u64,
+    /// Since attach, freed or not.
+    allocs: u64,
 }
 
 /// A row in the making.
@@ -140,21 +164,33 @@ struct Group<'a> {
     stacks: Stacked,
     /// Outstanding objects by command name, to find the one that holds most.
     comms: BTreeMap<(Comm, bool), u64>,
-    /// Outstanding objects and bytes by cache.
-    caches: HashMap<&'a str, (u64, u64)>,
+    caches: HashMap<&'a str, OfCache>,
     places: Places<'a>,
+    /// Those that hold something.
+    origins: Vec<(&'a Origin, &'a CacheInfo)>,
 }
 
 impl Builder {
     pub fn new(request: Request) -> Self {
-        Self { request, previous: HashMap::new(), previous_elapsed: Duration::ZERO }
+        Self {
+            request,
+            previous: HashMap::new(),
+            previous_elapsed: Duration::ZERO,
+            timeline: Timeline::default(),
+            allocs: AllocsUntil::default(),
+        }
     }
 
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Snapshot {
+        self.timeline.report(moment.now, moment.elapsed, moment.is_final);
         let unknown = CacheInfo::default();
-        let directories =
-            Directories { processes: known.processes, cgroups: known.cgroups, call_sites: known.call_sites };
+        let directories = Directories {
+            processes: known.processes,
+            cgroups: known.cgroups,
+            call_sites: known.call_sites,
+            gfp_names: known.gfp_names,
+        };
         let caches = caches(ledger, moment, known);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
@@ -175,18 +211,23 @@ impl Builder {
         }
         let seconds = if moment.is_final { moment.elapsed } else { moment.elapsed - self.previous_elapsed }
             .as_secs_f64();
-        let mut rows: Vec<(Row, Stacked)> = Vec::with_capacity(groups.len());
+        let mut rows: Vec<(Row, Parts<'_>)> = Vec::with_capacity(groups.len());
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, mut group) in groups {
-            let Previous { totals: before, mut history } = self.previous.remove(&key).unwrap_or_default();
+            let Previous { totals: before, mut history, mut allocs } =
+                self.previous.remove(&key).unwrap_or_default();
             let before = if moment.is_final { Totals::default() } else { before };
-            let stacks = std::mem::take(&mut group.stacks);
+            let (stacked, origins) = (std::mem::take(&mut group.stacks), std::mem::take(&mut group.origins));
             let mut row = group.into_row(&key, before, seconds, moment.now, directories);
             history.add(moment.elapsed, row.objects);
             row.trend = history.trend(row.allocs);
-            row.stacked_objects = stacks.values().sum();
-            totals.insert(key, Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history });
-            rows.push((row, stacks));
+            row.stacked_objects = stacked.values().sum();
+            allocs.report(&self.timeline, row.allocs);
+            let parts = Parts { stacked, origins, allocs: allocs.clone() };
+            let previous =
+                Previous { totals: Totals { allocs: row.allocs, frees: row.frees }, history, allocs };
+            totals.insert(key, previous);
+            rows.push((row, parts));
         }
         self.previous = totals;
         let verdict = verdict::of(
@@ -197,8 +238,9 @@ impl Builder {
             known.incidents,
         );
         self.previous_elapsed = moment.elapsed;
+        let (ages, generations) = self.survivors(ledger, moment, known);
         let rest = self.order(&mut rows);
-        let rows = with_stacks(rows, known.stacks);
+        let rows = self.with_parts(rows, ledger, moment, known);
         let directories =
             if moment.is_final { tree::directories(ledger, shown(ledger, known)) } else { Vec::new() };
         let mut notes = moment.notes.clone();
@@ -222,6 +264,8 @@ impl Builder {
             rows,
             rest,
             verdict,
+            ages,
+            generations,
             directories,
             trust,
             notes,
@@ -229,7 +273,7 @@ impl Builder {
     }
 
     /// Sorts and cuts; returns what was cut.
-    fn order(&self, rows: &mut Vec<(Row, Stacked)>) -> Option<Rest> {
+    fn order(&self, rows: &mut Vec<(Row, Parts<'_>)>) -> Option<Rest> {
         let sort = self.request.sort;
         rows.sort_by(|(a, _), (b, _)| by_rank(a, b, sort));
         if rows.len() <= self.request.top {
@@ -242,6 +286,48 @@ impl Builder {
             bytes: cut.iter().map(|(row, _)| row.bytes).sum(),
         };
         Some(rest)
+    }
+
+    /// Of all together.
+    fn survivors(
+        &mut self,
+        ledger: &Ledger,
+        moment: &Moment,
+        known: Known<'_>,
+    ) -> (Vec<AgeBucket>, Vec<Generation>) {
+        let unknown = CacheInfo::default();
+        self.allocs.report(&self.timeline, shown(ledger, known).map(|origin| origin.allocs).sum());
+        let mut survivors = Survivors::new(&self.timeline, moment.now);
+        for origin in shown(ledger, known) {
+            let cache = known.caches.get(&origin.key.cache).unwrap_or(&unknown);
+            survivors.add(ledger, origin, cache.object_size);
+        }
+        (survivors.ages(), survivors.generations(&self.allocs))
+    }
+
+    /// Gives rows what is made for those only that are shown.
+    fn with_parts(
+        &self,
+        rows: Vec<(Row, Parts<'_>)>,
+        ledger: &Ledger,
+        moment: &Moment,
+        known: Known<'_>,
+    ) -> Vec<Row> {
+        let rows = rows.into_iter().enumerate().map(|(at, (row, parts))| {
+            let mut survivors = Survivors::new(&self.timeline, moment.now);
+            for (origin, cache) in parts.origins {
+                survivors.add(ledger, origin, cache.object_size);
+            }
+            // Their names take reading files.
+            let stacks = known.stacks.filter(|_| at < ROWS_WITH_STACKS);
+            Row {
+                ages: survivors.ages(),
+                generations: survivors.generations(&parts.allocs),
+                stacks: stacks.map(|stacks| stack_shares(&parts.stacked, stacks)).unwrap_or_default(),
+                ..row
+            }
+        });
+        rows.collect()
     }
 }
 
@@ -263,11 +349,15 @@ fn add<'a>(
     group.objects += objects;
     group.bytes += objects * cache.object_size;
     group.oldest = [group.oldest, ledger.oldest(origin)].into_iter().flatten().min();
+    if origin.outstanding() > 0 {
+        group.origins.push((origin, cache));
+    }
+    let of_cache = group.caches.entry(&cache.name).or_default();
+    of_cache.objects += objects;
+    of_cache.bytes += objects * cache.object_size;
+    of_cache.allocs += origin.allocs;
     if objects > 0 {
         group.add_process(origin);
-        let (of_cache, bytes) = group.caches.entry(&cache.name).or_default();
-        *of_cache += objects;
-        *bytes += objects * cache.object_size;
         *group.chains.entry(chain(origin.key.task, processes)).or_default() += objects;
         *group.cgroups.entry(origin.key.cgroup).or_default() += objects;
         if origin.key.stack != NO_STACK {
@@ -276,16 +366,6 @@ fn add<'a>(
     }
     *group.comms.entry(who(origin.key.task)).or_default() += objects;
     names.into_iter().for_each(|named| group.places.add(named));
-}
-
-/// Gives the first rows the names of their stacks: it takes reading files.
-fn with_stacks(rows: Vec<(Row, Stacked)>, stacks: Option<&dyn StackNames>) -> Vec<Row> {
-    let Some(stacks) = stacks else { return rows.into_iter().map(|(row, _)| row).collect() };
-    let named = |(at, (row, stacked)): (usize, (Row, Stacked))| {
-        let stacks = if at < ROWS_WITH_STACKS { stack_shares(&stacked, stacks) } else { Vec::new() };
-        Row { stacks, ..row }
-    };
-    rows.into_iter().enumerate().map(named).collect()
 }
 
 /// Calls from different places in one function are the same here.
@@ -352,6 +432,7 @@ impl Group<'_> {
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
             call_site: call_site(key, directories.call_sites),
+            circumstances: circumstances(key, directories),
             stacked_objects: 0,
             stacks: Vec::new(),
             processes: self.processes.len() as u64 + self.folded_processes,
@@ -365,6 +446,8 @@ impl Group<'_> {
             // Not of the two rates: what rounds differently would move rows that grow alike.
             growth_per_s: per_s(allocs - frees),
             oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
+            ages: Vec::new(),
+            generations: Vec::new(),
             named_objects: self.places.objects(),
             negatives: self.places.negatives(),
             names: self.places.into_groups(MOST_NAMES),
@@ -402,17 +485,17 @@ impl Group<'_> {
     fn cache(&self, key: &RowKey) -> Option<String> {
         let of_key =
             key.iter().find_map(|part| if let Part::Cache(name) = part { Some(name.clone()) } else { None });
-        let mut caches = self.caches.keys();
+        let mut caches = self.caches.iter().filter(|(_, of)| of.objects > 0).map(|(name, _)| name);
         of_key.or_else(|| caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string))
     }
 
     fn caches(&self) -> Vec<CacheShare> {
-        let share = |(&name, &(objects, bytes)): (&&str, &(u64, u64))| CacheShare {
-            name: name.to_owned(),
-            objects,
-            bytes,
+        let share = |(name, of): (&&str, &OfCache)| {
+            let OfCache { objects, bytes, allocs } = *of;
+            CacheShare { name: (*name).to_owned(), objects, bytes, allocs }
         };
-        let mut caches: Vec<CacheShare> = self.caches.iter().map(share).collect();
+        let outstanding = self.caches.iter().filter(|(_, of)| of.objects > 0);
+        let mut caches: Vec<CacheShare> = outstanding.map(share).collect();
         caches.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         caches.truncate(MOST_SHARES);
         caches
@@ -481,8 +564,8 @@ fn caches(ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Vec<CacheTotals
     for (address, lost) in &moment.losses {
         let Some(cache) = known.caches.get(address) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| total_of(cache));
-        total.lost_allocs += lost.allocs;
-        total.lost_frees += lost.frees;
+        total.lost_allocs = total.lost_allocs.saturating_add(lost.allocs);
+        total.lost_frees = total.lost_frees.saturating_add(lost.frees);
     }
     let mut totals: Vec<_> = totals.into_values().collect();
     totals.sort_by(|a, b| b.outstanding_bytes.cmp(&a.outstanding_bytes).then_with(|| a.name.cmp(&b.name)));

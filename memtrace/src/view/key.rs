@@ -1,15 +1,21 @@
 //! What rows are grouped by.
 
-use super::build::CallSites;
+use super::{
+    build::CallSites,
+    circumstances::{Circumstances, Context, GfpFlags},
+};
 use crate::{
     cgroup::{Cgroups, Owner},
-    event::{Address, CgroupId, Comm, ProcessId, Task},
-    ledger::{FOLDED, OTHERS, OriginKey},
+    event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NodeId, ProcessId, Task},
+    kernel::gfp::GfpNames,
+    ledger::{Apart, FOLDED, OTHERS, OriginKey},
     process::{ChainId, NO_CHAIN, Processes},
 };
 
 /// Between the names of a chain: who was started by whom.
 pub(super) const STARTED_BY: &[u8] = b" < ";
+
+const UNKNOWN: &str = "(unknown)";
 
 /// One thing to tell rows apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,6 +34,12 @@ pub enum By {
     /// Place in the kernel that allocated
     #[value(name = "callsite")]
     CallSite,
+    /// NUMA node that the object's memory is on
+    Node,
+    /// Flags of the allocation: GFP_KERNEL, GFP_ATOMIC
+    Gfp,
+    /// Process, io_uring worker, kernel thread, softirq or interrupt
+    Context,
 }
 
 impl By {
@@ -40,6 +52,9 @@ impl By {
             By::Cgroup => "cgroup",
             By::Cache => "cache",
             By::CallSite => "callsite",
+            By::Node => "node",
+            By::Gfp => "gfp",
+            By::Context => "context",
         }
     }
 }
@@ -68,6 +83,16 @@ impl Keys {
         self.0.contains(&by)
     }
 
+    /// What the ledger must tell apart for them.
+    pub fn apart(&self) -> Apart {
+        Apart {
+            call_sites: self.contains(By::CallSite),
+            gfp: self.contains(By::Gfp),
+            nodes: self.contains(By::Node),
+            io_workers: self.contains(By::Context),
+        }
+    }
+
     /// The one that there is, if there is one.
     pub fn only(&self) -> Option<By> {
         if let [by] = self.0[..] { Some(by) } else { None }
@@ -94,6 +119,9 @@ pub(super) enum Part {
     Cgroup(CgroupId),
     Cache(String),
     CallSite(Address),
+    Node(NodeId),
+    Gfp(Gfp),
+    Context(Option<Context>),
 }
 
 /// What the parts' names are taken from.
@@ -102,6 +130,7 @@ pub(super) struct Directories<'a> {
     pub processes: &'a Processes,
     pub cgroups: &'a Cgroups,
     pub call_sites: Option<&'a dyn CallSites>,
+    pub gfp_names: Option<&'a GfpNames>,
 }
 
 impl Part {
@@ -114,6 +143,9 @@ impl Part {
             By::Cgroup => Part::Cgroup(origin.cgroup),
             By::Cache => Part::Cache(cache.to_owned()),
             By::CallSite => Part::CallSite(origin.call_site),
+            By::Node => Part::Node(origin.node),
+            By::Gfp => Part::Gfp(origin.gfp),
+            By::Context => Part::Context(Context::of(origin)),
         }
     }
 
@@ -129,6 +161,13 @@ impl Part {
             Part::Cgroup(id) => cgroup(*id, directories.cgroups.path(*id)),
             Part::Cache(name) => name.clone().into_bytes(),
             Part::CallSite(address) => call_site(*address, directories.call_sites),
+            Part::Node(NO_NODE) => UNKNOWN.into(),
+            Part::Node(node) => node.to_string().into_bytes(),
+            &Part::Gfp(flags) => {
+                let flags = gfp_flags(flags, directories.gfp_names);
+                flags.map_or(UNKNOWN.to_owned(), GfpFlags::into_text).into_bytes()
+            }
+            Part::Context(context) => context.map_or(UNKNOWN, Context::text).into(),
         }
     }
 }
@@ -151,14 +190,32 @@ pub(super) fn chain(task: Task, processes: &Processes) -> ChainId {
 /// A cgroup in a few words: the container or unit, or else its path.
 pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     let Some(path) = path else {
-        return if id == 0 { b"(unknown)".to_vec() } else { format!("(gone: {id})").into_bytes() };
+        return if id == 0 { UNKNOWN.into() } else { format!("(gone: {id})").into_bytes() };
     };
     Owner::of(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
 }
 
+/// What a row's keys say of how its objects were allocated.
+pub(super) fn circumstances(parts: &[Part], directories: Directories<'_>) -> Circumstances {
+    let mut circumstances = Circumstances::default();
+    for part in parts {
+        match *part {
+            Part::Context(context) => circumstances.context = context,
+            Part::Gfp(flags) => circumstances.gfp = gfp_flags(flags, directories.gfp_names),
+            Part::Node(node) => circumstances.node = Some(node).filter(|&node| node != NO_NODE),
+            _ => {}
+        }
+    }
+    circumstances
+}
+
+fn gfp_flags(flags: Gfp, names: Option<&GfpNames>) -> Option<GfpFlags> {
+    (flags != NO_GFP).then(|| GfpFlags { flags, names: names.map(|names| names.text(flags)) })
+}
+
 fn call_site(address: Address, names: Option<&dyn CallSites>) -> Vec<u8> {
     match (address, names.and_then(|names| names.name(address))) {
-        (0, _) => b"(unknown)".to_vec(),
+        (0, _) => UNKNOWN.into(),
         (_, Some(name)) => name.into_bytes(),
         (_, None) => format!("{address:#x}").into_bytes(),
     }

@@ -3,7 +3,9 @@
 //! Text that comes from whoever runs on the host (command names, file names) is kept as raw bytes here;
 //! each output escapes it for its own medium.
 
+pub mod ages;
 pub mod build;
+pub mod circumstances;
 pub mod diff;
 pub mod event;
 pub mod key;
@@ -22,6 +24,8 @@ use std::time::{Duration, SystemTime};
 
 use self::reconcile::{Growth, Partial};
 pub use self::{
+    ages::{AgeBucket, Generation},
+    circumstances::{Circumstances, Context, GfpFlags},
     diff::Difference,
     key::{By, Keys},
     moment::Moment,
@@ -76,6 +80,10 @@ pub struct Snapshot {
     pub rest: Option<Rest>,
     /// What the rows come to: who leaks, if anybody does. None while there is no telling.
     pub verdict: Option<Verdict>,
+    /// How old all outstanding objects are, own ones left out, whatever `older` says: the youngest first.
+    pub ages: Vec<AgeBucket>,
+    /// What was allocated in each part of the session, and what is left of it.
+    pub generations: Vec<Generation>,
     /// Of the final report: where most dentries are, parents before what is in them.
     pub directories: Vec<Directory>,
     pub trust: Trust,
@@ -176,6 +184,7 @@ pub struct Row {
     pub stacks: Vec<StackShare>,
     /// None where what the row counts was not allocated at one place, or places are not told apart.
     pub call_site: Option<CallSite>,
+    pub circumstances: Circumstances,
     /// How many processes allocated the row's outstanding objects.
     pub processes: u64,
     /// Allocated since attach and not freed.
@@ -193,6 +202,9 @@ pub struct Row {
     pub growth_per_s: f64,
     /// Age of the oldest outstanding object.
     pub oldest: Option<Duration>,
+    /// How old its outstanding objects are, and what is left of each part of the session, whatever `--older` says.
+    pub ages: Vec<AgeBucket>,
+    pub generations: Vec<Generation>,
     /// How many of the row's objects have a name: all that can, or a sample of them. `names` are shares of these.
     pub named_objects: u64,
     /// Of its dentries that were looked at. None where there are none.
@@ -228,6 +240,8 @@ pub struct CacheShare {
     pub name: String,
     pub objects: u64,
     pub bytes: u64,
+    /// Of this cache, since attach, freed or not.
+    pub allocs: u64,
 }
 
 /// Outstanding objects of processes that were started by the same.

@@ -107,10 +107,16 @@ pub fn of<'a>(
 fn bytes_per_s(row: &Row) -> Option<f64> {
     let Trend::Growing(slope) = row.trend else { return None };
     let is_suspect = row.objects >= LEAST_OBJECTS
-        && row.survival() >= LEAST_SURVIVAL
+        && keeps(row) >= LEAST_SURVIVAL
         // What looks outstanding there may be free.
         && row.partial_objects * 2 < row.objects;
     is_suspect.then(|| slope.per_s * row.bytes as f64 / row.objects as f64)
+}
+
+/// Which share of what it allocated the row keeps, of the cache that most of its bytes are of. It may well churn in others:
+/// a process that is started allocates and frees dozens of kinds of objects before it leaks.
+fn keeps(row: &Row) -> f64 {
+    row.caches.first().map_or(0.0, |cache| cache.objects as f64 / cache.allocs.max(1) as f64)
 }
 
 fn suspect(

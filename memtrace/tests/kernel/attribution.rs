@@ -12,7 +12,8 @@ use rustix::mount::{MountFlags, mount};
 use crate::{
     Test,
     host::{self, directory_on_disk},
-    program::{self, Task},
+    objects::cache_of_512_bytes,
+    program::{self, Task, requests},
     session::Session,
     snapshot::{Row, Snapshot},
     tests,
@@ -23,6 +24,9 @@ pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing:
         threads_fold_into_their_process,
         rows_by_call_site_name_a_function,
+        rows_by_gfp_name_what_was_asked_for,
+        rows_by_context_tell_workers_of_io_uring,
+        numa_objects_are_on_the_node_of_their_cpu,
         stacks_lead_from_the_program_to_the_allocation,
         a_process_that_was_there_before_has_its_command_line,
     ];
@@ -105,6 +109,83 @@ fn rows_by_call_site_name_a_function() {
     // alloc_empty_file, or __alloc_file before it was split.
     assert!(symbol.contains("alloc") && symbol.contains("file+0x"), "{symbol}");
     assert_eq!(row.key, format!("{symbol}, filp"));
+}
+
+fn rows_by_gfp_name_what_was_asked_for() {
+    const UNDOS: u64 = 3000;
+    let [opens, undoes] = ["opens", "undoes"].map(unique);
+    let undos = Task::Undos(UNDOS as usize);
+    let cache = cache_of_512_bytes(&undos, UNDOS);
+    let mut files = Workload::start(&opens, &Task::OpenFiles(500));
+    let mut undos = Workload::start(&undoes, &undos);
+    let filters = ["--cache", "filp", "--cache", &cache, "--comm", &opens, "--comm", &undoes];
+    let mut session = Session::start(&[&filters[..], &["--by", "comm,cache,gfp"]].concat());
+    files.go();
+    undos.go();
+    // Besides these, a program may allocate something with other flags.
+    let names = |report: &Snapshot, comm: &str, cache: &str, objects| {
+        let is_it = |row: &&Row| row.key.starts_with(&format!("{comm}, {cache}")) && row.objects >= objects;
+        let row = report.rows.iter().find(is_it)?;
+        let names = row.gfp.as_ref().and_then(|gfp| gfp.names.clone()).unwrap_or_else(|| panic!("{report}"));
+        assert!(row.key.ends_with(&format!(", {names}")), "{report}");
+        Some(names)
+    };
+    session.until("all", |report| {
+        names(report, &opens, "filp", 500).is_some() && names(report, &undoes, &cache, UNDOS).is_some()
+    });
+    let last = session.interrupt();
+    // Kernels differ in who zeroes it.
+    let of_files = names(&last, &opens, "filp", 500).unwrap_or_else(|| panic!("{last}"));
+    assert!(["GFP_KERNEL", "GFP_KERNEL|__GFP_ZERO"].contains(&&*of_files), "{last}");
+    // And in whether it is charged to a cgroup.
+    let of_undos = names(&last, &undoes, &cache, UNDOS).unwrap_or_else(|| panic!("{last}"));
+    assert!(["GFP_KERNEL|__GFP_ZERO", "GFP_KERNEL_ACCOUNT|__GFP_ZERO"].contains(&&*of_undos), "{last}");
+}
+
+/// What a process opens itself, and what it lets io_uring open.
+fn rows_by_context_tell_workers_of_io_uring() {
+    let comm = unique("asks");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(300));
+    let mut worker = Workload::start(&comm, &Task::OpenByWorkers);
+    let mut session = Session::start(&["--cache", "filp", "--comm", &comm, "--by", "context,comm"]);
+    files.go();
+    worker.go();
+    let asked = u64::from(requests::AT_ONCE);
+    // Some kernels merge the cache of requests, which the process makes itself, with that of files.
+    let keys =
+        [("process", "process", 300..=300 + asked), ("io_uring worker", "io-uring-worker", asked..=asked)];
+    let are_there = |report: &Snapshot| {
+        keys.iter().all(|(key, context, objects)| {
+            let row = report.row(&format!("{key}, {comm}"));
+            objects.contains(&row.objects) && row.context.as_deref() == Some(*context)
+        })
+    };
+    session.until("objects of both", are_there);
+    let last = session.interrupt();
+    assert!(are_there(&last) && last.rows.len() == 2, "{last}");
+}
+
+/// A program that runs on one CPU gets memory of that CPU's node, but for some objects that lay about.
+fn numa_objects_are_on_the_node_of_their_cpu() {
+    const FILES: u64 = 3000;
+    let nodes = host::cpus_by_node();
+    if let Some(expected) = host::expected_nodes() {
+        assert_eq!(nodes.len(), expected, "{nodes:?}");
+    }
+    for (node, cpu) in &nodes {
+        let comm = unique("node");
+        let mut files = Workload::start(&comm, &Task::OpenFiles(FILES as usize));
+        host::keep_on(files.pid(), *cpu);
+        let mut session = Session::start(&["--cache", "filp", "--comm", &comm, "--by", "node,comm"]);
+        files.go();
+        session
+            .until("all objects", |report| report.rows.iter().map(|row| row.objects).sum::<u64>() == FILES);
+        let last = session.interrupt();
+        let row = last.row(&format!("{node}, {comm}"));
+        assert_eq!(row.node, Some(*node), "{last}");
+        let least = if nodes.len() == 1 { FILES } else { FILES / 10 * 9 };
+        assert!(row.objects >= least, "{last}");
+    }
 }
 
 /// By the tracepoints, since a trampoline is on the stack itself.

@@ -20,7 +20,7 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
     } else {
         vec![]
     };
-    tests![Tracing: bulk_frees_by_rcu_are_seen, bulk_requests_are_seen, bulk_buffers_leave_nothing]
+    tests![Tracing: bulk_frees_by_rcu_are_seen, bulk_requests_are_seen, bulk_requests_tell_their_flags, bulk_buffers_leave_nothing]
         .into_iter()
         .chain(of_maple_nodes)
         .collect()
@@ -61,6 +61,20 @@ fn bulk_requests_are_seen() {
     workload.end();
     session.until_objects(&comm, 0);
     assert!(session.interrupt().row(&comm).frees >= REQUESTS);
+}
+
+fn bulk_requests_tell_their_flags() {
+    let comm = unique("asks");
+    let mut workload = Workload::start(&comm, &Task::Requests(REQUESTS as usize));
+    let mut session = Session::start(&["--cache", "io_kiocb", "--comm", &comm, "--by", "gfp,comm"]);
+    workload.go();
+    let of_them = |report: &Snapshot| report.rows.iter().find(|row| row.objects >= REQUESTS).cloned();
+    session.until("all requests", |report| of_them(report).is_some());
+    let last = session.interrupt();
+    let names = of_them(&last).and_then(|row| row.gfp?.names).unwrap_or_else(|| panic!("{last}"));
+    assert!(names.split('|').any(|name| name == "GFP_KERNEL"), "{names}");
+    assert!(names.split('|').any(|name| name == "__GFP_NOWARN"), "{names}");
+    workload.end();
 }
 
 /// They come one by one and in bulk, and go in all ways there are.

@@ -8,7 +8,11 @@ use std::{
 };
 
 use memtrace::kernel::{layout::Layout, types::KernelTypes};
-use rustix::fs::statfs;
+use rustix::{
+    fs::statfs,
+    process::Pid,
+    thread::{CpuSet, sched_setaffinity},
+};
 use tempfile::TempDir;
 
 use crate::Needs;
@@ -58,6 +62,31 @@ pub fn preempts_probes() -> bool {
 fn others_machine() -> Option<String> {
     let reason = "not on a machine that others may use: it runs in the VMs of `cargo xtask test`";
     (!is_our_own()).then(|| reason.to_owned())
+}
+
+/// The NUMA nodes that have CPUs, each with one of them.
+pub fn cpus_by_node() -> Vec<(u16, usize)> {
+    let Ok(entries) = fs::read_dir("/sys/devices/system/node") else { return vec![(0, 0)] };
+    let node = |entry: fs::DirEntry| {
+        let node = entry.file_name().to_str()?.strip_prefix("node")?.parse().ok()?;
+        let cpus = fs::read_to_string(entry.path().join("cpulist")).ok()?;
+        let first = cpus.trim().split(['-', ',']).next()?.parse().ok()?;
+        Some((node, first))
+    };
+    entries.flatten().filter_map(node).collect()
+}
+
+/// How many nodes with CPUs there are, where whoever made the machine says so.
+pub fn expected_nodes() -> Option<usize> {
+    Some(env::var("MEMTRACE_TEST_NODES").ok()?.parse().expect("it is a number"))
+}
+
+/// From now on a process runs on this CPU only.
+pub fn keep_on(pid: u32, cpu: usize) {
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    let pid = Pid::from_raw(pid as i32).expect("it is a process");
+    sched_setaffinity(Some(pid), &only).expect("root may move processes");
 }
 
 /// A kernel module that tests may load.

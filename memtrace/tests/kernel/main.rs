@@ -12,11 +12,14 @@
 //! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
 //! - `MEMTRACE_TEST_MODULES`: a directory of modules for the running kernel, set only where the machine is the tests' own.
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails, unless it needs a machine of its own.
+//! - `MEMTRACE_TEST_NODES`: how many NUMA nodes there are, where that is known. Tests about them have names with `numa_`.
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
+mod ages;
 mod attribution;
 mod budget;
 mod bulk;
+mod elsewhere;
 mod errors;
 mod events;
 mod exact;
@@ -131,6 +134,7 @@ fn main() -> ExitCode {
         objects::tests(&ways),
         attribution::tests(),
         verdict::tests(),
+        ages::tests(),
         filters::tests(),
         names::tests(&ways),
         look::tests(&ways),
@@ -148,6 +152,7 @@ fn main() -> ExitCode {
         errors::tests(),
         triage::tests(),
         explain::tests(),
+        elsewhere::tests(),
         ways::tests(),
     ];
     let trials = tests.into_iter().flatten().map(Test::into_trial).collect();

@@ -19,6 +19,7 @@ pub struct Snapshot {
     pub own_cost: OwnCost,
     pub caches: Vec<Cache>,
     pub rows: Vec<Row>,
+    pub ages: Vec<AgeBucket>,
     pub verdict: Option<Verdict>,
     pub trust: Trust,
     pub notes: Vec<String>,
@@ -51,6 +52,7 @@ pub struct OwnCost {
 pub struct Cache {
     pub name: String,
     pub aliases: Vec<String>,
+    pub outstanding_objects: u64,
     pub slabinfo_growth: Option<i64>,
     pub traced_growth: Option<i64>,
     pub partial: Option<Partial>,
@@ -74,15 +76,35 @@ pub struct Row {
     pub frees: u64,
     pub allocs_per_s: f64,
     pub oldest_ns: Option<u64>,
+    pub ages: Vec<AgeBucket>,
+    pub generations: Vec<Generation>,
     pub negative_share: Option<f64>,
     pub names: Vec<Names>,
     pub trend: String,
     pub process: Option<Process>,
     pub call_site: Option<CallSite>,
+    pub context: Option<String>,
+    pub gfp: Option<Gfp>,
+    pub node: Option<u16>,
     pub stacked_objects: u64,
     pub stacks: Vec<Stack>,
     pub started_by: Vec<Ancestors>,
     pub cgroups: Vec<CgroupShare>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct AgeBucket {
+    pub at_least_ns: u64,
+    pub less_than_ns: Option<u64>,
+    pub objects: u64,
+}
+
+/// A part of the session.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Generation {
+    pub from_ns: u64,
+    pub allocs: u64,
+    pub survivors: u64,
 }
 
 /// All but `is` only where somebody leaks.
@@ -115,6 +137,11 @@ pub struct Process {
 #[derive(Clone, Debug, Deserialize)]
 pub struct CallSite {
     pub symbol: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Gfp {
+    pub names: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

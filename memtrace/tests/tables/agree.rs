@@ -137,7 +137,7 @@ proptest! {
             incidents: Incidents::built_in(),
             from: None,
             to: None,
-            tells_call_sites: true,
+            call_sites: true,
         };
         let report = replay::report(&reader, &ask, &mut |_, _| {}).unwrap();
         let ledger = &report.state.ledger;

@@ -11,8 +11,9 @@ use crate::command::{CommandExt, cargo};
 use crate::paths;
 
 /// Names of the benchmarks.
-const BENCHES: [&str; 2] = ["decode", LEDGER];
+const BENCHES: [&str; 3] = ["decode", LEDGER, RECORDING];
 pub const LEDGER: &str = "ledger";
+pub const RECORDING: &str = "recording";
 
 /// A benchmark that is built.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Figures {
     pub name: String,
     pub events_per_s: Option<f64>,
     pub ns_per_event: Option<f64>,
+    /// In a recording.
+    pub bytes_per_event: Option<f64>,
     /// Allocated for each outstanding object.
     pub bytes_per_object: Option<f64>,
     /// The same by what is resident.

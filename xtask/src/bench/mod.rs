@@ -14,6 +14,7 @@ mod peers;
 mod perf_data;
 mod process;
 mod profile;
+mod recorded;
 mod report;
 mod ring_floor;
 mod rounds;

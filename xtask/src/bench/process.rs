@@ -5,16 +5,47 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
+use serde::Serialize;
 
 /// Starts a process that does not outlive us, however we end.
 pub fn spawn(command: &mut Command) -> Result<Child> {
     // SAFETY: between fork and exec only this system call is made.
     unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
     command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))
+}
+
+/// What a process took from its start to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spent {
+    pub cpu_ns: u64,
+    pub wall_ns: u64,
+    pub peak_rss_bytes: u64,
+}
+
+/// Runs it to its end, which must be a good one.
+pub fn spent(command: &mut Command) -> Result<Spent> {
+    let start = Instant::now();
+    let child = spawn(command)?;
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: the pointers are to a status and to a rusage, and nobody else waits for our child.
+    let waited = unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, usage.as_mut_ptr()) };
+    let wall_ns = start.elapsed().as_nanos() as u64;
+    if waited < 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    ensure!(status == 0, "it ended badly (wait status {status})");
+    // SAFETY: all zeroes is a rusage, and the kernel filled it.
+    let usage = unsafe { usage.assume_init() };
+    let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
+    Ok(Spent {
+        cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
+        wall_ns,
+        peak_rss_bytes: usage.ru_maxrss as u64 * 1024,
+    })
 }
 
 pub fn id(child: &Child) -> Pid {

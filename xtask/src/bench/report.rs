@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::human;
 use super::micro;
 use super::profile::{self, Profile};
+use super::recorded::Recorded;
 use super::sessions::{Flood, Sessions};
 use super::stats::Estimate;
 use super::table::{Section, Table};
@@ -251,6 +252,9 @@ fn sessions(sessions: &Sessions) -> Section {
             flood_rows(&mut table, &format!("{what}, {}", flood.workload.name()), flood);
         }
     }
+    for recorded in &sessions.recorded {
+        recorded_rows(&mut table, recorded);
+    }
     let about = vec![
         "memtrace on all caches with names, default settings; full speed: a workload on every CPU.".into(),
     ];
@@ -267,11 +271,25 @@ fn flood_rows(table: &mut Table, what: &str, flood: &Flood) {
     table.add([what, &human::bytes(flood.tracer.peak_rss_bytes as f64), "", "resident at most"]);
 }
 
+fn recorded_rows(table: &mut Table, recorded: &Recorded) {
+    let what = format!("recorded, {}", recorded.flood.workload.name());
+    flood_rows(table, &what, &recorded.flood);
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let each = recorded.bytes_per_event().map(|bytes| format!("{} B", human::number(bytes)));
+    let all = format!("of the file for an event; it has {}", human::bytes(recorded.bytes as f64));
+    table.add([&what, &or_none(each), "", &all]);
+    let rate = recorded.reported_per_s().map(|rate| format!("{}/s", human::count(rate)));
+    table.add([&what, &or_none(rate), "", "events, from the file to a report, by CPU time"]);
+    let rss = human::bytes(recorded.report.peak_rss_bytes as f64);
+    table.add([&what, &rss, "", "resident at most, making the report"]);
+}
+
 fn stages(results: &[micro::Results]) -> Section {
     let mut table = Table::new([
         "stage",
         "events/s",
         "an event",
+        "its bytes",
         "an object",
         "resident",
         "outstanding",
@@ -287,6 +305,7 @@ fn stages(results: &[micro::Results]) -> Section {
                 format!("{}: {}", result.name, figures.name),
                 show(figures.events_per_s, human::count),
                 show(figures.ns_per_event, human::ns),
+                show(figures.bytes_per_event, |bytes| format!("{} B", human::number(bytes))),
                 show(figures.bytes_per_object, |bytes| format!("{} B", human::number(bytes))),
                 show(figures.resident_bytes_per_object, |bytes| format!("{} B", human::number(bytes))),
                 show(figures.outstanding.map(|count| count as f64), human::count),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::contender::{Memtrace, NOTHING};
 use super::process;
+use super::recorded::Recorded;
 use super::scratch::{Scratch, check_interrupted};
 use super::stats::Estimate;
 use super::tracer::{self, Traced, Trust, UNCHANGED, Use};
@@ -29,6 +30,8 @@ pub struct Sessions {
     pub full_speed: Vec<Flood>,
     /// The same while the process is stopped for one second.
     pub stopped: Vec<Flood>,
+    /// All CPUs busy, and all of it recorded.
+    pub recorded: Vec<Recorded>,
     /// From the signal that ends it until its last probe is gone, with a full load of events waiting.
     pub probes_gone_ns: Estimate,
     /// And until the process is gone, its final report written.
@@ -86,7 +89,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const STOPPED: Duration = Duration::from_secs(1);
 
 /// A mix of system calls, and the one that makes the most events in a second.
-const FLOODS: [Workload; 2] = [Workload::Mix, Workload::Eventfd];
+pub(super) const FLOODS: [Workload; 2] = [Workload::Mix, Workload::Eventfd];
 
 /// How long events are made to wait before the end.
 const QUEUED: Duration = Duration::from_millis(300);
@@ -113,6 +116,7 @@ impl Bench<'_> {
                 sleep(STOPPED);
                 traced.signal(Signal::CONT)
             })?,
+            recorded: self.recordings(self.flood)?,
             probes_gone_ns: estimate(&mut ends.iter().map(|end| end.probes_gone))?,
             gone_ns: estimate(&mut ends.iter().map(|end| end.gone))?,
         })
@@ -218,12 +222,12 @@ impl Bench<'_> {
         Traced::start(&mut command, self.scratch.fresh("session"), UNCHANGED)
     }
 
-    fn busy_cpus(&self, workload: Workload, time: Duration) -> Result<Load> {
+    pub(super) fn busy_cpus(&self, workload: Workload, time: Duration) -> Result<Load> {
         Load::start(workload, Bound { ops: u64::MAX, time }, cpus(), &self.scratch.fresh("busy"))
     }
 }
 
-fn cpus() -> usize {
+pub(super) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_CPUS)
 }
 

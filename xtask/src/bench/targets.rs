@@ -6,6 +6,7 @@ use super::compare::Comparison;
 use super::contender::Contender;
 use super::human;
 use super::micro;
+use super::recorded::Recorded;
 use super::sessions::{Flood, Sessions};
 use super::stats::{Estimate, Ratio, median};
 use super::workload::Workload;
@@ -81,6 +82,9 @@ impl Limit {
 
 const MEGABYTE: f64 = 1e6;
 const MILLISECOND: f64 = 1e6;
+
+/// The benchmark of reading a recording's events.
+const READ: &str = "record-read";
 
 /// The size of ledger that targets are for.
 const LEDGER_OBJECTS: u64 = 10_000_000;
@@ -159,8 +163,19 @@ fn of_sessions(sessions: Option<&Sessions>) -> Vec<Target> {
             sessions.and_then(dearest),
             human::ns,
         ),
-        of_losses("lost, all CPUs at full speed", sessions.map(|sessions| &sessions.full_speed[..])),
-        of_losses("lost, and stopped for 1 s meanwhile", sessions.map(|sessions| &sessions.stopped[..])),
+        of_losses("lost, all CPUs at full speed", sessions.map(|sessions| sessions.full_speed.iter())),
+        of_losses("lost, and stopped for 1 s meanwhile", sessions.map(|sessions| sessions.stopped.iter())),
+        of_losses(
+            "lost, all CPUs at full speed, recorded",
+            sessions.map(|sessions| sessions.recorded.iter().map(|recorded| &recorded.flood)),
+        ),
+        figure(
+            "recording, an event of the mix",
+            "<= 6 bytes",
+            Limit::AtMost(6.0),
+            sessions.and_then(of_mix),
+            |bytes| format!("{} bytes", human::number(bytes)),
+        ),
         time(
             "start to first event",
             "<= 300 ms",
@@ -183,10 +198,14 @@ fn of_sessions(sessions: Option<&Sessions>) -> Vec<Target> {
     ]
 }
 
-fn of_losses(what: &'static str, floods: Option<&[Flood]>) -> Target {
-    let floods = floods.unwrap_or_default().iter();
+fn of_mix(sessions: &Sessions) -> Option<f64> {
+    let mix = sessions.recorded.iter().find(|recorded| recorded.flood.workload == Workload::Mix);
+    mix.and_then(Recorded::bytes_per_event)
+}
+
+fn of_losses<'a>(what: &'static str, floods: Option<impl Iterator<Item = &'a Flood>>) -> Target {
     let losses: Vec<(Workload, u64)> =
-        floods.filter_map(|flood| Some((flood.workload, flood.tracer.lost?))).collect();
+        floods.into_iter().flatten().filter_map(|flood| Some((flood.workload, flood.tracer.lost?))).collect();
     let texts: Vec<String> = losses
         .iter()
         .map(|(workload, lost)| format!("{} ({})", human::count(*lost as f64), workload.name()))
@@ -232,6 +251,17 @@ fn of_stages(results: &[micro::Results]) -> Vec<Target> {
     let greatest = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::max).map(|value| (value, None));
     vec![
         of_rates(results),
+        of_figure(
+            "recording, read",
+            ">= 10 M events/s",
+            Limit::AtLeast(10e6),
+            greatest(
+                &mut figures()
+                    .filter(|figures| figures.name == READ)
+                    .filter_map(|figures| figures.events_per_s),
+            ),
+            |rate| format!("{}/s", human::count(rate)),
+        ),
         of_figure(
             "ledger, an object at 10 million",
             "<= 32 bytes",

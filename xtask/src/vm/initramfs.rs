@@ -21,8 +21,19 @@ pub struct Job {
     pub env: Vec<String>,
     /// Runs beside it; may be empty.
     pub workload: Vec<String>,
+    /// A file of the VM that is wanted here afterwards.
+    pub fetch: Option<Fetch>,
     /// Rows and columns of the terminal.
     pub winsize: Option<(u16, u16)>,
+}
+
+/// A file that the job may leave.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// Where it is in the VM.
+    pub from: String,
+    /// Where it goes; empty where the job leaves none.
+    pub to: std::path::PathBuf,
 }
 
 /// The static binaries that go in, and where the init finds them.
@@ -52,6 +63,8 @@ pub fn pack(job: &Job, programs: &Programs, kernel: &Kernel, to: &Path) -> Resul
     archive.file(job::ARGV, 0o644, to_list(&job.argv).as_bytes())?;
     archive.file(job::ENV, 0o644, to_list(&job.env).as_bytes())?;
     archive.file(job::WORKLOAD, 0o644, to_list(&job.workload).as_bytes())?;
+    let fetch = job.fetch.as_ref().map_or("", |fetch| &fetch.from);
+    archive.file(job::FETCH, 0o644, fetch.as_bytes())?;
     let winsize = job.winsize.map(|(rows, columns)| format!("{rows} {columns}")).unwrap_or_default();
     archive.file(job::WINSIZE, 0o644, winsize.as_bytes())?;
     archive.file(job::DISK_MODULE, 0o644, &module(&kernel.disk_module)?)?;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use vm_init::{Outcome, job};
 
 pub use self::initramfs::Programs;
-use self::initramfs::{Job, KERNEL_TESTS, MEMTRACE};
+use self::initramfs::{Fetch, Job, KERNEL_TESTS, MEMTRACE};
 pub use self::kernels::{names as kernel_names, obtain as obtain_kernel};
 pub use self::qemu::{CPUS, Machine};
 use self::qemu::{Console, Watchdog};
@@ -34,9 +34,15 @@ pub struct Args {
     /// CPUs that the VM has
     #[arg(long, default_value_t = CPUS, value_parser = cpus_parser())]
     cpus: u8,
+    /// NUMA nodes that share its CPUs and its memory
+    #[arg(long, default_value_t = 1, value_parser = nodes_parser())]
+    nodes: u8,
     /// Run this workload of the kernel tests' program beside it
     #[arg(long, value_name = "ARGS")]
     workload: Option<String>,
+    /// Afterwards, copy a file out of the VM: /tmp/x.mt=recording.mt
+    #[arg(long, value_name = "THERE=HERE", value_parser = fetch_parser)]
+    fetch: Option<Fetch>,
     /// Program and its arguments: memtrace, or kernel-tests
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -50,6 +56,15 @@ pub fn cpus_parser() -> RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(1..=64)
 }
 
+pub fn nodes_parser() -> RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(1..=4)
+}
+
+fn fetch_parser(text: &str) -> Result<Fetch, &'static str> {
+    let (from, to) = text.split_once('=').ok_or("it is no THERE=HERE")?;
+    Ok(Fetch { from: from.to_owned(), to: to.into() })
+}
+
 pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(Part::All)?;
     build_ebpf::build()?;
@@ -61,10 +76,11 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         argv: args.command.clone(),
         env: env(&["TERM", "NO_COLOR", "RUST_LOG"]),
         workload: workload.unwrap_or_default(),
+        fetch: args.fetch.clone(),
         winsize: winsize(),
     };
     let kernel = obtain_kernel(&args.kernel)?;
-    let machine = Machine { kernel: &kernel, cpus: args.cpus };
+    let machine = Machine { kernel: &kernel, cpus: args.cpus, nodes: args.nodes };
     let run = boot(&job, &build_programs()?, machine, &Console::Interactive)?;
     Ok(match run.outcome {
         Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
@@ -83,17 +99,30 @@ pub fn test(
     let mut argv = vec![KERNEL_TESTS.to_owned(), "--test-threads=1".to_owned(), "--color=never".to_owned()];
     argv.extend(filter.map(str::to_owned));
     argv.extend(leave_out.map(|name| format!("--skip={name}")));
-    let job = Job { argv, env: env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]), ..Job::default() };
+    let mut env = env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]);
+    env.push(format!("MEMTRACE_TEST_NODES={}", machine.nodes));
+    env.push(format!("MEMTRACE_TEST_RECORDING={RECORDING}"));
+    let fetch = Some(Fetch { from: RECORDING.to_owned(), to: recording(machine) });
+    let job = Job { argv, env, fetch, ..Job::default() };
     let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
     let run = boot(&job, programs, machine, &Console::Batch(watchdog))?;
     Ok((run.outcome, run.console))
 }
 
+/// Where the tests leave a recording for the host.
+const RECORDING: &str = "/tmp/for-the-host.mt";
+
+/// And where it is here.
+pub fn recording(machine: Machine<'_>) -> PathBuf {
+    paths::target("vm/recordings").join(format!("{}.mt", machine.name()))
+}
+
 fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console) -> Result<qemu::Run> {
     let initramfs = paths::target("vm").join(format!("{}.cpio.gz", machine.name()));
     initramfs::pack(job, programs, machine.kernel, &initramfs)?;
-    println!("booting {} with {} CPUs", machine.kernel.release, machine.cpus);
-    qemu::run(machine, &initramfs, console)
+    let Machine { kernel, cpus, nodes } = machine;
+    println!("booting {} with {cpus} CPUs on {nodes} NUMA node(s)", kernel.release);
+    qemu::run(machine, &initramfs, console, job.fetch.as_ref().map(|fetch| fetch.to.as_path()))
 }
 
 /// The job's environment: what tests are told by, and these variables of ours.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -19,7 +20,12 @@ use crate::paths;
 pub struct Machine<'a> {
     pub kernel: &'a Kernel,
     pub cpus: u8,
+    /// NUMA nodes, each with its share of CPUs and memory.
+    pub nodes: u8,
 }
+
+/// Memory of a machine, in MiB.
+const MEMORY: u32 = 2048;
 
 /// CPUs, unless something else is asked for: the fewest that run things at the same time.
 pub const CPUS: u8 = 2;
@@ -27,10 +33,14 @@ pub const CPUS: u8 = 2;
 impl Machine<'_> {
     /// Tells it from others on this host.
     pub fn name(self) -> String {
-        match (self.kernel.series, self.cpus) {
-            (series, CPUS) => series.to_owned(),
-            (series, cpus) => format!("{series}-{cpus}-cpus"),
+        let mut name = self.kernel.series.to_owned();
+        if self.cpus != CPUS {
+            name += &format!("-{}-cpus", self.cpus);
         }
+        if self.nodes > 1 {
+            name += &format!("-{}-nodes", self.nodes);
+        }
+        name
     }
 }
 
@@ -59,10 +69,16 @@ pub struct Run {
 const PANIC_MARKS: [&str; 4] =
     ["Kernel panic - not syncing", "BUG: unable to handle", "Oops: ", "watchdog: BUG: soft lockup"];
 
-pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console) -> Result<Run> {
+/// What the guest hands over goes to `fetched`.
+pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console, fetched: Option<&Path>) -> Result<Run> {
     let log_path = log_path(machine)?;
     let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let mut qemu = command(machine, initramfs);
+    if let Some(path) = fetched {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let file = format!("file,id=fetched,path={}", path.display());
+        qemu.args(["-chardev", &file, "-serial", "chardev:fetched"]);
+    }
     qemu.stdin(if matches!(console, Console::Interactive) { Stdio::inherit() } else { Stdio::null() });
     qemu.stdout(Stdio::piped());
     let mut child = qemu.spawn().context("cannot start qemu-system-x86_64; run: cargo xtask setup")?;
@@ -86,18 +102,40 @@ fn log_path(machine: Machine<'_>) -> Result<PathBuf> {
     Ok(directory.join(format!("{}.log", machine.name())))
 }
 
-fn command(Machine { kernel, cpus }: Machine<'_>, initramfs: &Path) -> Command {
+fn command(Machine { kernel, cpus, nodes }: Machine<'_>, initramfs: &Path) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", &accelerator()]);
     // The default CPU has no RDRAND, without which the kernel's random numbers are not ready before a test is over, and
     // whoever asks for one may wait for minutes.
-    qemu.args(["-cpu", "max", "-smp", &cpus.to_string(), "-m", "2G"]);
+    qemu.args(["-cpu", "max", "-smp", &cpus.to_string(), "-m", &format!("{MEMORY}M")]);
+    if nodes > 1 {
+        qemu.args((0..nodes).flat_map(|node| node_arguments(node, nodes, cpus)));
+    }
     qemu.args(["-no-reboot", "-nodefaults", "-display", "none"]);
     // signal=off: Ctrl-C is a byte for the guest, whose terminal makes a SIGINT of it.
     qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
     qemu.args(["-append", "console=ttyS0 quiet panic=-1 oops=panic random.trust_cpu=on"]);
     qemu
+}
+
+/// Makes the memory of one of several NUMA nodes, and says which CPUs are on it.
+fn node_arguments(node: u8, nodes: u8, cpus: u8) -> [String; 4] {
+    let memory = share(MEMORY, node, nodes);
+    let cpus = share(u32::from(cpus), node, nodes);
+    let cpus = if cpus.is_empty() { String::new() } else { format!(",cpus={}-{}", cpus.start, cpus.end - 1) };
+    [
+        "-object".to_owned(),
+        format!("memory-backend-ram,id=memory{node},size={}M", memory.len()),
+        "-numa".to_owned(),
+        format!("node,nodeid={node},memdev=memory{node}{cpus}"),
+    ]
+}
+
+/// What one of several gets of so many; together they get all.
+fn share(all: u32, one: u8, several: u8) -> Range<u32> {
+    let first = |one: u32| all * one / u32::from(several);
+    first(one.into())..first(u32::from(one) + 1)
 }
 
 /// Emulation, because it works everywhere and in the same way. A /dev/kvm that opens is no proof that KVM runs a guest: inside

@@ -11,6 +11,8 @@ pub mod job {
     pub const WORKLOAD: &str = "/job/workload";
     /// Rows and columns of the terminal that the console is shown on. May be empty.
     pub const WINSIZE: &str = "/job/winsize";
+    /// Path of a file that the job may leave, and the host wants. May be empty.
+    pub const FETCH: &str = "/job/fetch";
     /// The kernel's RAM disk module, decompressed.
     pub const DISK_MODULE: &str = "/job/brd.ko";
     /// An ext4 image to fill the RAM disk with.

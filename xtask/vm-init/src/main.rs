@@ -13,6 +13,8 @@ use rustix::termios::Winsize;
 use vm_init::{Outcome, from_list, job};
 
 const CONSOLE: &str = "/dev/ttyS0";
+/// What is written here becomes a file of the host's.
+const TO_HOST: &str = "/dev/ttyS1";
 
 /// Type, mount point, and whether the job can do without.
 const MOUNTS: [(&str, &str, bool); 12] = [
@@ -61,7 +63,24 @@ fn run() -> Result<Outcome> {
     let mut command = command(job::ARGV)?.context("the job is empty")?;
     command.stdin(console.try_clone()?).stdout(console.try_clone()?).stderr(console);
     let pid = spawn(&mut command)?;
-    wait_for(pid)
+    let outcome = wait_for(pid)?;
+    hand_over()?;
+    Ok(outcome)
+}
+
+/// Gives the host the file that it asked for, if the job left one.
+fn hand_over() -> Result<()> {
+    let path = fs::read_to_string(job::FETCH)?;
+    let Some(mut file) = Some(path).filter(|path| !path.is_empty()).and_then(|path| File::open(path).ok())
+    else {
+        return Ok(());
+    };
+    let mut line = OpenOptions::new().write(true).open(TO_HOST).context("no line to the host")?;
+    let mut settings = rustix::termios::tcgetattr(&line)?;
+    settings.make_raw();
+    rustix::termios::tcsetattr(&line, rustix::termios::OptionalActions::Now, &settings)?;
+    io::copy(&mut file, &mut line).context("cannot hand the file over")?;
+    rustix::termios::tcdrain(&line).context("cannot hand the file over")
 }
 
 fn mount_all() -> Result<()> {

@@ -89,3 +89,23 @@ fn every_kind_fits_every_window() {
         }
     }
 }
+
+/// Of caches, of names that nobody knows, of nothing in particular.
+#[test]
+fn json_is_what_the_schema_describes() {
+    let mut schema = serde_json::from_str(include_str!("../../../../docs/explain.schema.json")).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).expect("the schema is one");
+    let open = jsonschema::draft202012::new(&schema).unwrap();
+    crate::output::schema::close(&mut schema);
+    let closed = jsonschema::draft202012::new(&schema).unwrap();
+    let answers = [("*", host()), ("evil*", host()), ("filp", nothing())];
+    let answers = answers.map(|(asked, host)| said(asked, host, Output::Json));
+    for text in answers.into_iter().chain([listed(&Incidents::built_in(), Output::Json)]) {
+        let json = serde_json::from_str(&text).unwrap();
+        for schema in [&open, &closed] {
+            let errors: Vec<String> = schema.iter_errors(&json).map(|error| error.to_string()).collect();
+            assert_eq!(errors, [""; 0]);
+        }
+    }
+    assert!(!open.is_valid(&serde_json::json!({"type": "explain", "version": 1, "asked": "filp"})));
+}

@@ -8,6 +8,8 @@ fn the_programs_know_every_argument() {
     let Arguments {
         alloc_cache,
         free_cache,
+        alloc_gfp,
+        kmalloc_gfp,
         alloc_return,
         alloc_lru_return,
         alloc_node_return,
@@ -20,6 +22,8 @@ fn the_programs_know_every_argument() {
     for (name, index, known) in [
         ("alloc_cache", alloc_cache, &[2, NO_ARGUMENT][..]),
         ("free_cache", free_cache, &[2, NO_ARGUMENT]),
+        ("alloc_gfp", alloc_gfp, &[3, 4, 5]),
+        ("kmalloc_gfp", kmalloc_gfp, &[4, 5]),
         // The return value stands behind the last argument.
         ("alloc_return", alloc_return, &[2, 3, NO_ARGUMENT]),
         ("alloc_lru_return", alloc_lru_return, &[3, 4, NO_ARGUMENT]),

@@ -1,7 +1,7 @@
 //! A dentry: its name, and what the name stands for.
 
 use super::{fields::DentryFields, part::Part};
-use crate::{event::Address, kernel::memory::Memory};
+use crate::{event::Address, kernel::memory::Readable};
 
 /// A longer name is no name of Linux (NAME_MAX).
 const LONGEST: usize = 255;
@@ -25,7 +25,7 @@ pub struct Dentry {
 
 impl Dentry {
     /// None where there is none that can be read. It may be freed, or be another, by the time this returns.
-    pub fn read(memory: &Memory, fields: &DentryFields, address: Address) -> Option<Self> {
+    pub fn read(memory: &dyn Readable, fields: &DentryFields, address: Address) -> Option<Self> {
         let part = Part::read(memory, address, &fields.span)?;
         let (at, len) = (part.u64(fields.name)?, part.u32(fields.name_len)? as usize);
         if len > LONGEST {

@@ -12,7 +12,10 @@ mod paths;
 mod sock;
 
 use self::{dentry::Dentry, inode::Inode, part::Part, paths::Paths, sock::Sock};
-use super::{layout::Layout, memory::Memory};
+use super::{
+    layout::Layout,
+    memory::{Memory, Readable as _},
+};
 use crate::event::{Address, Kind, Label};
 
 /// What kind of objects a slab cache has.

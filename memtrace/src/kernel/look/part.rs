@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::fields::Field;
-use crate::{event::Address, kernel::memory::Memory};
+use crate::{event::Address, kernel::memory::Readable};
 
 /// Fields of one object.
 pub struct Part {
@@ -14,7 +14,7 @@ pub struct Part {
 
 impl Part {
     /// None where it cannot be read.
-    pub fn read(memory: &Memory, object: Address, span: &Range<u32>) -> Option<Self> {
+    pub fn read(memory: &dyn Readable, object: Address, span: &Range<u32>) -> Option<Self> {
         let mut bytes = vec![0; span.len()];
         memory.read(object.checked_add(span.start.into())?, &mut bytes).ok()?;
         Some(Self { object, start: span.start, bytes })

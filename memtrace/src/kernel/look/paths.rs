@@ -10,7 +10,10 @@ use std::{cmp::Reverse, collections::HashMap, rc::Rc};
 use super::{dentry::Dentry, fields::Fields, part::Part};
 use crate::{
     event::Address,
-    kernel::{layout::Layout, memory::Memory},
+    kernel::{
+        layout::Layout,
+        memory::{Memory, Readable},
+    },
 };
 
 /// Parents that are followed: paths are of 4,096 bytes, so a directory may be 2,000 deep. Beyond, a path begins with `…`.
@@ -19,6 +22,8 @@ const MOST_PARENTS: usize = 64;
 const MOST_MOUNT_LEVELS: usize = 32;
 /// Mounts of one filesystem that are considered.
 const MOST_MOUNTS: usize = 1_000;
+/// Of these, mounts of one directory, in our namespace and in others: a host of many containers has very many.
+const MOST_AT_ONE: usize = 64;
 /// Bytes of a path; one that is longer loses its beginning.
 const LONGEST_PATH: usize = 1_024;
 /// Errors and other values that are no address of the kernel's.
@@ -65,7 +70,7 @@ struct Mount {
 
 /// Finds paths for one report: a directory that holds many of the objects is walked up once.
 pub struct Paths<'a> {
-    memory: &'a Memory,
+    memory: &'a dyn Readable,
     fields: &'a Fields,
     /// Our mount namespace.
     ours: Option<Address>,
@@ -181,16 +186,21 @@ impl<'a> Paths<'a> {
     fn mounted(&mut self, dentry: &Dentry) -> Option<(Reach, Vec<u8>)> {
         let superblock = self.superblock(dentry.superblock?);
         let mounts = superblock.mounts.get(&dentry.address)?;
-        let paths = mounts.iter().filter_map(|mount| {
+        let ours = self.ours;
+        let in_ours = |is: bool| {
+            mounts.iter().filter(move |mount| (ours == Some(mount.namespace)) == is).take(MOST_AT_ONE)
+        };
+        let here = in_ours(true).filter_map(|mount| {
             let path = self.mount_point(mount, MOST_MOUNT_LEVELS)?;
-            if self.ours == Some(mount.namespace) {
-                return Some((Reach::Ours(Reverse(path.len())), path));
-            }
-            let number = self.field_u32(mount.namespace, self.fields.namespace_number)?;
-            let elsewhere = [format!("mnt:[{number}]").as_bytes(), &path].concat();
-            Some((Reach::OtherNamespace(Reverse(path.len())), elsewhere))
+            Some((Reach::Ours(Reverse(path.len())), path))
         });
-        paths.max()
+        let elsewhere = in_ours(false).filter_map(|mount| {
+            let path = self.mount_point(mount, MOST_MOUNT_LEVELS)?;
+            let number = self.field_u32(mount.namespace, self.fields.namespace_number)?;
+            let marked = [format!("mnt:[{number}]").as_bytes(), &path].concat();
+            Some((Reach::OtherNamespace(Reverse(path.len())), marked))
+        });
+        here.max().or_else(|| elsewhere.max())
     }
 
     fn superblock(&mut self, address: Address) -> Rc<Superblock> {
@@ -293,3 +303,6 @@ pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
         None => (b"", path),
     }
 }
+
+#[cfg(test)]
+mod tests;

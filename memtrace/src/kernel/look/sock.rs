@@ -9,7 +9,10 @@ use super::{
     fields::{Field, Fields, SockFields},
     part::Part,
 };
-use crate::{event::Address, kernel::memory::Memory};
+use crate::{
+    event::Address,
+    kernel::memory::{Memory, Readable as _},
+};
 
 /// Slab caches of sockets, called like their protocols. Others (netlink, packet) are from kmalloc.
 const CACHES: [&str; 15] = [

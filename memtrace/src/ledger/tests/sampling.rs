@@ -4,20 +4,12 @@ use memtrace_common::sample;
 use proptest::{collection::vec, prelude::*};
 
 use super::super::*;
-use crate::event::{Comm, NO_STACK, Name, Task};
+use super::some_alloc;
+use crate::event::{Comm, Name, Task};
 
 fn alloc(ptr: Address) -> Event<'static> {
     let task = Task { tgid: 7, started: 0, comm: Comm::truncated(b"curl"), is_kthread: false };
-    Event::Alloc(Alloc {
-        time: ptr,
-        ptr,
-        cache: 100,
-        call_site: 0,
-        cgroup: 1,
-        stack: NO_STACK,
-        task,
-        may_repeat: false,
-    })
+    Event::Alloc(Alloc { time: ptr, ptr, cache: 100, ..some_alloc(task) })
 }
 
 fn free(ptr: Address) -> Event<'static> {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::output::sample;
+use crate::output::{sample, schema::close};
 
 fn parse(snapshot: &view::Snapshot) -> Value {
     serde_json::from_str(&line(snapshot).unwrap()).unwrap()
@@ -22,6 +22,29 @@ fn a_snapshot_in_full() {
 #[test]
 fn hostile_names() {
     insta::assert_snapshot!(line(&sample::hostile()).unwrap());
+}
+
+#[test]
+fn rows_tell_the_circumstances_that_they_are_grouped_by() {
+    let json = parse(&sample::by_circumstances());
+    let of = |field: &str| {
+        (0..3)
+            .map(|row| json.pointer(&format!("/rows/{row}/{field}")).unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(json.pointer("/by"), Some(&"context,gfp,node".into()));
+    assert_eq!(of("context"), [r#""process""#, r#""io-uring-worker""#, "null"]);
+    assert_eq!(of("gfp/flags"), [r#""0xdc0""#, r#""0x8a940""#, r#""0x820""#]);
+    assert_eq!(of("gfp/names")[0], r#""GFP_KERNEL|__GFP_ZERO""#);
+    assert_eq!(of("gfp/names")[2], "null");
+    assert_eq!(of("node"), ["1", "0", "null"]);
+    assert!(schema().is_valid(&json));
+    let json = parse(&sample::dentry());
+    assert!(
+        ["context", "gfp", "node"]
+            .iter()
+            .all(|field| json.pointer(&format!("/rows/0/{field}")).unwrap().is_null())
+    );
 }
 
 #[test]
@@ -102,22 +125,6 @@ fn the_schema_describes_every_field() {
         let json = parse(&snapshot);
         let errors: Vec<String> = schema.iter_errors(&json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
-    }
-}
-
-/// Forbids and requires what `properties` does not name and does.
-pub(super) fn close(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            if let Some(Value::Object(properties)) = object.get("properties") {
-                let names = properties.keys().cloned().map(Value::String).collect();
-                object.insert("required".to_owned(), Value::Array(names));
-                object.insert("additionalProperties".to_owned(), Value::Bool(false));
-            }
-            object.values_mut().for_each(close);
-        }
-        Value::Array(values) => values.iter_mut().for_each(close),
-        _ => {}
     }
 }
 

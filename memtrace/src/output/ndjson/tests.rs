@@ -64,7 +64,9 @@ fn whole_of(lines: &[Map<String, Value>], r#type: &str) -> Map<String, Value> {
     if r#type == "diff" {
         whole.insert("total".to_owned(), facts("total").pop().unwrap());
     } else {
-        whole.insert("directories".to_owned(), facts("directory").into());
+        for (list, of) in [("ages", "age"), ("generations", "generation"), ("directories", "directory")] {
+            whole.insert(list.to_owned(), facts(of).into());
+        }
         whole.insert("verdict".to_owned(), facts("verdict").pop().unwrap_or_default());
         whole.insert("trust".to_owned(), facts("trust").pop().unwrap());
     }

@@ -6,7 +6,7 @@ use crate::output::human;
 use crate::view::{Snapshot, reconcile};
 
 /// None where nothing could be compared, or not yet.
-pub(super) fn words(snapshot: &Snapshot) -> Option<String> {
+pub(in crate::output) fn words(snapshot: &Snapshot) -> Option<String> {
     if let Some((cache, growth)) = reconcile::unexplained(&snapshot.caches) {
         let (name, slabinfo, traced) = (clean(&cache.name), signed(growth.slabinfo), signed(growth.traced));
         let unexplained = human::grouped(growth.unexplained().unsigned_abs());

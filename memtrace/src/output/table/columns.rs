@@ -2,7 +2,7 @@
 
 use super::{Keep, Line, Tone, clean, header, partial, place};
 use crate::output::{escape, human, text};
-use crate::view::{By, Row, Sampling, Snapshot, Sort, Trend, key};
+use crate::view::{By, Circumstances, Row, Sampling, Snapshot, Sort, Trend, key};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -10,6 +10,8 @@ const GAP: usize = 2;
 const LEAST_ROWS: usize = 3;
 /// A command name in full: 15 bytes and the brackets of a kernel thread.
 const KEY_MIN: usize = 17;
+/// A node's number is short, but it may be unknown.
+const NODE_MIN: usize = 9;
 /// More than that, a key gets only if no other column wants the room.
 const KEY_MAX: usize = 40;
 /// Worth more than the columns after it, which make room for that much.
@@ -183,6 +185,9 @@ impl<'a> Table<'a> {
                 By::Ancestors => columns.push(build.labelled(Kind::Ancestors, cells(&text))),
                 By::Cgroup => columns.push(build.labelled(Kind::Cgroup, cells(&text))),
                 By::CallSite => columns.push(build.labelled(Kind::CallSite, cells(&text))),
+                By::Node => columns.push(build.labelled(Kind::Node, cells(&text))),
+                By::Gfp => columns.push(build.labelled(Kind::Gfp, cells(&text))),
+                By::Context => columns.push(build.labelled(Kind::Context, cells(&text))),
                 By::Cache => columns.push(build.labelled(Kind::Cache, cells(&|row| self.cache_key(row, at)))),
                 By::Pid => {
                     let mut pids = build.number(Kind::Pid, PID_WIDTH, |row| text(row).text);
@@ -238,6 +243,7 @@ impl<'a> Table<'a> {
             stacked_objects: 0,
             stacks: Vec::new(),
             call_site: None,
+            circumstances: Circumstances::default(),
             processes: 0,
             objects: count(|row| row.objects),
             bytes: count(|row| row.bytes),
@@ -248,6 +254,8 @@ impl<'a> Table<'a> {
             frees_per_s: rate(|row| row.frees_per_s),
             growth_per_s: rate(|row| row.growth_per_s),
             oldest: rows.iter().filter_map(|row| row.oldest).max(),
+            ages: Vec::new(),
+            generations: Vec::new(),
             named_objects: 0,
             negatives: None,
             names: Vec::new(),
@@ -255,7 +263,7 @@ impl<'a> Table<'a> {
     }
 }
 
-fn empty(snapshot: &Snapshot) -> String {
+pub(in crate::output) fn empty(snapshot: &Snapshot) -> String {
     match (snapshot.older, snapshot.is_final) {
         (Some(age), _) => format!("no objects older than {} outstanding", human::duration(age)),
         (None, true) => {
@@ -266,14 +274,18 @@ fn empty(snapshot: &Snapshot) -> String {
 }
 
 fn trend(row: &Row) -> Cell {
-    Cell::from(match row.trend {
+    Cell::from(trend_word(row.trend))
+}
+
+pub(in crate::output) fn trend_word(trend: Trend) -> &'static str {
+    match trend {
         Trend::TooEarly => "",
         Trend::Growing(_) => "grows",
         Trend::Plateaued => "flat",
         Trend::Burst => "burst",
         Trend::Churning => "churns",
         Trend::Steady => "steady",
-    })
+    }
 }
 
 /// Who started most of a row's processes, and of which share of its objects, unless it is all.
@@ -312,6 +324,9 @@ enum Kind {
     Ancestors,
     Cgroup,
     CallSite,
+    Node,
+    Gfp,
+    Context,
     Cache,
     Objects,
     Bytes,
@@ -337,6 +352,9 @@ impl Kind {
             Kind::StartedBy => "STARTED BY",
             Kind::Cgroup | Kind::InCgroup => "CGROUP",
             Kind::CallSite => "CALL SITE",
+            Kind::Node => "NODE",
+            Kind::Gfp => "GFP",
+            Kind::Context => "CONTEXT",
             Kind::Cache => "CACHE",
             Kind::Objects => "OBJECTS",
             Kind::Bytes => "BYTES",
@@ -363,6 +381,7 @@ impl Kind {
         };
         match self {
             Kind::Pid | Kind::Comm | Kind::Ancestors | Kind::Cgroup | Kind::CallSite | Kind::Cache => 0,
+            Kind::Node | Kind::Gfp | Kind::Context => 0,
             _ if self == sorted_by => 1,
             Kind::Bytes | Kind::Traced => 2,
             Kind::Growth => 3,
@@ -487,7 +506,8 @@ impl Build<'_> {
         );
         cells.extend(self.total.as_ref().map(|_| Cell::from("total")));
         let most = if kind == Kind::Ancestors { STARTED_BY_MAX } else { KEY_MAX };
-        self.text(kind, (KEY_MIN, most), cells)
+        let least = if kind == Kind::Node { NODE_MIN } else { KEY_MIN };
+        self.text(kind, (least, most), cells)
     }
 
     fn text(&self, kind: Kind, (least, most): (usize, usize), mut cells: Vec<Cell>) -> Column {

@@ -8,13 +8,16 @@ use crate::{
 
 /// Below that, paths tell too little.
 const LEAST_WIDTH: usize = 24;
+/// With less, a directory is not worth a line.
+const LEAST_SHARE: f64 = 0.01;
 /// Behind the path.
 const FIGURES: usize = 2 + human::COUNT_WIDTH + 2 + SHARE.len() + 2 + NEGATIVE.len();
 const SHARE: &str = "SHARE";
 const NEGATIVE: &str = "NEGATIVE";
 
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
-    let directories = &snapshot.directories;
+    let directories: Vec<&Directory> =
+        snapshot.directories.iter().filter(|directory| directory.share >= LEAST_SHARE).collect();
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(FIGURES));
     if directories.is_empty() || room < LEAST_WIDTH {
         return Vec::new();

@@ -4,23 +4,25 @@
 //! in height, explanations go before figures, then rows are hidden and counted. Everything that comes from
 //! outside passes through [`escape::terminal`].
 
-mod agreement;
-mod columns;
-pub(in crate::output) mod difference;
+mod ages;
+pub(super) mod agreement;
+pub(super) mod columns;
+pub(super) mod difference;
 mod directories;
 mod grid;
 mod header;
-pub(in crate::output) mod partial;
+pub(super) mod partial;
 mod parts;
-pub(in crate::output) mod place;
+pub(super) mod place;
 mod stacks;
-pub(in crate::output) mod trust;
-pub(in crate::output) mod verdict;
+pub(super) mod trust;
+pub(super) mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::difference::render as render_difference;
+pub use self::verdict::brief;
 use crate::output::escape;
 use crate::output::text;
 use crate::view::Snapshot;
@@ -69,6 +71,7 @@ enum Keep {
     Cache,
     Note,
     Directory,
+    Age,
     Host,
     OwnCost,
     Totals,
@@ -114,6 +117,7 @@ pub fn render(snapshot: &Snapshot, frame: Frame, style: Style) -> String {
 pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     let mut above = header::lines(snapshot, frame.width);
     let mut below = stacks::lines(snapshot, frame.width);
+    below.extend(ages::lines(snapshot, frame.width));
     below.extend(directories::lines(snapshot, frame.width));
     below.extend(trust::lines(snapshot, frame.width));
     let height = frame.height.unwrap_or(usize::MAX);

@@ -10,14 +10,14 @@ pub(super) const WIDTH: usize = MARK.len();
 const LEAST_SHARE: f64 = 0.1;
 
 /// For a cache's line.
-pub(super) fn of_cache(cache: &CacheTotals) -> String {
+pub(in crate::output) fn of_cache(cache: &CacheTotals) -> String {
     match cache.partial {
         Some(partial) => format!("{MARK}: ~{} of frees unseen", human::percent(partial.unseen_frees_share)),
         None => String::new(),
     }
 }
 
-pub(super) fn any(snapshot: &Snapshot) -> bool {
+pub(in crate::output) fn any(snapshot: &Snapshot) -> bool {
     snapshot.rows.iter().any(|row| !of_row(snapshot, row).is_empty())
 }
 

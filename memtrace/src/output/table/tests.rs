@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::output::sample;
-use crate::view::{By, CacheTotals, Sort, reconcile};
+use crate::view::{AgeBucket, By, CacheTotals, Generation, Sort, reconcile};
 
 fn wide(width: usize) -> Frame {
     Frame { width: Some(width), height: None }
@@ -61,6 +61,11 @@ fn calls_that_led_to_it() {
 #[test]
 fn who_leaks() {
     assert_snapshot!(plain(&sample::verdict(), wide(120)));
+}
+
+#[test]
+fn by_circumstances() {
+    assert_snapshot!(plain(&sample::by_circumstances(), wide(140)));
 }
 
 #[test]
@@ -275,7 +280,7 @@ proptest! {
 
     #[test]
     fn any_key_and_name_is_harmless(key in any::<Vec<u8>>(), name in any::<Vec<u8>>(), width in 20_usize..140) {
-        let mut snapshot = sample::dentry();
+        let mut snapshot = sample::final_dentry();
         snapshot.rows[0].keys = vec![key];
         snapshot.rows[0].names[0].pattern = name;
         for line in lines(&snapshot, wide(width)) {
@@ -292,4 +297,35 @@ proptest! {
         let more = format!("… {} more", 20 - shown + 30);
         prop_assert!(shown > 0 && block.contains(&more), "{}", block);
     }
+}
+
+/// After a month; somebody came late.
+#[test]
+fn ages_and_generations_of_a_month() {
+    let mut snapshot = sample::final_dentry();
+    let day = Duration::from_secs(86_400);
+    let ends =
+        [1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 36_000, 86_400, 259_200, 864_000, 2_592_000];
+    let ends = ends.map(Duration::from_secs);
+    let starts = [Duration::ZERO].into_iter().chain(ends);
+    snapshot.ages = starts
+        .zip(ends.into_iter().map(Some).chain([None]))
+        .map(|(at_least, less_than)| AgeBucket {
+            at_least,
+            less_than,
+            objects: at_least.as_secs(),
+            bytes: 1 << 40,
+        })
+        .collect();
+    let parts = |survivors: u64| -> Vec<Generation> {
+        let part = |n| Generation { from: day * n * 4, to: day * (n + 1) * 4, allocs: 9_999_999, survivors };
+        (0..8).map(part).collect()
+    };
+    snapshot.generations = parts(9_999_998);
+    snapshot.rows[0].generations = parts(5_000_000);
+    snapshot.rows[1].generations = parts(0);
+    snapshot.rows[1].generations[..5].iter_mut().for_each(|part| part.allocs = 0);
+    let text = plain(&snapshot, wide(80));
+    let from = text.find("\nAGE").unwrap();
+    assert_snapshot!(&text[from..text.find("\nDIRECTORY").unwrap()]);
 }

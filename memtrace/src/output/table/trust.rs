@@ -53,7 +53,7 @@ fn settled(settled: Settled) -> Line {
     Line::new(format!("settled {time}: {freed} more freed"), Tone::Quiet, Keep::Note)
 }
 
-fn summary(trust: &Trust, sampling: Sampling) -> String {
+pub(in crate::output) fn summary(trust: &Trust, sampling: Sampling) -> String {
     let lost = lost(trust);
     let share = match lost {
         0 => String::new(),
@@ -76,7 +76,7 @@ fn summary(trust: &Trust, sampling: Sampling) -> String {
     text
 }
 
-fn lost(trust: &Trust) -> u64 {
+pub(in crate::output) fn lost(trust: &Trust) -> u64 {
     trust.lost_allocs.saturating_add(trust.lost_frees).saturating_add(trust.lost_names)
 }
 
@@ -113,6 +113,6 @@ pub(in crate::output) fn problems(trust: &Trust, is_final: bool) -> Vec<String> 
     .collect()
 }
 
-fn number(n: u64, what: &str) -> String {
+pub(in crate::output) fn number(n: u64, what: &str) -> String {
     format!("{} {what}{}", human::grouped(n), if n == 1 { "" } else { "s" })
 }

@@ -8,7 +8,7 @@ use crate::output::{escape, human};
 use crate::view::{Known, Snapshot, Suspect, Verdict, verdict::Doubt};
 
 /// Beyond, a rate is too slow to matter for what is available.
-const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(in crate::output) const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const NOTHING: &str = "nothing that is traced grows steadily";
 
@@ -70,6 +70,12 @@ fn sentences(verdict: &Verdict, medium: Medium) -> Vec<Sentence> {
     all
 }
 
+/// The verdict in a line or two, for whoever reads no further; nothing where there is none.
+pub fn brief(snapshot: &Snapshot) -> Vec<String> {
+    let Some(Verdict::Leak(suspect)) = &snapshot.verdict else { return Vec::new() };
+    [Some(leak(suspect, TERMINAL)), where_(suspect, TERMINAL)].into_iter().flatten().collect()
+}
+
 /// `curl < probe.sh < cron (212 processes) leaks dentry: +1.9 k/s (365 KiB/s), steadily, 97% of what dentry grew by`.
 fn leak(suspect: &Suspect, medium: Medium) -> String {
     let mut who = match &suspect.comm {
@@ -116,18 +122,22 @@ fn remedy(known: &Known, medium: Medium) -> impl Iterator<Item = String> {
 }
 
 fn consequence(suspect: &Suspect) -> String {
-    let reclaim = match suspect.is_reclaimable {
-        Some(true) => "the kernel takes this memory back when it needs it, and whoever needs it waits",
-        Some(false) => "the kernel cannot take this memory back",
-        None => "whether the kernel can take this memory back is not known",
-    };
+    let reclaim = reclaim(suspect.is_reclaimable);
     match suspect.full_in.filter(|time| *time < FAR) {
         Some(time) => format!("{reclaim}; what is available is used up in {}", human::duration(time)),
         None => reclaim.to_owned(),
     }
 }
 
-fn words(doubt: Doubt) -> String {
+pub(in crate::output) fn reclaim(is_reclaimable: Option<bool>) -> &'static str {
+    match is_reclaimable {
+        Some(true) => "the kernel takes this memory back when it needs it, and whoever needs it waits",
+        Some(false) => "the kernel cannot take this memory back",
+        None => "whether the kernel can take this memory back is not known",
+    }
+}
+
+pub(in crate::output) fn words(doubt: Doubt) -> String {
     match doubt {
         Doubt::Lost { share } => {
             format!("{} of all events were lost: a lost free looks like a leak", human::percent(share))

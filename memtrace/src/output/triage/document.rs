@@ -18,6 +18,7 @@ use crate::{
         trace::Tracing,
         window::{CacheRow, CgroupRow, ProcessRow},
     },
+    view::Snapshot,
 };
 
 /// What a cgroup's figures take beside its path.
@@ -27,7 +28,7 @@ const CGROUP_FIGURES: usize = 44;
 const LEAST_PART: u64 = 64 << 10;
 
 pub(super) fn blocks(page: &Page, width: usize) -> Vec<Block> {
-    let mut blocks = vec![Block::Title(title(page)), Block::Lines(vec![headline(page), usage(page)])];
+    let mut blocks = vec![Block::Title(title(page)), Block::Lines(answer(page))];
     blocks.extend(memory(page));
     blocks.extend(signs_of_shortage(page));
     blocks.extend(processes(&page.processes));
@@ -41,6 +42,16 @@ pub(super) fn blocks(page: &Page, width: usize) -> Vec<Block> {
         blocks.push(Block::List(page.notes.iter().map(|note| clean(note.as_bytes())).collect()));
     }
     blocks
+}
+
+/// What it is, who does it, how bad it is.
+fn answer(page: &Page) -> Vec<String> {
+    let who = match &page.tracing {
+        Tracing::Done { last, .. } => table::brief(last),
+        Tracing::NotNeeded | Tracing::Failed { .. } => Vec::new(),
+    };
+    let who = who.into_iter().map(|line| format!("  {line}"));
+    [headline(page)].into_iter().chain(who).chain([usage(page)]).collect()
 }
 
 fn title(page: &Page) -> String {
@@ -145,7 +156,7 @@ fn processes(top: &Top<ProcessRow>) -> Vec<Block> {
     let table = Table {
         head: vec!["PROCESS", "PID", "RSS", "GREW", "OWN", "PSS", "GREW"],
         rows: top.rows.iter().map(row).collect(),
-        foot: foot(top, "processes", "that were not read"),
+        foot: foot(top, "processes", "that were not read: 20,000 are"),
     };
     vec![Block::Table(table)]
 }
@@ -167,7 +178,7 @@ fn cgroups(top: &Top<CgroupRow>, version: Version, width: usize) -> Vec<Block> {
     let table = Table {
         head: vec!["CGROUP (WITHOUT THOSE IN IT)", "MEMORY", "GREW", slab, "GREW"],
         rows: top.rows.iter().map(row).collect(),
-        foot: foot(top, "cgroups", "that were not read, the smaller ones"),
+        foot: foot(top, "cgroups", "that were not read: 4,000 are, in the biggest first"),
     };
     vec![Block::Table(table)]
 }
@@ -217,6 +228,8 @@ fn tracing(tracing: &Tracing, width: usize) -> Vec<Block> {
         ],
         Tracing::Done { caches, last } => {
             let frame = Frame { width: Some(width), height: None };
+            // What is left of each part of the time says it; how old that is does not say more.
+            let last = &Snapshot { ages: Vec::new(), ..(**last).clone() };
             vec![
                 Block::Heading(format!(
                     "Who fills the slab: {} traced for {}",

@@ -35,7 +35,7 @@ pub fn dentries() -> Page {
     Page {
         tracing: Tracing::Done {
             caches: vec!["dentry".to_owned(), "kmalloc-rcl-128".to_owned()],
-            last: Box::new(Snapshot { is_final: true, ..output::sample::dentry() }),
+            last: Box::new(Snapshot { is_final: true, ..output::sample::verdict() }),
         },
         ..page(findings)
     }

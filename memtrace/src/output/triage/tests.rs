@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::{json, markdown, sample, text};
-use crate::output::text as cells;
+use crate::output::{schema::close, text as cells};
 
 #[test]
 fn a_page_in_80_columns() {
@@ -115,20 +115,4 @@ fn the_schema_describes_every_field() {
     let mut schema = schema();
     close(&mut schema);
     assert_eq!(errors(&schema), [""; 0]);
-}
-
-/// Forbids and requires what `properties` does not name and does.
-fn close(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            if let Some(Value::Object(properties)) = object.get("properties") {
-                let names = properties.keys().cloned().map(Value::String).collect();
-                object.insert("required".to_owned(), Value::Array(names));
-                object.insert("additionalProperties".to_owned(), Value::Bool(false));
-            }
-            object.values_mut().for_each(close);
-        }
-        Value::Array(values) => values.iter_mut().for_each(close),
-        _ => {}
-    }
 }

@@ -4,7 +4,7 @@ use memtrace_common::succession::PREDECESSORS;
 
 use super::Directory;
 use crate::{
-    event::{Address, Alloc, Comm, NO_STACK, Task},
+    event::{Address, Alloc, Comm, NO_GFP, NO_NODE, NO_STACK, Task},
     view::build::{CacheInfo, Caches},
 };
 
@@ -31,7 +31,19 @@ fn directory(filtered: &[Address]) -> Directory {
 
 fn alloc(ptr: Address, cache: Address) -> Alloc {
     let task = Task { tgid: 1, started: 0, comm: Comm::truncated(b"insmod"), is_kthread: false };
-    Alloc { time: 0, ptr, cache, call_site: 0, cgroup: 1, stack: NO_STACK, task, may_repeat: false }
+    Alloc {
+        time: 0,
+        ptr,
+        cache,
+        call_site: 0,
+        cgroup: 1,
+        stack: NO_STACK,
+        gfp: NO_GFP,
+        node: NO_NODE,
+        task,
+        is_io_worker: false,
+        may_repeat: false,
+    }
 }
 
 impl Directory {

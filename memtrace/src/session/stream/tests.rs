@@ -5,7 +5,7 @@ use std::{
 
 use super::*;
 use crate::{
-    event::{Comm, Free, Task},
+    event::{Comm, Free, NO_GFP, NO_NODE, Task},
     replay::filter::Filter,
     view::event::{EventKind, EventView},
 };
@@ -23,6 +23,8 @@ fn header(ledger_bytes: u64) -> Header {
         ledger_bytes,
         period: 1,
         stacks_period: None,
+        filters: String::new(),
+        gfp_names: None,
         ring: None,
     }
 }
@@ -30,7 +32,7 @@ fn header(ledger_bytes: u64) -> Header {
 fn alloc(ptr: u64) -> Entry<'static> {
     let task = Task { tgid: 500, started: 1, comm: Comm::truncated(b"curl"), is_kthread: false };
     let of_task =
-        Alloc { time: 5, ptr, cache: 7, call_site: 0, cgroup: 0, stack: 0, task, may_repeat: false };
+        Alloc { time: 5, ptr, cache: 7, call_site: 0, cgroup: 0, stack: 0, task, gfp: NO_GFP, node: NO_NODE, is_io_worker: false, may_repeat: false };
     of_task.into()
 }
 

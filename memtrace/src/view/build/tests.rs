@@ -10,9 +10,29 @@ use super::{
     *,
 };
 use crate::view::{
+    Verdict,
     moment::{Losses, Slabinfo},
     reconcile::Sign,
 };
+
+/// Each start of a process allocates and frees many kinds of objects.
+#[test]
+fn who_leaks_in_one_cache_may_churn_in_others() {
+    let mut session = Session::new(request(By::Comm));
+    for second in 1..=10 {
+        session.run(&format!("at {second}s; alloc curl:10 dentry x100"));
+        for _ in 0..5 {
+            session.run("alloc curl:10 inode x100; free curl:10 inode x100");
+        }
+        session.snapshot();
+    }
+    session.run("at 11s; alloc curl:10 dentry x100");
+    let Some(Verdict::Leak(suspect)) = session.snapshot().verdict else { panic!("it leaks") };
+    assert_eq!((suspect.comm.as_deref(), suspect.cache.as_str()), (Some(&b"curl"[..]), "dentry"));
+    // And who churns in the cache that grows does not.
+    session.run("alloc sh:11 dentry x3000; free sh:11 dentry x2990; at 12s; alloc curl:10 dentry x1; free curl:10 dentry x900");
+    assert_eq!(session.snapshot().verdict, Some(Verdict::Nothing));
+}
 
 #[test]
 fn by_command_name() {
@@ -251,6 +271,36 @@ fn several_caches_of_one_name_are_one() {
     let mut session = Session::new(request(By::Cache));
     session.run(script);
     assert_eq!(session.show_caches(), ["dentry +6 -0 = 6, 1152 B", "asked-for +0 -0 = 0, 0 B"]);
+}
+
+#[test]
+fn circumstances_tell_rows_apart_where_they_are_asked_for() {
+    let script = "gfp 3264; node 1; alloc curl:10 dentry x3; node 0; alloc curl:10 dentry x2; io_worker true; \
+                  alloc curl:10 dentry x1; io_worker false; gfp 2080; alloc [ksoftirqd/0]:14 dentry x7; \
+                  node 65535; gfp 4294967295; alloc [swapper/0]:0 dentry x9";
+    let circumstances = "key objects circumstances";
+    check(request(By::Node), script, circumstances, &["0 10 -/-/0", "(unknown) 9 -/-/-", "1 3 -/-/1"]);
+    check(
+        request(By::Gfp),
+        script,
+        circumstances,
+        &["(unknown) 9 -/-/-", "0x820 7 -/0x820/-", "0xcc0 6 -/0xcc0/-"],
+    );
+    check(
+        request(By::Context),
+        script,
+        circumstances,
+        &[
+            "interrupt 9 Interrupt/-/-",
+            "softirq 7 Softirq/-/-",
+            "process 5 Process/-/-",
+            "io_uring worker 1 IoWorker/-/-",
+        ],
+    );
+    // Nobody asked, so there is one origin for each task.
+    let mut session = Session::new(request(By::Comm));
+    session.run(script);
+    assert_eq!(session.ledger().origins().count(), 3);
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn agreement_needs_growth_that_slabinfo_can_tell() {
 #[test]
 fn what_is_traced_of_a_cache_is_added_up_by_name() {
     use crate::{
-        event::{Alloc, Comm, Event, Free, NO_STACK, Task, cache_tag},
+        event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task, cache_tag},
         view::build::CacheInfo,
     };
     let (one, two) = (0x1000, 0x2000);
@@ -238,7 +238,10 @@ fn what_is_traced_of_a_cache_is_added_up_by_name() {
             call_site,
             cgroup,
             stack: NO_STACK,
+            gfp: NO_GFP,
+            node: NO_NODE,
             task,
+            is_io_worker: false,
             may_repeat,
         }));
     };

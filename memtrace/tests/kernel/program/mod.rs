@@ -10,7 +10,7 @@ mod memory;
 mod messages;
 mod objects;
 pub mod places;
-mod requests;
+pub mod requests;
 mod undos;
 
 use std::{
@@ -79,6 +79,8 @@ pub enum Task {
     Areas(usize),
     /// Each is one `io_kiocb`: a multiple of 64.
     Requests(usize),
+    /// [`requests::AT_ONCE`] times one `filp`, which a worker of io_uring makes.
+    OpenByWorkers,
     /// Each is one object of some cache for 272 bytes or some more.
     Undos(usize),
     /// So many datagrams sent to itself and received.
@@ -190,6 +192,7 @@ fn prepare(task: Task) -> Prepared {
         Task::Mappings(count) => churn::mappings(count),
         Task::Areas(count) => churn::areas(count),
         Task::Requests(count) => requests::requests(count),
+        Task::OpenByWorkers => requests::open_by_workers(),
         Task::Undos(count) => undos::undos(count),
         Task::Datagrams(count) => churn::datagrams(count),
         Task::Flood { threads, pipes } => crew::flood(threads, pipes),

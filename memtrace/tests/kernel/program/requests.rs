@@ -1,6 +1,8 @@
-//! Requests of io_uring, which the kernel allocates in bulk. Each waits for something that does not happen.
+//! Requests of io_uring, which the kernel allocates in bulk: to wait for something that does not happen, or to be left to a
+//! worker.
 
 use std::{
+    ffi::CStr,
     io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     ptr,
@@ -12,10 +14,14 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::{Held, Prepared, objects::MADE};
 
 /// Requests that go to the kernel at once.
-const AT_ONCE: u32 = 64;
+pub const AT_ONCE: u32 = 64;
 
 const IORING_OFF_SQES: libc::off_t = 0x1000_0000;
 const IORING_OP_POLL_ADD: u8 = 6;
+const IORING_OP_OPENAT: u8 = 18;
+/// Not tried at once, but left to a worker.
+const IOSQE_ASYNC: u8 = 1 << 4;
+const IORING_ENTER_GETEVENTS: u32 = 1;
 
 pub fn requests(count: usize) -> Prepared {
     let ring = Ring::new().expect("the kernel has io_uring");
@@ -25,6 +31,15 @@ pub fn requests(count: usize) -> Prepared {
             ring.wait_for(&never).expect(MADE);
         }
         Box::new((ring, never)) as Held
+    })
+}
+
+/// The files stay open until the process ends.
+pub fn open_by_workers() -> Prepared {
+    let ring = Ring::new().expect("the kernel has io_uring");
+    Box::new(move || {
+        ring.open_by_workers(c"/dev/null").expect(MADE);
+        Box::new(ring) as Held
     })
 }
 
@@ -54,14 +69,16 @@ struct SubmissionOffsets {
 
 /// `struct io_uring_sqe`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Submission {
     opcode: u8,
     flags: u8,
     ioprio: u16,
     fd: i32,
-    off_addr_len: [u32; 5],
-    poll_events: u32,
+    offset: u64,
+    address: u64,
+    len: u32,
+    op_flags: u32,
     rest: [u64; 4],
 }
 
@@ -99,15 +116,25 @@ impl Ring {
 
     /// Submits requests to tell when this can be read.
     fn wait_for(&self, event: &OwnedFd) -> io::Result<()> {
-        let submission = Submission {
-            opcode: IORING_OP_POLL_ADD,
-            flags: 0,
-            ioprio: 0,
-            fd: event.as_raw_fd(),
-            off_addr_len: [0; 5],
-            poll_events: libc::POLLIN as u32,
-            rest: [0; 4],
+        let (fd, op_flags) = (event.as_raw_fd(), libc::POLLIN as u32);
+        self.submit(Submission { opcode: IORING_OP_POLL_ADD, fd, op_flags, ..Submission::default() }, 0)
+    }
+
+    /// Submits requests to open this, and waits until it is.
+    fn open_by_workers(&self, path: &'static CStr) -> io::Result<()> {
+        let open = Submission {
+            opcode: IORING_OP_OPENAT,
+            flags: IOSQE_ASYNC,
+            fd: libc::AT_FDCWD,
+            address: path.as_ptr() as u64,
+            op_flags: libc::O_RDONLY as u32,
+            ..Submission::default()
         };
+        self.submit(open, AT_ONCE)
+    }
+
+    /// Submits so many of the same, and waits until so many are done.
+    fn submit(&self, submission: Submission, done: u32) -> io::Result<()> {
         for index in 0..AT_ONCE {
             // SAFETY: both are mapped and have so many entries, which the kernel does not read before it is told to.
             unsafe {
@@ -120,7 +147,15 @@ impl Ring {
         let ring = self.fd.as_raw_fd();
         // SAFETY: no pointers but null.
         let taken = unsafe {
-            libc::syscall(libc::SYS_io_uring_enter, ring, AT_ONCE, 0, 0, ptr::null::<libc::sigset_t>(), 0)
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                ring,
+                AT_ONCE,
+                done,
+                IORING_ENTER_GETEVENTS,
+                ptr::null::<libc::sigset_t>(),
+                0,
+            )
         };
         match taken {
             taken if taken < 0 => Err(io::Error::last_os_error()),

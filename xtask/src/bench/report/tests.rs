@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::bench::process::Spent;
 use crate::bench::profile::{ProgramCost, Samples, SessionPrograms};
+use crate::bench::recorded::Recorded;
 use crate::bench::sessions::Idle;
 use crate::bench::stats::Ratio;
 use crate::bench::table;
@@ -76,6 +78,11 @@ fn sessions() -> Sessions {
         idle: Idle { rss_bytes: 20 << 20, anonymous_bytes: 5 << 20, map_bytes: 129 << 20, cpu_percent: 0.31 },
         full_speed: vec![flood(36_000_000, 0)],
         stopped: vec![flood(30_000_000, 12_345)],
+        recorded: vec![Recorded {
+            flood: flood(31_000_000, 0),
+            bytes: 61_000_000,
+            report: Spent { cpu_ns: 4_100_000_000, wall_ns: 4_200_000_000, peak_rss_bytes: 48 << 20 },
+        }],
         probes_gone_ns: estimate(1.2e7),
         gone_ns: estimate(9.9e7),
     }
@@ -105,6 +112,7 @@ fn micro() -> Vec<micro::Results> {
         name: "apply".into(),
         events_per_s: Some(7.5e6),
         ns_per_event: Some(133.3),
+        bytes_per_event: None,
         bytes_per_object: Some(24.5),
         resident_bytes_per_object: Some(25.1),
         outstanding: Some(10_000_000),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::super::difference as line;
-use crate::output::{escape, json::tests::close, sample::difference as differences};
+use crate::output::{escape, sample::difference as differences, schema::close};
 use crate::view;
 
 fn parse(difference: &view::Difference) -> Value {

@@ -5,7 +5,8 @@
 //! - `free WHO CACHE xN`: frees the oldest N of these, as far as there are any.
 //! - `reuse WHO CACHE xN`: as if the kernel had freed the newest of these N times, untold, and handed it out again.
 //! - `fork WHO PARENT-PID`: a process is made, called like its parent. `exec WHO PARENT-PID`: it becomes another program.
-//! - `cgroup ID`, `stack ID`, `callsite ADDRESS`: of the allocations from here on; stack 0 is none, call site 0 is not told.
+//! - `cgroup ID`, `stack ID`, `callsite ADDRESS`, `gfp FLAGS`, `node ID`, `io_worker true`: of the allocations from here on; stack 0
+//!   is none, call site 0 is not told.
 //! - `at 5s`: the time since the start.
 
 use std::{
@@ -19,14 +20,14 @@ use crate::{
     cgroup::Cgroups,
     cmd::duration,
     event::{
-        Address, Alloc, CgroupId, Comm, Event, Free, NO_STACK, Name, ProcessEvent, ProcessId, Program,
-        StackId, Task,
+        Address, Alloc, CgroupId, Comm, Event, Free, Gfp, NO_GFP, NO_NODE, NO_STACK, Name, NodeId,
+        ProcessEvent, ProcessId, Program, StackId, Task,
     },
     knowledge::incidents::Incidents,
-    ledger::{Bounds, Ledger},
+    ledger::{Apart, Bounds, Ledger},
     process::Processes,
     view::{
-        Ancestors, By, CgroupShare, Moment, NameGroup, Row, Snapshot, Sort,
+        Ancestors, By, CgroupShare, Circumstances, Moment, NameGroup, Row, Snapshot, Sort,
         moment::{Losses, Slabinfo},
         reconcile::Growth,
     },
@@ -82,6 +83,9 @@ pub struct Session {
     cgroup: CgroupId,
     stack: StackId,
     call_site: Address,
+    gfp: Gfp,
+    node: NodeId,
+    is_io_worker: bool,
     incidents: Incidents,
     losses: HashMap<Address, Losses>,
     slabinfo: HashMap<String, Slabinfo>,
@@ -102,7 +106,8 @@ impl Session {
         Self::with_ledger(request, Ledger::with_bounds(Bounds { objects: 1 << 20, origins: 2, groups: 100 }))
     }
 
-    fn with_ledger(request: Request, ledger: Ledger) -> Self {
+    fn with_ledger(request: Request, mut ledger: Ledger) -> Self {
+        ledger.tell_apart(request.by.apart());
         Self {
             ledger,
             builder: RefCell::new(Builder::new(request)),
@@ -116,6 +121,9 @@ impl Session {
             cgroup: 1,
             stack: NO_STACK,
             call_site: 0,
+            gfp: NO_GFP,
+            node: NO_NODE,
+            is_io_worker: false,
             incidents: Incidents::built_in(),
             losses: HashMap::new(),
             slabinfo: HashMap::new(),
@@ -133,7 +141,7 @@ impl Session {
 
     /// Places in the kernel are told apart from here on.
     pub fn tell_call_sites(&mut self) {
-        self.ledger.tell_call_sites();
+        self.ledger.tell_apart(Apart { call_sites: true, ..Apart::default() });
     }
 
     /// One object in so many is followed from here on.
@@ -183,6 +191,9 @@ impl Session {
                 ["cgroup", id] => self.cgroup = id.parse().unwrap(),
                 ["stack", id] => self.stack = id.parse().unwrap(),
                 ["callsite", address] => self.call_site = address.parse().unwrap(),
+                ["gfp", flags] => self.gfp = flags.parse().unwrap(),
+                ["node", id] => self.node = id.parse().unwrap(),
+                ["io_worker", is_one] => self.is_io_worker = is_one.parse().unwrap(),
                 ["at", elapsed] => self.elapsed = duration::parse(elapsed).unwrap(),
                 _ => panic!("not a step: {line:?}"),
             }
@@ -204,7 +215,10 @@ impl Session {
                 call_site: self.call_site,
                 cgroup: self.cgroup,
                 stack: self.stack,
+                gfp: self.gfp,
+                node: self.node,
                 task,
+                is_io_worker: self.is_io_worker,
                 may_repeat: false,
             }));
             if let Some((parent, name)) = path.map(|path| path.split_once('/').expect("PARENT/NAME")) {
@@ -250,6 +264,7 @@ impl Session {
             cgroups: &self.cgroups,
             call_sites: None,
             stacks: None,
+            gfp_names: None,
             incidents: &self.incidents,
             is_shown: &|origin| origin.task.tgid != OWN_TGID,
         };
@@ -315,6 +330,12 @@ fn column(row: &Row, name: &str) -> String {
         "command" => or_none(row.process.as_ref().map(|process| text(&process.command_line))),
         "comm" => or_none(row.comm.as_deref().map(text)),
         "pid" => or_none(row.pid.map(|pid| pid.to_string())),
+        "circumstances" => {
+            let Circumstances { context, gfp, node } = &row.circumstances;
+            let gfp = or_none(gfp.as_ref().map(|gfp| format!("{:#x}", gfp.flags)));
+            let context = or_none(context.map(|context| format!("{context:?}")));
+            format!("{context}/{gfp}/{}", or_none(node.map(|node| node.to_string())))
+        }
         "cache" => or_none(row.cache.clone()),
         "processes" => row.processes.to_string(),
         "objects" => row.objects.to_string(),

@@ -1,0 +1,202 @@
+//! `memtrace diff`: what is outstanding in one recording, or at one time of it, and was not in another.
+
+use std::{
+    io::{self, BufWriter, IsTerminal as _, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    live,
+    report::{ReportError, SelectArgs, with_progress, write_file},
+    rows::RowArgs,
+    when,
+};
+use crate::{
+    output::{
+        self,
+        screen::Size,
+        table::{Frame, Style},
+    },
+    recording::Reader,
+    replay::{self, Ask, Report, window::When},
+    view::{
+        Difference,
+        build::Request,
+        diff::{DifferentKeys, Order, Taken, difference},
+    },
+};
+
+/// Between a file and a part of it, and between the ends of a part.
+const PART: char = '@';
+const UP_TO: &str = "..";
+
+#[derive(Args, Clone, Debug)]
+pub struct DiffArgs {
+    /// The recording to compare with, or a part of it: FILE, FILE@30s, FILE@peak, FILE@30s..2m
+    #[arg(value_name = "BEFORE", value_parser = part)]
+    pub before: FilePart,
+
+    /// The recording of which the difference is told, or a part of it
+    #[arg(value_name = "AFTER", value_parser = part)]
+    pub after: FilePart,
+
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    #[command(flatten)]
+    pub rows: RowArgs,
+
+    /// As what to show it
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Format,
+
+    /// Write it to this file instead of standard output
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    #[default]
+    Table,
+    /// One object
+    Json,
+    /// One object a line
+    Ndjson,
+    /// A line for each row, for spreadsheets
+    Csv,
+    /// For an incident's ticket
+    Markdown,
+}
+
+/// A part of a recording; no time at all is all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePart {
+    file: PathBuf,
+    from: Option<When>,
+    to: Option<When>,
+    /// As it was written.
+    label: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DiffError {
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error(transparent)]
+    Keys(#[from] DifferentKeys),
+}
+
+pub fn run(args: &DiffArgs) -> Result<(), DiffError> {
+    let (before, after) = (read(args, &args.before)?, read(args, &args.after)?);
+    let order = Order { sort: args.rows.sort, top: Some(args.rows.top.get()) };
+    let difference = difference(before.taken(), after.taken(), order)?;
+    match &args.out {
+        Some(path) => write_file(path, |out| write(args.output, &difference, false, out))?,
+        None => {
+            let stdout = io::stdout();
+            write(args.output, &difference, stdout.is_terminal(), &mut BufWriter::new(stdout))
+                .map_err(ReportError::Write)?;
+        }
+    }
+    Ok(())
+}
+
+/// One of the two.
+struct Side {
+    report: Report,
+    label: String,
+    boot: String,
+    filters: String,
+}
+
+impl Side {
+    fn taken(&self) -> Taken<'_> {
+        Taken {
+            snapshot: &self.report.snapshot,
+            label: self.label.as_bytes(),
+            boot: Some(self.boot.as_str()).filter(|boot| !boot.is_empty()),
+            filters: &self.filters,
+        }
+    }
+}
+
+fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
+    let reader = Reader::open(&part.file)?;
+    let ask = Ask {
+        // What one has not among its first rows, the other may.
+        request: Request { top: usize::MAX, ..args.rows.request() },
+        filter: args.select.filter()?,
+        incidents: args.rows.incidents()?,
+        from: part.from.clone(),
+        to: part.to.clone(),
+        call_sites: false,
+    };
+    let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
+    Ok(Side {
+        report,
+        label: part.label.clone(),
+        boot: reader.header.boot_id.clone(),
+        filters: reader.header.filters,
+    })
+}
+
+fn write(format: Format, difference: &Difference, is_terminal: bool, out: &mut dyn Write) -> io::Result<()> {
+    let text = match format {
+        Format::Table if is_terminal => {
+            let frame = Frame { width: Some(Size::of_terminal().columns.into()), height: None };
+            output::table::render_difference(difference, frame, live::style())
+        }
+        Format::Table => output::table::render_difference(difference, Frame::default(), Style::Plain),
+        Format::Json => output::json::difference(difference)?,
+        Format::Ndjson => output::ndjson::difference(difference)?,
+        Format::Csv => output::csv::difference(difference),
+        Format::Markdown => output::markdown::difference(difference),
+    };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// `FILE@FROM..TO`, `FILE@AT` or `FILE`. A file whose name has the sign is taken as it is if it is there.
+fn part(text: &str) -> Result<FilePart, String> {
+    let whole = FilePart { file: text.into(), from: None, to: None, label: text.to_owned() };
+    let Some((file, times)) = text.rsplit_once(PART).filter(|_| !whole.file.exists()) else {
+        return Ok(whole);
+    };
+    let time = |text: &str| if text.is_empty() { Ok(None) } else { when::parse(text).map(Some) };
+    let (from, to) = match times.split_once(UP_TO) {
+        Some((from, to)) => (time(from)?, time(to)?),
+        None => (None, time(times)?),
+    };
+    Ok(FilePart { file: file.into(), from, to, ..whole })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn parts_of_recordings() {
+        let after = |seconds| Some(When::After(Duration::from_secs(seconds)));
+        let check = |text: &str, file: &str, from, to| {
+            let expected = FilePart { file: file.into(), from, to, label: text.to_owned() };
+            assert_eq!(part(text), Ok(expected), "{text}");
+        };
+        check("a.mt", "a.mt", None, None);
+        check("a.mt@30s", "a.mt", None, after(30));
+        check("a@b.mt@30s..peak", "a@b.mt", after(30), Some(When::Peak));
+        check("a.mt@..2m", "a.mt", None, after(120));
+        check("a.mt@10s..", "a.mt", after(10), None);
+        check(
+            "a.mt@mark:x..-5s",
+            "a.mt",
+            Some(When::Mark("x".into())),
+            Some(When::BeforeEnd(Duration::from_secs(5))),
+        );
+        assert!(part("a.mt@soon").is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! Files of tracefs: the kernel's own words on its tracepoints.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
+
+use rustix::{
+    fs::{Mode, OFlags, openat},
+    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
+};
+
+use crate::host::mounts;
+
+const KIND: &str = "tracefs";
+const MOUNTS: &str = "/proc/self/mounts";
+
+/// Longer files are none of those that are read here.
+const MOST_BYTES: u64 = 1 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TracefsError {
+    #[error("cannot read {path} of the mounted tracefs: {source}")]
+    Mounted { path: String, source: io::Error },
+    #[error("tracefs is not mounted, and cannot be opened without (needs CAP_SYS_ADMIN and Linux 5.2): {0}")]
+    Detached(#[source] io::Error),
+}
+
+/// Reads a file by its path within tracefs.
+pub fn read(path: &str) -> Result<Vec<u8>, TracefsError> {
+    let mounts = mounts::parse(&fs::read(MOUNTS).unwrap_or_default());
+    match mounts.iter().find(|mount| mount.kind == KIND.as_bytes()) {
+        Some(mount) => read_whole(File::open(mount.at.join(path)))
+            .map_err(|source| TracefsError::Mounted { path: path.to_owned(), source }),
+        None => read_detached(path).map_err(TracefsError::Detached),
+    }
+}
+
+/// Of an instance that is attached nowhere, so that nobody sees it, and that goes with its file descriptor. Only where it is
+/// not mounted: older kernels would give a mounted one its default mode and owner again.
+fn read_detached(path: &str) -> io::Result<Vec<u8>> {
+    let filesystem = fsopen(KIND, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&filesystem)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let root = fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    let file = openat(&root, Path::new(path), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    read_whole(file.map(File::from).map_err(io::Error::from))
+}
+
+fn read_whole(file: io::Result<File>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file?.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,104 @@
+//! A report as one HTML page that stands alone: for the ticket, and for whoever has neither memtrace nor the host.
+//!
+//! What matters is there as plain HTML: verdict, trust, tables, directories, ages. The page's own script draws the growth and
+//! the call stacks from JSON in the page, and makes tables sortable. It fetches nothing, and the page's policy forbids it to:
+//! only the style and the script whose digests it names may run. Text from the host is escaped here, and the script only ever
+//! sets it as text.
+
+mod ages;
+mod caches;
+mod data;
+mod digest;
+mod directories;
+mod guide;
+mod markup;
+mod masthead;
+mod rows;
+mod trust;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::time::SystemTime;
+
+use self::markup::host;
+use crate::view::{Snapshot, ages::AgeBucket, profile::Profile, series::Series};
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+/// One program in several files, in a scope of its own.
+const SCRIPT: &str = concat!(
+    "(() => {\n'use strict';\n",
+    include_str!("figures.js"),
+    include_str!("table.js"),
+    include_str!("detail.js"),
+    include_str!("chart.js"),
+    include_str!("flame.js"),
+    include_str!("page.js"),
+    "})();\n"
+);
+
+/// All that the page tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    pub about: About<'a>,
+    pub snapshot: &'a Snapshot,
+    pub series: &'a Series,
+    pub profile: &'a Profile,
+    /// Youngest first; empty where ages are not known.
+    pub ages: &'a [AgeBucket],
+}
+
+/// Where the figures come from.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The recorded file's name; None for a live session.
+    pub file: Option<&'a [u8]>,
+    /// The window that is told of.
+    pub from: SystemTime,
+    pub to: SystemTime,
+    /// memtrace's own.
+    pub version: &'a str,
+}
+
+/// The whole page.
+pub fn page(document: &Document<'_>) -> io::Result<String> {
+    let snapshot = document.snapshot;
+    let data = data::Data::of(document)?;
+    let part = |name: &str| match name {
+        "title" => format!("{} – memtrace report", host(snapshot.host.as_bytes())),
+        "style" => STYLE.to_owned(),
+        "style_digest" => digest::source(STYLE),
+        "script" => SCRIPT.to_owned(),
+        "script_digest" => digest::source(SCRIPT),
+        "masthead" => masthead::section(document),
+        "verdict" => verdict::section(snapshot),
+        "trust" => trust::section(snapshot),
+        "rows" => rows::section(snapshot),
+        "caches" => caches::section(snapshot),
+        "directories" => directories::section(snapshot),
+        "ages" => ages::section(document.ages),
+        "notes" => trust::notes(snapshot),
+        "guide" => guide::section(document.about.version),
+        "snapshot_json" => data.snapshot.clone(),
+        "series_json" => data.series.clone(),
+        "profile_json" => data.profile.clone(),
+        _ => String::new(),
+    };
+    Ok(fill(TEMPLATE, part))
+}
+
+/// The template with its `{{name}}` filled in. What is filled in is not looked at again: it may have braces of its own.
+fn fill(template: &str, part: impl Fn(&str) -> String) -> String {
+    let mut page = String::with_capacity(1 << 17);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        page.push_str(before);
+        page.push_str(&part(name));
+        rest = after;
+    }
+    page + rest
+}
