@@ -31,6 +31,7 @@ fn ask(by: By) -> Ask {
         incidents: Incidents::built_in(),
         from: None,
         to: None,
+        call_sites: false,
     }
 }
 

@@ -87,7 +87,10 @@ fn entries<N: Strategy<Value = u64> + Clone + 'static>(
             call_site: cache ^ 1,
             cgroup,
             stack: stack as u32,
+            gfp: (cache ^ stack) as u32,
+            node: cgroup as u16,
             task,
+            is_io_worker: !may_repeat,
             may_repeat,
         })),
         6 => (ptr.clone(), option::of(number.clone()))

@@ -11,6 +11,7 @@ use proptest::{collection::vec, option, prelude::*};
 use super::entries::comm;
 use crate::{
     event::ProcessId,
+    kernel::gfp::GfpNames,
     process::{Command, Definition},
     recording::{
         Header, Place,
@@ -162,7 +163,10 @@ fn header() -> impl Strategy<Value = Header> {
     let texts = (text(), vec(text(), 0..4), text(), text(), text());
     let numbers = (time(), time(), any::<u32>(), any::<u64>(), 1..=65536_u32, any::<Option<u32>>());
     let ring = option::of(any::<(u64, u64)>().prop_map(|(start, end)| Ring { start, end }));
-    (texts, numbers, ring).prop_map(|((tool, command, host, kernel, boot_id), numbers, ring)| {
+    let names = option::of(vec((any::<u32>(), text()), 0..4).prop_map(GfpNames::of_table));
+    let last = (ring, text(), names);
+    (texts, numbers, last).prop_map(|((tool, command, host, kernel, boot_id), numbers, last)| {
+        let (ring, filters, gfp_names) = last;
         let (started, started_ns, own_tgid, ledger_bytes, period, stacks_period) = numbers;
         Header {
             tool,
@@ -176,6 +180,8 @@ fn header() -> impl Strategy<Value = Header> {
             ledger_bytes,
             period,
             stacks_period,
+            filters,
+            gfp_names,
             ring,
         }
     })

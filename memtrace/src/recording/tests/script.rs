@@ -50,6 +50,8 @@ pub fn header() -> Header {
         ledger_bytes: 64 << 20,
         period: 1,
         stacks_period: Some(4),
+        filters: String::new(),
+        gfp_names: None,
         ring: None,
     }
 }
@@ -108,7 +110,10 @@ fn entry_of(chance: &mut Chance, born: &mut HashMap<u64, u64>, time: u64) -> Own
             call_site: 0xffff_ffff_8100_0000 + 16 * chance.below(5),
             cgroup: 1 + who,
             stack: chance.below(5) as u32,
+            gfp: 0xcc0,
+            node: who as u16 % 2,
             task: task(who),
+            is_io_worker: false,
             may_repeat: false,
         }),
         10..17 => Owned::Free(Free { ptr, cache: Some(cache_tag(cache)) }),

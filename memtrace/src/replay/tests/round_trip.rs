@@ -6,6 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
+    ledger::Apart,
     recording::{
         Header, Progress, Recorder,
         definitions::Definitions,
@@ -25,7 +26,7 @@ use crate::{
 fn ledger<'a>(stretches: impl IntoIterator<Item = &'a Stretch>, tells_call_sites: bool) -> Ledger {
     let mut ledger = Ledger::new(script::header().ledger_bytes as usize);
     if tells_call_sites {
-        ledger.tell_call_sites();
+        ledger.tell_apart(Apart { call_sites: true, ..Apart::default() });
     }
     let entries = stretches.into_iter().flat_map(|stretch| &stretch.entries);
     // It only rises.
@@ -85,7 +86,7 @@ proptest! {
                 let report = replay(&path, &ask);
                 let direct = ledger(&stretches[first..end], by == By::CallSite);
                 assert_same(&report.state.ledger, &direct);
-                prop_assert_eq!(report.to, end_of(&stretches[end - 1]));
+                prop_assert_eq!(report.to, wall(&script::header(), end_of(&stretches[end - 1])));
                 prop_assert!(report.snapshot.is_final && report.snapshot.notes.is_empty(), "{:?}", report.snapshot.notes);
             }
         }
@@ -276,7 +277,6 @@ fn show(path: &Path, ask: &Ask) {
     report
         .state
         .with_known(|known| Profile::new(&report.state.ledger, &report.moment, known, ask.request.older));
-    wall(&reader.header, report.to);
 }
 
 #[test]
