@@ -8,7 +8,8 @@ use std::{
 
 use memtrace::{
     event::{
-        Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Kind, Label, NO_GFP, NO_NODE, Name, ProcessId, Task, cache_tag,
+        Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Kind, Label, NO_GFP, NO_NODE, Name, ProcessId,
+        Task, cache_tag,
     },
     ledger::Outstanding,
     process::{Command, Definition},
@@ -36,7 +37,19 @@ pub fn task(tgid: u32, comm: &[u8]) -> Task {
 
 pub fn alloc(ptr: Address, cache: Address, time: u64, task: Task) -> Alloc {
     let (call_site, cgroup) = (D_ALLOC, CRON);
-    Alloc { time: START + time, ptr, cache, call_site, cgroup, stack: 0, task, gfp: NO_GFP, node: NO_NODE, is_io_worker: false, may_repeat: false }
+    Alloc {
+        time: START + time,
+        ptr,
+        cache,
+        call_site,
+        cgroup,
+        stack: 0,
+        task,
+        gfp: NO_GFP,
+        node: NO_NODE,
+        is_io_worker: false,
+        may_repeat: false,
+    }
 }
 
 pub fn free(ptr: Address, cache: Option<Address>) -> Free {

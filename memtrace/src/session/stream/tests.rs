@@ -31,8 +31,19 @@ fn header(ledger_bytes: u64) -> Header {
 
 fn alloc(ptr: u64) -> Entry<'static> {
     let task = Task { tgid: 500, started: 1, comm: Comm::truncated(b"curl"), is_kthread: false };
-    let of_task =
-        Alloc { time: 5, ptr, cache: 7, call_site: 0, cgroup: 0, stack: 0, task, gfp: NO_GFP, node: NO_NODE, is_io_worker: false, may_repeat: false };
+    let of_task = Alloc {
+        time: 5,
+        ptr,
+        cache: 7,
+        call_site: 0,
+        cgroup: 0,
+        stack: 0,
+        task,
+        gfp: NO_GFP,
+        node: NO_NODE,
+        is_io_worker: false,
+        may_repeat: false,
+    };
     of_task.into()
 }
 
