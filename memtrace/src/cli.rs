@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    caches::CachesArgs, check::CheckArgs, diff::DiffArgs, explain::ExplainArgs, live::LiveArgs,
-    record::RecordArgs, report::ReportArgs, triage::TriageArgs,
+    caches::CachesArgs, check::CheckArgs, diff::DiffArgs, events::EventsArgs, explain::ExplainArgs,
+    live::LiveArgs, record::RecordArgs, report::ReportArgs, triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -76,6 +76,12 @@ pub enum Command {
     ///
     /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. What changed most comes first.
     Diff(DiffArgs),
+    /// Show every event, one a line: of now, or of a recording
+    ///
+    /// The stream itself, for pipes: what was allocated, freed and named, with the slab cache, the process, its cgroup and the place in
+    /// the kernel. A free is told with what its object's allocation told, where that was seen, and with the time when it
+    /// was read, marked ~: frees do not tell theirs. Where the reader is slow, events are dropped, and a line says how many.
+    Events(EventsArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Tell what lives in a slab cache, what fills it, and what helps

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use crate::{
-    cmd::{caches::CachesError, explain::ExplainError, live::LiveError, triage::Found},
+    cmd::{caches::CachesError, events::EventsError, explain::ExplainError, live::LiveError, triage::Found},
     session::{SessionError, SetupError},
 };
 
@@ -34,5 +34,9 @@ fn is_usage(error: &anyhow::Error) -> bool {
         error.downcast_ref(),
         Some(LiveError::Incidents(_) | LiveError::Session(SessionError::Setup(SetupError::Resolve(_))))
     ) || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
+        || matches!(
+            error.downcast_ref(),
+            Some(EventsError::Filter(_) | EventsError::Session(SessionError::Setup(SetupError::Resolve(_))))
+        )
         || matches!(error.downcast_ref(), Some(ExplainError::Cache(_) | ExplainError::Incidents(_)))
 }

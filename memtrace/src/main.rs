@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use memtrace::{
     cli::{self, Cli, Command},
-    cmd::{caches, check, diff, explain, live, record, report, triage},
+    cmd::{caches, check, diff, events, explain, live, record, report, triage},
     exit,
 };
 
@@ -33,6 +33,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Record(args)) => record::run(args)?,
         Some(Command::Report(args)) => report::run(&args)?,
         Some(Command::Diff(args)) => diff::run(&args)?,
+        Some(Command::Events(args)) => events::run(args)?,
         Some(Command::Check(args)) => check::run(&args, &mut out)?,
         Some(Command::Explain(args)) => explain::run(&args, &mut out)?,
         Some(Command::Completions { shell }) => out.write_all(&cli::completions(shell))?,

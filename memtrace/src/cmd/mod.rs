@@ -4,6 +4,7 @@ pub mod caches;
 pub mod check;
 pub mod diff;
 pub mod duration;
+pub mod events;
 pub mod explain;
 pub mod live;
 pub mod number;

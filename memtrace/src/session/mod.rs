@@ -13,6 +13,7 @@ pub mod marks;
 mod own_cost;
 mod processes;
 pub mod record;
+pub mod stream;
 mod reporter;
 mod settle;
 mod setup;
@@ -44,7 +45,7 @@ use self::{
     marks::Marks,
     own_cost::Meter,
     processes::Who,
-    record::{Room, Tap, Target},
+    record::{Listening, Room, Tap, Target},
     reporter::Reporter,
     settle::Stopped,
     slabinfo::SlabinfoSeries,
@@ -142,6 +143,8 @@ pub enum SessionError {
     Maps(#[from] MapError),
     #[error(transparent)]
     Record(#[from] WriteError),
+    #[error("cannot write the events: {0}")]
+    Events(#[source] io::Error),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
@@ -165,30 +168,40 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     run_with(options, output, None).await.map(drop)
 }
 
+/// The same, while its events are told.
+pub async fn stream(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    target: stream::Target,
+) -> Result<(), SessionError> {
+    run_with(options, output, Some(Listening::Stream(target))).await.map(drop)
+}
+
 /// The same, recorded. Returns what came of the recording.
 pub async fn record(
     options: Options,
     output: Box<dyn Output + Send>,
     target: Target,
 ) -> Result<Written, SessionError> {
-    Ok(run_with(options, output, Some(target)).await?.unwrap_or_default())
+    Ok(run_with(options, output, Some(Listening::Recording(target))).await?.unwrap_or_default())
 }
 
 async fn run_with(
     options: Options,
     output: Box<dyn Output + Send>,
-    target: Option<Target>,
+    listening: Option<Listening>,
 ) -> Result<Option<Written>, SessionError> {
-    let signals = if target.is_some() { Signals::with_marks() } else { Signals::new() };
+    let signals = if listening.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut signals = signals.map_err(SessionError::Signals)?;
-    let setup::Ready { mut attached, state } = setup::set_up(&options, target.is_some())?;
-    let mut session = state.start(&options, target)?;
+    let setup::Ready { mut attached, state } = setup::set_up(&options, listening.as_ref())?;
+    let mut session = state.start(&options, listening)?;
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
     match end {
-        End::Unread if session.tap.is_none() => {
+        End::Unread => {
             drop(attached);
+            session.tap.map(Tap::finish).transpose()?;
             return reporter.finish(None).map(|()| None).map_err(SessionError::Output);
         }
         End::NoRoom(Room::Full) => {
@@ -210,7 +223,7 @@ async fn run_with(
     drop(events);
     let written = session.tap.map(Tap::finish).transpose();
     reporter.finish(Some(last)).map_err(SessionError::Output)?;
-    Ok(written?)
+    written
 }
 
 /// SIGINT, SIGTERM and SIGHUP all end a session with its final report. Others mark moments of a recording.
@@ -292,9 +305,9 @@ impl State {
         ledger
     }
 
-    fn start(mut self, options: &Options, target: Option<Target>) -> Result<Session, WriteError> {
+    fn start(mut self, options: &Options, listening: Option<Listening>) -> Result<Session, WriteError> {
         let started = clock::now();
-        let tap = target.map(|target| Tap::start(target, &mut self, options, started)).transpose()?;
+        let tap = listening.map(|who| Tap::start(who, &mut self, options, started)).transpose()?;
         Ok(Session {
             tap,
             ledger: self.ledger(options),
@@ -387,11 +400,12 @@ impl Session {
                 }
             }
             // Who records does so whether anybody looks or not.
-            if reporter.is_unread() && self.tap.is_none() {
+            if reporter.is_unread() && !self.tap.as_ref().is_some_and(|tap| tap.is_recording) {
                 return Ok(End::Unread);
             }
             match self.tap.as_ref().map(Tap::room) {
                 None | Some(Room::There) => {}
+                Some(Room::Unread) => return Ok(End::Unread),
                 Some(room) => return Ok(End::NoRoom(room)),
             }
         }
@@ -476,6 +490,9 @@ impl Session {
         let read = read?;
         caches.learn_new(kernel, &events.successors)?;
         who.learn_new(ledger);
+        if let Some(tap) = tap {
+            tap.drained(caches, who, stacks.as_ref());
+        }
         self.keep_within_memory(sampling, events)?;
         Ok(read)
     }

@@ -21,6 +21,7 @@ mod budget;
 mod bulk;
 mod elsewhere;
 mod errors;
+mod events;
 mod exact;
 mod explain;
 mod filters;
@@ -139,6 +140,7 @@ fn main() -> ExitCode {
         look::tests(&ways),
         untraced::tests(&ways),
         bulk::tests(&ways),
+        events::tests(),
         lifecycle::tests(),
         exact::tests(),
         machine::tests(),
