@@ -67,7 +67,7 @@ fn neighbours_take_two_bytes() {
             call_site: 4,
             cgroup: 5,
             stack: 0,
-            gfp: 6,
+            gfp: 0xcc0,
             node: 0,
             task,
             is_io_worker: false,

@@ -78,19 +78,19 @@ fn entries<N: Strategy<Value = u64> + Clone + 'static>(
             Task { tgid: tgid as u32, started: started.into(), comm, is_kthread }
         });
     let alloc =
-        (time.clone(), ptr.clone(), number.clone(), number.clone(), number.clone(), task, any::<bool>());
+        (time.clone(), ptr.clone(), number.clone(), number.clone(), number.clone(), task, any::<[bool; 2]>());
     prop_oneof![
-        8 => alloc.prop_map(|(time, ptr, cache, cgroup, stack, task, may_repeat)| Owned::Alloc(Alloc {
+        8 => alloc.prop_map(|(time, ptr, cache, cgroup, stack, task, [is_io_worker, may_repeat])| Owned::Alloc(Alloc {
             time,
             ptr,
             cache,
             call_site: cache ^ 1,
             cgroup,
             stack: stack as u32,
-            gfp: (cache ^ stack) as u32,
-            node: cgroup as u16,
+            gfp: cgroup as u32,
+            node: stack as u16,
             task,
-            is_io_worker: !may_repeat,
+            is_io_worker,
             may_repeat,
         })),
         6 => (ptr.clone(), option::of(number.clone()))

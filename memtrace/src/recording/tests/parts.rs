@@ -160,13 +160,12 @@ fn moment() -> impl Strategy<Value = Moment> {
 }
 
 fn header() -> impl Strategy<Value = Header> {
-    let texts = (text(), vec(text(), 0..4), text(), text(), text());
+    let texts = (text(), vec(text(), 0..4), text(), text(), text(), text());
+    let gfp_names = option::of(vec((any::<u32>(), text()), 0..3).prop_map(GfpNames::of_table));
     let numbers = (time(), time(), any::<u32>(), any::<u64>(), 1..=65536_u32, any::<Option<u32>>());
     let ring = option::of(any::<(u64, u64)>().prop_map(|(start, end)| Ring { start, end }));
-    let names = option::of(vec((any::<u32>(), text()), 0..4).prop_map(GfpNames::of_table));
-    let last = (ring, text(), names);
-    (texts, numbers, last).prop_map(|((tool, command, host, kernel, boot_id), numbers, last)| {
-        let (ring, filters, gfp_names) = last;
+    (texts, numbers, ring, gfp_names).prop_map(|(texts, numbers, ring, gfp_names)| {
+        let (tool, command, host, kernel, boot_id, filters) = texts;
         let (started, started_ns, own_tgid, ledger_bytes, period, stacks_period) = numbers;
         Header {
             tool,

@@ -13,6 +13,7 @@ use memtrace_common::event::cache_tag;
 use super::entries::Owned;
 use crate::{
     event::{Alloc, Comm, Event, FileType, Free, Kind, ProcessId, Task},
+    kernel::gfp::GfpNames,
     ledger::{Ledger, Outstanding},
     process::{Command, Definition},
     recording::{
@@ -50,8 +51,8 @@ pub fn header() -> Header {
         ledger_bytes: 64 << 20,
         period: 1,
         stacks_period: Some(4),
-        filters: String::new(),
-        gfp_names: None,
+        filters: "--cache dentry".to_owned(),
+        gfp_names: Some(GfpNames::of_table(vec![(0xcc0, "GFP_KERNEL".to_owned())])),
         ring: None,
     }
 }
@@ -111,7 +112,7 @@ fn entry_of(chance: &mut Chance, born: &mut HashMap<u64, u64>, time: u64) -> Own
             cgroup: 1 + who,
             stack: chance.below(5) as u32,
             gfp: 0xcc0,
-            node: who as u16 % 2,
+            node: chance.below(2) as u16,
             task: task(who),
             is_io_worker: false,
             may_repeat: false,

@@ -25,9 +25,7 @@ use crate::{
 /// The ledger that applies these.
 fn ledger<'a>(stretches: impl IntoIterator<Item = &'a Stretch>, tells_call_sites: bool) -> Ledger {
     let mut ledger = Ledger::new(script::header().ledger_bytes as usize);
-    if tells_call_sites {
-        ledger.tell_apart(Apart { call_sites: true, ..Apart::default() });
-    }
+    ledger.tell_apart(Apart { call_sites: tells_call_sites, ..Apart::default() });
     let entries = stretches.into_iter().flat_map(|stretch| &stretch.entries);
     // It only rises.
     let mut period = 1;
