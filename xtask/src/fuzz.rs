@@ -22,10 +22,10 @@ pub struct Args {
     seconds: u32,
 }
 
-const TARGETS: [&str; 2] = ["events", "texts"];
+const TARGETS: [&str; 7] = ["events", "texts", "header", "index", "definitions", "block", "recording"];
 
-/// Longer input finds nothing new: a long name's record has half a kilobyte.
-const LONGEST_INPUT: u32 = 4096;
+/// Longer input finds nothing new: a long name takes half a kilobyte, and a small recording has ten.
+const LONGEST_INPUT: u32 = 16 << 10;
 
 /// What cargo-fuzz would pass: coverage that libFuzzer reads, and the address sanitizer.
 const FLAGS: [&str; 6] = [
@@ -59,6 +59,10 @@ fn fuzz(target: &str, seconds: u32) -> Result<()> {
     run.args(["run", "--release", "--bin", target, "--target", &host, "--target-dir"])
         .arg(&directory)
         .arg("--");
-    run.arg(&corpus).arg(format!("-artifact_prefix={}/", broken.display()));
+    run.arg(&corpus);
+    // What is worth to begin with, and stays as it is.
+    let kept = paths::root().join("memtrace/tests/fixtures/fuzz").join(target);
+    run.args(kept.is_dir().then_some(kept));
+    run.arg(format!("-artifact_prefix={}/", broken.display()));
     run.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST_INPUT}")]).check()
 }

@@ -34,6 +34,7 @@ mod modules;
 mod names;
 mod objects;
 mod program;
+mod recording;
 mod session;
 mod settle;
 mod snapshot;
@@ -152,6 +153,7 @@ fn main() -> ExitCode {
         errors::tests(),
         triage::tests(),
         explain::tests(),
+        recording::tests(),
         elsewhere::tests(),
         ways::tests(),
     ];

@@ -1,0 +1,129 @@
+//! What reads recordings, fed with any bytes: by the fuzzer, and by a test with what the fuzzer found.
+
+use std::{fs::File, os::fd::AsRawFd as _, os::unix::fs::FileExt as _, path::PathBuf, time::Duration};
+
+use memtrace::{
+    cmd::report,
+    knowledge::incidents::Incidents,
+    ledger::Apart,
+    output::{Output as _, csv, json, markdown, ndjson, screen::Screen},
+    recording::{
+        Block, Header, Reader,
+        block::{About, Contents, Packer},
+        definitions::Definitions,
+        index,
+        wire::Cursor,
+    },
+    replay::{self, Ask, filter::Filter, state::State, window::When},
+    view::{By, Keys, Sort, build::Request},
+};
+
+/// Memory for some thousand objects.
+const LEDGER_BYTES: u64 = 1 << 20;
+
+/// The plain bytes of a block.
+pub fn block(plain: &[u8]) {
+    let Ok(block) = Block::read(plain) else { return };
+    let header = Header { ledger_bytes: LEDGER_BYTES, ..header_of_nobody() };
+    let mut state = State::new(&header, Filter::default(), Incidents::built_in(), Apart::default());
+    state.define(block.definitions);
+    block.columns.entries().map_while(Result::ok).for_each(|entry| state.apply(&entry));
+}
+
+pub fn definitions(bytes: &[u8]) {
+    let mut cursor = Cursor::new(bytes);
+    let Ok(definitions) = Definitions::read(&mut cursor) else { return };
+    let mut again = Vec::new();
+    definitions.put(&mut again);
+    assert_eq!(Definitions::read(&mut Cursor::new(&again)), Ok(definitions));
+}
+
+pub fn index(bytes: &[u8]) {
+    let Ok(places) = index::read(bytes, 1000) else { return };
+    let mut again = Vec::new();
+    index::put(&places, &mut again);
+    assert_eq!(index::read(&again, places.len()), Ok(places));
+}
+
+/// As bytes of a file; and a body whose checksum is right.
+pub fn header(bytes: &[u8]) {
+    let _ = Header::read(bytes);
+    let mut file = b"MEMTRACE\x01\0\0\0".to_vec();
+    file.extend((bytes.len() as u32).to_le_bytes());
+    file.extend(crc32fast::hash(bytes).to_le_bytes());
+    file.extend(bytes);
+    let Ok((header, len)) = Header::read(&file) else { return };
+    assert_eq!(len, file.len());
+    assert_eq!(Header::read(&header.to_bytes()).map(|(again, _)| again), Ok(header));
+}
+
+/// A whole file: these bytes; or, where the first is odd, a file in order with blocks of them.
+pub fn recording(bytes: &[u8]) {
+    let Some((&first, rest)) = bytes.split_first() else { return };
+    let bytes = if first % 2 == 0 { rest.to_vec() } else { in_order(rest) };
+    let fd = rustix::fs::memfd_create("recording", rustix::fs::MemfdFlags::CLOEXEC).expect("there is memory");
+    let file = File::from(fd);
+    file.write_all_at(&bytes, 0).expect("there is memory");
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let Ok(mut reader) = Reader::open(&path) else { return };
+    reader.header.ledger_bytes = reader.header.ledger_bytes.min(LEDGER_BYTES);
+    for (from, to) in [(None, None), (Some(When::After(Duration::from_secs(1))), Some(When::Peak))] {
+        let by = Keys::new([By::Ancestors, By::Cache]).expect("they go together");
+        let older = from.is_some().then_some(Duration::from_millis(1));
+        let request = Request { by, sort: Sort::Growth, older, top: 5 };
+        let incidents = Incidents::built_in();
+        let ask = Ask { request, filter: Filter::default(), incidents, from, to, call_sites: true };
+        if let Ok(report) = replay::report(&reader, &ask, &mut |_, _| {}) {
+            show(&report, older);
+        }
+    }
+}
+
+fn show(report: &replay::Report, older: Option<Duration>) {
+    let snapshot = &report.snapshot;
+    json::line(snapshot).expect("all of it is JSON");
+    ndjson::report(snapshot).expect("all of it is JSON");
+    csv::report(snapshot);
+    markdown::report(snapshot);
+    let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
+    let profile = report::profile(report, older);
+    report::html(report, &profile, "a.mt".as_ref()).expect("all of it can be shown");
+}
+
+/// The input in parts, each with its length before it: blocks, a second apart.
+fn in_order(mut input: &[u8]) -> Vec<u8> {
+    let mut file = header_of_nobody().to_bytes();
+    let mut packer = Packer::new().expect("there is memory");
+    let mut sequence = 0;
+    while let [low, high, rest @ ..] = input {
+        let len = usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
+        let (plain, rest) = rest.split_at(len);
+        input = rest;
+        file.resize(file.len().next_multiple_of(64), 0);
+        let start = sequence * 1_000_000_000;
+        let about =
+            About { contents: Contents::Block, sequence, start, end: start + 1_000_000_000, entries: 1 };
+        packer.pack(plain, about, &mut file).expect("it is short");
+        sequence += 1;
+    }
+    file
+}
+
+fn header_of_nobody() -> Header {
+    Header {
+        tool: String::new(),
+        command: Vec::new(),
+        host: String::new(),
+        kernel: String::new(),
+        boot_id: String::new(),
+        started: std::time::SystemTime::UNIX_EPOCH,
+        started_ns: 0,
+        own_tgid: 1,
+        ledger_bytes: LEDGER_BYTES,
+        period: 1,
+        stacks_period: Some(1),
+        filters: String::new(),
+        gfp_names: None,
+        ring: None,
+    }
+}
