@@ -3,7 +3,10 @@
 use std::{io, process::ExitCode};
 
 use crate::{
-    cmd::{caches::CachesError, explain::ExplainError, live::LiveError, triage::Found},
+    cmd::{
+        bundle::BundleError, caches::CachesError, explain::ExplainError, live::LiveError, mark::MarkError,
+        record::RecordError, triage::Found,
+    },
     session::{SessionError, SetupError},
 };
 
@@ -34,5 +37,18 @@ fn is_usage(error: &anyhow::Error) -> bool {
         error.downcast_ref(),
         Some(LiveError::Incidents(_) | LiveError::Session(SessionError::Setup(SetupError::Resolve(_))))
     ) || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                RecordError::Incidents(_) | RecordError::Session(SessionError::Setup(SetupError::Resolve(_)))
+            )
+        )
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                BundleError::Incidents(_) | BundleError::Session(SessionError::Setup(SetupError::Resolve(_)))
+            )
+        )
+        || matches!(error.downcast_ref(), Some(MarkError::Several(_)))
         || matches!(error.downcast_ref(), Some(ExplainError::Cache(_) | ExplainError::Incidents(_)))
 }

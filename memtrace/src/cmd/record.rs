@@ -187,7 +187,7 @@ fn summary(written: &Written, lost: u64, waited_ns: u64, file: &Path, is_stream:
     text
 }
 
-fn max_size(text: &str) -> Result<u64, String> {
+pub(super) fn max_size(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 1 << 20;
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
     if bytes < LEAST { Err("a recording has a mebibyte at least".to_owned()) } else { Ok(bytes) }

@@ -17,6 +17,7 @@
 mod attribution;
 mod budget;
 mod bulk;
+mod bundle;
 mod errors;
 mod exact;
 mod explain;
@@ -145,6 +146,7 @@ fn main() -> ExitCode {
         hostile::tests(),
         errors::tests(),
         triage::tests(),
+        bundle::tests(),
         explain::tests(),
         ways::tests(),
     ];
