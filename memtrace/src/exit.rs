@@ -7,8 +7,9 @@ use std::{io, process::ExitCode};
 
 use crate::{
     cmd::{
-        bundle::BundleError, caches::CachesError, diff::DiffError, events::EventsError, explain::ExplainError,
-        live::LiveError, mark::MarkError, record::RecordError, report::ReportError, triage::Found,
+        bundle::BundleError, caches::CachesError, diff::DiffError, events::EventsError,
+        explain::ExplainError, live::LiveError, mark::MarkError, record::RecordError, report::ReportError,
+        triage::Found,
     },
     recording::{ReadError, file::OpenError, header::HeaderError},
     session::{SessionError, SetupError},

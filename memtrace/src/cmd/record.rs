@@ -195,7 +195,7 @@ fn summary(written: &Written, seen: &Seen, waited: Duration, file: &Path, is_str
     text
 }
 
-fn max_size(text: &str) -> Result<u64, String> {
+pub(super) fn max_size(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 1 << 20;
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
     if bytes < LEAST { Err("a recording has a mebibyte at least".to_owned()) } else { Ok(bytes) }

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use super::{live, rows::RowArgs, when};
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, html, screen::Screen},
+    output::{self, Output as _, screen::Screen},
     recording::{Header, ReadError, Reader},
     replay::{
         self, Ask, Report,
@@ -194,7 +194,7 @@ fn write(
         Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
         Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
-        Format::Html => html(report, &profile(), &args.file)?,
+        Format::Html => output::html::of_report(report, &profile(), file_name(&args.file))?,
         Format::Parquet => return write_parquet(args, header, report, out),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
@@ -214,26 +214,14 @@ fn write_parquet(
     })
 }
 
+fn file_name(path: &Path) -> &[u8] {
+    path.file_name().map_or(&[], |name| name.as_bytes())
+}
+
 /// What led to the allocations of a report.
 pub fn profile(report: &Report, older: Option<Duration>) -> Profile {
     let ledger = &report.state.ledger;
     report.state.with_known(|known| Profile::new(ledger, &report.moment, known, older))
-}
-
-/// A report as a page of its own.
-pub fn html(report: &Report, profile: &Profile, file: &Path) -> io::Result<String> {
-    html::page(&html::Document {
-        about: html::About {
-            file: file.file_name().map(|name| name.as_bytes()),
-            from: report.from,
-            to: report.to,
-            version: env!("CARGO_PKG_VERSION"),
-        },
-        snapshot: &report.snapshot,
-        series: &report.series,
-        profile,
-        ages: &report.snapshot.ages,
-    })
 }
 
 /// Shows how far it is, where it takes long and somebody looks.

@@ -42,7 +42,7 @@ use self::{
     govern::{Budget, Fate},
     host::Host,
     looks::Looks,
-    marks::Marks,
+    marks::{Mark, Marks},
     own_cost::Meter,
     processes::Who,
     record::{Listening, Room, Tap, Target},
@@ -254,8 +254,8 @@ impl Signals {
         end(interrupt, terminate, hangup).await;
     }
 
-    /// One that ends the session (None), or the label of a mark.
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    /// One that ends the session (None), or a mark.
+    async fn next(&mut self) -> Option<Mark> {
         let Self { interrupt, terminate, hangup, marks } = self;
         let Some(marks) = marks else {
             end(interrupt, terminate, hangup).await;
@@ -263,7 +263,7 @@ impl Signals {
         };
         tokio::select! {
             () = end(interrupt, terminate, hangup) => None,
-            label = marks.next() => Some(label),
+            mark = marks.next() => Some(mark),
         }
     }
 }
@@ -369,7 +369,7 @@ impl Session {
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
-                    Some(label) => self.mark(&label),
+                    Some(mark) => self.mark(mark, &mut attached.events)?,
                     None => return Ok(End::Asked),
                 },
                 () = sleep_until(end), if options.duration.is_some() => return Ok(End::Asked),

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Options, Session, SessionError, State,
     caches::Directory,
+    marks::Mark,
     processes::Who,
     stream::{self, Stream},
 };
@@ -232,10 +233,16 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn mark(&mut self, label: &[u8]) {
+    /// Marks this moment. A block ends here, so that what comes before a mark and what comes after it are told apart exactly.
+    pub(super) fn mark(&mut self, mark: Mark, events: &mut Events) -> Result<(), SessionError> {
+        self.catch_up(events)?;
+        let moment = self.moment(events, false)?;
+        self.close_block(&moment, false, false);
         if let Some(tap) = &mut self.tap {
-            tap.push(&Entry::Mark(clock::now(), label));
+            tap.push(&Entry::Mark(moment.now, &mark.label));
         }
+        mark.is_set();
+        Ok(())
     }
 }
 

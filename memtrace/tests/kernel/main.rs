@@ -20,6 +20,7 @@ mod attribution;
 mod budget;
 mod bulk;
 mod elsewhere;
+mod bundle;
 mod errors;
 mod events;
 mod exact;
@@ -152,6 +153,7 @@ fn main() -> ExitCode {
         hostile::tests(),
         errors::tests(),
         triage::tests(),
+        bundle::tests(),
         explain::tests(),
         recording::tests(),
         elsewhere::tests(),
