@@ -104,11 +104,14 @@ fn tell(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
     let mut stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(socket_name(pid))?)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(label)?;
-    stream.shutdown(Shutdown::Write)?;
+    let sent = stream.write_all(label).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();
-    stream.take(1).read_to_end(&mut answer)?;
-    Ok(answer.first().copied().and_then(Answer::of_byte))
+    // Whoever refuses may have hung up before all was sent: the answer is there all the same.
+    let read = stream.take(1).read_to_end(&mut answer);
+    match answer.first() {
+        Some(&byte) => Ok(Answer::of_byte(byte)),
+        None => sent.and(read).map(|_| None),
+    }
 }
 
 fn label(text: &str) -> Result<String, String> {

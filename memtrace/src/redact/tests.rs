@@ -47,6 +47,15 @@ fn the_same_is_the_same_by_one_key_only() {
 }
 
 #[test]
+fn no_two_numbers_become_one() {
+    let redactor = Redactor::default();
+    let numbers: std::collections::HashSet<_> =
+        (0..1000).map(|number| redactor.number(format!("{number:03}").as_bytes())).collect();
+    assert_eq!(numbers.len(), 1000);
+    assert!(numbers.iter().all(|number| number.len() == 3 && number.iter().all(u8::is_ascii_digit)));
+}
+
+#[test]
 fn addresses_of_sockets() {
     let redactor = Redactor::default();
     let socket = |text: &str| String::from_utf8(redactor.socket(text.as_bytes())).unwrap();

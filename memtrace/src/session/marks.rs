@@ -16,8 +16,8 @@ use tokio::{
 /// A longer label is cut.
 pub const LONGEST_LABEL: usize = 200;
 
-/// The session waits for nobody for long.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// The session waits for nobody for long: the rings have room for a second.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a mark without a label is called.
 const SIGNAL_LABEL: &[u8] = b"SIGUSR1";

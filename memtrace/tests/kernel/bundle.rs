@@ -171,13 +171,13 @@ const EACH: usize = 200;
 const SECRET: &str = "Geheimnis";
 
 /// The programs of a flood, each of which has a directory of its own.
-fn flood(comm: &str, disk: &Path) -> Vec<Workload> {
+fn flood(comm: &str, disk: &Path, parts: usize) -> Vec<Workload> {
     let program = |part: usize| {
         let within = disk.join(format!("{SECRET}-{part}"));
         fs::create_dir(&within).expect("the test's directory is ours");
         Workload::start(comm, &Task::NegativeDentries { within, count: EACH, names: NameStyle::DoesNotExist })
     };
-    (0..PARTS).map(program).collect()
+    (0..parts).map(program).collect()
 }
 
 /// Unpacks a bundle: names below its directory, and what is in them.
@@ -202,9 +202,18 @@ fn json(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Value {
     serde_json::from_str(&text(members, name)).expect("it is JSON")
 }
 
+/// The recording that a bundle is made of has its header.
+fn has_begun(directory: &Path) -> bool {
+    let files = fs::read_dir(directory).expect("it is ours").flatten();
+    let mut begun =
+        files.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0));
+    begun.any(|file| file.file_name().to_string_lossy().ends_with(".mt"))
+}
+
 fn a_bundle_names_the_flooder() {
     let (comm, disk) = (unique("flood"), directory_on_disk());
-    let mut programs = flood(&comm, disk.path());
+    // More than there is time for.
+    let mut programs = flood(&comm, disk.path(), 3 * PARTS);
     let path = disk.path().join("incident.tar.zst");
     let mut bundle = Command::new(host::memtrace())
         .args(["bundle", "-c", "dentry", "--comm", &comm, "-i", "250ms", "-d", "8s", "-o"])
@@ -212,9 +221,13 @@ fn a_bundle_names_the_flooder() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("memtrace starts");
+    wait_for("the bundle's recording", || has_begun(disk.path()));
     for program in &mut programs {
-        thread::sleep(BETWEEN_PARTS);
+        if bundle.try_wait().expect("it is our child").is_some() {
+            break;
+        }
         program.go();
+        thread::sleep(BETWEEN_PARTS);
     }
     let output = bundle.wait().map(|status| (status, bundle.stderr.take()));
     let (status, errors) = output.expect("it is our child");
@@ -276,7 +289,7 @@ fn a_bundle_names_the_flooder() {
 
 fn a_redacted_bundle_has_no_names() {
     let (comm, disk) = (unique("secre"), directory_on_disk());
-    let mut programs = flood(&comm, disk.path());
+    let mut programs = flood(&comm, disk.path(), PARTS);
     let mut recording = Recording::start(&["--cache", "dentry", "--stacks", "both", "--comm", &comm]);
     for (at, program) in programs.iter_mut().enumerate() {
         thread::sleep(BETWEEN_PARTS);
@@ -298,7 +311,9 @@ fn a_redacted_bundle_has_no_names() {
         let output = run(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let secrets = [comm.as_str(), SECRET, "dOeSnotExist", "kernel-", "memtrace-test-", "--workload"];
+    let program = std::env::current_exe().expect("/proc is mounted");
+    let program = program.file_name().expect("it is a file").to_string_lossy();
+    let secrets = [&comm, SECRET, "dOeSnotExist", &program, "memtrace-test-", "--workload"];
     let check = |what: &str, bytes: &[u8]| {
         for secret in secrets {
             let is_there = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
