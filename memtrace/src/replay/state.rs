@@ -85,7 +85,7 @@ fn cache_bytes(info: &CacheInfo) -> usize {
     info.aliases.iter().chain([&info.name]).map(|name| NAME_BYTES + name.len()).sum()
 }
 
-fn stack_bytes(calls: &Vec<String>) -> usize {
+fn stack_bytes(calls: &[String]) -> usize {
     calls.iter().map(|call| NAME_BYTES + call.len()).sum()
 }
 
@@ -161,9 +161,9 @@ impl State {
             self.room.put(&mut self.call_sites.0, place, name, String::len);
         }
         if let Some(known) = &mut self.stacks {
-            stacks
-                .into_iter()
-                .for_each(|(id, calls)| self.room.put(&mut known.names, id, calls, stack_bytes));
+            stacks.into_iter().for_each(|(id, calls)| {
+                self.room.put(&mut known.names, id, calls, |calls| stack_bytes(calls));
+            });
         }
     }
 

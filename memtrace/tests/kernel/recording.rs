@@ -203,7 +203,7 @@ fn a_recording_is_as_long_as_it_may_be() {
     drop(workload);
     let len = fs::metadata(&path).expect("it is there").len();
     // By a block at most, and the rest of the rings.
-    assert!(len >= MOST && len < 64 * MOST, "{len}: {said}");
+    assert!((MOST..64 * MOST).contains(&len), "{len}: {said}");
     let report = read(&path, &[]);
     assert!(notes(&report).contains("--max-size"), "{}", notes(&report));
     assert!(figure(&report, &comm, "allocs") > 0, "{report}");

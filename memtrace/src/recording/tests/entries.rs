@@ -93,7 +93,7 @@ fn entries<N: Strategy<Value = u64> + Clone + 'static>(
             is_io_worker,
             may_repeat,
         })),
-        6 => (ptr.clone(), option::of(number.clone()))
+        6 => (ptr.clone(), option::of(number))
             .prop_map(|(ptr, cache)| Owned::Free(Free { ptr, cache: cache.map(|cache| cache as u32) })),
         3 => (ptr.clone(), text(), text())
             .prop_map(|(dentry, name, parent)| Owned::Name { dentry, name, parent }),
