@@ -1,6 +1,7 @@
 //! What is replayed is what was recorded: all of it, any part of it, and whatever damage leaves of it.
 
 mod damage;
+mod fixture;
 mod ring;
 mod round_trip;
 

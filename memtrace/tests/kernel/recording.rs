@@ -176,7 +176,7 @@ fn killed_at_any_time_it_reads_to_there() {
 }
 
 fn a_full_disk_costs_what_did_not_fit() {
-    let small = Mounted::new(c"tmpfs", "size=64k");
+    let small = Mounted::new(c"tmpfs", "size=512k");
     let path = small.path().join("a.mt");
     let comm = unique("full");
     let mut workload = Workload::start(&comm, &Task::Churn);
