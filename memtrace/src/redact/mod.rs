@@ -1,7 +1,7 @@
 //! Hides who and what: names of users, programs, files, cgroups and hosts become tokens, the same for the same name, so that
 //! counts, patterns and paths stay what they are and nobody can tell whose they were.
 //!
-//! - *Words* (runs of letters) become ten letters: `/home/alice/nssdb` is `/home/zogitulixy/kuxomigyto`. A few that tell nothing
+//! - *Words* (runs of letters) become ten letters: `/srv/alice/nssdb` is `/srv/zogitulixy/kuxomigyto`. A few that tell nothing
 //!   of a host stay ([`kept`]).
 //! - *Ids and numbers* in names become other digits, as many: so a pattern of names stays one.
 //! - *Punctuation* stays: paths keep their depth, and command lines their form.

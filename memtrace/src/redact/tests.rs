@@ -21,7 +21,7 @@ fn shape(text: &str) -> String {
 #[test]
 fn what_stays_of_a_name() {
     let check = |text: &str, expect: &str| assert_eq!(shape(text), expect, "{text}");
-    check("/home/alice/.cache/nssdb", "/home/word/.cache/word");
+    check("/srv/alice/.cache/nssdb", "/srv/word/.cache/word");
     check("/usr/bin/payroll", "/usr/bin/word");
     check(".123_dOeSnotExist_.db", ".000_word_.db");
     check("Rechnung-Müller-2024-01-31.json", "word-word-0000-00-00.json");
