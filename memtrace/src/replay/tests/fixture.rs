@@ -51,7 +51,7 @@ fn make_fixtures() {
     let in_order =
         [&[1][..], &(small_plain.len() as u16).to_le_bytes(), &small_plain, &[4, 0, 0, 0, 0, 0]].concat();
     for (target, name, bytes) in [
-        ("block", "small", small_plain.clone()),
+        ("block", "small", small_plain),
         ("definitions", "scripted", definitions),
         ("index", "scripted", index),
         ("header", "scripted", script::header().to_bytes()[20..].to_vec()),
