@@ -6,7 +6,7 @@ use memtrace::{
     cmd::report,
     knowledge::incidents::Incidents,
     ledger::Apart,
-    output::{Output as _, csv, json, markdown, ndjson, screen::Screen},
+    output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
     recording::{
         Block, Header, Reader,
         block::{About, Contents, Packer},
@@ -87,7 +87,7 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
     let profile = report::profile(report, older);
-    report::html(report, &profile, "a.mt".as_ref()).expect("all of it can be shown");
+    html::of_report(report, &profile, b"a.mt").expect("all of it can be shown");
 }
 
 /// The input in parts, each with its length before it: blocks, a second apart.

@@ -6,8 +6,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    caches::CachesArgs, check::CheckArgs, diff::DiffArgs, explain::ExplainArgs, live::LiveArgs,
-    record::RecordArgs, report::ReportArgs, triage::TriageArgs,
+    bundle::BundleArgs, caches::CachesArgs, check::CheckArgs, diff::DiffArgs, events::EventsArgs,
+    explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs, redact::RedactArgs,
+    report::ReportArgs, triage::TriageArgs,
 };
 
 /// Says which process holds the kernel's slab memory.
@@ -67,6 +68,22 @@ pub enum Command {
     /// a live session shows, and more, can be made from it: memtrace report FILE. SIGUSR1 marks a moment, and so does memtrace
     /// mark LABEL. Killed at any time, what was written up to then can be read.
     Record(RecordArgs),
+    /// Mark this moment in a recording that runs
+    ///
+    /// What happened between two marks can be shown by itself: memtrace report FILE --from mark:before --to mark:after. Only root, and
+    /// whoever runs the recording, may mark it. kill -USR1 does the same, with the label SIGUSR1.
+    Mark(MarkArgs),
+    /// One file for the ticket: a recording, its reports, triage, and the host's own figures
+    ///
+    /// Records for half a minute, all slab caches or those that are named, and packs what tells what happened into a compressed tar of
+    /// mode 0600. Its README.txt says what each file is, the verdict first. The bundle is there as a whole or not at all. Ctrl-C ends
+    /// the recording sooner. With --redact there are tokens for all names; counts and times stay.
+    Bundle(BundleArgs),
+    /// Copy a recording with tokens for all names
+    ///
+    /// The same name has the same token in the whole copy, and nobody can tell which name it was. Counts, times and process ids stay,
+    /// and so do names of slab caches and of the kernel's functions and threads.
+    Redact(RedactArgs),
     /// Show what was recorded: all of it, a part, or how things stood at one time
     ///
     /// Makes the same reports as a live session would have, from any part of a recording, on any machine. Parts begin and end where
@@ -76,6 +93,12 @@ pub enum Command {
     ///
     /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. What changed most comes first.
     Diff(DiffArgs),
+    /// Show every event, one a line: of now, or of a recording
+    ///
+    /// The stream itself, for pipes: what was allocated, freed and named, with the slab cache, the process, its cgroup and the place in
+    /// the kernel. A free is told with what its object's allocation told, where that was seen, and with the time when it
+    /// was read, marked ~: frees do not tell theirs. Where the reader is slow, events are dropped, and a line says how many.
+    Events(EventsArgs),
     /// Show what this host offers, and which way memtrace takes for each need
     Check(CheckArgs),
     /// Tell what lives in a slab cache, what fills it, and what helps

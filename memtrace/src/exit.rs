@@ -7,8 +7,9 @@ use std::{io, process::ExitCode};
 
 use crate::{
     cmd::{
-        caches::CachesError, diff::DiffError, explain::ExplainError, live::LiveError, record::RecordError,
-        report::ReportError, triage::Found,
+        bundle::BundleError, caches::CachesError, diff::DiffError, events::EventsError,
+        explain::ExplainError, live::LiveError, mark::MarkError, record::RecordError, report::ReportError,
+        triage::Found,
     },
     recording::{ReadError, file::OpenError, header::HeaderError},
     session::{SessionError, SetupError},
@@ -37,26 +38,51 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref(),
-        Some(LiveError::Incidents(_) | LiveError::Session(SessionError::Setup(SetupError::Resolve(_))))
-    ) || matches!(error.downcast_ref(), Some(CachesError::Pattern(_)))
-        || matches!(error.downcast_ref(), Some(ExplainError::Cache(_) | ExplainError::Incidents(_)))
-        || error.downcast_ref().is_some_and(cannot_be_recorded)
-        || error.downcast_ref().is_some_and(cannot_be_reported)
-        || match error.downcast_ref() {
-            Some(DiffError::Report(error)) => cannot_be_reported(error),
-            Some(DiffError::Keys(_)) => true,
-            None => false,
-        }
+    fn any<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error, is: fn(&E) -> bool) -> bool {
+        error.downcast_ref().is_some_and(is)
+    }
+    any(error, |error| match error {
+        LiveError::Incidents(_) => true,
+        LiveError::Session(error) => cannot_be_traced(error),
+    }) || any(error, |error| matches!(error, CachesError::Pattern(_)))
+        || any(error, |error| matches!(error, ExplainError::Cache(_) | ExplainError::Incidents(_)))
+        || any(error, |error| matches!(error, MarkError::Several(_)))
+        || any(error, cannot_be_recorded)
+        || any(error, cannot_be_reported)
+        || any(error, cannot_be_listed)
+        || any(error, cannot_be_bundled)
+        || any(error, |error| match error {
+            DiffError::Report(error) => cannot_be_reported(error),
+            DiffError::Keys(_) => true,
+        })
+}
+
+fn cannot_be_traced(error: &SessionError) -> bool {
+    matches!(error, SessionError::Setup(SetupError::Resolve(_)))
+}
+
+fn cannot_be_listed(error: &EventsError) -> bool {
+    match error {
+        EventsError::Filter(_) | EventsError::Terminal => true,
+        EventsError::Read(error) => cannot_be_read(error),
+        EventsError::Session(error) => cannot_be_traced(error),
+        EventsError::Stream(_) | EventsError::Create { .. } => false,
+    }
+}
+
+fn cannot_be_bundled(error: &BundleError) -> bool {
+    match error {
+        BundleError::Incidents(_) | BundleError::Filter(_) | BundleError::Window(_) => true,
+        BundleError::Session(error) => cannot_be_traced(error),
+        BundleError::Read(error) => cannot_be_read(error),
+        _ => false,
+    }
 }
 
 fn cannot_be_recorded(error: &RecordError) -> bool {
     match error {
         RecordError::Open(OpenError::Open { .. }) => false,
-        RecordError::Session(error) => {
-            matches!(error, SessionError::Setup(SetupError::Resolve(_)))
-        }
+        RecordError::Session(error) => cannot_be_traced(error),
         _ => true,
     }
 }

@@ -21,4 +21,7 @@ pub mod replay;
 pub mod host;
 pub mod triage;
 
+pub mod redact;
+pub mod bundle;
+
 pub mod exit;

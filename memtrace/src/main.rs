@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use memtrace::{
     cli::{self, Cli, Command},
-    cmd::{caches, check, diff, explain, live, record, report, triage},
+    cmd::{bundle, caches, check, diff, events, explain, live, mark, record, redact, report, triage},
     exit,
 };
 
@@ -31,8 +31,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
         Some(Command::Triage(args)) => return Ok(exit::of_triage(triage::run(&args, &mut out)?)),
         Some(Command::Record(args)) => record::run(args)?,
+        Some(Command::Mark(args)) => mark::run(&args)?,
+        Some(Command::Bundle(args)) => bundle::run(&args)?,
+        Some(Command::Redact(args)) => redact::run(&args)?,
         Some(Command::Report(args)) => report::run(&args)?,
         Some(Command::Diff(args)) => diff::run(&args)?,
+        Some(Command::Events(args)) => events::run(args)?,
         Some(Command::Check(args)) => check::run(&args, &mut out)?,
         Some(Command::Explain(args)) => explain::run(&args, &mut out)?,
         Some(Command::Completions { shell }) => out.write_all(&cli::completions(shell))?,

@@ -101,11 +101,13 @@ fn a_recording_overwrites_nothing_unasked() {
     assert!(code == Some(2) && said.contains("--max-size 64M"), "{code:?}: {said}");
 }
 
+/// Takes any bytes.
+type Target = fn(&[u8]);
+
 /// What the fuzzers begin with, and what they found.
 #[test]
 fn what_fuzzers_found_is_survived() {
-    type Feed = fn(&[u8]);
-    let targets: [(&str, Feed); 5] = [
+    let targets: [(&str, Target); 5] = [
         ("block", feed::block),
         ("definitions", feed::definitions),
         ("index", feed::index),

@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::command::{CommandExt, cargo, which};
-use crate::host;
 use crate::toolchain::{BPF_LINKER_VERSION, BpfRust, without_outer_cargo};
+use crate::{host, paths};
 
 /// Find or install what building and testing need
 ///
@@ -54,7 +54,7 @@ pub fn ensure(part: Part) -> Result<()> {
 fn needs(part: Part) -> Vec<Need> {
     let mut needs = vec![Need::BpfRust, Need::Llvm, Need::BpfLinker];
     if part >= Part::Host {
-        needs.push(Need::Browser);
+        needs.extend([Need::Browser, Need::TableReaders]);
     }
     if part == Part::All {
         needs.extend(TEST_PROGRAMS.map(Need::Program));
@@ -89,8 +89,13 @@ enum Need {
     Llvm,
     BpfLinker,
     Browser,
+    /// What reads Parquet in the tests: an environment of Python with what `requirements.txt` beside the script names.
+    TableReaders,
     Program(Program),
 }
+
+/// Makes that environment, and looks for it.
+const PREPARE_TABLE_READERS: &str = "memtrace/tests/tables/prepare.py";
 
 impl Need {
     fn name(&self) -> &'static str {
@@ -99,6 +104,7 @@ impl Need {
             Self::Llvm => "LLVM for bpf-linker",
             Self::BpfLinker => "bpf-linker",
             Self::Browser => "Chromium",
+            Self::TableReaders => "DuckDB and pyarrow",
             Self::Program(program) => program.name,
         }
     }
@@ -109,6 +115,9 @@ impl Need {
             Self::BpfRust => BpfRust::find().map(|rust| format!("{}, LLVM {}", rust.version, rust.llvm)),
             Self::Llvm => BpfRust::find().filter(BpfRust::has_llvm).map(|rust| rust.llvm.to_string()),
             Self::BpfLinker => BpfRust::find()?.linker().map(|_| BPF_LINKER_VERSION.to_owned()),
+            Self::TableReaders => {
+                prepare_table_readers(&["--check"]).text().ok().map(|text| text.trim().to_owned())
+            }
             Self::Browser => BROWSERS.iter().find_map(|name| version(name, "--version")),
             Self::Program(program) => version(program.name, program.version_flag),
         }
@@ -148,6 +157,7 @@ impl Need {
             Self::Llvm => host::apt_install(&[format!("llvm-{}-dev", bpf_rust()?.llvm)]),
             Self::BpfLinker => install_bpf_linker(&bpf_rust()?),
             Self::Browser => host::apt_install(&[browser_package()?.to_owned()]),
+            Self::TableReaders => install_table_readers(),
             Self::Program(program) => host::apt_install(&[program.package.to_owned()]),
         }
     }
@@ -159,6 +169,21 @@ fn version(program: &str, flag: &str) -> Option<String> {
     // mkfs.ext4 says it on stderr.
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
     Some(first_version(&String::from_utf8_lossy(&text)).unwrap_or("version unknown").to_owned())
+}
+
+fn prepare_table_readers(flags: &[&str]) -> Command {
+    let mut prepare = Command::new("python3");
+    prepare.arg(paths::root().join(PREPARE_TABLE_READERS)).args(flags).arg(paths::target("python"));
+    prepare
+}
+
+/// Debian has Python without what makes environments.
+fn install_table_readers() -> Result<()> {
+    let has_venv = Command::new("python3").args(["-c", "import ensurepip, venv"]).text().is_ok();
+    if !has_venv && host::is_debian() {
+        host::apt_install(&["python3-venv".to_owned()])?;
+    }
+    prepare_table_readers(&[]).check()
 }
 
 /// Not every release packages the lean one.
@@ -224,6 +249,7 @@ impl Need {
                 None => "LLVM of the same major version as that rustc's (see rustc -vV)".into(),
             }),
             Self::BpfLinker => None,
+            Self::TableReaders => which("python3").is_none().then(|| "Python 3 with its module venv".into()),
             Self::Browser => Some("Chromium, which the HTML report is tested in".into()),
             Self::Program(program) => Some(format!("as in Debian's package {}", program.package)),
         }

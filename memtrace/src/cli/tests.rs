@@ -57,6 +57,11 @@ fn help_of_triage() {
 }
 
 #[test]
+fn help_of_events() {
+    insta::assert_snapshot!(help("events --help"));
+}
+
+#[test]
 fn help_of_the_small_commands() {
     insta::assert_snapshot!(
         ["check", "explain", "completions", "man"]
@@ -107,6 +112,9 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("-i 1s caches", "--interval"),
         ("explain -o xml", "--output"),
         ("completions csh", "<SHELL>"),
+        ("events --kind fork", "--kind"),
+        ("events --from 5s", "<FILE>"),
+        ("events a.rec -d 5s", "--duration"),
     ] {
         let (text, code) = answer(line);
         assert_eq!(code, 2, "{line}");

@@ -1,13 +1,17 @@
 //! The commands: one file each.
 
+pub mod bundle;
 pub mod caches;
 pub mod check;
 pub mod diff;
 pub mod duration;
+pub mod events;
 pub mod explain;
 pub mod live;
+pub mod mark;
 pub mod number;
 pub mod record;
+pub mod redact;
 pub mod report;
 pub mod rows;
 pub mod size;

@@ -98,12 +98,11 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
         progress: Arc::new(Progress::default()),
     };
     let progress = Arc::clone(&target.progress);
-    let emitted = Arc::new(AtomicU64::new(0));
+    let seen = Arc::new(Seen::default());
     let output = Recording {
         line: ProgressLine::new(io::stderr(), io::stderr().is_terminal(), Arc::clone(&progress), duration),
         report: args.report.map(live::output),
-        lost: Arc::clone(&emitted),
-        elapsed: Duration::ZERO,
+        seen: Arc::clone(&seen),
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
@@ -111,8 +110,8 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
     if recorded.is_err() && !is_stream {
         remove_if_empty(&args.output);
     }
-    let lost = emitted.load(Relaxed);
-    let summary = summary(&recorded?, lost, progress.waited_ns.load(Relaxed), &args.output, is_stream);
+    let waited = Duration::from_nanos(progress.waited_ns.load(Relaxed));
+    let summary = summary(&recorded?, &seen, waited, &args.output, is_stream);
     // Nowhere to complain if even standard error is closed.
     let _ = io::stderr().write_all(summary.as_bytes());
     Ok(())
@@ -145,16 +144,21 @@ fn remove_if_empty(path: &Path) {
 struct Recording {
     line: ProgressLine<io::Stderr>,
     report: Option<Box<dyn Output + Send>>,
-    /// Events that were lost, for the summary.
-    lost: Arc<AtomicU64>,
-    elapsed: Duration,
+    seen: Arc<Seen>,
+}
+
+/// Events of the last report, for the summary.
+#[derive(Default)]
+struct Seen {
+    events: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Output for Recording {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         let trust = &snapshot.trust;
-        self.lost.store(trust.lost_allocs + trust.lost_frees + trust.lost_names, Relaxed);
-        self.elapsed = snapshot.elapsed;
+        self.seen.events.store(trust.applied, Relaxed);
+        self.seen.lost.store(trust.lost_allocs + trust.lost_frees + trust.lost_names, Relaxed);
         // That nobody reads how it goes on is no reason to stop.
         let _ = self.line.show(snapshot);
         match &mut self.report {
@@ -164,22 +168,25 @@ impl Output for Recording {
     }
 }
 
-fn summary(written: &Written, lost: u64, waited_ns: u64, file: &Path, is_stream: bool) -> String {
-    let Written { bytes, entries, blocks, overwritten } = *written;
-    let each = bytes as f64 / entries.max(1) as f64;
+fn summary(written: &Written, seen: &Seen, waited: Duration, file: &Path, is_stream: bool) -> String {
+    let Written { bytes, entries: _, blocks, overwritten } = *written;
+    let (events, lost) = (seen.events.load(Relaxed), seen.lost.load(Relaxed));
+    // In a ring, most of what was seen may be gone.
+    let is_all = overwritten == 0 && events > 0;
+    let each = is_all.then(|| format!(" ({:.1} bytes each)", bytes as f64 / events as f64));
     let mut text = format!(
-        "recorded {} events in {} ({each:.1} bytes each), {} lost\n",
-        human::grouped(entries),
+        "recorded {} events in {}{}, {} lost\n",
+        human::grouped(events),
         human::bytes(bytes),
+        each.unwrap_or_default(),
         human::grouped(lost),
     );
     if overwritten > 0 {
         let all = overwritten + blocks;
         text += &format!("of {all} blocks the last {blocks} are kept: the ring is as long as it may be\n");
     }
-    if waited_ns > 0 {
-        let waited = human::duration(Duration::from_nanos(waited_ns));
-        text += &format!("the session waited {waited} for the file: the disk is slow\n");
+    if !waited.is_zero() {
+        text += &format!("the session waited {} for the file: the disk is slow\n", human::duration(waited));
     }
     if !is_stream {
         let name = file.to_string_lossy();
@@ -188,8 +195,36 @@ fn summary(written: &Written, lost: u64, waited_ns: u64, file: &Path, is_stream:
     text
 }
 
-fn max_size(text: &str) -> Result<u64, String> {
+pub(super) fn max_size(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 1 << 20;
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
     if bytes < LEAST { Err("a recording has a mebibyte at least".to_owned()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_what_to_do_next() {
+        let seen = |events: u64, lost: u64| Seen { events: events.into(), lost: lost.into() };
+        let written = Written { bytes: 30_043_792, entries: 19_528_395, blocks: 100, overwritten: 0 };
+        let show = |written: &Written, seen: &Seen, waited| {
+            summary(written, seen, Duration::from_millis(waited), Path::new("a\u{1b}[31m.mt"), false)
+        };
+        insta::assert_snapshot!(show(&written, &seen(19_520_801, 0), 0), @r"
+        recorded 19,520,801 events in 28.7 MiB (1.5 bytes each), 0 lost
+          memtrace report a\x1b[31m.mt
+        ");
+        let ring = Written { blocks: 40, overwritten: 60, ..written };
+        insta::assert_snapshot!(show(&ring, &seen(19_520_801, 12), 2_500), @r"
+        recorded 19,520,801 events in 28.7 MiB, 12 lost
+        of 100 blocks the last 40 are kept: the ring is as long as it may be
+        the session waited 2.5 s for the file: the disk is slow
+          memtrace report a\x1b[31m.mt
+        ");
+        let nothing = Written { bytes: 4_096, blocks: 1, ..Written::default() };
+        let piped = summary(&nothing, &seen(0, 0), Duration::ZERO, Path::new("-"), true);
+        insta::assert_snapshot!(piped, @"recorded 0 events in 4.0 KiB, 0 lost");
+    }
 }

@@ -13,14 +13,17 @@ use clap::{Args, ValueEnum};
 use super::{live, rows::RowArgs, when};
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, html, screen::Screen},
-    recording::{ReadError, Reader},
+    output::{self, Output as _, screen::Screen},
+    recording::{Header, ReadError, Reader},
     replay::{
         self, Ask, Report,
         filter::{Filter, FilterError},
         window::{When, WindowError},
     },
-    view::profile::{Profile, Weight},
+    view::{
+        object,
+        profile::{Profile, Weight},
+    },
 };
 
 #[derive(Args, Clone, Debug)]
@@ -102,6 +105,8 @@ pub enum Format {
     Pprof,
     /// A page of its own, with charts, for a browser
     Html,
+    /// A table of the outstanding objects, for DuckDB, Spark, ClickHouse
+    Parquet,
 }
 
 impl Format {
@@ -112,7 +117,7 @@ impl Format {
 
     /// Whether it is no text.
     fn is_binary(self) -> bool {
-        self == Self::Pprof
+        matches!(self, Self::Pprof | Self::Parquet)
     }
 }
 
@@ -142,11 +147,12 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     let reader = Reader::open(&args.file)?;
     let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
     match &args.out {
-        Some(path) => write_file(path, |out| write(args, &report, out)),
+        Some(path) => write_file(path, |out| write(args, &reader.header, &report, out)),
         None if args.output == Format::Table => {
             Screen::stdout(live::style()).show(&report.snapshot).map(drop).map_err(ReportError::Write)
         }
-        None => write(args, &report, &mut BufWriter::new(io::stdout())).map_err(ReportError::Write),
+        None => write(args, &reader.header, &report, &mut BufWriter::new(io::stdout()))
+            .map_err(ReportError::Write),
     }
 }
 
@@ -157,21 +163,26 @@ fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
         incidents: args.rows.incidents()?,
         from: args.from.clone(),
         to: args.to.clone().or(args.at.clone()),
-        call_sites: args.output.has_profile(),
+        call_sites: args.output.has_profile() || args.output == Format::Parquet,
     })
 }
 
 /// Into a file that is there as a whole or not at all.
 pub fn write_file(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), ReportError> {
     let create = |source| ReportError::Create { path: path.to_owned(), source };
     let mut out = BufWriter::new(File::create(path).map_err(create)?);
     write(&mut out).and_then(|()| out.flush()).map_err(create)
 }
 
-fn write(args: &ReportArgs, report: &Report, mut out: &mut dyn Write) -> io::Result<()> {
+fn write(
+    args: &ReportArgs,
+    header: &Header,
+    report: &Report,
+    mut out: &mut (dyn Write + Send),
+) -> io::Result<()> {
     let snapshot = &report.snapshot;
     let profile = || profile(report, args.rows.older);
     let text = match args.output {
@@ -183,31 +194,34 @@ fn write(args: &ReportArgs, report: &Report, mut out: &mut dyn Write) -> io::Res
         Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
         Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
-        Format::Html => html(report, &profile(), &args.file)?,
+        Format::Html => output::html::of_report(report, &profile(), file_name(&args.file))?,
+        Format::Parquet => return write_parquet(args, header, report, out),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+fn write_parquet(
+    args: &ReportArgs,
+    header: &Header,
+    report: &Report,
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let Report { state, moment, .. } = report;
+    state.with_known(|known| {
+        let most = output::parquet::MOST_OBJECTS;
+        let objects = object::outstanding(&state.ledger, moment, known, args.rows.older, most);
+        output::parquet::outstanding(out, &header.into(), header.started_ns, moment.now, objects)
+    })
+}
+
+fn file_name(path: &Path) -> &[u8] {
+    path.file_name().map_or(&[], |name| name.as_bytes())
 }
 
 /// What led to the allocations of a report.
 pub fn profile(report: &Report, older: Option<Duration>) -> Profile {
     let ledger = &report.state.ledger;
     report.state.with_known(|known| Profile::new(ledger, &report.moment, known, older))
-}
-
-/// A report as a page of its own.
-pub fn html(report: &Report, profile: &Profile, file: &Path) -> io::Result<String> {
-    html::page(&html::Document {
-        about: html::About {
-            file: file.file_name().map(|name| name.as_bytes()),
-            from: report.from,
-            to: report.to,
-            version: env!("CARGO_PKG_VERSION"),
-        },
-        snapshot: &report.snapshot,
-        series: &report.series,
-        profile,
-        ages: &report.snapshot.ages,
-    })
 }
 
 /// Shows how far it is, where it takes long and somebody looks.

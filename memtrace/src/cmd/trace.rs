@@ -85,7 +85,7 @@ impl TraceArgs {
     }
 }
 
-fn memory_budget(text: &str) -> Result<u64, String> {
+pub(super) fn memory_budget(text: &str) -> Result<u64, String> {
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
     if bytes < memory::LEAST {
         return Err(format!("it is too little: memtrace needs {} at least", human::bytes(memory::LEAST)));
@@ -94,7 +94,7 @@ fn memory_budget(text: &str) -> Result<u64, String> {
 }
 
 /// All rings together: a power of two of whole pages.
-fn ring_bytes(text: &str) -> Result<u64, &'static str> {
+pub(super) fn ring_bytes(text: &str) -> Result<u64, &'static str> {
     let bytes = text.parse().map_err(|_| "it is not a number of bytes")?;
     let is_ring = u64::is_power_of_two(bytes) && bytes as usize >= rustix::param::page_size();
     if is_ring { Ok(bytes) } else { Err("it is not a power of two of at least one page") }

@@ -70,7 +70,7 @@ pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError
     Ok(if page.findings.is_empty() { Found::Nothing } else { Found::Suspect })
 }
 
-fn about() -> About {
+pub(super) fn about() -> About {
     let uname = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     About { host: text(uname.nodename()), kernel: text(uname.release()), time: SystemTime::now() }

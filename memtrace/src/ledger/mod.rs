@@ -110,6 +110,15 @@ pub struct Outstanding {
     pub time: TimeNs,
 }
 
+/// An outstanding object, and all that is known of it.
+#[derive(Clone, Copy)]
+pub struct Held<'a> {
+    pub object: Outstanding,
+    pub origin: &'a OriginKey,
+    /// What it is called: only the pattern is its own, the example is one of its like.
+    pub name: Option<NamedObjects<'a>>,
+}
+
 pub struct Ledger {
     objects: Objects,
     origins: Origins,
@@ -189,21 +198,37 @@ impl Ledger {
     pub fn set_period(&mut self, period: u32) {
         self.period = period.max(1);
         self.limit = sample::limit(self.period);
+        let limit = self.limit;
+        self.retain(|ptr| sample::keeps(ptr, limit));
+        self.origins.reweigh(self.weight());
+    }
+
+    /// Forgets what is outstanding: what became of it is not known.
+    pub fn forget_objects(&mut self) {
+        self.retain(|_| false);
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(Address) -> bool) {
         let weight = self.weight();
-        let Self { objects, origins, groups, limit, .. } = self;
+        let Self { objects, origins, groups, .. } = self;
         objects.retain(|ptr, object| {
-            let is_followed = sample::keeps(ptr, *limit);
-            if !is_followed {
+            let is_kept = is_kept(ptr);
+            if !is_kept {
                 origins.leave(object, weight);
                 groups.leave(object.group);
             }
-            is_followed
+            is_kept
         });
-        origins.reweigh(weight);
     }
 
-    fn follows(&self, ptr: Address) -> bool {
+    /// Whether what happens to an object at this address counts.
+    pub fn follows(&self, ptr: Address) -> bool {
         sample::keeps(ptr, self.limit)
+    }
+
+    /// One object in so many is followed, and stands for all of them.
+    pub fn period(&self) -> u32 {
+        self.period
     }
 
     /// How many objects one that is followed stands for.
@@ -265,18 +290,46 @@ impl Ledger {
     }
 
     fn named<'a>(&'a self, called: &'a Called) -> impl Iterator<Item = NamedObjects<'a>> {
-        called.iter().map(|(&id, &objects)| {
-            let group = self.groups.get(id);
-            let objects = objects * self.weight();
-            NamedObjects {
-                kind: group.kind,
-                filesystem: &group.filesystem,
-                directory: &group.directory,
-                pattern: &group.pattern,
-                example: &group.example,
-                objects,
-            }
-        })
+        called.iter().map(|(&id, &objects)| self.called(id, objects))
+    }
+
+    fn called(&self, id: GroupId, objects: u64) -> NamedObjects<'_> {
+        let group = self.groups.get(id);
+        NamedObjects {
+            kind: group.kind,
+            filesystem: &group.filesystem,
+            directory: &group.directory,
+            pattern: &group.pattern,
+            example: &group.example,
+            objects: objects * self.weight(),
+        }
+    }
+
+    /// The outstanding object at this address.
+    pub fn object(&self, ptr: Address) -> Option<Held<'_>> {
+        self.objects.get(self.objects.slot(Place::of(ptr))).map(|object| self.held(ptr, object))
+    }
+
+    /// All outstanding objects that are followed, in no order that has to do with who or when: each nth is a fair sample.
+    pub fn objects(&self) -> impl Iterator<Item = Held<'_>> {
+        self.objects.iter().map(|(ptr, object)| self.held(ptr, object))
+    }
+
+    fn held(&self, ptr: Address, object: Object) -> Held<'_> {
+        Held {
+            object: Outstanding { ptr, time: object.time * TICK_NS },
+            origin: &self.origins.get(object.origin).key,
+            name: (object.group != NO_GROUP).then(|| self.called(object.group, 1)),
+        }
+    }
+
+    /// Whether an allocation counts: its object is followed, and it was not told before.
+    pub fn counts(&self, alloc: &Alloc) -> bool {
+        let is_repeated = || {
+            let before = self.object(alloc.ptr);
+            before.is_some_and(|before| before.origin.is_but_for_stack(self.origin_of(alloc)))
+        };
+        self.follows(alloc.ptr) && !(alloc.may_repeat && is_repeated())
     }
 
     /// Outstanding objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
@@ -311,7 +364,8 @@ impl Ledger {
         self.unknown_frees.get(&cache_tag(cache)).copied().unwrap_or(0)
     }
 
-    fn origin_of(&self, alloc: &Alloc) -> OriginKey {
+    /// Who an allocation counts for.
+    pub fn origin_of(&self, alloc: &Alloc) -> OriginKey {
         let Apart { call_sites, gfp, nodes, io_workers } = self.apart;
         OriginKey {
             cache: alloc.cache,

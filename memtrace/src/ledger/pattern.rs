@@ -42,19 +42,36 @@ pub fn pattern(name: &[u8]) -> Vec<u8> {
 /// for every named object.
 pub fn pattern_into(name: &[u8], out: &mut Vec<u8>) {
     out.clear();
+    parts(name, |part| match part {
+        Part::Kept(bytes) => out.extend_from_slice(bytes),
+        Part::Variable(_) => out.extend_from_slice(VARIABLE),
+    });
+}
+
+/// A piece of a name: what its pattern keeps, or what `<n>` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    Kept(&'a [u8]),
+    Variable(&'a [u8]),
+}
+
+/// The pieces of a name, in their order. None is of two words.
+pub fn parts<'a>(name: &'a [u8], mut emit: impl FnMut(Part<'a>)) {
     let mut at = 0;
     while at < name.len() {
-        if !name[at].is_ascii_alphanumeric() {
-            out.push(name[at]);
-            at += 1;
-        } else if is_uuid(&name[at..]) {
-            out.extend_from_slice(VARIABLE);
-            at += UUID_LEN;
+        let rest = &name[at..];
+        let len = if !rest[0].is_ascii_alphanumeric() {
+            emit(Part::Kept(&rest[..1]));
+            1
+        } else if is_uuid(rest) {
+            emit(Part::Variable(&rest[..UUID_LEN]));
+            UUID_LEN
         } else {
-            let word = Word::scan(&name[at..]);
-            word.fold(&name[..at], out);
-            at += word.bytes.len();
-        }
+            let word = Word::scan(rest);
+            word.fold(&name[..at], &mut emit);
+            word.bytes.len()
+        };
+        at += len;
     }
 }
 
@@ -111,15 +128,18 @@ impl<'a> Word<'a> {
         self.digit_runs > 0
     }
 
-    /// Appends the word's pattern. `before` is the name up to the word.
-    fn fold(&self, before: &[u8], out: &mut Vec<u8>) {
+    /// The word's pieces. `before` is the name up to the word.
+    fn fold(&self, before: &[u8], emit: &mut impl FnMut(Part<'a>)) {
         match self.kept_prefix(before) {
             Some(prefix) => {
-                out.extend_from_slice(&self.bytes[..prefix]);
-                out.extend_from_slice(VARIABLE);
+                let (kept, id) = self.bytes.split_at(prefix);
+                if !kept.is_empty() {
+                    emit(Part::Kept(kept));
+                }
+                emit(Part::Variable(id));
             }
-            None if self.has_digit() => fold_digits(self.bytes, out),
-            None => out.extend_from_slice(self.bytes),
+            None if self.has_digit() => fold_digits(self.bytes, emit),
+            None => emit(Part::Kept(self.bytes)),
         }
     }
 
@@ -147,17 +167,10 @@ impl<'a> Word<'a> {
     }
 }
 
-/// Replaces each run of digits.
-fn fold_digits(bytes: &[u8], out: &mut Vec<u8>) {
-    let mut in_run = false;
-    for &byte in bytes {
-        let digit = byte.is_ascii_digit();
-        if !digit {
-            out.push(byte);
-        } else if !in_run {
-            out.extend_from_slice(VARIABLE);
-        }
-        in_run = digit;
+/// Each run of digits is variable.
+fn fold_digits<'a>(bytes: &'a [u8], emit: &mut impl FnMut(Part<'a>)) {
+    for run in bytes.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit()) {
+        emit(if run[0].is_ascii_digit() { Part::Variable(run) } else { Part::Kept(run) });
     }
 }
 

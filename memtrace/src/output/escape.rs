@@ -93,6 +93,24 @@ pub fn csv(bytes: &[u8]) -> Cow<'_, str> {
     out
 }
 
+/// For a column of a table that programs query and people look at the results: UTF-8 stays what it is, and so does a backslash.
+/// Bytes that are not UTF-8, and what a terminal would obey or hide, are escaped as in [`terminal`].
+pub fn column(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes)
+        && text.chars().all(is_plain)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' { out.push(c) } else { push_char(&mut out, c) }
+        }
+        chunk.invalid().iter().for_each(|&byte| push_byte(&mut out, byte));
+    }
+    Cow::Owned(out)
+}
+
 /// What spreadsheets take for the beginning of a formula, in full width too; tab and carriage return are escaped.
 const FORMULA: [char; 9] = ['=', '+', '-', '@', '\'', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 

@@ -9,6 +9,8 @@ pub mod json;
 pub mod progress;
 pub mod ndjson;
 pub mod csv;
+pub mod events;
+pub mod parquet;
 pub mod markdown;
 pub mod html;
 pub mod triage;

@@ -47,10 +47,10 @@ fn line(snapshot: &Snapshot, rate: f64, bytes: u64, duration: Option<Duration>) 
     let trust = &snapshot.trust;
     let lost = trust.lost_allocs + trust.lost_frees + trust.lost_names;
     let mut line = format!(
-        "recording {}  {} events  {} /s  {}  {} lost",
+        "recording {}  {} events  {}  {}  {} lost",
         human::duration(snapshot.elapsed),
         human::grouped(trust.applied),
-        human::rate(rate).trim(),
+        human::rate(rate),
         human::bytes(bytes),
         human::grouped(lost),
     );
@@ -58,4 +58,35 @@ fn line(snapshot: &Snapshot, rate: f64, bytes: u64, duration: Option<Duration>) 
         line += &format!("  {} left", human::duration(duration.saturating_sub(snapshot.elapsed)));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    #[test]
+    fn a_line_is_written_anew_and_cleared_at_the_end() {
+        let progress = Arc::new(Progress::default());
+        progress.bytes.store(12_345_678, Relaxed);
+        let mut out = Vec::new();
+        let mut line =
+            ProgressLine::new(&mut out, true, Arc::clone(&progress), Some(Duration::from_secs(600)));
+        let mut snapshot = sample::dentry();
+        let _ = line.show(&snapshot).unwrap();
+        snapshot.is_final = true;
+        let _ = line.show(&snapshot).unwrap();
+        insta::assert_snapshot!(
+            String::from_utf8(out).unwrap().escape_debug(),
+            @r"recording 12.3 s  2,444,938 events  198 k/s  11.8 MiB  0 lost  9 m 47 s left\u{1b}[K\r\r\u{1b}[K"
+        );
+    }
+
+    #[test]
+    fn a_file_gets_none() {
+        let mut out = Vec::new();
+        let mut line = ProgressLine::new(&mut out, false, Arc::default(), None);
+        assert_eq!(line.show(&sample::dentry()).unwrap(), Shown::Yes);
+        assert!(out.is_empty());
+    }
 }

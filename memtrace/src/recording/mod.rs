@@ -30,5 +30,5 @@ pub use self::{
     header::Header,
     index::Place,
     reader::{ReadError, Reader},
-    recorder::{Progress, Recorder, Written},
+    recorder::{Chunk, Progress, Recorder, Written},
 };

@@ -64,8 +64,9 @@ enum Waiting {
     },
 }
 
+/// Entries on their way to another thread.
 #[derive(Default)]
-struct Chunk {
+pub struct Chunk {
     entries: Vec<Waiting>,
     /// Of each entry in turn; entries tell lengths.
     texts: Vec<u8>,
@@ -203,7 +204,16 @@ impl Recorder {
 }
 
 impl Chunk {
-    fn push(&mut self, entry: &Entry<'_>) {
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What it takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.entries[..]) + self.texts.len()
+    }
+
+    pub fn push(&mut self, entry: &Entry<'_>) {
         let texts = &mut self.texts;
         let mut text = |text: &[u8]| {
             texts.extend_from_slice(text);
@@ -229,7 +239,7 @@ impl Chunk {
         });
     }
 
-    fn for_each(&self, mut sink: impl FnMut(&Entry<'_>)) {
+    pub fn for_each(&self, mut sink: impl FnMut(&Entry<'_>)) {
         let mut texts = &self.texts[..];
         let mut text = |len: u32| {
             let (text, rest) = texts.split_at(len as usize);

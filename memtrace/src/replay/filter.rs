@@ -56,6 +56,11 @@ impl Filter {
         caches.iter().map(|(&number, info)| (number, self.passes_cache(info))).collect()
     }
 
+    /// Whether it passes something of which nobody knows who it was.
+    pub fn passes_unknown_tasks(&self) -> bool {
+        self.comms.is_empty() && self.pids.is_empty()
+    }
+
     pub fn passes_task(&self, origin: &OriginKey) -> bool {
         let task = origin.task;
         (self.comms.is_empty() || self.comms.contains(task.comm.as_bytes()))

@@ -1,6 +1,7 @@
 //! Makes the reports of a recorded session again: what happened goes to a ledger as it did when it was recorded, and at each
 //! recorded moment there is a report.
 
+pub mod events;
 pub mod filter;
 mod gather;
 pub mod state;
@@ -51,6 +52,19 @@ pub struct Ask {
     pub call_sites: bool,
 }
 
+/// The blocks between two times. What most is outstanding of is what the filter passes.
+pub fn window(
+    reader: &Reader,
+    filter: &Filter,
+    from: Option<&When>,
+    to: Option<&When>,
+) -> Result<Window, WindowError> {
+    let survey = Survey::needed(reader, filter, from, to);
+    let times =
+        Times { header: &reader.header, places: reader.places(), marks: &survey.marks, peak: survey.peak };
+    times.window(from, to)
+}
+
 /// Makes the report of a window. `progress` is told how many of how many blocks were read.
 pub fn report(
     reader: &Reader,
@@ -58,9 +72,7 @@ pub fn report(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Report, WindowError> {
     let header = &reader.header;
-    let survey = Survey::needed(reader, ask);
-    let times = Times { header, places: reader.places(), marks: &survey.marks, peak: survey.peak };
-    let window = times.window(ask.from.as_ref(), ask.to.as_ref())?;
+    let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref())?;
     let base = base(reader, window);
     let by = ask.request.by.apart();
     let apart = Apart { call_sites: ask.call_sites || by.call_sites, ..by };
@@ -97,14 +109,12 @@ struct Survey {
 }
 
 impl Survey {
-    fn needed(reader: &Reader, ask: &Ask) -> Self {
-        let whens = || ask.from.iter().chain(&ask.to);
+    fn needed(reader: &Reader, filter: &Filter, from: Option<&When>, to: Option<&When>) -> Self {
         let mut survey = Self::default();
-        if !whens().any(|when| matches!(when, When::Mark(_) | When::Peak)) {
+        if !from.into_iter().chain(to).any(|when| matches!(when, When::Mark(_) | When::Peak)) {
             return survey;
         }
-        let mut state =
-            State::new(&reader.header, ask.filter.clone(), Incidents::built_in(), Apart::default());
+        let mut state = State::new(&reader.header, filter.clone(), Incidents::built_in(), Apart::default());
         let mut most = 0;
         for (index, place) in reader.places().iter().enumerate() {
             let Ok(plain) = reader.plain(place) else { continue };

@@ -8,7 +8,7 @@ use crate::{
     event::{Address, StackId, TimeNs},
     kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
-    ledger::{Apart, Ledger},
+    ledger::{Apart, Ledger, OriginKey},
     process::Processes,
     recording::{
         Entry, Header,
@@ -18,6 +18,7 @@ use crate::{
     view::{
         Moment, Snapshot,
         build::{Builder, CacheInfo, Caches, CallSites, Known, StackNames},
+        object::Names,
     },
 };
 
@@ -92,6 +93,12 @@ fn stack_bytes(calls: &[String]) -> usize {
 #[derive(Default)]
 pub struct RecordedNames(HashMap<Address, String>);
 
+impl RecordedNames {
+    pub fn knows(&self, address: Address) -> bool {
+        self.0.contains_key(&address)
+    }
+}
+
 impl CallSites for RecordedNames {
     fn name(&self, address: Address) -> Option<String> {
         self.0.get(&address).cloned()
@@ -154,9 +161,9 @@ impl State {
             self.room.put(&mut self.call_sites.0, place, name, String::len);
         }
         if let Some(known) = &mut self.stacks {
-            for (id, calls) in stacks {
+            stacks.into_iter().for_each(|(id, calls)| {
                 self.room.put(&mut known.names, id, calls, |calls| stack_bytes(calls));
-            }
+            });
         }
     }
 
@@ -186,7 +193,6 @@ impl State {
     }
 
     pub fn with_known<T>(&self, ask: impl FnOnce(Known<'_>) -> T) -> T {
-        let (own, passed, filter) = (self.own_tgid, &self.passed, &self.filter);
         ask(Known {
             host: &self.host,
             kernel: &self.kernel,
@@ -197,11 +203,23 @@ impl State {
             stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
             gfp_names: self.gfp_names.as_ref(),
             incidents: &self.incidents,
-            is_shown: &|origin| {
-                let passes_cache = passed.get(&origin.cache).copied().unwrap_or(!filter.is_on());
-                origin.task.tgid != own && passes_cache && filter.passes_task(origin)
-            },
+            is_shown: &|origin| self.shows(origin),
         })
+    }
+
+    pub fn names(&self) -> Names<'_> {
+        Names { caches: &self.caches, cgroups: &self.cgroups, call_sites: Some(&self.call_sites) }
+    }
+
+    pub(super) fn shows(&self, origin: &OriginKey) -> bool {
+        let passes_cache = self.passed.get(&origin.cache).copied().unwrap_or(!self.filter.is_on());
+        origin.task.tgid != self.own_tgid && passes_cache && self.filter.passes_task(origin)
+    }
+
+    /// Whether what is of this cache is shown where nobody knows whose it is.
+    pub(super) fn shows_unknown_of(&self, cache: Option<Address>) -> bool {
+        let passes_cache = cache.and_then(|cache| self.passed.get(&cache)).copied();
+        passes_cache.unwrap_or(!self.filter.is_on()) && self.filter.passes_unknown_tasks()
     }
 
     pub(super) fn snapshot(&self, builder: &mut Builder, moment: &Moment) -> Snapshot {

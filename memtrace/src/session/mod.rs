@@ -10,24 +10,19 @@ pub mod budget;
 mod govern;
 mod looks;
 pub mod marks;
+mod moment;
 mod own_cost;
 mod processes;
 pub mod record;
+pub mod stream;
 mod reporter;
 mod settle;
 mod setup;
 mod slabinfo;
 
-use std::{
-    collections::HashMap,
-    io,
-    pin::pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use aya::maps::MapError;
-use memtrace_common::counters::ByKind;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until},
@@ -41,17 +36,17 @@ use self::{
     govern::{Budget, Fate},
     host::Host,
     looks::Looks,
-    marks::Marks,
+    marks::{Mark, Marks},
     own_cost::Meter,
     processes::Who,
-    record::{Room, Tap, Target},
+    record::{Listening, Room, Tap, Target},
     reporter::Reporter,
     settle::Stopped,
     slabinfo::SlabinfoSeries,
 };
 use crate::{
     decode::{Decoded, decode},
-    event::{Address, Alloc, Event, ProcessEvent, TimeNs},
+    event::{Alloc, Event, ProcessEvent, TimeNs},
     kernel::{
         clock,
         discover::Kernel,
@@ -70,9 +65,8 @@ use crate::{
     slab,
     stack::Stacks,
     view::{
-        Moment, Settled, Snapshot, Trust,
+        Settled, Snapshot,
         build::{Builder, CallSites, Known, Request, StackNames},
-        moment::Losses,
     },
 };
 
@@ -142,6 +136,8 @@ pub enum SessionError {
     Maps(#[from] MapError),
     #[error(transparent)]
     Record(#[from] WriteError),
+    #[error("cannot write the events: {0}")]
+    Events(#[source] io::Error),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
@@ -165,30 +161,40 @@ pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(),
     run_with(options, output, None).await.map(drop)
 }
 
+/// The same, while its events are told.
+pub async fn stream(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    target: stream::Target,
+) -> Result<(), SessionError> {
+    run_with(options, output, Some(Listening::Stream(target))).await.map(drop)
+}
+
 /// The same, recorded. Returns what came of the recording.
 pub async fn record(
     options: Options,
     output: Box<dyn Output + Send>,
     target: Target,
 ) -> Result<Written, SessionError> {
-    Ok(run_with(options, output, Some(target)).await?.unwrap_or_default())
+    Ok(run_with(options, output, Some(Listening::Recording(target))).await?.unwrap_or_default())
 }
 
 async fn run_with(
     options: Options,
     output: Box<dyn Output + Send>,
-    target: Option<Target>,
+    listening: Option<Listening>,
 ) -> Result<Option<Written>, SessionError> {
-    let signals = if target.is_some() { Signals::with_marks() } else { Signals::new() };
+    let signals = if listening.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut signals = signals.map_err(SessionError::Signals)?;
-    let setup::Ready { mut attached, state } = setup::set_up(&options, target.is_some())?;
-    let mut session = state.start(&options, target)?;
+    let setup::Ready { mut attached, state } = setup::set_up(&options, listening.as_ref())?;
+    let mut session = state.start(&options, listening)?;
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
     match end {
-        End::Unread if session.tap.is_none() => {
+        End::Unread => {
             drop(attached);
+            session.tap.map(Tap::finish).transpose()?;
             return reporter.finish(None).map(|()| None).map_err(SessionError::Output);
         }
         End::NoRoom(Room::Full) => {
@@ -210,7 +216,7 @@ async fn run_with(
     drop(events);
     let written = session.tap.map(Tap::finish).transpose();
     reporter.finish(Some(last)).map_err(SessionError::Output)?;
-    Ok(written?)
+    written
 }
 
 /// SIGINT, SIGTERM and SIGHUP all end a session with its final report. Others mark moments of a recording.
@@ -241,8 +247,8 @@ impl Signals {
         end(interrupt, terminate, hangup).await;
     }
 
-    /// One that ends the session (None), or the label of a mark.
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    /// One that ends the session (None), or a mark.
+    async fn next(&mut self) -> Option<Mark> {
         let Self { interrupt, terminate, hangup, marks } = self;
         let Some(marks) = marks else {
             end(interrupt, terminate, hangup).await;
@@ -250,7 +256,7 @@ impl Signals {
         };
         tokio::select! {
             () = end(interrupt, terminate, hangup) => None,
-            label = marks.next() => Some(label),
+            mark = marks.next() => Some(mark),
         }
     }
 }
@@ -292,9 +298,9 @@ impl State {
         ledger
     }
 
-    fn start(mut self, options: &Options, target: Option<Target>) -> Result<Session, WriteError> {
+    fn start(mut self, options: &Options, listening: Option<Listening>) -> Result<Session, WriteError> {
         let started = clock::now();
-        let tap = target.map(|target| Tap::start(target, &mut self, options, started)).transpose()?;
+        let tap = listening.map(|who| Tap::start(who, &mut self, options, started)).transpose()?;
         Ok(Session {
             tap,
             ledger: self.ledger(options),
@@ -356,7 +362,7 @@ impl Session {
             tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
-                    Some(label) => self.mark(&label),
+                    Some(mark) => self.mark(mark, &mut attached.events)?,
                     None => return Ok(End::Asked),
                 },
                 () = sleep_until(end), if options.duration.is_some() => return Ok(End::Asked),
@@ -387,11 +393,12 @@ impl Session {
                 }
             }
             // Who records does so whether anybody looks or not.
-            if reporter.is_unread() && self.tap.is_none() {
+            if reporter.is_unread() && !self.tap.as_ref().is_some_and(|tap| tap.is_recording) {
                 return Ok(End::Unread);
             }
             match self.tap.as_ref().map(Tap::room) {
                 None | Some(Room::There) => {}
+                Some(Room::Unread) => return Ok(End::Unread),
                 Some(room) => return Ok(End::NoRoom(room)),
             }
         }
@@ -476,6 +483,9 @@ impl Session {
         let read = read?;
         caches.learn_new(kernel, &events.successors)?;
         who.learn_new(ledger);
+        if let Some(tap) = tap {
+            tap.drained(caches, who, stacks.as_ref());
+        }
         self.keep_within_memory(sampling, events)?;
         Ok(read)
     }
@@ -529,102 +539,5 @@ impl Session {
             is_shown: &|origin| origin.task.tgid != own_tgid,
         };
         Ok(self.builder.snapshot(&self.ledger, &moment, known))
-    }
-
-    /// How things stand.
-    fn moment(&self, events: &Events, is_final: bool) -> Result<Moment, SessionError> {
-        // Ages and rates are those of the moment when allocations ceased to be traced.
-        let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
-        let trust = self.trust(events)?;
-        Ok(Moment {
-            is_final,
-            time: SystemTime::now(),
-            now,
-            elapsed: Duration::from_nanos(now - self.started),
-            settled: self.settled,
-            sampling: self.state.budget.sampling(),
-            meminfo: self.state.host.meminfo(),
-            own_cost: self.meter.cost(is_final, &self.state.budget),
-            losses: self.losses(events)?,
-            slabinfo: self.slabinfo.latest().clone(),
-            growth: self.comparison.growth().clone(),
-            notes: self.notes(&trust),
-            trust,
-        })
-    }
-
-    /// By the number of the cache.
-    fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
-        let losses = events.losses()?.into_iter();
-        let of_cache = |(cache, ByKind { allocs, frees, .. })| {
-            (self.state.caches.number(cache), Losses { allocs, frees })
-        };
-        Ok(losses.map(of_cache).collect())
-    }
-
-    fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
-        let counters = events.counters()?;
-        let tally = self.ledger.tally();
-        Ok(Trust {
-            emitted: counters.emitted.total(),
-            applied: tally.total(),
-            lost_allocs: counters.lost.allocs,
-            lost_frees: counters.lost.frees,
-            lost_names: counters.lost.names,
-            unknown_frees: self
-                .stopped
-                .and_then(|stopped| stopped.unknown_frees)
-                .unwrap_or(tally.unknown_frees),
-            reused_pointers: tally.reused_pointers,
-            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
-            refused: tally.refused,
-            unresolved: counters.unresolved,
-            // The view's to say.
-            slabinfo_agreement: None,
-        })
-    }
-
-    fn notes(&self, trust: &Trust) -> Vec<String> {
-        let mut notes = self.state.notes.clone();
-        for (pid, after) in &self.ended_pids {
-            notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
-        }
-        notes.extend(self.state.budget.note().cloned());
-        notes.extend(self.state.who.notes());
-        for (name, after) in self.state.caches.destroyed() {
-            notes.push(format!(
-                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
-                slab::printable(name),
-                after.as_secs()
-            ));
-        }
-        notes.extend(
-            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
-        );
-        if trust.refused > 0 {
-            notes.push(format!(
-                "the ledger is full: {} objects are outstanding, and newer ones are not followed",
-                self.ledger.outstanding()
-            ));
-        }
-        if self.undecodable > 0 {
-            notes.push(format!(
-                "{} records from the kernel side could not be read: its programs and this binary do not match",
-                self.undecodable
-            ));
-        }
-        notes
-    }
-
-    fn note_ended_pids(&mut self) {
-        let elapsed = self.elapsed();
-        let Self { state, ended_pids, .. } = self;
-        state.pids.retain(|&pid| {
-            let is_alive = host::is_alive(pid);
-            if !is_alive {
-                ended_pids.push((pid, elapsed));
-            }
-            is_alive
-        });
     }
 }

@@ -1,13 +1,19 @@
-//! What a session tells its recording.
+//! What a session tells whoever listens to all that it sees: its recording, or a stream of events.
 
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use super::{Options, Session, SessionError, State, caches::Directory, processes::Who};
+use super::{
+    Options, Session, SessionError, State,
+    caches::Directory,
+    marks::Mark,
+    processes::Who,
+    stream::{self, Stream},
+};
 use crate::{
-    event::{Address, StackId},
+    event::{Address, StackId, TimeNs},
     kernel::{clock, events::Events},
     recording::{
         Entry, Header, Progress, Recorder, Written,
@@ -34,11 +40,81 @@ pub struct Target {
     pub progress: Arc<Progress>,
 }
 
-/// The recording, and what it was told already.
-pub struct Tap {
+/// Takes all that a session sees.
+pub trait Listener {
+    fn push(&mut self, entry: &Entry<'_>);
+
+    /// Each drain's entries have what they refer to defined before, and are followed by [`Self::drained`]. Else definitions come with
+    /// each block.
+    fn is_told_at_once(&self) -> bool;
+    fn drained(&mut self, now: TimeNs);
+
+    /// What changed since the last call.
+    fn define(&mut self, definitions: Definitions);
+
+    /// Whether a block should end.
+    fn is_due(&self, now: TimeNs) -> bool;
+    fn close(&mut self, closing: Closing);
+
+    fn room(&self) -> Room;
+    fn finish(self: Box<Self>, now: TimeNs) -> Result<Written, SessionError>;
+}
+
+/// Who listens to a session.
+pub enum Listening {
+    Recording(Target),
+    Stream(stream::Target),
+}
+
+/// A recording in a file.
+struct Recording {
     recorder: Recorder,
     progress: Arc<Progress>,
     most_bytes: Option<u64>,
+}
+
+impl Listener for Recording {
+    fn push(&mut self, entry: &Entry<'_>) {
+        self.recorder.push(entry);
+    }
+
+    fn is_told_at_once(&self) -> bool {
+        false
+    }
+
+    fn drained(&mut self, _: TimeNs) {}
+
+    fn define(&mut self, definitions: Definitions) {
+        self.recorder.define(definitions);
+    }
+
+    fn is_due(&self, now: TimeNs) -> bool {
+        self.recorder.is_due(now)
+    }
+
+    fn close(&mut self, closing: Closing) {
+        self.recorder.close(closing);
+    }
+
+    fn room(&self) -> Room {
+        let bytes = self.progress.bytes.load(Relaxed);
+        match self.most_bytes {
+            _ if self.recorder.has_failed() => Room::Failed,
+            Some(most) if bytes >= most => Room::Full,
+            _ => Room::There,
+        }
+    }
+
+    fn finish(self: Box<Self>, _: TimeNs) -> Result<Written, SessionError> {
+        Ok(self.recorder.finish()?)
+    }
+}
+
+/// Who listens, and what was told already.
+pub struct Tap {
+    listener: Box<dyn Listener>,
+    /// It is kept: whether somebody looks at reports does not matter.
+    pub is_recording: bool,
     caches: HashMap<Address, CacheInfo>,
     stacks: StackId,
 }
@@ -51,21 +127,22 @@ pub enum Room {
     Full,
     /// It cannot be written any more.
     Failed,
+    /// Nobody listens any more.
+    Unread,
 }
 
 impl Tap {
     pub(super) fn start(
-        target: Target,
+        listening: Listening,
         state: &mut State,
         options: &Options,
         started_ns: u64,
     ) -> Result<Self, WriteError> {
-        let Target { sink, most_bytes, command, filters, progress } = target;
         state.who.processes.keep_changes();
         state.who.cgroups.keep_changes();
-        let header = Header {
+        let mut header = Header {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
-            command,
+            command: Vec::new(),
             host: state.host.name.clone(),
             kernel: state.host.kernel.clone(),
             boot_id: boot_id(),
@@ -75,29 +152,41 @@ impl Tap {
             ledger_bytes: state.budget.ledger_bytes(),
             period: options.sample,
             stacks_period: state.stacks.as_ref().map(|stacks| stacks.period),
-            filters,
+            filters: String::new(),
             gfp_names: state.gfp_names.clone(),
             ring: None,
         };
-        let recorder = Recorder::start(header, sink, state.symbols.clone(), Arc::clone(&progress))?;
-        Ok(Self { recorder, progress, most_bytes, caches: HashMap::new(), stacks: 0 })
+        let is_recording = matches!(listening, Listening::Recording(_));
+        let listener: Box<dyn Listener> = match listening {
+            Listening::Recording(Target { sink, most_bytes, command, filters, progress }) => {
+                (header.command, header.filters) = (command, filters);
+                let symbols = state.symbols.clone();
+                let recorder = Recorder::start(header, sink, symbols, Arc::clone(&progress))?;
+                Box::new(Recording { recorder, progress, most_bytes })
+            }
+            Listening::Stream(target) => Box::new(Stream::start(target, &header, state.symbols.clone())),
+        };
+        Ok(Self { listener, is_recording, caches: HashMap::new(), stacks: 0 })
     }
 
     pub fn push(&mut self, entry: &Entry<'_>) {
-        self.recorder.push(entry);
+        self.listener.push(entry);
     }
 
     pub fn room(&self) -> Room {
-        let bytes = self.progress.bytes.load(Relaxed);
-        match self.most_bytes {
-            _ if self.recorder.has_failed() => Room::Failed,
-            Some(most) if bytes >= most => Room::Full,
-            _ => Room::There,
-        }
+        self.listener.room()
     }
 
-    pub fn finish(self) -> Result<Written, WriteError> {
-        self.recorder.finish()
+    pub fn finish(self) -> Result<Written, SessionError> {
+        self.listener.finish(clock::now())
+    }
+
+    /// The rings were drained up to now.
+    pub(super) fn drained(&mut self, caches: &Directory, who: &mut Who, stacks: Option<&Stacks>) {
+        if self.listener.is_told_at_once() {
+            self.define(caches, who, stacks);
+            self.listener.drained(clock::now());
+        }
     }
 
     fn define(&mut self, caches: &Directory, who: &mut Who, stacks: Option<&Stacks>) {
@@ -110,7 +199,7 @@ impl Tap {
             self.stacks = stacks.last_id();
             new.map(|id| (id, stacks.names(id))).collect()
         });
-        self.recorder.define(Definitions {
+        self.listener.define(Definitions {
             caches: changed,
             processes: who.processes.take_changes(),
             cgroups: who.cgroups.take_changes(),
@@ -132,22 +221,28 @@ impl Session {
             outstanding.objects += origin.outstanding();
             outstanding.bytes += origin.outstanding() * size;
         }
-        tap.recorder.close(Closing { moment: moment.clone(), is_report, forgot_ended, outstanding });
+        tap.listener.close(Closing { moment: moment.clone(), is_report, forgot_ended, outstanding });
     }
 
     /// Between reports: ends a block that has become large or long.
     pub(super) fn keep_blocks_small(&mut self, events: &Events) -> Result<(), SessionError> {
-        if self.tap.as_ref().is_some_and(|tap| tap.recorder.is_due(clock::now())) {
+        if self.tap.as_ref().is_some_and(|tap| tap.listener.is_due(clock::now())) {
             let moment = self.moment(events, false)?;
             self.close_block(&moment, false, false);
         }
         Ok(())
     }
 
-    pub(super) fn mark(&mut self, label: &[u8]) {
+    /// Marks this moment. A block ends here, so that what comes before a mark and what comes after it are told apart exactly.
+    pub(super) fn mark(&mut self, mark: Mark, events: &mut Events) -> Result<(), SessionError> {
+        self.catch_up(events)?;
+        let moment = self.moment(events, false)?;
+        self.close_block(&moment, false, false);
         if let Some(tap) = &mut self.tap {
-            tap.push(&Entry::Mark(clock::now(), label));
+            tap.push(&Entry::Mark(moment.now, &mark.label));
         }
+        mark.is_set();
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     host::{self, Host},
     looks::Looks,
     processes::Who,
+    record::Listening,
 };
 use crate::{
     cgroup::{Cgroups, Hierarchy},
@@ -76,8 +77,9 @@ pub struct Ready {
     pub state: State,
 }
 
-/// Who records may want to know later what nobody asks for now.
-pub fn set_up(options: &Options, is_recorded: bool) -> Result<Ready, SetupError> {
+/// Who records may want to know later what nobody asks for now, and who is told events is told all.
+pub fn set_up(options: &Options, listening: Option<&Listening>) -> Result<Ready, SetupError> {
+    let is_listened_to = listening.is_some();
     check_privileges()?;
     check_pids(&options.pids)?;
     let slab_caches = slab::Host::live().caches()?;
@@ -103,13 +105,14 @@ pub fn set_up(options: &Options, is_recorded: bool) -> Result<Ready, SetupError>
     notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
-    let wants_symbols = options.request.by.contains(By::CallSite) || options.stacks.is_some() || is_recorded;
+    let wants_symbols =
+        options.request.by.contains(By::CallSite) || options.stacks.is_some() || is_listened_to;
     let symbols = wants_symbols.then(Symbols::read);
     let nameless = symbols.as_ref().and_then(|symbols| symbols.as_ref().err());
     notes.extend(nameless.map(|why| format!("places in the kernel are addresses: {why}")));
     let symbols = symbols.and_then(Result::ok).map(Arc::new);
     let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
-    let wants = |by| options.request.by.contains(by) || is_recorded;
+    let wants = |by| options.request.by.contains(by) || is_listened_to;
     let gfp_names = wants(By::Gfp).then(|| gfp_names(&kernel, &mut notes)).flatten();
     let nodes = wants(By::Node).then(|| nodes(&kernel, &mut notes)).flatten();
     if wants(By::Cgroup) {
@@ -124,7 +127,9 @@ pub fn set_up(options: &Options, is_recorded: bool) -> Result<Ready, SetupError>
     notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
     notes.extend(attached.processes_unavailable.as_ref().map(|why| processes_note(why)));
     let sampling = Sampling { period: options.sample };
-    let budget = Budget::new(options.max_cpu, memory, memory.ledger(rings.total()), sampling);
+    // Who tells events has a ledger too, and events that wait.
+    let shares = if matches!(listening, Some(Listening::Stream(_))) { 3 } else { 1 };
+    let budget = Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares, sampling);
     let state = State {
         kernel,
         host: Host::read(),

@@ -161,11 +161,25 @@ impl StackNames for Stacks {
     fn names(&self, id: StackId) -> Vec<String> {
         let index = (id as usize).checked_sub(1);
         let stack = index.and_then(|index| self.stacks.get(index)).map_or(&[][..], |stack| stack);
-        stack.iter().map(|&frame| self.name(frame)).skip_while(|name| is_of_tracing(name)).collect()
+        without_tracing(stack.iter().map(|&frame| self.name(frame)))
     }
 }
 
-/// What stands before the allocator: our program, and how the kernel calls it.
+/// A function that a trampoline is on stands on both sides of our program: it was called once.
+fn without_tracing(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut calls: Vec<String> = Vec::new();
+    let mut is_behind = false;
+    for name in names {
+        if is_of_tracing(&name) {
+            is_behind = true;
+        } else if !(std::mem::take(&mut is_behind) && calls.last() == Some(&name)) {
+            calls.push(name);
+        }
+    }
+    calls
+}
+
+/// What stands before the allocator, and where a trampoline is: our program, and how the kernel calls it.
 fn is_of_tracing(function: &str) -> bool {
     ["bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_get_stack", "trace_event_raw_"]
         .iter()

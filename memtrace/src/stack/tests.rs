@@ -40,6 +40,19 @@ fn our_own_functions_have_names() {
     assert_eq!(stacks.name(gone), "(the process ended)");
 }
 
+#[test]
+fn our_own_programs_are_no_calls() {
+    let show = |names: &[&str]| without_tracing(names.iter().map(ToString::to_string)).join(" < ");
+    assert_eq!(show(&["bpf_prog_1_kfree", "bpf_trace_run2", "kfree", "main"]), "kfree < main");
+    let trampolines =
+        ["__d_alloc", "d_alloc", "bpf_prog_9_x [bpf]", "d_alloc", "d_alloc_parallel", "bpf_prog_9_x [bpf]"];
+    assert_eq!(
+        show(&[&trampolines[..], &["d_alloc_parallel", "open"]].concat()),
+        "__d_alloc < d_alloc < d_alloc_parallel < open"
+    );
+    assert_eq!(show(&["walk", "walk", "main"]), "walk < walk < main", "what calls itself");
+}
+
 fn procfs_id() -> ProcessId {
     crate::process::procfs::look(std::process::id()).unwrap().process
 }

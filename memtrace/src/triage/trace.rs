@@ -13,6 +13,8 @@ use super::{
 use crate::{
     knowledge::incidents::Incidents,
     output::{Output, Shown},
+    recording::Reader,
+    replay::{self, Ask, filter::Filter},
     session::{self, Options, SessionError, budget::CpuLimit},
     view::{By, Snapshot, Sort, build::Request},
 };
@@ -96,6 +98,27 @@ pub async fn trace(caches: Vec<String>, duration: Duration) -> Tracing {
     }
 }
 
+/// Looks in a recording of the window for who filled these caches.
+pub fn recorded(caches: Vec<String>, reader: &Reader, incidents: Incidents) -> Tracing {
+    if caches.is_empty() {
+        return Tracing::NotNeeded;
+    }
+    let patterns: Vec<String> = caches.iter().map(|name| glob::Pattern::escape(name)).collect();
+    let report = Filter::new(&patterns, &[], &[]).map_err(|error| error.to_string()).and_then(|filter| {
+        let ask = Ask { request: request(), filter, incidents, from: None, to: None, call_sites: false };
+        replay::report(reader, &ask, &mut |_, _| {}).map_err(|error| error.to_string())
+    });
+    match report {
+        Ok(report) if report.snapshot.caches.is_empty() => {
+            let why =
+                "the recording has nothing of them: it follows what it was asked for (--cache)".to_owned();
+            Tracing::Failed { caches, why }
+        }
+        Ok(report) => Tracing::Done { caches, last: Box::new(report.snapshot) },
+        Err(why) => Tracing::Failed { caches, why },
+    }
+}
+
 /// Without the command to run instead, which is that of a session.
 fn first_sentence(error: &SessionError) -> String {
     let text = error.to_string();
@@ -103,12 +126,16 @@ fn first_sentence(error: &SessionError) -> String {
     line.trim_end_matches(':').to_owned()
 }
 
+fn request() -> Request {
+    Request { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: ROWS }
+}
+
 fn options(caches: &[String], duration: Duration) -> Options {
     Options {
         caches: caches.to_vec(),
         pids: Vec::new(),
         comms: Vec::new(),
-        request: Request { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: ROWS },
+        request: request(),
         // Only the last report is shown; the others tell how the rows move.
         interval: (duration / REPORTS).max(LEAST_INTERVAL).min(duration),
         duration: Some(duration),

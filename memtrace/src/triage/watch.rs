@@ -59,15 +59,59 @@ pub enum WatchError {
 pub async fn watch(time: Duration) -> Result<(Window, Tracing), WatchError> {
     let (files, slab) = (Files::live(), slab::Host::live());
     let mut signals = Signals::new().map_err(WatchError::Signals)?;
-    Sample::warm_up(&files, &slab);
-    let before = Sample::take(&files, &slab)?;
-    let was = proportional(&files, biggest(&before.processes));
-    let (between, tracing) = between(&files, &slab, &before, time, &mut signals).await?;
-    let after = Sample::take(&files, &slab)?;
-    let mut window =
-        Window { before, between, after, own_pid: std::process::id(), proportional: HashMap::new() };
-    window.proportional = both(&files, &window, &was);
-    Ok((window, tracing))
+    let opening = Opening::take(&files, &slab)?;
+    let (glances, tracing) = between(&files, &slab, &opening.sample, time, &mut signals).await?;
+    Ok((opening.close(&files, &slab, glances)?, tracing))
+}
+
+/// Watches while something else traces, for as long as that takes.
+pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, T), WatchError> {
+    let (files, slab) = (Files::live(), slab::Host::live());
+    let opening = Opening::take(&files, &slab)?;
+    let mut glances = Vec::new();
+    let mut ticks = interval_at(Instant::now() + GLANCE_EVERY, GLANCE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut tracing = pin!(tracing);
+    let traced = loop {
+        tokio::select! {
+            biased;
+            traced = &mut tracing => break traced,
+            _ = ticks.tick() => glances.push(Glance::take(&files)?),
+        }
+    };
+    sleep(AFTER_TRACING).await;
+    Ok((opening.close(&files, &slab, glances)?, traced))
+}
+
+/// The slab caches that triage would have traced in this window.
+pub fn suspicious_caches(window: &Window) -> Vec<String> {
+    let (Ok(before), Ok(after)) = (&window.before.caches, &window.after.caches) else { return Vec::new() };
+    let grown = window::caches_between(before, after);
+    let sum = &window.before.glance.sum;
+    trace::candidates(&grown, 1.0, sum.slab(), sum.total)
+}
+
+/// A window that is open.
+struct Opening {
+    sample: Sample,
+    proportional: HashMap<ProcessId, u64>,
+}
+
+impl Opening {
+    fn take(files: &Files, slab: &slab::Host) -> Result<Self, HostError> {
+        Sample::warm_up(files, slab);
+        let sample = Sample::take(files, slab)?;
+        let proportional = proportional(files, biggest(&sample.processes));
+        Ok(Self { sample, proportional })
+    }
+
+    fn close(self, files: &Files, slab: &slab::Host, between: Vec<Glance>) -> Result<Window, HostError> {
+        let (before, after) = (self.sample, Sample::take(files, slab)?);
+        let mut window =
+            Window { before, between, after, own_pid: std::process::id(), proportional: HashMap::new() };
+        window.proportional = both(files, &window, &self.proportional);
+        Ok(window)
+    }
 }
 
 /// What happens between the two samples.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Between the names of a chain: who was started by whom.
-const STARTED_BY: &[u8] = b" < ";
+pub(super) const STARTED_BY: &[u8] = b" < ";
 
 const UNKNOWN: &str = "(unknown)";
 

@@ -20,7 +20,9 @@ mod attribution;
 mod budget;
 mod bulk;
 mod elsewhere;
+mod bundle;
 mod errors;
+mod events;
 mod exact;
 mod explain;
 mod filters;
@@ -140,6 +142,7 @@ fn main() -> ExitCode {
         look::tests(&ways),
         untraced::tests(&ways),
         bulk::tests(&ways),
+        events::tests(),
         lifecycle::tests(),
         exact::tests(),
         machine::tests(),
@@ -150,6 +153,7 @@ fn main() -> ExitCode {
         hostile::tests(),
         errors::tests(),
         triage::tests(),
+        bundle::tests(),
         explain::tests(),
         recording::tests(),
         elsewhere::tests(),

@@ -24,7 +24,10 @@ use std::io;
 use std::time::SystemTime;
 
 use self::markup::host;
-use crate::view::{Snapshot, ages::AgeBucket, profile::Profile, series::Series};
+use crate::{
+    replay::Report,
+    view::{Snapshot, ages::AgeBucket, profile::Profile, series::Series},
+};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -61,6 +64,22 @@ pub struct About<'a> {
     pub to: SystemTime,
     /// memtrace's own.
     pub version: &'a str,
+}
+
+/// The page of a report that was made of a recording of this name.
+pub fn of_report(report: &Report, profile: &Profile, file: &[u8]) -> io::Result<String> {
+    page(&Document {
+        about: About {
+            file: Some(file),
+            from: report.from,
+            to: report.to,
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        snapshot: &report.snapshot,
+        series: &report.series,
+        profile,
+        ages: &report.snapshot.ages,
+    })
 }
 
 /// The whole page.

@@ -23,6 +23,7 @@ mod tests;
 
 pub use self::difference::render as render_difference;
 pub use self::verdict::brief;
+pub use self::verdict::of_snapshot as verdict_sentences;
 use crate::output::escape;
 use crate::output::text;
 use crate::view::Snapshot;

@@ -41,6 +41,11 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
         .collect()
 }
 
+/// The verdict's sentences as text; none while there is no telling.
+pub fn of_snapshot(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.verdict.as_ref().map(|verdict| texts(verdict, TERMINAL)).unwrap_or_default()
+}
+
 /// The claim, then what else there is to say of it.
 pub(in crate::output) fn texts(verdict: &Verdict, medium: Medium) -> Vec<String> {
     sentences(verdict, medium).into_iter().map(|sentence| sentence.text).collect()

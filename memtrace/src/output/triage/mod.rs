@@ -14,6 +14,7 @@ mod tests;
 
 pub use markdown::render as markdown;
 pub use text::render as text;
+pub use words::headline;
 
 /// A part of the page. Its texts are harmless already: names in them were escaped, as for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,149 @@
+//! For people, and for grep and awk: columns, parted by blanks, none of which is ever empty or has a blank in it.
+
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+    time::Duration,
+};
+
+use super::{EventOutput, Source};
+use crate::{
+    output::{escape, json::rfc3339},
+    view::{
+        event::{EventKind, EventView},
+        object::Allocated,
+    },
+};
+
+/// What stands where nothing is known.
+const NOTHING: &str = "-";
+
+/// What the first column says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Clock {
+    /// Seconds since the start
+    #[default]
+    Elapsed,
+    /// Date and time of day, in UTC
+    Wall,
+}
+
+pub struct Text<W> {
+    out: W,
+    source: Source,
+    clock: Clock,
+}
+
+impl<W: Write> Text<W> {
+    /// Begins with a line that names the columns.
+    pub fn start(mut out: W, source: Source, clock: Clock) -> io::Result<Self> {
+        let width = clock.width();
+        writeln!(
+            out,
+            "{:>width$}  {:<5}  {:<18}  {:<20}  {:>6}  {:>7}  {:<15}  {:>10}  {:<24}  {:<28}  NAME",
+            "TIME", "KIND", "OBJECT", "CACHE", "BYTES", "PID", "COMM", "AGE", "CGROUP", "CALLSITE"
+        )?;
+        Ok(Self { out, source, clock })
+    }
+
+    fn time(&self, event: &EventView<'_>) -> String {
+        let mark = if event.is_time_of_reading { "~" } else { "" };
+        match self.clock {
+            Clock::Elapsed => format!("{mark}{}", seconds(event.elapsed_ns)),
+            Clock::Wall => format!("{mark}{}", rfc3339(self.source.wall(event.elapsed_ns))),
+        }
+    }
+}
+
+impl Clock {
+    /// With the sign that a time is not exact.
+    fn width(self) -> usize {
+        match self {
+            Self::Elapsed => 16,
+            Self::Wall => 31,
+        }
+    }
+}
+
+impl<W: Write> EventOutput for Text<W> {
+    fn show(&mut self, event: &EventView<'_>) -> io::Result<()> {
+        let Allocated { cache, bytes, comm, pid, cgroup, call_site } = &event.allocated;
+        let time = self.time(event);
+        let width = self.clock.width();
+        writeln!(
+            self.out,
+            "{time:>width$}  {:<5}  {:<18}  {:<20}  {:>6}  {:>7}  {:<15}  {:>10}  {:<24}  {:<28}  {}",
+            event.kind.name(),
+            event.object.map_or(NOTHING.into(), |address| format!("{address:#x}")),
+            word(cache.map(str::as_bytes)),
+            figure(*bytes),
+            figure(pid.map(u64::from)),
+            word(comm.as_deref()),
+            event.age.map_or(NOTHING.into(), age),
+            word(*cgroup),
+            word(call_site.as_ref().map(String::as_bytes)),
+            last(event),
+        )
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn figure(figure: Option<u64>) -> String {
+    figure.map_or(NOTHING.into(), |figure| figure.to_string())
+}
+
+/// Without blanks, and told from nothing.
+fn word(text: Option<&[u8]>) -> Cow<'_, str> {
+    match text {
+        None | Some(b"") => NOTHING.into(),
+        Some(b"-") => "\\x2d".into(),
+        Some(text) => match escape::terminal(text) {
+            text if text.contains(' ') => text.replace(' ', "\\x20").into(),
+            text => text,
+        },
+    }
+}
+
+fn seconds(ns: i64) -> String {
+    let sign = if ns < 0 { "-" } else { "" };
+    let ns = ns.unsigned_abs();
+    format!("{sign}{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
+}
+
+/// In seconds, as precise as the ledger has them.
+fn age(age: Duration) -> String {
+    format!("{}.{:04}", age.as_secs(), age.subsec_micros() / 100)
+}
+
+/// The name, and what else there is to say.
+fn last(event: &EventView<'_>) -> String {
+    if event.kind == EventKind::Gap {
+        return gap(event);
+    }
+    let path: Option<Cow<'_, [u8]>> = match (event.directory, event.name) {
+        (None | Some(b""), name) => name.map(Cow::Borrowed),
+        (Some(directory), name) => {
+            let name = name.unwrap_or_default();
+            let between: &[u8] = if directory.ends_with(b"/") { b"" } else { b"/" };
+            Some([directory, between, name].concat().into())
+        }
+    };
+    let mut text = word(path.as_deref()).into_owned();
+    if event.is_negative == Some(true) {
+        text += " negative";
+    }
+    if event.weight > 1 {
+        text += &format!(" x{}", event.weight);
+    }
+    text
+}
+
+fn gap(event: &EventView<'_>) -> String {
+    let missing = event.missing.map_or("events".to_owned(), |events| format!("{events} events"));
+    let since = event.missing_since_ns.map_or(String::new(), |since| format!(" since {}", seconds(since)));
+    let why = escape::terminal(event.name.unwrap_or_default());
+    format!("{missing} missing{since}: {why}")
+}

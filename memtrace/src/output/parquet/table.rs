@@ -1,0 +1,271 @@
+//! A table that is written a group of rows at a time, so that memory is bounded whatever its length.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    io::{self, Write},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use parquet::{
+    basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as PhysicalType, ZstdLevel},
+    data_type::{BoolType, ByteArray, ByteArrayType, Int32Type, Int64Type},
+    errors::ParquetError,
+    file::{
+        metadata::KeyValue,
+        properties::WriterProperties,
+        writer::{SerializedColumnWriter, SerializedFileWriter},
+    },
+    schema::types::{ColumnPath, Type},
+};
+
+use crate::output::{escape, events::Source};
+
+/// Some tens of megabytes while they are gathered. Readers work on groups in parallel, and leave out those that a query does not
+/// need.
+const ROWS_IN_GROUP: usize = 1 << 17;
+
+const ROOT: &str = "memtrace";
+
+/// One field of a row, by its type. None is NULL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell<'a> {
+    Text(Option<Cow<'a, str>>),
+    /// A moment by the wall clock.
+    Time(Option<SystemTime>),
+    Count(Option<u64>),
+    /// What may be below 0.
+    Signed(Option<i64>),
+    Pid(Option<u32>),
+    /// In the kernel.
+    Address(Option<u64>),
+    Flag(Option<bool>),
+}
+
+/// A row: its fields, with the names of their columns, always the same ones in the same order.
+pub type Row<'a, const N: usize> = [(&'static str, Cell<'a>); N];
+
+impl<'a> Cell<'a> {
+    pub fn bytes(text: Option<&'a [u8]>) -> Self {
+        Self::Text(text.map(escape::column))
+    }
+
+    pub fn text(text: &'a str) -> Self {
+        Self::bytes(Some(text.as_bytes()))
+    }
+}
+
+pub struct Table<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+/// What was gathered of a column.
+struct Column {
+    /// 1 where there is a value, 0 where it is NULL.
+    levels: Vec<i16>,
+    values: Values,
+}
+
+enum Values {
+    Long(Vec<i64>),
+    Int(Vec<i32>),
+    Flag(Vec<bool>),
+    /// Texts repeat: each is kept once.
+    Text(Vec<ByteArray>, HashMap<String, ByteArray>),
+}
+
+impl<W: Write + Send> Table<W> {
+    /// A table whose rows are like the example, whatever that one's values are. What it says of its source stands in the file's
+    /// metadata.
+    pub fn start<const N: usize>(
+        out: W,
+        source: &Source,
+        more: &[(&str, String)],
+        example: &Row<'_, N>,
+    ) -> io::Result<Self> {
+        let fields = example.iter().map(|(name, cell)| field(name, cell).map(Arc::new));
+        let schema = Type::group_type_builder(ROOT)
+            .with_fields(fields.collect::<Result<_, _>>().map_err(io_error)?)
+            .build()
+            .map_err(io_error)?;
+        let properties = properties(metadata(source, more), example);
+        let writer =
+            SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties)).map_err(io_error)?;
+        let columns = example.iter().map(|(_, cell)| Column::of(cell)).collect();
+        Ok(Self { writer, columns, rows: 0 })
+    }
+
+    pub fn push<const N: usize>(&mut self, row: Row<'_, N>) -> io::Result<()> {
+        for (column, (_, cell)) in self.columns.iter_mut().zip(row) {
+            column.push(cell);
+        }
+        self.rows += 1;
+        if self.rows == ROWS_IN_GROUP { self.write_group() } else { Ok(()) }
+    }
+
+    /// Without this the file cannot be read.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if self.rows > 0 {
+            self.write_group()?;
+        }
+        self.writer.finish().map_err(io_error)?;
+        self.writer.inner_mut().flush()
+    }
+
+    fn write_group(&mut self) -> io::Result<()> {
+        let mut group = self.writer.next_row_group().map_err(io_error)?;
+        for column in &mut self.columns {
+            if let Some(mut writer) = group.next_column().map_err(io_error)? {
+                column.write(&mut writer).map_err(io_error)?;
+                writer.close().map_err(io_error)?;
+            }
+            column.clear();
+        }
+        group.close().map_err(io_error)?;
+        self.rows = 0;
+        Ok(())
+    }
+}
+
+impl Column {
+    fn of(cell: &Cell<'_>) -> Self {
+        let values = match cell {
+            Cell::Text(_) => Values::Text(Vec::new(), HashMap::new()),
+            Cell::Time(_) | Cell::Count(_) | Cell::Signed(_) | Cell::Address(_) => Values::Long(Vec::new()),
+            Cell::Pid(_) => Values::Int(Vec::new()),
+            Cell::Flag(_) => Values::Flag(Vec::new()),
+        };
+        Self { levels: Vec::new(), values }
+    }
+
+    /// A value of another type than the column's cannot come from rows of one type.
+    fn push(&mut self, cell: Cell<'_>) {
+        let long = match cell {
+            Cell::Text(text) => return self.push_text(text),
+            Cell::Flag(flag) => return self.push_flag(flag),
+            Cell::Pid(pid) => return self.push_int(pid.map(|pid| pid as i32)),
+            Cell::Time(time) => time.map(nanos),
+            Cell::Count(count) => count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
+            Cell::Signed(number) => number,
+            Cell::Address(address) => address.map(|address| address as i64),
+        };
+        self.levels.push(long.is_some().into());
+        if let (Values::Long(values), Some(long)) = (&mut self.values, long) {
+            values.push(long);
+        }
+    }
+
+    fn push_int(&mut self, int: Option<i32>) {
+        self.levels.push(int.is_some().into());
+        if let (Values::Int(values), Some(int)) = (&mut self.values, int) {
+            values.push(int);
+        }
+    }
+
+    fn push_flag(&mut self, flag: Option<bool>) {
+        self.levels.push(flag.is_some().into());
+        if let (Values::Flag(values), Some(flag)) = (&mut self.values, flag) {
+            values.push(flag);
+        }
+    }
+
+    fn push_text(&mut self, text: Option<Cow<'_, str>>) {
+        self.levels.push(text.is_some().into());
+        let (Values::Text(values, known), Some(text)) = (&mut self.values, text) else { return };
+        let value = match known.get(text.as_ref()) {
+            Some(value) => value.clone(),
+            None => {
+                let value = ByteArray::from(text.as_bytes().to_vec());
+                known.insert(text.into_owned(), value.clone());
+                value
+            }
+        };
+        values.push(value);
+    }
+
+    fn write(&self, writer: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
+        let levels = Some(&self.levels[..]);
+        match &self.values {
+            Values::Long(values) => writer.typed::<Int64Type>().write_batch(values, levels, None),
+            Values::Int(values) => writer.typed::<Int32Type>().write_batch(values, levels, None),
+            Values::Flag(values) => writer.typed::<BoolType>().write_batch(values, levels, None),
+            Values::Text(values, _) => writer.typed::<ByteArrayType>().write_batch(values, levels, None),
+        }
+        .map(drop)
+    }
+
+    fn clear(&mut self) {
+        self.levels.clear();
+        match &mut self.values {
+            Values::Long(values) => values.clear(),
+            Values::Int(values) => values.clear(),
+            Values::Flag(values) => values.clear(),
+            Values::Text(values, known) => {
+                values.clear();
+                known.clear();
+            }
+        }
+    }
+}
+
+fn nanos(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn field(name: &str, cell: &Cell<'_>) -> Result<Type, ParquetError> {
+    let (physical, logical) = match cell {
+        Cell::Text(_) => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
+        Cell::Time(_) => (PhysicalType::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
+        Cell::Count(_) | Cell::Signed(_) => (PhysicalType::INT64, None),
+        Cell::Address(_) => (PhysicalType::INT64, Some(LogicalType::integer(64, false))),
+        Cell::Pid(_) => (PhysicalType::INT32, None),
+        Cell::Flag(_) => (PhysicalType::BOOLEAN, None),
+    };
+    Type::primitive_type_builder(name, physical)
+        .with_logical_type(logical)
+        .with_repetition(Repetition::OPTIONAL)
+        .build()
+}
+
+/// Texts repeat, and so do numbers; times and addresses do not, but lie near each other.
+fn properties<const N: usize>(metadata: Vec<KeyValue>, example: &Row<'_, N>) -> WriterProperties {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(concat!("memtrace ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(metadata));
+    for (name, _) in example.iter().filter(|(_, cell)| matches!(cell, Cell::Time(_) | Cell::Address(_))) {
+        builder = builder
+            .set_column_dictionary_enabled(ColumnPath::from(*name), false)
+            .set_column_encoding(ColumnPath::from(*name), Encoding::DELTA_BINARY_PACKED);
+    }
+    builder.build()
+}
+
+fn metadata(source: &Source, more: &[(&str, String)]) -> Vec<KeyValue> {
+    let Source { host, kernel, boot_id, started, tool } = source;
+    let own = [
+        ("host", host.clone()),
+        ("kernel", kernel.clone()),
+        ("boot_id", boot_id.clone()),
+        ("started", humantime::format_rfc3339_nanos(*started).to_string()),
+        ("tool", tool.clone()),
+    ];
+    let pairs = own.iter().chain(more);
+    let clean = |text: &String| escape::column(text.as_bytes()).into_owned();
+    pairs.map(|(key, value)| KeyValue::new(format!("{ROOT}.{key}"), clean(value))).collect()
+}
+
+/// Where writing failed it says how.
+fn io_error(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(source) => io::Error::other(source),
+        },
+        error => io::Error::other(error),
+    }
+}
