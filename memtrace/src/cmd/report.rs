@@ -173,8 +173,17 @@ pub fn write_file(
     write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), ReportError> {
     let create = |source| ReportError::Create { path: path.to_owned(), source };
-    let mut out = BufWriter::new(File::create(path).map_err(create)?);
-    write(&mut out).and_then(|()| out.flush()).map_err(create)
+    // A pipe or a device cannot be replaced.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        let mut out = BufWriter::new(File::create(path).map_err(create)?);
+        return write(&mut out).and_then(|()| out.flush()).map_err(create);
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new("."))).map_err(create)?;
+    let mut out = BufWriter::new(file);
+    write(&mut out).map_err(create)?;
+    let file = out.into_inner().map_err(|error| create(error.into_error()))?;
+    file.persist(path).map(drop).map_err(|error| create(error.error))
 }
 
 fn write(
