@@ -120,7 +120,7 @@ fn entry(out: &mut String, name: &str, about: &str) {
 fn paragraph(out: &mut String, words: &str, indent: usize) {
     let pad = " ".repeat(indent);
     let hanging = if words.starts_with("- ") { 2 } else { 0 };
-    for line in text::wrap(words, WIDTH - indent, hanging) {
+    for line in text::wrap_whole(words, WIDTH - indent, hanging) {
         out.push_str(format!("{pad}{line}").trim_end());
         out.push('\n');
     }

@@ -40,12 +40,17 @@ pub fn pad_left(text: &str, to: usize) -> String {
 /// Breaks `text` at spaces into lines of at most `max` cells, those after the first indented. A word that is
 /// longer than a line is cut.
 pub fn wrap(text: &str, max: usize, indent: usize) -> Vec<String> {
+    wrap_whole(text, max, indent).into_iter().map(|line| cut(&line, max).into_owned()).collect()
+}
+
+/// The same for a file, where a word that is longer than a line has one of its own: a path is of use only as a whole.
+pub fn wrap_whole(text: &str, max: usize, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut empty = true;
     for word in text.split(' ') {
         if !empty && width(&line) + 1 + width(word) > max {
-            lines.push(cut(&line, max).into_owned());
+            lines.push(line);
             line = " ".repeat(indent);
             empty = true;
         }
@@ -55,7 +60,7 @@ pub fn wrap(text: &str, max: usize, indent: usize) -> Vec<String> {
         line.push_str(word);
         empty = false;
     }
-    lines.push(cut(&line, max).into_owned());
+    lines.push(line);
     lines
 }
 

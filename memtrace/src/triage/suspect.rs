@@ -338,8 +338,10 @@ fn is_of_sockets(name: &str) -> bool {
     name == "sock_inode_cache" || PROTOCOLS.contains(&name) || name.contains("_sock_")
 }
 
+/// What security modules keep for each inode, of whatever filesystem, is none itself.
 fn is_of_inodes(name: &str) -> bool {
-    (name.ends_with("inode_cache") || name.ends_with("_inode")) && name != "sock_inode_cache"
+    let is_inode = name.ends_with("inode_cache") || name.ends_with("_inode");
+    is_inode && !["sock_inode_cache", "lsm_inode_cache"].contains(&name)
 }
 
 /// Of kmalloc's families, and those of single users (kmem_buckets).

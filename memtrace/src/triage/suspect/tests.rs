@@ -247,6 +247,9 @@ fn each_filling_is_told_from_the_others() {
     // Somebody listed the open files meanwhile.
     let listed = [("proc_inode_cache", 65, 91_700), ("filp", 19, 98_000), ("dentry", 15, 91_600)];
     check_filling(&listed, 0, Filling::Files);
+    // And a security module keeps something for each inode.
+    let with_modules = [&listed[..], &[("lsm_inode_cache", 7, 91_700)]].concat();
+    check_filling(&with_modules, 0, Filling::Files);
     check_filling(
         &[("proc_inode_cache", 65, 91_700), ("filp", 1, 500), ("dentry", 15, 91_600)],
         0,
