@@ -11,13 +11,14 @@ use tokio::{
     io::AsyncReadExt as _,
     net::{UnixListener, UnixStream},
     signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, timeout_at},
 };
 
 /// A longer label is cut.
 pub const LONGEST_LABEL: usize = 200;
 
-/// The session waits for nobody for long: the rings have room for a second.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// So long somebody may take to tell a label. The session does other things meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a mark without a label is called.
 const SIGNAL_LABEL: &[u8] = b"SIGUSR1";
@@ -51,6 +52,14 @@ pub struct Marks {
     signal: Signal,
     /// None where there can be none: then the signal has to do.
     socket: Option<UnixListener>,
+    /// Who is telling a label: kept here, since whoever waits for a mark also waits for other things, and comes back.
+    asking: Option<Asking>,
+}
+
+struct Asking {
+    stream: UnixStream,
+    label: Vec<u8>,
+    until: Instant,
 }
 
 impl Marks {
@@ -62,23 +71,25 @@ impl Marks {
             listener.set_nonblocking(true)?;
             UnixListener::from_std(listener)
         });
-        Ok(Self { signal, socket: socket.ok() })
+        Ok(Self { signal, socket: socket.ok(), asking: None })
     }
 
     /// The next mark that somebody sets.
     pub async fn next(&mut self) -> Mark {
         let of_signal = || Mark { label: SIGNAL_LABEL.to_vec(), asker: None };
+        let Self { signal, socket, asking } = self;
+        let Some(socket) = socket else {
+            signal.recv().await;
+            return of_signal();
+        };
         loop {
-            let Some(socket) = &self.socket else {
-                self.signal.recv().await;
-                return of_signal();
-            };
             tokio::select! {
-                _ = self.signal.recv() => return of_signal(),
-                accepted = socket.accept() => {
-                    if let Ok((stream, _)) = accepted
-                        && let Some(mark) = asked_for(stream).await
-                    {
+                _ = signal.recv() => return of_signal(),
+                accepted = socket.accept(), if asking.is_none() => {
+                    *asking = accepted.ok().and_then(|(stream, _)| admitted(stream));
+                }
+                mark = asked_for(asking), if asking.is_some() => {
+                    if let Some(mark) = mark {
                         return mark;
                     }
                 }
@@ -103,17 +114,31 @@ impl Mark {
     }
 }
 
-/// From root or whoever runs the session; nobody else may write into its recording. One that sends nothing in time is left.
-async fn asked_for(mut stream: UnixStream) -> Option<Mark> {
+/// From root or whoever runs the session; nobody else may write into its recording.
+fn admitted(stream: UnixStream) -> Option<Asking> {
     let uid = stream.peer_cred().ok()?.uid();
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         say(stream, Answer::NotAllowed);
         return None;
     }
-    let mut label = Vec::new();
-    let mut limited = (&mut stream).take(LONGEST_LABEL as u64);
-    tokio::time::timeout(PATIENCE, limited.read_to_end(&mut label)).await.ok()?.ok()?;
-    Some(Mark { label, asker: Some(stream) })
+    Some(Asking { stream, label: Vec::new(), until: Instant::now() + PATIENCE })
+}
+
+/// Reads the label to its end; what was read so far stays where this is dropped. One that sends nothing in time is left.
+async fn asked_for(asking: &mut Option<Asking>) -> Option<Mark> {
+    while let Some(Asking { stream, label, until }) = asking {
+        let mut bytes = [0; LONGEST_LABEL];
+        let room = LONGEST_LABEL - label.len();
+        if room == 0 {
+            break;
+        }
+        match timeout_at(*until, stream.read(&mut bytes[..room])).await {
+            Ok(Ok(0)) => break,
+            Ok(Ok(read)) => label.extend_from_slice(&bytes[..read]),
+            Ok(Err(_)) | Err(_) => *asking = None,
+        }
+    }
+    asking.take().map(|Asking { stream, label, .. }| Mark { label, asker: Some(stream) })
 }
 
 /// There is room for a byte, so this does not wait. Whoever does not read it has gone.
