@@ -75,7 +75,27 @@ pub struct AllocEvent {
 /// Most calls that are told of a stack, the innermost first.
 pub const MOST_FRAMES: usize = 32;
 
-/// An [`AllocEvent`], with the calls that led to it: addresses, the innermost first.
+/// A call of a process: where in which file, told by the kernel while the process is there, so that nobody has to ask it. The
+/// kernel's `struct bpf_stack_build_id` (since 615755a77b24).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserCall {
+    /// [`IN_FILE`] or [`AT_ADDRESS`].
+    pub status: i32,
+    /// Of the file.
+    pub build_id: [u8; BUILD_ID_LEN],
+    /// How many bytes from the file's start; or the address.
+    pub place: u64,
+}
+
+pub const BUILD_ID_LEN: usize = 20;
+
+/// The file has a build id (`BPF_STACK_BUILD_ID_VALID`).
+pub const IN_FILE: i32 = 1;
+/// It has none, there is no file, or it could not be looked at then (`BPF_STACK_BUILD_ID_IP`).
+pub const AT_ADDRESS: i32 = 2;
+
+/// An [`AllocEvent`], with the calls that led to it, the innermost first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocStackEvent {
@@ -84,8 +104,9 @@ pub struct AllocStackEvent {
     /// How many bytes of `kernel` and of `user` are filled; negative where the stack cannot be had.
     pub kernel_len: i32,
     pub user_len: i32,
+    /// Addresses.
     pub kernel: [u64; MOST_FRAMES],
-    pub user: [u64; MOST_FRAMES],
+    pub user: [UserCall; MOST_FRAMES],
 }
 
 /// Has no time: all events of an object are in one ring, in the order in which they happened.
@@ -190,7 +211,7 @@ pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 const _: () = {
     assert!(size_of::<Header>() == 4);
     assert!(size_of::<AllocEvent>() == 72);
-    assert!(size_of::<AllocStackEvent>() == 72 + 8 + 2 * 8 * MOST_FRAMES);
+    assert!(size_of::<AllocStackEvent>() == 72 + 8 + (8 + 32) * MOST_FRAMES);
     assert!(size_of::<ForkEvent>() == 40);
     assert!(size_of::<ExecEvent>() == 32 + 16 + 128 + 256 && size_of::<ExitEvent>() == 16);
     assert!(size_of::<FreeEvent>() == 16);

@@ -5,10 +5,10 @@ use std::mem::offset_of;
 use memtrace_common::{
     COMM_LEN,
     event::{
-        ARGUMENTS_LEN, AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, FLAG_IO_WORKER, FLAG_KTHREAD,
-        FLAG_MAY_REPEAT, ForkEvent, FreeEvent, Header, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT,
-        KIND_FORK, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, MOST_FRAMES, NO_CACHE,
-        NameEvent, PATH_LEN, SHORT_NAME_LEN, cache_tag,
+        ARGUMENTS_LEN, AT_ADDRESS, AllocEvent, AllocStackEvent, BUILD_ID_LEN, ExecEvent, ExitEvent,
+        FLAG_IO_WORKER, FLAG_KTHREAD, FLAG_MAY_REPEAT, ForkEvent, FreeEvent, Header, IN_FILE, KIND_ALLOC,
+        KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE, KIND_LONG_NAME, KIND_SHORT_NAME,
+        LONG_NAME_LEN, NO_CACHE, NameEvent, PATH_LEN, SHORT_NAME_LEN, UserCall as UserCallRecord, cache_tag,
     },
 };
 
@@ -35,7 +35,15 @@ pub enum DecodeError {
     UnknownKind { kind: u16 },
 }
 
-/// Addresses of calls, the innermost first.
+/// A call of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserCall {
+    /// So many bytes from the start of the file with this build id.
+    InFile([u8; BUILD_ID_LEN], u64),
+    At(Address),
+}
+
+/// Calls, the innermost first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frames<'a> {
     kernel: &'a [u8],
@@ -47,8 +55,16 @@ impl Frames<'_> {
         addresses(self.kernel)
     }
 
-    pub fn user(&self) -> impl Iterator<Item = Address> {
-        addresses(self.user)
+    pub fn user(&self) -> impl Iterator<Item = UserCall> {
+        const LEN: usize = size_of::<UserCallRecord>();
+        self.user.as_chunks::<LEN>().0.iter().filter_map(|bytes| {
+            let UserCallRecord { status, build_id, place } = read(bytes)?;
+            match status {
+                IN_FILE => Some(UserCall::InFile(build_id, place)),
+                AT_ADDRESS => Some(UserCall::At(place)),
+                _ => None,
+            }
+        })
     }
 }
 
@@ -68,6 +84,8 @@ unsafe impl Record for Header {}
 unsafe impl Record for AllocEvent {}
 // SAFETY: as above.
 unsafe impl Record for FreeEvent {}
+// SAFETY: as above.
+unsafe impl Record for UserCallRecord {}
 // SAFETY: as above.
 unsafe impl Record for ForkEvent {}
 // SAFETY: as above.
@@ -132,14 +150,15 @@ fn exit(record: ExitEvent) -> ProcessEvent<'static> {
 fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     check_length(kind, bytes, size_of::<AllocStackEvent>())?;
     let record = read(bytes).expect("the length was checked");
-    let frames = |offset: usize, len_offset: usize| {
+    let frames = |offset: usize, len_offset: usize, most: usize| {
         let len = i32::from_ne_bytes(u32_at(bytes, len_offset).to_ne_bytes());
-        let len = usize::try_from(len).unwrap_or(0).min(size_of::<[u64; MOST_FRAMES]>());
+        let len = usize::try_from(len).unwrap_or(0).min(most);
         &bytes[offset..offset + len]
     };
+    let (kernel, user) = (offset_of!(AllocStackEvent, kernel), offset_of!(AllocStackEvent, user));
     let frames = Frames {
-        kernel: frames(offset_of!(AllocStackEvent, kernel), offset_of!(AllocStackEvent, kernel_len)),
-        user: frames(offset_of!(AllocStackEvent, user), offset_of!(AllocStackEvent, user_len)),
+        kernel: frames(kernel, offset_of!(AllocStackEvent, kernel_len), user - kernel),
+        user: frames(user, offset_of!(AllocStackEvent, user_len), bytes.len() - user),
     };
     Ok(Decoded::AllocWithStack(alloc(record), frames))
 }

@@ -2,6 +2,8 @@ use std::num::NonZeroU32;
 
 use proptest::{collection::vec, prelude::*};
 
+use memtrace_common::event::MOST_FRAMES;
+
 use super::*;
 use crate::event::COMM_LEN;
 
@@ -25,6 +27,22 @@ fn alloc_event() -> AllocEvent {
         started: 5,
         gfp: 6,
     }
+}
+
+/// As the kernel tells it; None is one of which it tells nothing.
+fn user_call(call: Option<UserCall>) -> UserCallRecord {
+    let (status, build_id, place) = match call {
+        Some(UserCall::InFile(build_id, place)) => (IN_FILE, build_id, place),
+        Some(UserCall::At(place)) => (AT_ADDRESS, [0; BUILD_ID_LEN], place),
+        None => (0, [9; BUILD_ID_LEN], 9),
+    };
+    UserCallRecord { status, build_id, place }
+}
+
+fn any_user_call() -> impl Strategy<Value = Option<UserCall>> {
+    let in_file = (any::<[u8; BUILD_ID_LEN]>(), any::<u64>());
+    let in_file = in_file.prop_map(|(build_id, place)| Some(UserCall::InFile(build_id, place)));
+    prop_oneof![in_file, any::<u64>().prop_map(|address| Some(UserCall::At(address))), Just(None)]
 }
 
 fn exec_event(path: &[u8], arguments: &[u8]) -> ExecEvent {
@@ -98,9 +116,9 @@ fn records() -> Vec<Vec<u8>> {
         bytes_of(&AllocStackEvent {
             alloc: AllocEvent { header: header(KIND_ALLOC_STACK), ..alloc_event() },
             kernel_len: 16,
-            user_len: 8,
+            user_len: 32,
             kernel: [1; MOST_FRAMES],
-            user: [2; MOST_FRAMES],
+            user: [user_call(Some(UserCall::At(2))); MOST_FRAMES],
         }),
     ]
 }
@@ -216,27 +234,26 @@ proptest! {
     #[test]
     fn stacks_arrive_as_sent(
         kernel in vec(any::<u64>(), 0..=MOST_FRAMES),
-        user in vec(any::<u64>(), 0..=MOST_FRAMES),
+        user in vec(any_user_call(), 0..=MOST_FRAMES),
         fails in any::<bool>(),
     ) {
-        let padded = |frames: &[u64]| {
-            let mut all = [7; MOST_FRAMES];
-            all[..frames.len()].copy_from_slice(frames);
-            all
-        };
+        fn padded<T: Copy>(frames: &[T], with: T) -> [T; MOST_FRAMES] {
+            std::array::from_fn(|at| frames.get(at).copied().unwrap_or(with))
+        }
         let alloc = AllocEvent { header: header(KIND_ALLOC_STACK), ..alloc_event() };
         let record = AllocStackEvent {
             alloc,
             kernel_len: 8 * kernel.len() as i32,
-            user_len: if fails { -14 } else { 8 * user.len() as i32 },
-            kernel: padded(&kernel),
-            user: padded(&user),
+            user_len: if fails { -14 } else { 32 * user.len() as i32 },
+            kernel: padded(&kernel, 7),
+            user: padded(&user.iter().map(|&call| user_call(call)).collect::<Vec<_>>(), user_call(None)),
         };
         let bytes = bytes_of(&record);
         let Ok(Decoded::AllocWithStack(alloc, frames)) = decode(&bytes) else { panic!("no stack") };
         prop_assert_eq!(alloc.ptr, record.alloc.ptr);
         prop_assert_eq!(frames.kernel().collect::<Vec<_>>(), kernel);
-        prop_assert_eq!(frames.user().collect::<Vec<_>>(), if fails { Vec::new() } else { user });
+        let told: Vec<UserCall> = user.into_iter().flatten().collect();
+        prop_assert_eq!(frames.user().collect::<Vec<_>>(), if fails { Vec::new() } else { told });
     }
 
     #[test]

@@ -21,7 +21,7 @@ const NAME_WIDTH: usize = 120;
 const STACKED_ROWS: usize = 3;
 const STACKS_OF_EACH: usize = 3;
 
-const MARKDOWN: verdict::Medium = verdict::Medium { name, text: sentence };
+const MARKDOWN: verdict::Medium = verdict::Medium { name, text: advice };
 
 /// Columns, of which the first `texts` are to the left and the others to the right. Cells are Markdown already.
 pub(super) fn table(texts: usize, head: &[String], rows: &[Vec<String>]) -> String {
@@ -55,8 +55,22 @@ fn name(bytes: &[u8]) -> String {
 /// A sentence that may have a name in it. What a forge would make a link of stands as code, whole.
 fn sentence(text: &str) -> String {
     let text = escape::terminal(text.as_bytes());
-    let is_linked = ["@", "#", "://", "www."].iter().any(|sign| text.contains(sign));
-    if is_linked { escape::code(&text) } else { escape::markdown_line(&text).into_owned() }
+    if is_linked(&text) { escape::code(&text) } else { escape::markdown_line(&text).into_owned() }
+}
+
+fn is_linked(text: &str) -> bool {
+    ["@", "#", "://", "www."].iter().any(|sign| text.contains(sign))
+}
+
+/// A sentence in which commands stand between backticks. It is not what its line begins with.
+fn advice(text: &str) -> String {
+    let parts: Vec<_> = text.split('`').map(|part| escape::terminal(part.as_bytes())).collect();
+    let all_end = !parts.len().is_multiple_of(2);
+    if !all_end || parts.iter().step_by(2).any(|words| is_linked(words)) {
+        return sentence(text);
+    }
+    let (words, command) = (|part: &str| escape::markdown(part).into_owned(), escape::code);
+    parts.iter().enumerate().map(|(at, part)| if at % 2 == 0 { words(part) } else { command(part) }).collect()
 }
 
 fn section(title: &str, body: String) -> String {

@@ -1,12 +1,21 @@
 //! Which files a process has mapped where, from /proc/PID/maps.
 
 use std::{
-    cell::Cell, collections::HashMap, ffi::OsString, fs, ops::Range, os::unix::ffi::OsStringExt as _,
+    cell::Cell,
+    collections::HashMap,
+    ffi::OsString,
+    fs::{self, Metadata},
+    ops::Range,
+    os::unix::ffi::OsStringExt as _,
     path::PathBuf,
 };
 
-use super::{FileId, MappedFile};
+use blazesym::helper::read_elf_build_id;
+use memtrace_common::event::BUILD_ID_LEN;
+
+use super::{FileId, Frame, MappedFile};
 use crate::{
+    decode::UserCall,
     event::{Address, ProcessId},
     process::procfs,
 };
@@ -16,11 +25,36 @@ use crate::{
 pub struct Files {
     files: Vec<MappedFile>,
     ids: HashMap<(u64, (u32, u32), PathBuf), FileId>,
+    by_build_id: HashMap<[u8; BUILD_ID_LEN], FileId>,
+    /// So many of the files were asked for their build ids.
+    asked: usize,
 }
 
 impl Files {
     pub fn get(&self, id: FileId) -> &MappedFile {
         &self.files[id as usize]
+    }
+
+    /// A call in a file that some process had.
+    pub fn known(&self, call: UserCall) -> Option<Frame> {
+        match call {
+            UserCall::InFile(build_id, offset) => {
+                self.by_build_id.get(&build_id).map(|&file| Frame::File(file, offset))
+            }
+            UserCall::At(_) => None,
+        }
+    }
+
+    /// Learns the build ids of those files that are new, of which `mapped` tells where the process has them.
+    fn learn(&mut self, tgid: u32, mapped: &[Area]) {
+        for id in self.asked as FileId..self.files.len() as FileId {
+            let is_it = |area: &&Area| area.file.is_some_and(|(file, _)| file == id);
+            let build_id = mapped.iter().find(is_it).and_then(|area| build_id(tgid, &area.addresses));
+            if let Some(build_id) = build_id {
+                self.by_build_id.entry(build_id).or_insert(id);
+            }
+        }
+        self.asked = self.files.len();
     }
 
     fn enter(&mut self, file: MappedFile) -> FileId {
@@ -54,7 +88,9 @@ impl Maps {
         let text = fs::read(format!("/proc/{}/maps", process.tgid)).ok()?;
         let seen = procfs::look(process.tgid)?;
         (process.started.wrapping_sub(seen.process.started) <= seen.slack).then_some(())?;
-        Some(Self::parse(&text, process.tgid, files)).filter(|maps| !maps.areas.is_empty())
+        let maps = Some(Self::parse(&text, process.tgid, files)).filter(|maps| !maps.areas.is_empty())?;
+        files.learn(process.tgid, &maps.areas);
+        Some(maps)
     }
 
     pub fn parse(text: &[u8], tgid: u32, files: &mut Files) -> Self {
@@ -68,10 +104,12 @@ impl Maps {
         self.looks.get() <= MOST_LOOKS
     }
 
-    /// None outside of all areas. Else the file and the offset in it, if it is one.
-    pub fn find(&self, address: Address) -> Option<Option<(FileId, u64)>> {
+    /// None outside of all areas.
+    pub fn find(&self, call: UserCall, files: &Files) -> Option<Frame> {
+        let UserCall::At(address) = call else { return files.known(call) };
         let area = self.areas.iter().find(|area| area.addresses.contains(&address))?;
-        Some(area.file.map(|(file, start)| (file, start + (address - area.addresses.start))))
+        let Some((file, start)) = area.file else { return Some(Frame::Anonymous) };
+        Some(Frame::File(file, start + (address - area.addresses.start)))
     }
 }
 
@@ -93,4 +131,17 @@ fn area(line: &[u8], tgid: u32, files: &mut Files) -> Option<Area> {
         (files.enter(MappedFile { path, device, inode, tgid }), offset)
     });
     Some(Area { addresses, file })
+}
+
+/// Of the file that a process has mapped there, whatever its path leads to by now.
+fn build_id(tgid: u32, addresses: &Range<Address>) -> Option<[u8; BUILD_ID_LEN]> {
+    let Range { start, end } = addresses;
+    let path = PathBuf::from(format!("/proc/{tgid}/map_files/{start:x}-{end:x}"));
+    // A device would be opened.
+    fs::metadata(&path).ok().filter(Metadata::is_file)?;
+    let id = read_elf_build_id(&path).ok()??;
+    // The kernel pads shorter ones.
+    let mut build_id = [0; BUILD_ID_LEN];
+    build_id.get_mut(..id.len())?.copy_from_slice(&id);
+    Some(build_id)
 }

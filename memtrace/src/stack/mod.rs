@@ -13,7 +13,7 @@ use std::{
 
 use self::maps::{Files, Maps};
 use crate::{
-    decode::Frames,
+    decode::{Frames, UserCall},
     event::{Address, NO_STACK, ProcessId, StackId},
     kernel::symbols::Symbols,
     view::build::StackNames,
@@ -37,6 +37,8 @@ enum Frame {
     Lost,
     /// The process was gone before its memory could be looked at.
     Gone,
+    /// In a file that the process has not mapped any more.
+    Unmapped,
 }
 
 type FileId = u32;
@@ -75,9 +77,11 @@ impl Stacks {
     /// The number of a stack of this process.
     pub fn enter(&mut self, process: ProcessId, frames: Frames<'_>) -> StackId {
         let mut calls: Vec<Frame> = frames.kernel().map(Frame::Kernel).collect();
-        calls.extend(frames.user().enumerate().map(|(depth, address)| self.in_file(process, depth, address)));
+        calls.extend(frames.user().enumerate().map(|(depth, call)| self.user_frame(process, depth, call)));
         // Behind these nothing is to be trusted.
-        if let Some(end) = calls.iter().position(|frame| matches!(frame, Frame::Gone | Frame::Lost)) {
+        if let Some(end) =
+            calls.iter().position(|frame| matches!(frame, Frame::Gone | Frame::Lost | Frame::Unmapped))
+        {
             calls.truncate(end + 1);
         }
         if calls.is_empty() {
@@ -129,27 +133,33 @@ impl Stacks {
             Frame::Anonymous => "(code made at run time)".to_owned(),
             Frame::Lost => "(no frame pointer)".to_owned(),
             Frame::Gone => "(the process ended)".to_owned(),
+            Frame::Unmapped => "(unknown file)".to_owned(),
         }
     }
 
-    /// The place in a file of a call by a process.
-    fn in_file(&mut self, process: ProcessId, depth: usize, address: Address) -> Frame {
+    /// The process is asked only where none had the file before: most that make a lot are gone by now, others run the same program.
+    fn user_frame(&mut self, process: ProcessId, depth: usize, call: UserCall) -> Frame {
+        if let Some(frame) = self.files.known(call) {
+            return frame;
+        }
         if self.maps.len() >= MOST_MAPS && !self.maps.contains_key(&process) {
             self.maps.clear();
         }
         let files = &mut self.files;
         let maps = self.maps.entry(process).or_insert_with(|| Maps::read(process, files));
         let Some(known) = maps else { return Frame::Gone };
+        if let Some(frame) = known.find(call, files) {
+            return frame;
+        }
         // Libraries that were loaded since: it is looked at once more, for the innermost call of a stack only.
-        if known.find(address).is_none() && depth == 0 && known.may_have_changed() {
+        if depth == 0 && known.may_have_changed() {
             *maps = Maps::read(process, files);
         }
         let Some(known) = maps else { return Frame::Gone };
-        match known.find(address) {
-            Some(Some((file, offset))) => Frame::File(file, offset),
-            Some(None) => Frame::Anonymous,
-            None => Frame::Lost,
-        }
+        known.find(call, files).unwrap_or(match call {
+            UserCall::At(_) => Frame::Lost,
+            UserCall::InFile(..) => Frame::Unmapped,
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     Test,
     host::{self, directory_on_disk},
     objects::cache_of_512_bytes,
-    program::{self, Task, requests},
+    program::{self, NameStyle, Task, requests},
     session::Session,
     snapshot::{Row, Snapshot},
     tests,
@@ -32,6 +32,7 @@ pub fn tests() -> Vec<Test> {
     ];
     tests.extend(tests![Disk:
         short_lived_processes_have_one_chain,
+        stacks_of_processes_that_are_gone,
         a_cgroup_keeps_its_name_when_it_is_removed,
     ]);
     tests.extend(tests![OwnMachine: a_number_that_is_used_again_is_another_process]);
@@ -204,8 +205,7 @@ fn stacks_lead_from_the_program_to_the_allocation() {
     let at = |what: &dyn Fn(&str) -> bool| stack.frames.iter().position(|frame| what(frame));
     // The kernel opens a file, for a program that is this one.
     let open = at(&|frame| frame.contains("open") && !frame.contains('['));
-    // Statically linked or not.
-    let ours = at(&|frame| ["[libc", "[kernel", "kernel-"].iter().any(|file| frame.contains(file)));
+    let ours = at(&is_in_program);
     assert!(open.is_some() && ours.is_some() && open < ours, "{:?}", stack.frames);
     assert_eq!(
         row.stacks.iter().map(|stack| stack.objects).sum::<u64>(),
@@ -213,6 +213,57 @@ fn stacks_lead_from_the_program_to_the_allocation() {
         "{:?}",
         row.stacks
     );
+}
+
+/// Statically linked or not.
+fn is_in_program(frame: &str) -> bool {
+    ["[libc", "[kernel", "kernel-"].iter().any(|file| frame.contains(file))
+}
+
+/// The kernel tells the file of each call while the process is there, and another process that runs the same program what
+/// that file is.
+fn stacks_of_processes_that_are_gone() {
+    const PROCESSES: usize = 100;
+    let [comm, other] = ["brief", "stays"].map(unique);
+    let disks = [(); 2].map(|()| directory_on_disk());
+    let stays = Task::NegativeDentries {
+        within: disks[0].path().to_owned(),
+        count: 1000,
+        names: NameStyle::DoesNotExist,
+    };
+    let brief = Task::ShortLived {
+        comm: comm.clone(),
+        within: disks[1].path().to_owned(),
+        processes: PROCESSES,
+        lookups: 50,
+    };
+    let [mut stays, mut brief] =
+        [(&other, stays), (&unique("starts"), brief)].map(|(comm, task)| Workload::start(comm, &task));
+    let arguments = [
+        "--cache",
+        "dentry",
+        "--comm",
+        &comm,
+        "--comm",
+        &other,
+        "--avoid",
+        "trampolines",
+        "--stacks",
+        "user",
+    ];
+    let mut session = Session::start(&arguments);
+    stays.go();
+    session.until_objects(&other, 1000);
+    brief.go();
+    session.until_objects(&comm, (PROCESSES * 50) as u64);
+    let last = session.interrupt();
+    let row = last.row(&comm);
+    let (all, known) = row.stacks.iter().fold((0, 0), |(all, known), stack| {
+        let is_known = stack.frames.iter().any(|frame| is_in_program(frame));
+        (all + stack.objects, known + if is_known { stack.objects } else { 0 })
+    });
+    // A few are made while the kernel changes the process's memory, and is not to be asked.
+    assert!(all > 20 && known * 10 >= all * 9, "{known} of {all}: {last}");
 }
 
 /// A cgroup of ours, removed when dropped.
@@ -259,7 +310,7 @@ fn a_cgroup_keeps_its_name_when_it_is_removed() {
     let task = Task::NegativeDentries {
         within: disk.path().to_owned(),
         count: 1000,
-        names: program::NameStyle::DoesNotExist,
+        names: NameStyle::DoesNotExist,
     };
     let mut names = Workload::start(&comm, &task);
     cgroup.add(names.pid());

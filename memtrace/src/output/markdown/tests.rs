@@ -42,6 +42,16 @@ fn differences() {
     insta::assert_snapshot!(super::difference(&difference::cut()));
 }
 
+#[test]
+fn commands_in_advice_are_code() {
+    let check = |text, expect: &str| assert_eq!(advice(text), expect);
+    check("`cat /proc/x_y`: the *fifth* number", r"`cat /proc/x_y`: the \*fifth\* number");
+    check("either `yes` or `a|b`.", r"either `yes` or `a\x7cb`.");
+    check("it`s", r"it\`s");
+    check("ask @all of `x`", r"`ask @all of \x60x\x60`");
+    check("see `https://example.org`", "see `https://example.org`");
+}
+
 fn named() -> Snapshot {
     let row = |name: &&[u8]| Row { keys: vec![name.to_vec()], ..sample::row("x", 1, 2, 1, 0.5) };
     let mut snapshot = sample::hostile();
