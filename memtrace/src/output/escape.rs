@@ -165,13 +165,14 @@ pub fn markdown(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The same for the beginning of a line too, which is where lists, headings and rules are told from text.
+/// The same for the beginning of a line too, which is where lists, headings and rules are told from text, and blanks mean
+/// code, or nothing.
 pub fn markdown_line(text: &str) -> Cow<'_, str> {
-    let harmless = markdown(text);
+    let harmless = markdown(text.trim_start_matches(' '));
     let first_word = harmless.split(' ').next().unwrap_or_default();
     let number = first_word.strip_suffix(['.', ')']);
     match number {
-        _ if harmless.starts_with(['-', '+', '#', '=', ':', ' ']) => Cow::Owned(format!("\\{harmless}")),
+        _ if harmless.starts_with(['-', '+', '#', '=', ':']) => Cow::Owned(format!("\\{harmless}")),
         Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
             let (end, rest) = harmless.split_at(number.len());
             Cow::Owned(format!("{end}\\{rest}"))
@@ -268,6 +269,8 @@ mod tests {
         check("a_b*|<b>", r"a\_b\*\|\<b\>", r"a\_b\*\|\<b\>");
         check("- x", "- x", r"\- x");
         check("# x", "# x", r"\# x");
+        check("    - x", "    - x", r"\- x");
+        check("  ", "  ", "");
         check("12. x", "12. x", r"12\. x");
         check("1) x", "1) x", r"1\) x");
         check(r"\x1b[2J `![x](y)`", r"\\x1b\[2J \`\!\[x\](y)\`", r"\\x1b\[2J \`\!\[x\](y)\`");

@@ -12,7 +12,7 @@ use super::{
     escape, human,
     table::{partial, place, trust, verdict},
 };
-use crate::view::{CacheTotals, Directory, Row, Snapshot, StackShare, Trend, Verdict};
+use crate::view::{By, CacheTotals, Directory, Row, Snapshot, StackShare, Trend, Verdict};
 
 /// How much of a name a table shows.
 const NAME_WIDTH: usize = 120;
@@ -137,30 +137,29 @@ fn rows(snapshot: &Snapshot) -> String {
     if snapshot.rows.is_empty() && snapshot.rest.is_none() {
         return "No objects are outstanding.\n".to_owned();
     }
-    let keys = snapshot.by.iter().count();
     let mut head: Vec<String> = snapshot.by.iter().map(|by| by.name().to_uppercase()).collect();
+    head.push("WHERE".to_owned());
+    if tells_who_started(snapshot) {
+        head.push("STARTED BY".to_owned());
+    }
+    let texts = head.len();
     head.extend(heads(&[
-        "WHERE",
-        "STARTED BY",
-        "OBJECTS",
-        "BYTES",
-        "ALLOCS",
-        "FREES",
-        "GROWTH",
-        "TREND",
-        "OLDEST",
-        "KEPT",
-        "PROCS",
+        "OBJECTS", "BYTES", "ALLOCS", "FREES", "GROWTH", "TREND", "OLDEST", "KEPT", "PROCS",
     ]));
     let mut lines: Vec<Vec<String>> = snapshot.rows.iter().map(|row| row_cells(snapshot, row)).collect();
     lines.extend(snapshot.rest.map(|rest| {
         let mut cells = vec![String::new(); head.len()];
         cells[0] = format!("… {} more", human::grouped(rest.rows));
-        cells[keys + 2] = human::count(rest.objects);
-        cells[keys + 3] = human::bytes(rest.bytes);
+        cells[texts] = human::count(rest.objects);
+        cells[texts + 1] = human::bytes(rest.bytes);
         cells
     }));
-    table(keys + 2, &head, &lines)
+    table(texts, &head, &lines)
+}
+
+/// Where rows are grouped by it, it is told already.
+fn tells_who_started(snapshot: &Snapshot) -> bool {
+    !snapshot.by.contains(By::Ancestors)
 }
 
 fn row_cells(snapshot: &Snapshot, row: &Row) -> Vec<String> {
@@ -170,9 +169,12 @@ fn row_cells(snapshot: &Snapshot, row: &Row) -> Vec<String> {
     if let Some(first) = cells.first_mut().filter(|_| !limits.is_empty()) {
         *first += &format!(" ({limits})");
     }
+    cells.push(row.names.first().map_or_else(String::new, |group| name(&place::name(group))));
+    if tells_who_started(snapshot) {
+        let most = row.started_by.first();
+        cells.push(most.map_or_else(String::new, |most| name(&most.comms.join(&b" < "[..]))));
+    }
     cells.extend([
-        row.names.first().map_or_else(String::new, |group| name(&place::name(group))),
-        row.started_by.first().map_or_else(String::new, |most| name(&most.comms.join(&b" < "[..]))),
         human::count(row.objects),
         human::bytes(row.bytes),
         human::rate(row.allocs_per_s),
