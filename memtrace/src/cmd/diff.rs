@@ -1,7 +1,7 @@
 //! `memtrace diff`: what is outstanding in one recording, or at one time of it, and was not in another.
 
 use std::{
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     live,
-    report::{ReportError, SelectArgs, with_progress, write_file},
+    report::{OutArgs, ReportError, SelectArgs, profile, with_progress},
     rows::RowArgs,
     when,
 };
@@ -25,6 +25,7 @@ use crate::{
         Difference,
         build::Request,
         diff::{DifferentKeys, Order, Taken, difference},
+        profile::Profiled,
     },
 };
 
@@ -52,9 +53,8 @@ pub struct DiffArgs {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
 
-    /// Write it to this file instead of standard output
-    #[arg(long, value_name = "PATH")]
-    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub out: OutArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -70,6 +70,19 @@ pub enum Format {
     Csv,
     /// For an incident's ticket
     Markdown,
+    /// Stacks with two numbers each, before and after
+    Folded,
+    /// A flame graph of what is there after: red is more than before, blue is less
+    Svg,
+    /// For go tool pprof: as -diff_base
+    Pprof,
+}
+
+impl Format {
+    /// Whether it shows what led to allocations.
+    fn has_profile(self) -> bool {
+        matches!(self, Self::Folded | Self::Svg | Self::Pprof)
+    }
 }
 
 /// A part of a recording; no time at all is all of it.
@@ -91,18 +104,12 @@ pub enum DiffError {
 }
 
 pub fn run(args: &DiffArgs) -> Result<(), DiffError> {
+    args.out.check(args.output == Format::Pprof)?;
     let (before, after) = (read(args, &args.before)?, read(args, &args.after)?);
     let order = Order { sort: args.rows.sort, top: Some(args.rows.top.get()) };
     let difference = difference(before.taken(), after.taken(), order)?;
-    match &args.out {
-        Some(path) => write_file(path, |out| write(args.output, &difference, false, out))?,
-        None => {
-            let stdout = io::stdout();
-            write(args.output, &difference, stdout.is_terminal(), &mut BufWriter::new(stdout))
-                .map_err(ReportError::Write)?;
-        }
-    }
-    Ok(())
+    let sides = [&before.report, &after.report];
+    Ok(args.out.write(|out| write(args, sides, &difference, out))?)
 }
 
 /// One of the two.
@@ -133,7 +140,7 @@ fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
         incidents: args.rows.incidents()?,
         from: part.from.clone(),
         to: part.to.clone(),
-        call_sites: false,
+        call_sites: args.output.has_profile(),
     };
     let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
     Ok(Side {
@@ -144,9 +151,14 @@ fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
     })
 }
 
-fn write(format: Format, difference: &Difference, is_terminal: bool, out: &mut dyn Write) -> io::Result<()> {
-    let text = match format {
-        Format::Table if is_terminal => {
+fn write(
+    args: &DiffArgs,
+    sides: [&Report; 2],
+    difference: &Difference,
+    mut out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let text = match args.output {
+        Format::Table if args.out.is_terminal() => {
             let frame = Frame { width: Some(Size::of_terminal().columns.into()), height: None };
             output::table::render_difference(difference, frame, live::style())
         }
@@ -155,8 +167,19 @@ fn write(format: Format, difference: &Difference, is_terminal: bool, out: &mut d
         Format::Ndjson => output::ndjson::difference(difference)?,
         Format::Csv => output::csv::difference(difference),
         Format::Markdown => output::markdown::difference(difference),
+        Format::Folded | Format::Svg | Format::Pprof => return write_profiles(args, sides, &mut out),
     };
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    out.write_all(text.as_bytes())
+}
+
+fn write_profiles(args: &DiffArgs, sides: [&Report; 2], out: &mut impl Write) -> io::Result<()> {
+    let profiles = sides.map(|report| profile(report, args.rows.older));
+    let [before, after] = [0, 1].map(|at| Profiled { profile: &profiles[at], snapshot: &sides[at].snapshot });
+    match args.output {
+        Format::Svg => output::flamegraph::write_difference(before, after, args.out.weight, out),
+        Format::Pprof => output::pprof::write_difference(before, after, out),
+        _ => output::folded::write_difference(before.profile, after.profile, args.out.weight, out),
+    }
 }
 
 /// `FILE@FROM..TO`, `FILE@AT` or `FILE`. A file whose name has the sign is taken as it is if it is there.

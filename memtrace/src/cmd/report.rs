@@ -53,13 +53,42 @@ pub struct ReportArgs {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
 
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// Where it goes, and what of it.
+#[derive(Args, Clone, Debug)]
+pub struct OutArgs {
     /// Write it to this file instead of standard output
-    #[arg(long, value_name = "PATH")]
-    pub out: Option<PathBuf>,
+    #[arg(long = "out", value_name = "PATH")]
+    pub path: Option<PathBuf>,
 
     /// In flame graphs and folded stacks: what counts
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     pub weight: Weight,
+}
+
+impl OutArgs {
+    /// What is no text goes to no terminal.
+    pub fn check(&self, is_binary: bool) -> Result<(), ReportError> {
+        if is_binary && self.is_terminal() { Err(ReportError::Terminal) } else { Ok(()) }
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.path.is_none() && io::stdout().is_terminal()
+    }
+
+    pub fn write(
+        &self,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
+    ) -> Result<(), ReportError> {
+        let Some(path) = &self.path else {
+            let mut out = BufWriter::new(io::stdout());
+            return write(&mut out).and_then(|()| out.flush()).map_err(ReportError::Write);
+        };
+        write_file(path, write)
+    }
 }
 
 /// Which of the recorded allocations are shown.
@@ -140,20 +169,14 @@ pub enum ReportError {
 }
 
 pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
-    if args.output.is_binary() && args.out.is_none() && io::stdout().is_terminal() {
-        return Err(ReportError::Terminal);
-    }
+    args.out.check(args.output.is_binary())?;
     let ask = ask(args)?;
     let reader = Reader::open(&args.file)?;
     let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
-    match &args.out {
-        Some(path) => write_file(path, |out| write(args, &reader.header, &report, out)),
-        None if args.output == Format::Table => {
-            Screen::stdout(live::style()).show(&report.snapshot).map(drop).map_err(ReportError::Write)
-        }
-        None => write(args, &reader.header, &report, &mut BufWriter::new(io::stdout()))
-            .map_err(ReportError::Write),
+    if args.output == Format::Table && args.out.path.is_none() {
+        return Screen::stdout(live::style()).show(&report.snapshot).map(drop).map_err(ReportError::Write);
     }
+    args.out.write(|out| write(args, &reader.header, &report, out))
 }
 
 fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
@@ -200,13 +223,13 @@ fn write(
         Format::Ndjson => output::ndjson::report(snapshot)?,
         Format::Csv => output::csv::report(snapshot),
         Format::Markdown => output::markdown::report(snapshot),
-        Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
-        Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
+        Format::Folded => return output::folded::write(&profile(), args.out.weight, &mut out),
+        Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.out.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
         Format::Html => output::html::of_report(report, &profile(), file_name(&args.file))?,
         Format::Parquet => return write_parquet(args, header, report, out),
     };
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    out.write_all(text.as_bytes())
 }
 
 fn write_parquet(

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::view::{
     Snapshot,
-    profile::{Profile, Sample, Weight},
+    profile::{Profile, Profiled, Sample, Weight},
 };
 
 /// What is drawn where nothing has any of the weight.
@@ -27,23 +27,53 @@ pub fn write(profile: &Profile, snapshot: &Snapshot, weight: Weight, out: &mut i
     if stacks.is_empty() {
         return out.write_all(EMPTY.as_bytes());
     }
-    let (title, unit) = words(weight);
     let mut colours = colours(profile);
-    let mut options = Options::default();
-    options.title = title.to_owned();
+    let mut options = options(weight);
     options.subtitle = Some(provenance::words(profile, snapshot).join(" · "));
-    options.count_name = unit.to_owned();
-    options.name_type = "Frame:".to_owned();
     options.palette_map = Some(&mut colours);
-    options.bgcolors = Some(BackgroundColor::Flat(Color::new(255, 255, 255)));
-    options.text_truncate_direction = TextTruncateDirection::Right;
-    // They are sorted by their names alone, as has to be; inferno would sort them together with their counts.
-    options.no_sort = true;
     // All together they have to be a number still.
     let most = u64::MAX / stacks.len() as u64;
     let lines: Vec<String> =
         stacks.iter().map(|(stack, &count)| format!("{stack} {}", count.min(most))).collect();
     from_lines(&mut options, lines.iter().map(String::as_str), out)
+}
+
+/// As wide as what is there after, and red where it is more than before, blue where it is less. What is gone has no width: the
+/// difference the other way round shows it.
+pub fn write_difference(
+    before: Profiled<'_>,
+    after: Profiled<'_>,
+    weight: Weight,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let stacks = folded::differences(before.profile, after.profile, weight);
+    if stacks.values().all(|&[_, after]| after == 0) {
+        return out.write_all(EMPTY.as_bytes());
+    }
+    let side = |side: Profiled<'_>| provenance::words(side.profile, side.snapshot).join(", ");
+    let mut options = options(weight);
+    options.title += ": red is more than before, blue is less";
+    options.subtitle = Some(format!("before: {} · after: {}", side(before), side(after)));
+    let most = i64::MAX as u64 / stacks.len() as u64;
+    let line = |(stack, [before, after]): (&String, &[u64; 2])| {
+        format!("{stack} {} {}", before.min(&most), after.min(&most))
+    };
+    let lines: Vec<String> = stacks.iter().map(line).collect();
+    from_lines(&mut options, lines.iter().map(String::as_str), out)
+}
+
+/// All but where it is from, and its colours.
+fn options(weight: Weight) -> Options<'static> {
+    let (title, unit) = words(weight);
+    let mut options = Options::default();
+    options.title = title.to_owned();
+    options.count_name = unit.to_owned();
+    options.name_type = "Frame:".to_owned();
+    options.bgcolors = Some(BackgroundColor::Flat(Color::new(255, 255, 255)));
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    // They are sorted by their names alone, as has to be; inferno would sort them together with their counts.
+    options.no_sort = true;
+    options
 }
 
 /// By name: each kind has its colour, each name a shade of it. The same profile is the same picture.
@@ -199,6 +229,37 @@ mod tests {
         let parsed = parse(&svg(&sample::profile(), &sample::dentry(), Weight::Bytes));
         let loads = |(key, _): &&(String, String)| matches!(key.as_str(), "href" | "xlink:href" | "src");
         assert_eq!(parsed.attributes.iter().find(loads), None);
+    }
+
+    fn difference(before: &Profile, after: &Profile) -> String {
+        let side = |profile| Profiled { profile, snapshot: &DENTRY };
+        let mut out = Vec::new();
+        write_difference(side(before), side(after), Weight::Bytes, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    static DENTRY: std::sync::LazyLock<Snapshot> = std::sync::LazyLock::new(sample::dentry);
+
+    #[test]
+    fn a_difference_says_what_changed() {
+        let after = sample::profile();
+        let mut before = after.clone();
+        before.samples[0].bytes /= 2;
+        let parsed = parse(&difference(&before, &after));
+        let shown = parsed.texts.into_iter().filter(|text| !text.is_empty() && !text.contains('\n'));
+        assert_snapshot!(shown.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_difference_to_nothing_is_a_picture() {
+        let some = sample::profile();
+        let none = Profile::default();
+        parse(&difference(&none, &some));
+        assert_eq!(parse(&difference(&some, &none)).texts[0], "memtrace: there is nothing to show");
+        let mut much = some.clone();
+        much.samples.iter_mut().for_each(|sample| sample.bytes = u64::MAX);
+        parse(&difference(&much, &some));
+        parse(&difference(&some, &much));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Folded stacks: `comm;outermost;...;innermost;cache count`, a line each, as flamegraph.pl, inferno and speedscope read
-//! them.
+//! them; of a difference with two counts, before and after, as difffolded.pl writes them.
 //!
 //! Semicolons part the names and the last blank stands before the count, so neither is left where it could be taken for that. Two
-//! numbers at the end would mean a difference: a cache's name has no blank at all.
+//! numbers at the end mean a difference: a cache's name has no blank at all.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +15,28 @@ use crate::view::profile::{Profile, Sample, Weight};
 /// Writes the stacks that have something of this weight, in order.
 pub fn write(profile: &Profile, weight: Weight, out: &mut impl Write) -> io::Result<()> {
     stacks(profile, weight).into_iter().try_for_each(|(stack, count)| writeln!(out, "{stack} {count}"))
+}
+
+/// Writes the stacks that have something of this weight in one of two profiles, in order.
+pub fn write_difference(
+    before: &Profile,
+    after: &Profile,
+    weight: Weight,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let lines = differences(before, after, weight);
+    lines.into_iter().try_for_each(|(stack, [before, after])| writeln!(out, "{stack} {before} {after}"))
+}
+
+/// How much of a weight the stacks have before and after that have any of it.
+pub(super) fn differences(before: &Profile, after: &Profile, weight: Weight) -> BTreeMap<String, [u64; 2]> {
+    let mut both: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for (at, profile) in [before, after].into_iter().enumerate() {
+        for (stack, count) in stacks(profile, weight) {
+            both.entry(stack).or_default()[at] = count;
+        }
+    }
+    both
 }
 
 /// How much of a weight the stacks have that have any of it.
@@ -61,6 +83,26 @@ mod tests {
     #[test]
     fn hostile_names() {
         assert_snapshot!(text(&sample::hostile_profile(), Weight::Objects));
+    }
+
+    #[test]
+    fn a_difference_has_two_counts() {
+        let after = sample::profile();
+        let mut before = after.clone();
+        before.samples.remove(0);
+        before.samples[0].bytes *= 2;
+        let text = |before, after| {
+            let mut out = Vec::new();
+            write_difference(before, after, Weight::Bytes, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_snapshot!(text(&before, &after));
+        // The other way round the counts are, too.
+        let swapped = |line: &str| {
+            let parts: Vec<&str> = line.rsplitn(3, ' ').collect();
+            format!("{} {} {}\n", parts[2], parts[0], parts[1])
+        };
+        assert_eq!(text(&before, &after).lines().map(swapped).collect::<String>(), text(&after, &before));
     }
 
     #[test]

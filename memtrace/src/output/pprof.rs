@@ -22,7 +22,7 @@ use super::{
 };
 use crate::view::{
     Snapshot,
-    profile::{Profile, Sample},
+    profile::{Profile, Profiled, Sample},
 };
 
 /// Of each sample; Go's heap profiles have the same.
@@ -39,16 +39,34 @@ const KERNEL: &str = "[kernel.kallsyms]";
 /// The slab allocator's own functions, of all kernels that have been seen, and those that only copy into what it gives.
 const ALLOCATOR: &str = "_*(do_)?(kmem_cache_alloc|kmalloc|kvmalloc|krealloc|slab_alloc|kmemdup|kstrn?dup).*";
 
+/// What pprof calls samples that others are compared with.
+const BASE: (&str, &str) = ("pprof::base", "true");
+
 /// A gzip file.
 pub fn write(profile: &Profile, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    pack(&encode(Profiled { profile, snapshot }, None), out)
+}
+
+/// What `-diff_base` makes of two such files, in one: pprof tells shares of what was there before.
+pub fn write_difference(before: Profiled<'_>, after: Profiled<'_>, out: &mut impl Write) -> io::Result<()> {
+    pack(&encode(after, Some(before)), out)
+}
+
+fn pack(profile: &proto::Profile, out: &mut impl Write) -> io::Result<()> {
     let mut gzip = GzEncoder::new(out, Compression::default());
-    gzip.write_all(&encode(profile, snapshot).encode_to_vec())?;
+    gzip.write_all(&profile.encode_to_vec())?;
     gzip.finish().map(drop)
 }
 
-fn encode(profile: &Profile, snapshot: &Snapshot) -> proto::Profile {
+fn encode(of: Profiled<'_>, base: Option<Profiled<'_>>) -> proto::Profile {
+    let Profiled { profile, snapshot } = of;
     let mut tables = Tables::new();
-    let sample = profile.samples.iter().map(|sample| tables.sample(sample)).collect();
+    let mut sample: Vec<proto::Sample> = profile.samples.iter().map(|sample| tables.sample(sample)).collect();
+    let base_samples = base.iter().flat_map(|base| &base.profile.samples);
+    sample.extend(base_samples.map(|sample| tables.base(sample)));
+    let mut comments = comments(profile, snapshot);
+    let told = base.into_iter().flat_map(|base| self::comments(base.profile, base.snapshot));
+    comments.extend(told.map(|comment| format!("before: {comment}")));
     let started = provenance::start(snapshot).duration_since(UNIX_EPOCH).unwrap_or_default();
     let stacks_period = profile.stacks_period.unwrap_or(1);
     proto::Profile {
@@ -59,7 +77,7 @@ fn encode(profile: &Profile, snapshot: &Snapshot) -> proto::Profile {
         duration_nanos: nanos(snapshot.elapsed),
         period_type: Some(tables.value_type(("objects", "count"))),
         period: i64::from(stacks_period).saturating_mul(snapshot.sampling.period.into()),
-        comment: comments(profile, snapshot).iter().map(|comment| tables.string(comment)).collect(),
+        comment: comments.iter().map(|comment| tables.string(comment)).collect(),
         default_sample_type: tables.string(DEFAULT_SAMPLE_TYPE),
         mapping: tables.mappings,
         location: tables.locations,
@@ -134,6 +152,14 @@ impl Tables {
             location_id,
             value: counts.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).to_vec(),
         }
+    }
+
+    /// One that is taken off the others.
+    fn base(&mut self, sample: &Sample) -> proto::Sample {
+        let mut base = self.sample(sample);
+        base.label.push(proto::Label { key: self.string(BASE.0), str: self.string(BASE.1) });
+        base.value.iter_mut().for_each(|value| *value = -*value);
+        base
     }
 
     fn location(&mut self, Frame { function, place }: Frame<'_>) -> u64 {

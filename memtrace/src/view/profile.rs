@@ -14,6 +14,7 @@ use std::{
 };
 
 use super::{
+    Snapshot,
     build::{CacheInfo, Known, shown},
     key::{label, who},
     moment::Moment,
@@ -50,6 +51,13 @@ pub struct Sample {
     /// Outstanding.
     pub objects: u64,
     pub bytes: u64,
+}
+
+/// A profile, and the report that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Profiled<'a> {
+    pub profile: &'a Profile,
+    pub snapshot: &'a Snapshot,
 }
 
 /// Which of a sample's counts is looked at.

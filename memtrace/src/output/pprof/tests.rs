@@ -221,6 +221,29 @@ fn the_real_tool_tells_what_is_new() {
     assert_snapshot!(behind(&difference, "flat flat%", ""));
 }
 
+/// One file of both is to it what two are.
+#[test]
+fn the_real_tool_takes_a_difference_for_one() {
+    let directory = two_profiles();
+    let (old, mut new) = (sample::profile(), sample::profile());
+    new.samples[1].objects += 1000;
+    new.samples[1].bytes += 192_000;
+    let snapshot = sample::dentry();
+    let [before, after] = [&old, &new].map(|profile| Profiled { profile, snapshot: &snapshot });
+    let mut file = Vec::new();
+    write_difference(before, after, &mut file).unwrap();
+    std::fs::write(directory.path().join("difference.pb.gz"), file).unwrap();
+    let Some(one) = pprof(directory.path(), &["-top", "-unit=b", "difference.pb.gz"]) else { return };
+    let two = ["-top", "-unit=b", "-diff_base", "old.pb.gz", "new.pb.gz"];
+    let two = pprof(directory.path(), &two).unwrap();
+    let shown = |text: &str| {
+        let nodes = text.lines().find(|line| line.starts_with("Showing nodes")).unwrap().to_owned();
+        (nodes, behind(text, "flat flat%", ""))
+    };
+    assert_eq!(shown(&one), shown(&two));
+    assert!(shown(&one).0.contains("192000B"), "{one}");
+}
+
 /// It leaves out what is inside of the allocator, so that the one who asked for memory is shown.
 #[test]
 fn the_real_tool_leaves_the_allocator_out() {
