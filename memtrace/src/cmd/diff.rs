@@ -25,7 +25,7 @@ use crate::{
         Difference,
         build::Request,
         diff::{DifferentKeys, Order, Taken, difference},
-        profile::Profiled,
+        profile::{Profile, Profiled},
     },
 };
 
@@ -76,12 +76,14 @@ pub enum Format {
     Svg,
     /// For go tool pprof: as -diff_base
     Pprof,
+    /// A page of its own, for a browser
+    Html,
 }
 
 impl Format {
     /// Whether it shows what led to allocations.
     fn has_profile(self) -> bool {
-        matches!(self, Self::Folded | Self::Svg | Self::Pprof)
+        matches!(self, Self::Folded | Self::Svg | Self::Pprof | Self::Html)
     }
 }
 
@@ -168,6 +170,10 @@ fn write(
         Format::Csv => output::csv::difference(difference),
         Format::Markdown => output::markdown::difference(difference),
         Format::Folded | Format::Svg | Format::Pprof => return write_profiles(args, sides, &mut out),
+        Format::Html => {
+            let [before, after] = sides.map(|report| profile(report, args.rows.older));
+            output::html::difference(difference, &Profile::added(&before, &after))?
+        }
     };
     out.write_all(text.as_bytes())
 }

@@ -141,7 +141,45 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// What is outstanding after and was not before, by command, calls and slab cache. Cgroups are left out: their names are
+    /// others after each boot.
+    pub fn added(before: &Profile, after: &Profile) -> Self {
+        let mut held: HashMap<_, (u64, u64)> = HashMap::new();
+        for sample in &before.samples {
+            let (objects, bytes) = held.entry(sample.calls()).or_default();
+            *objects = objects.saturating_add(sample.objects);
+            *bytes = bytes.saturating_add(sample.bytes);
+        }
+        let mut samples = Vec::new();
+        for sample in &after.samples {
+            let (objects, bytes) = held.entry(sample.calls()).or_default();
+            let less = |held: &mut u64, now: u64| {
+                let old = now.min(*held);
+                *held -= old;
+                now - old
+            };
+            let (objects, bytes) = (less(objects, sample.objects), less(bytes, sample.bytes));
+            samples.push(Sample {
+                cgroup: None,
+                allocs: 0,
+                alloc_bytes: 0,
+                objects,
+                bytes,
+                ..sample.clone()
+            });
+        }
+        samples.retain(|sample| sample.objects > 0);
+        Self { stacks_period: after.stacks_period, samples }
+    }
+}
+
 impl Sample {
+    /// What tells it from others, whatever the cgroup.
+    fn calls(&self) -> (&[u8], &str, &[String]) {
+        (&self.comm, &self.cache, &self.frames)
+    }
+
     fn add(&mut self, counts: Counts, object_size: u64) {
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         add(&mut self.allocs, counts.allocs);

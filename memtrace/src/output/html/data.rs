@@ -29,13 +29,20 @@ pub(super) struct Data {
 
 impl Data {
     pub(super) fn of(document: &Document<'_>) -> io::Result<Self> {
-        let embedded = |line: String| escape::json_in_html(line.trim_end());
         Ok(Data {
-            snapshot: embedded(json::line(document.snapshot)?),
-            series: embedded(json::line_of(&SeriesJson::from(document.series))?),
-            profile: embedded(json::line_of(&ProfileJson::from(document.profile))?),
+            snapshot: embedded(&json::line(document.snapshot)?),
+            series: embedded(&json::line_of(&SeriesJson::from(document.series))?),
+            profile: of_profile(document.profile)?,
         })
     }
+}
+
+pub(super) fn of_profile(profile: &Profile) -> io::Result<String> {
+    Ok(embedded(&json::line_of(&ProfileJson::from(profile))?))
+}
+
+fn embedded(line: &str) -> String {
+    escape::json_in_html(line.trim_end())
 }
 
 #[derive(Serialize)]

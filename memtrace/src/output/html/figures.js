@@ -120,3 +120,18 @@ function hideTip() {
   tip.hidden = true;
 }
 
+
+// What a script element says that holds data.
+function read(id) {
+  return JSON.parse(document.getElementById(id).textContent);
+}
+
+// The sections that are shown, as links below the page's title.
+function listContents() {
+  const contents = document.getElementById('contents');
+  for (const section of document.querySelectorAll('main > section[aria-labelledby]:not([hidden])')) {
+    const title = section.id === 'verdict' ? 'Verdict' : section.querySelector('h2').textContent;
+    contents.append(make('a', { href: `#${section.id}` }, title));
+  }
+  contents.hidden = false;
+}

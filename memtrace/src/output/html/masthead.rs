@@ -33,7 +33,7 @@ pub(super) fn section(document: &Document<'_>) -> String {
     )
 }
 
-fn fact(term: &str, value: &str) -> String {
+pub(super) fn fact(term: &str, value: &str) -> String {
     format!("<div><dt>{term}</dt><dd>{value}</dd></div>\n")
 }
 

@@ -8,6 +8,7 @@
 mod ages;
 mod caches;
 mod data;
+mod difference;
 mod digest;
 mod directories;
 mod guide;
@@ -23,17 +24,20 @@ mod tests;
 use std::io;
 use std::time::SystemTime;
 
+pub use self::difference::difference;
 use self::markup::host;
 use crate::{
     replay::Report,
     view::{Snapshot, ages::AgeBucket, profile::Profile, series::Series},
 };
 
-const TEMPLATE: &str = include_str!("page.html");
+/// What all pages have.
+const FRAME: &str = include_str!("frame.html");
+const REPORT: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 /// One program in several files, in a scope of its own.
 const SCRIPT: &str = concat!(
-    "(() => {\n'use strict';\n",
+    "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
     include_str!("figures.js"),
     include_str!("table.js"),
     include_str!("detail.js"),
@@ -87,11 +91,6 @@ pub fn page(document: &Document<'_>) -> io::Result<String> {
     let snapshot = document.snapshot;
     let data = data::Data::of(document)?;
     let part = |name: &str| match name {
-        "title" => format!("{} – memtrace report", host(snapshot.host.as_bytes())),
-        "style" => STYLE.to_owned(),
-        "style_digest" => digest::source(STYLE),
-        "script" => SCRIPT.to_owned(),
-        "script_digest" => digest::source(SCRIPT),
         "masthead" => masthead::section(document),
         "verdict" => verdict::section(snapshot),
         "trust" => trust::section(snapshot),
@@ -106,7 +105,21 @@ pub fn page(document: &Document<'_>) -> io::Result<String> {
         "profile_json" => data.profile.clone(),
         _ => String::new(),
     };
-    Ok(fill(TEMPLATE, part))
+    let title = format!("{} – memtrace report", host(snapshot.host.as_bytes()));
+    Ok(framed(&title, &fill(REPORT, part), SCRIPT))
+}
+
+/// A whole page of its body. Only its own style and script may run.
+fn framed(title: &str, body: &str, script: &str) -> String {
+    fill(FRAME, |name| match name {
+        "title" => title.to_owned(),
+        "style" => STYLE.to_owned(),
+        "style_digest" => digest::source(STYLE),
+        "script" => script.to_owned(),
+        "script_digest" => digest::source(script),
+        "body" => body.to_owned(),
+        _ => String::new(),
+    })
 }
 
 /// The template with its `{{name}}` filled in. What is filled in is not looked at again: it may have braces of its own.

@@ -1,7 +1,5 @@
 // Puts the parts of the page to work.
 
-document.documentElement.classList.add('js');
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const snapshot = read('snapshot-json');
 const series = read('series-json');
 const profile = read('profile-json');
@@ -29,11 +27,6 @@ if (cachesTable) {
 if (series.elapsed_ms.at(-1) > series.elapsed_ms[0]) growthChart(document.getElementById('growth'), series);
 if (profile.samples.length) flameGraph(document.getElementById('stacks'), profile);
 
-const contents = document.getElementById('contents');
-for (const section of document.querySelectorAll('main > section[aria-labelledby]:not([hidden])')) {
-  const title = section.id === 'verdict' ? 'Verdict' : section.querySelector('h2').textContent;
-  contents.append(make('a', { href: `#${section.id}` }, title));
-}
-contents.hidden = false;
+listContents();
 const guide = document.querySelector('#guide details');
-contents.addEventListener('click', (event) => { if (event.target.hash === '#guide') guide.open = true; });
+document.getElementById('contents').addEventListener('click', (event) => { if (event.target.hash === '#guide') guide.open = true; });

@@ -56,11 +56,17 @@ pub(super) fn section(snapshot: &Snapshot) -> String {
         snapshot.rows.iter().enumerate().map(|(at, row)| line(at, row, snapshot, &columns, most)).collect();
     format!(
         "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"lede\">Objects allocated in the window and not freed, by {}. A row opens to all that is known of it.</p>\n\
-         <div class=\"scroll\"><table class=\"data\" id=\"rows-table\" data-limit=\"20\" data-what=\"rows\"><thead><tr>{heads}</tr></thead>\n\
+         <div class=\"scroll\"><table class=\"{}\" id=\"rows-table\" data-limit=\"20\" data-what=\"rows\"><thead><tr>{heads}</tr></thead>\n\
          <tbody>{rows}</tbody>\n{}</table></div>\n</section>",
         by_words(&snapshot.by),
+        table_class(&snapshot.by),
         foot(snapshot, &columns),
     )
+}
+
+/// Several keys share the room of one.
+pub(super) fn table_class(by: &Keys) -> &'static str {
+    if by.iter().count() > 1 { "data several" } else { "data" }
 }
 
 /// What rows are grouped by, in words.
@@ -90,17 +96,8 @@ fn columns_of(snapshot: &Snapshot) -> Vec<Column> {
     let mut columns = Vec::new();
     let mut add = |title, kind, class| columns.push(Column { title, kind, class });
     for by in snapshot.by.iter() {
-        match by {
-            By::Pid => add("Pid", Number, "key"),
-            By::Comm => add("Command", Text, "key"),
-            By::Ancestors => add("Command and who started it", Text, "key"),
-            By::Cgroup => add("Cgroup", Text, "key"),
-            By::Cache => add("Cache", Text, "key"),
-            By::CallSite => add("Call site", Text, "key"),
-            By::Node => add("Node", Number, "key"),
-            By::Gfp => add("Flags", Text, "key"),
-            By::Context => add("Context", Text, "key"),
-        }
+        let (title, kind) = of_key(by);
+        add(title, kind, "key");
     }
     if needs_comm(snapshot) {
         add("Command", Text, "comm");
@@ -126,6 +123,21 @@ fn columns_of(snapshot: &Snapshot) -> Vec<Column> {
         add("Cgroup", Text, "cgroup wider");
     }
     columns
+}
+
+/// What a key's column is called, and how it sorts.
+pub(super) fn of_key(by: By) -> (&'static str, Kind) {
+    match by {
+        By::Pid => ("Pid", Kind::Number),
+        By::Comm => ("Command", Kind::Text),
+        By::Ancestors => ("Command and who started it", Kind::Text),
+        By::Cgroup => ("Cgroup", Kind::Text),
+        By::Cache => ("Cache", Kind::Text),
+        By::CallSite => ("Call site", Kind::Text),
+        By::Node => ("Node", Kind::Number),
+        By::Gfp => ("Flags", Kind::Text),
+        By::Context => ("Context", Kind::Text),
+    }
 }
 
 /// A number alone says little.

@@ -1,6 +1,6 @@
 // Tables that are there already become sortable and searchable; rows fold out.
 
-// `detail` makes what a row folds out, or null; `words` is what else it is found by.
+// `detail` makes what a row folds out; null where rows do not. `words` is what else a row is found by.
 function enhance(table, sorted, detail, words) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -102,7 +102,7 @@ function enhance(table, sorted, detail, words) {
     if (row.detail) row.detail.hidden = !opens;
   }
 
-  for (const row of rows) {
+  for (const row of detail ? rows : []) {
     const head = row.line.querySelector('th');
     const name = make('span');
     name.append(...head.childNodes);

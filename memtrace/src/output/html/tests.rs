@@ -2,6 +2,7 @@
 
 mod browser;
 mod clicks;
+mod differences;
 mod pictures;
 
 use super::*;

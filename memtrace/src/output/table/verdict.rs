@@ -20,7 +20,7 @@ pub(in crate::output) struct Medium {
     pub(in crate::output) text: fn(&str) -> String,
 }
 
-pub(super) const TERMINAL: Medium =
+pub(in crate::output) const TERMINAL: Medium =
     Medium { name: |bytes| escape::terminal(bytes).into_owned(), text: clean };
 
 /// A sentence of the verdict, and how it stands in a block.

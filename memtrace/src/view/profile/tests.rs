@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::output::sample;
 use crate::view::{
     By,
     build::tests::script::{OWN_TGID, Session, request},
@@ -245,5 +246,27 @@ proptest! {
     #[test]
     fn shares_of_what_was_counted_are_the_counts(weights in vec(0..1u64 << 50, 1..20)) {
         prop_assert_eq!(shares(weights.iter().sum(), &weights), weights);
+    }
+}
+
+proptest! {
+    /// For each command, its calls and cache, whatever the cgroups: what is there after, less what was there before.
+    #[test]
+    fn what_was_added(before in sample::any_profile(), after in sample::any_profile()) {
+        let held = |profile: &Profile| {
+            let mut held: HashMap<_, u64> = HashMap::new();
+            for sample in &profile.samples {
+                let key = (sample.comm.clone(), sample.cache.clone(), sample.frames.clone());
+                *held.entry(key).or_default() += sample.objects;
+            }
+            held
+        };
+        let (old, added) = (held(&before), held(&Profile::added(&before, &after)));
+        for (key, objects) in held(&after) {
+            let less = objects.saturating_sub(old.get(&key).copied().unwrap_or(0));
+            prop_assert_eq!(added.get(&key).copied().unwrap_or(0), less);
+        }
+        prop_assert_eq!(Profile::added(&after, &after).samples, []);
+        prop_assert_eq!(held(&Profile::added(&Profile::default(), &after)).values().sum::<u64>(), held(&after).values().sum::<u64>());
     }
 }

@@ -2,9 +2,12 @@
 //! and it asks the network for nothing.
 
 use super::{browser::Browser, page_of};
-use crate::output::sample::incident::{self, Incident};
+use crate::output::sample::{
+    self,
+    incident::{self, Incident},
+};
 
-const WINDOWS: [(u32, bool); 4] = [(1600, false), (1600, true), (400, false), (400, true)];
+pub(super) const WINDOWS: [(u32, bool); 4] = [(1600, false), (1600, true), (400, false), (400, true)];
 
 /// What is done with the page in each window.
 fn in_each_window(incident: &Incident, act: impl Fn(&mut Browser, u32)) {
@@ -18,7 +21,7 @@ fn in_each_window(incident: &Incident, act: impl Fn(&mut Browser, u32)) {
     }
 }
 
-fn texts(browser: &mut Browser, selector: &str) -> Vec<String> {
+pub(super) fn texts(browser: &mut Browser, selector: &str) -> Vec<String> {
     let all = format!(
         "[...document.querySelectorAll({selector:?})].filter((one) => one.checkVisibility()).map((one) => one.textContent)"
     );
@@ -49,14 +52,19 @@ fn it_fits_its_window_in_light_and_dark() {
 #[test]
 fn tables_fit_every_window() {
     let Some(mut browser) = Browser::start() else { return };
-    for incident in [incident::incident(), incident::large()] {
+    let several = Incident { snapshot: sample::by_several(), ..incident::empty() };
+    for incident in [incident::incident(), incident::large(), several] {
         browser.open(&page_of(&incident));
-        for width in [400, 560, 720, 721, 900, 1020, 1021, 1420, 1421, 1600, 2400] {
-            browser.set_window(width, 1000, false);
-            let hidden = "Math.max(...[...document.querySelectorAll('.scroll')].map((one) => one.scrollWidth - one.clientWidth))";
-            assert_eq!(browser.number(hidden), 0.0, "at {width} pixels");
-            assert_eq!(browser.number("document.documentElement.scrollWidth"), f64::from(width));
-        }
+        assert_tables_fit(&mut browser);
+    }
+}
+
+pub(super) fn assert_tables_fit(browser: &mut Browser) {
+    for width in [400, 560, 720, 721, 900, 1020, 1021, 1280, 1420, 1421, 1600, 2400] {
+        browser.set_window(width, 1000, false);
+        let hidden = "Math.max(...[...document.querySelectorAll('.scroll')].map((one) => one.scrollWidth - one.clientWidth))";
+        assert_eq!(browser.number(hidden), 0.0, "at {width} pixels");
+        assert_eq!(browser.number("document.documentElement.scrollWidth"), f64::from(width));
     }
 }
 

@@ -4,7 +4,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use super::{browser::Browser, page_of};
 use crate::output::sample::{
-    self,
+    self, difference,
     incident::{self, Incident},
 };
 
@@ -39,6 +39,15 @@ fn are_taken_on_request() {
         browser.set_window(1600, 1000, false);
         browser.open(&page);
         save(&directory.join(format!("{name}.pdf")), &browser.print());
+    }
+    let changes = [("diff", difference::leak()), ("diff-hosts", difference::two_hosts())];
+    for (name, changed) in changes {
+        let page = super::differences::page_of(&changed);
+        for (width, is_dark) in [(1280, false), (1600, true), (400, false)] {
+            browser.set_window(width, 1000, is_dark);
+            browser.open(&page);
+            save(&directory.join(format!("{name}-{width}.png")), &browser.picture());
+        }
     }
     in_use(&mut browser, directory);
 }

@@ -1,0 +1,214 @@
+//! What changed between two reports, as a page of its own: what was added first, then what led to it.
+
+use std::io;
+
+use super::markup::{clean, finite, host, number, place, text};
+use super::masthead::fact;
+use super::rows::{Kind, by_words, head, of_key, table_class};
+use super::{data, fill, framed};
+use crate::output::{
+    human,
+    table::{difference as words, verdict},
+};
+use crate::view::{
+    Difference, Sort,
+    diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
+    profile::Profile,
+};
+
+const DIFFERENCE: &str = include_str!("difference.html");
+const SCRIPT: &str = concat!(
+    "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
+    include_str!("figures.js"),
+    include_str!("table.js"),
+    include_str!("flame.js"),
+    include_str!("difference.js"),
+    "})();\n"
+);
+
+/// The whole page. `added` is of what is outstanding after and was not before.
+pub fn difference(difference: &Difference, added: &Profile) -> io::Result<String> {
+    let profile = data::of_profile(added)?;
+    let part = |name: &str| match name {
+        "masthead" => masthead(difference),
+        "notes" => notes(difference),
+        "rows" => rows(difference),
+        "caches" => caches(difference),
+        "profile_json" => profile.clone(),
+        _ => String::new(),
+    };
+    let title = format!("{} – memtrace diff", clean(&difference.after.host));
+    Ok(framed(&title, &fill(DIFFERENCE, part), SCRIPT))
+}
+
+fn masthead(difference: &Difference) -> String {
+    let Difference { before, after, total, .. } = difference;
+    let hosts = if before.host == after.host {
+        clean(&after.host)
+    } else {
+        format!("{} → {}", clean(&before.host), clean(&after.host))
+    };
+    let facts = [
+        fact("Change", &text(&words::total(total))),
+        side("Before", before, total.before.bytes),
+        side("After", after, total.after.bytes),
+    ];
+    format!(
+        "<p class=\"eyebrow\">memtrace diff</p>\n<h1>{hosts}</h1>\n<dl class=\"facts sides\">{}</dl>",
+        facts.concat()
+    )
+}
+
+/// One of the reports, with its verdict.
+fn side(name: &str, side: &Side, bytes: u64) -> String {
+    let verdict = side
+        .verdict
+        .as_ref()
+        .map_or_else(|| "no telling yet".to_owned(), |known| verdict::claim(known, verdict::TERMINAL));
+    let about = format!(
+        "{} <small>{} outstanding after {}, {}, {}</small><p>{}</p>",
+        host(&side.label),
+        human::bytes(bytes),
+        text(&human::duration(side.elapsed)),
+        text(&words::when(side)),
+        clean(&side.kernel),
+        text(&verdict),
+    );
+    fact(name, &about)
+}
+
+fn notes(difference: &Difference) -> String {
+    if difference.notes.is_empty() {
+        return String::new();
+    }
+    let notes: String = difference.notes.iter().map(|note| format!("<li>{}</li>", clean(note))).collect();
+    format!(
+        "<section id=\"notes\" aria-labelledby=\"notes-title\">\n<h2 id=\"notes-title\">What speaks against comparing them</h2>\n<ul>{notes}</ul>\n</section>"
+    )
+}
+
+/// Columns that both tables have.
+const CHANGES: [(&str, Kind, &str); 6] = [
+    ("± Bytes", Kind::Number, "bytes"),
+    ("±", Kind::Number, "wide"),
+    ("Before", Kind::Number, "wide"),
+    ("After", Kind::Number, "wide"),
+    ("± Objects", Kind::Number, "objects"),
+    ("±", Kind::Number, "wider"),
+];
+
+fn changes(change: &Change, seen: Seen) -> String {
+    let share = |share: Option<f64>, class: &str| {
+        // What is new is more than any share.
+        let sorted = match seen {
+            Seen::After => f64::MAX,
+            Seen::Before | Seen::Both => share.unwrap_or(f64::MAX),
+        };
+        number(sorted, &text(&words::share(share, seen)), class)
+    };
+    [
+        number(change.bytes(), &human::bytes_change(change.bytes()), "bytes"),
+        share(change.bytes_share(), "wide"),
+        number(change.before.bytes, &human::bytes(change.before.bytes), "wide"),
+        number(change.after.bytes, &human::bytes(change.after.bytes), "wide"),
+        number(change.objects(), &human::count_change(change.objects()), "objects"),
+        share(change.objects_share(), "wider"),
+    ]
+    .concat()
+}
+
+fn heads(columns: impl IntoIterator<Item = (&'static str, Kind, &'static str)>) -> String {
+    columns.into_iter().map(|(title, kind, class)| head(title, kind, class)).collect()
+}
+
+fn rows(difference: &Difference) -> String {
+    let title = "<h2 id=\"rows-title\">Who holds more, and who less</h2>";
+    if difference.rows.is_empty() && difference.rest.is_none() {
+        return format!(
+            "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"empty\">Nothing changed.</p>\n</section>"
+        );
+    }
+    let keys =
+        difference.by.iter().map(|by| (of_key(by), "key")).map(|((title, kind), class)| (title, kind, class));
+    let others = [
+        ("Grew by", Kind::Number, "wider"),
+        ("Grows by", Kind::Number, "wide growth"),
+        ("Where", Kind::Text, "where broad"),
+    ];
+    let heads = heads(keys.chain(CHANGES).chain(others));
+    let lines: String = difference.rows.iter().map(|row| line(difference, row)).collect();
+    let sorted = match difference.sort {
+        Sort::Objects => "objects",
+        Sort::Growth => "growth",
+        Sort::Bytes | Sort::Age => "bytes",
+    };
+    let unchanged = match difference.unchanged {
+        0 => String::new(),
+        unchanged => format!(" {} more hold what they held.", human::grouped(unchanged)),
+    };
+    let rest = difference.rest.map(|rest| {
+        let columns = difference.by.iter().count();
+        let name = format!("{} more", human::grouped(rest.rows));
+        let change = changes(&rest.change, Seen::Both);
+        format!("<tfoot><tr><th scope=\"row\" class=\"key\" colspan=\"{columns}\">{name}</th>{change}<td class=\"wider\"></td><td class=\"wide\"></td><td class=\"broad\"></td></tr></tfoot>")
+    });
+    format!(
+        "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"lede\">What is outstanding, by {}. What changed most comes first.{unchanged}</p>\n\
+         <div class=\"scroll\"><table class=\"{}\" id=\"rows-table\" data-limit=\"20\" data-what=\"rows\" data-sorted=\"{sorted}\"><thead><tr>{heads}</tr></thead>\n\
+         <tbody>{lines}</tbody>\n{}</table></div>\n</section>",
+        by_words(&difference.by),
+        table_class(&difference.by),
+        rest.unwrap_or_default(),
+    )
+}
+
+fn line(difference: &Difference, row: &RowChange) -> String {
+    let key = |(key, by): (&Vec<u8>, _)| {
+        let shown = host(key);
+        let sorted =
+            if of_key(by).1 == Kind::Number { format!(" data-v=\"{shown}\"") } else { String::new() };
+        format!("<th scope=\"row\" class=\"key\"{sorted}>{shown}</th>")
+    };
+    let keys: String = row.keys.iter().zip(difference.by.iter()).map(key).collect();
+    let growth = |rates: Option<Rates>, class: &str| match rates {
+        Some(rates) => number(finite(rates.growth), &text(&human::growth(rates.growth)), class),
+        None => number(0, "–", class),
+    };
+    let place = row.place.as_ref().map(place).unwrap_or_default();
+    format!(
+        "<tr>{keys}{}{}{}<td class=\"where broad\">{place}</td></tr>\n",
+        changes(&row.change, row.seen),
+        growth(row.rates_before, "wider"),
+        growth(row.rates_after, "wide growth"),
+    )
+}
+
+fn caches(difference: &Difference) -> String {
+    if difference.caches.is_empty() {
+        return String::new();
+    }
+    let columns = [("Cache", Kind::Text, "key")].into_iter().chain(CHANGES);
+    let columns = columns
+        .chain([("In slabinfo before", Kind::Number, "wider"), ("In slabinfo after", Kind::Number, "wide")]);
+    let lines: String = difference.caches.iter().map(cache).collect();
+    format!(
+        "<section id=\"caches\" aria-labelledby=\"caches-title\">\n<h2 id=\"caches-title\">Slab caches</h2>\n<p class=\"lede\">What was traced of each, beside all that the kernel counts.</p>\n\
+         <div class=\"scroll\"><table class=\"data\" id=\"caches-table\" data-limit=\"20\" data-what=\"caches\" data-sorted=\"bytes\"><thead><tr>{}</tr></thead>\n\
+         <tbody>{lines}</tbody></table></div>\n</section>",
+        heads(columns)
+    )
+}
+
+fn cache(cache: &CacheChange) -> String {
+    let slabinfo = |objects: Option<u64>, class: &str| {
+        number(objects.unwrap_or(0), &objects.map_or_else(|| "–".to_owned(), human::grouped), class)
+    };
+    let partial = if cache.is_partial { " <small class=\"traced\">partial</small>" } else { "" };
+    format!(
+        "<tr><th scope=\"row\" class=\"key\">{}{partial}</th>{}{}{}</tr>\n",
+        clean(&cache.name),
+        changes(&cache.change, cache.seen),
+        slabinfo(cache.slabinfo_before, "wider"),
+        slabinfo(cache.slabinfo_after, "wide"),
+    )
+}
