@@ -213,6 +213,7 @@ impl Bundle<'_> {
             from: None,
             to: None,
             call_sites: true,
+            nodes: true,
         };
         let report = with_progress(|progress| replay::report(reader, &ask, progress))?;
         let mut members = pages::of_report(&report, self.args.rows.older).map_err(BundleError::Pages)?;

@@ -143,6 +143,7 @@ fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
         from: part.from.clone(),
         to: part.to.clone(),
         call_sites: args.output.has_profile(),
+        nodes: args.output == Format::Pprof,
     };
     let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
     Ok(Side {

@@ -187,6 +187,7 @@ fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
         from: args.from.clone(),
         to: args.to.clone().or(args.at.clone()),
         call_sites: args.output.has_profile() || args.output == Format::Parquet,
+        nodes: args.output.is_binary(),
     })
 }
 
@@ -242,7 +243,10 @@ fn write_parquet(
     state.with_known(|known| {
         let most = output::parquet::MOST_OBJECTS;
         let objects = object::outstanding(&state.ledger, moment, known, args.rows.older, most);
-        output::parquet::outstanding(out, &header.into(), header.started_ns, moment.now, objects)
+        let partial = report.snapshot.caches.iter().filter(|cache| cache.partial.is_some());
+        let partial = partial.map(|cache| cache.name.as_str()).collect();
+        let taken = output::parquet::Taken { started: header.started_ns, now: moment.now, partial };
+        output::parquet::outstanding(out, &header.into(), &taken, objects)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Profiles as pprof reads them: `go tool pprof`, and the services that keep such profiles.
 //!
-//! Command, cgroup and cache are labels: `-tags` shows them, `-tagfocus` and `-tagroot` use them. Functions of the kernel are in the mapping
+//! Command, cgroup, cache and NUMA node are labels: `-tags` shows them, `-tagfocus` and `-tagroot` use them. Functions of the kernel are in the mapping
 //! that perf calls `[kernel.kallsyms]`, those of programs and modules in their file's. The allocator's own functions are left out of what
 //! pprof shows, so that what called it stands first; the file has them.
 
@@ -144,11 +144,13 @@ impl Tables {
             ("cgroup", sample.cgroup.as_deref()),
             ("cache", Some(sample.cache.as_bytes())),
         ];
-        let label = labels.into_iter().filter_map(|(key, text)| {
-            Some(proto::Label { key: self.string(key), str: self.string(&escape::terminal(text?)) })
-        });
+        let mut label: Vec<proto::Label> = labels
+            .into_iter()
+            .filter_map(|(key, text)| Some(self.label(key, &escape::terminal(text?))))
+            .collect();
+        label.extend(sample.node.map(|node| self.label("node", &node.to_string())));
         proto::Sample {
-            label: label.collect(),
+            label,
             location_id,
             value: counts.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).to_vec(),
         }
@@ -157,9 +159,13 @@ impl Tables {
     /// One that is taken off the others.
     fn base(&mut self, sample: &Sample) -> proto::Sample {
         let mut base = self.sample(sample);
-        base.label.push(proto::Label { key: self.string(BASE.0), str: self.string(BASE.1) });
+        base.label.push(self.label(BASE.0, BASE.1));
         base.value.iter_mut().for_each(|value| *value = -*value);
         base
+    }
+
+    fn label(&mut self, key: &str, text: &str) -> proto::Label {
+        proto::Label { key: self.string(key), str: self.string(text) }
     }
 
     fn location(&mut self, Frame { function, place }: Frame<'_>) -> u64 {

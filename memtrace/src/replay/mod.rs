@@ -50,6 +50,8 @@ pub struct Ask {
     pub to: Option<When>,
     /// Places in the kernel are told apart, though rows are not by them: a profile shows them.
     pub call_sites: bool,
+    /// Likewise NUMA nodes of objects.
+    pub nodes: bool,
 }
 
 /// The blocks between two times. What most is outstanding of is what the filter passes.
@@ -75,7 +77,7 @@ pub fn report(
     let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref())?;
     let base = base(reader, window);
     let by = ask.request.by.apart();
-    let apart = Apart { call_sites: ask.call_sites || by.call_sites, ..by };
+    let apart = Apart { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
     let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart);
     let mut replay = Replay {
         state,

@@ -33,6 +33,7 @@ fn ask(by: By) -> Ask {
         from: None,
         to: None,
         call_sites: false,
+        nodes: false,
     }
 }
 

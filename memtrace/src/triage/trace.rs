@@ -105,7 +105,15 @@ pub fn recorded(caches: Vec<String>, reader: &Reader, incidents: Incidents) -> T
     }
     let patterns: Vec<String> = caches.iter().map(|name| glob::Pattern::escape(name)).collect();
     let report = Filter::new(&patterns, &[], &[]).map_err(|error| error.to_string()).and_then(|filter| {
-        let ask = Ask { request: request(), filter, incidents, from: None, to: None, call_sites: false };
+        let ask = Ask {
+            request: request(),
+            filter,
+            incidents,
+            from: None,
+            to: None,
+            call_sites: false,
+            nodes: false,
+        };
         replay::report(reader, &ask, &mut |_, _| {}).map_err(|error| error.to_string())
     });
     match report {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cgroup::Cgroups,
-    event::{Address, Kind, TimeNs},
+    event::{Address, Kind, NO_NODE, NodeId, TimeNs},
     ledger::{FOLDED, Held, Ledger, OriginKey},
     process::Command,
 };
@@ -78,6 +78,8 @@ pub struct ObjectView<'a> {
     pub allocated: Allocated<'a>,
     /// Tells processes that had the same number one after the other.
     pub process_tag: u32,
+    /// NUMA node that its memory is on; None where that is not known.
+    pub node: Option<NodeId>,
     /// Who started the process: the nearest first, `probe.sh < cron`. Empty where that is not known.
     pub started_by: Vec<u8>,
     pub command: Option<Arc<Command>>,
@@ -127,6 +129,7 @@ impl<'a> ObjectView<'a> {
             age: Duration::from_nanos(now.saturating_sub(object.time)),
             allocated: Allocated::of(origin, known.into()),
             process_tag: origin.task.started,
+            node: Some(origin.node).filter(|&node| node != NO_NODE),
             started_by: above.join(STARTED_BY),
             command: process.and_then(|process| process.command.clone()),
             directory: name.and_then(|name| text(name.directory)),

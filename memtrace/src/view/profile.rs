@@ -20,7 +20,7 @@ use super::{
     moment::Moment,
 };
 use crate::{
-    event::{Address, CgroupId, Comm, NO_STACK, StackId},
+    event::{Address, CgroupId, Comm, NO_NODE, NO_STACK, NodeId, StackId},
     ledger::{Ledger, OriginKey},
 };
 
@@ -44,6 +44,8 @@ pub struct Sample {
     pub comm: Vec<u8>,
     /// None where it is not known.
     pub cgroup: Option<Vec<u8>>,
+    /// NUMA node of the memory; None where it is not known, or not told apart.
+    pub node: Option<NodeId>,
     pub cache: String,
     /// Since the start.
     pub allocs: u64,
@@ -94,6 +96,7 @@ struct Told {
     cgroup: CgroupId,
     cache: Address,
     call_site: Address,
+    node: NodeId,
 }
 
 /// Objects that tell the same.
@@ -112,7 +115,7 @@ struct Counts {
 }
 
 /// In the order of the samples.
-type SampleKey = (Vec<u8>, Option<Vec<u8>>, String, Calls);
+type SampleKey = (Vec<u8>, Option<Vec<u8>>, String, Calls, NodeId);
 
 impl Profile {
     /// Of all but what the tracing process allocated. With an age, only objects that are at least so old count as outstanding.
@@ -123,14 +126,15 @@ impl Profile {
             let cache = known.caches.get(&told.cache).unwrap_or(&unknown);
             let cgroup = known.cgroups.path(told.cgroup).map(<[u8]>::to_vec);
             for (calls, counts) in group.shared_out(place(told.call_site, known)) {
-                let key = (label(told.comm), cgroup.clone(), cache.name.clone(), calls);
+                let key = (label(told.comm), cgroup.clone(), cache.name.clone(), calls, told.node);
                 samples.entry(key).or_default().add(counts, cache.object_size);
             }
         }
-        let complete = |((comm, cgroup, cache, calls), counts): (SampleKey, Sample)| Sample {
+        let complete = |((comm, cgroup, cache, calls, node), counts): (SampleKey, Sample)| Sample {
             frames: calls.to_vec(),
             comm,
             cgroup,
+            node: Some(node).filter(|&node| node != NO_NODE),
             cache,
             ..counts
         };
@@ -162,6 +166,7 @@ impl Profile {
             let (objects, bytes) = (less(objects, sample.objects), less(bytes, sample.bytes));
             samples.push(Sample {
                 cgroup: None,
+                node: None,
                 allocs: 0,
                 alloc_bytes: 0,
                 objects,
@@ -191,8 +196,8 @@ impl Sample {
 
 impl Told {
     fn of(origin: &OriginKey) -> Self {
-        let OriginKey { cache, task, cgroup, call_site, .. } = *origin;
-        Self { comm: who(task), cgroup, cache, call_site }
+        let OriginKey { cache, task, cgroup, call_site, node, .. } = *origin;
+        Self { comm: who(task), cgroup, cache, call_site, node }
     }
 }
 

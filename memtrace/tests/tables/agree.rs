@@ -138,6 +138,7 @@ proptest! {
             from: None,
             to: None,
             call_sites: true,
+            nodes: false,
         };
         let report = replay::report(&reader, &ask, &mut |_, _| {}).unwrap();
         let ledger = &report.state.ledger;

@@ -1,6 +1,7 @@
 //! What is outstanding, a row for each object.
 
 use std::{
+    collections::HashSet,
     io::{self, Write},
     time::SystemTime,
 };
@@ -15,21 +16,31 @@ use crate::{
 /// Rows at most: of more objects a sample is written, each of which stands for several.
 pub const MOST_OBJECTS: usize = 10_000_000;
 
+/// As of when objects are outstanding, and how sure that is.
+pub struct Taken<'a> {
+    /// When the session started, by the clock that events have.
+    pub started: TimeNs,
+    pub now: TimeNs,
+    /// Caches of which some frees are not seen: their objects may be free.
+    pub partial: HashSet<&'a str>,
+}
+
 /// Writes the objects, as they stood at this time of the session.
 pub fn write<'a>(
     out: impl Write + Send,
     source: &Source,
-    started: TimeNs,
-    taken: TimeNs,
+    Taken { started, now, partial }: &Taken<'_>,
     objects: impl Iterator<Item = ObjectView<'a>>,
 ) -> io::Result<()> {
-    let wall = |time: TimeNs| source.wall(time.wrapping_sub(started) as i64);
-    let taken = wall(taken);
+    let wall = |time: TimeNs| source.wall(time.wrapping_sub(*started) as i64);
+    let taken = wall(*now);
     let of_table =
         [("table", "outstanding".to_owned()), ("taken", humantime::format_rfc3339_nanos(taken).to_string())];
-    let mut table = Table::start(out, source, &of_table, &row(&ObjectView::default(), source, taken, taken))?;
+    let mut table =
+        Table::start(out, source, &of_table, &row(&ObjectView::default(), source, taken, taken, false))?;
     for object in objects {
-        table.push(row(&object, source, taken, wall(object.time)))?;
+        let is_partial = object.allocated.cache.is_some_and(|cache| partial.contains(cache));
+        table.push(row(&object, source, taken, wall(object.time), is_partial))?;
     }
     table.finish()
 }
@@ -39,7 +50,8 @@ fn row<'a>(
     source: &'a Source,
     taken: SystemTime,
     time: SystemTime,
-) -> Row<'a, 24> {
+    is_partial: bool,
+) -> Row<'a, 26> {
     let Allocated { cache, bytes, comm, pid, cgroup, call_site } = &object.allocated;
     let started_by = Some(&object.started_by[..]).filter(|chain| !chain.is_empty());
     let command = object.command.as_ref();
@@ -71,5 +83,7 @@ fn row<'a>(
         ("filesystem", Cell::bytes(object.filesystem)),
         ("is_negative", Cell::Flag(object.is_negative)),
         ("tool", Cell::text(&source.tool)),
+        ("node", Cell::Count(object.node.map(Into::into))),
+        ("is_partial", Cell::Flag(Some(is_partial))),
     ]
 }

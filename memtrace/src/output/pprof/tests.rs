@@ -95,6 +95,7 @@ impl Reader {
                 frames: if is_known { frames } else { Vec::new() },
                 comm: label("comm").unwrap().into_bytes(),
                 cgroup: label("cgroup").map(String::into_bytes),
+                node: label("node").map(|node| node.parse().unwrap()),
                 cache,
                 allocs: allocs as u64,
                 alloc_bytes: alloc_bytes as u64,

@@ -354,6 +354,7 @@ fn profile() -> Profile {
         frames: stack(user, kernel),
         comm: comm.as_bytes().to_vec(),
         cgroup: None,
+        node: None,
         cache: cache.to_owned(),
         allocs: objects * 2,
         alloc_bytes: objects * size * 2,

@@ -84,6 +84,8 @@ fn sample(
         frames: frames.iter().map(ToString::to_string).collect(),
         comm: comm.as_bytes().to_vec(),
         cgroup: cgroup.map(|path| path.as_bytes().to_vec()),
+        // Files are on another than dentries.
+        node: Some(u16::from(cache == "filp")),
         cache: cache.to_owned(),
         allocs,
         alloc_bytes: allocs * 192,
@@ -101,14 +103,15 @@ pub(crate) fn any_profile() -> impl Strategy<Value = Profile> {
         "[a-c]\\+0x[0-9a-f]{1,3}",
     ];
     let comm = prop_oneof![name().prop_map(String::into_bytes), vec(any::<u8>(), 0..5)];
-    let counts = (0..1u64 << 40, 0..1u64 << 40, 1..1u64 << 10);
+    let counts = (0..1u64 << 40, 0..1u64 << 40, 1..1u64 << 10, proptest::option::of(0..4u16));
     let sample = (vec(frame, 0..5), comm.clone(), proptest::option::of(comm), name(), counts);
-    let sample = sample.prop_map(|(frames, comm, cgroup, cache, (freed, objects, size))| {
+    let sample = sample.prop_map(|(frames, comm, cgroup, cache, (freed, objects, size, node))| {
         let allocs = freed + objects;
         Sample {
             frames,
             comm,
             cgroup,
+            node,
             cache,
             allocs,
             alloc_bytes: allocs * size,
