@@ -72,7 +72,8 @@ pub fn recording(bytes: &[u8]) {
         let older = from.is_some().then_some(Duration::from_millis(1));
         let request = Request { by, sort: Sort::Growth, older, top: 5 };
         let incidents = Incidents::built_in();
-        let ask = Ask { request, filter: Filter::default(), incidents, from, to, call_sites: true };
+        let ask =
+            Ask { request, filter: Filter::default(), incidents, from, to, call_sites: true, nodes: true };
         if let Ok(report) = replay::report(&reader, &ask, &mut |_, _| {}) {
             show(&report, older);
         }

@@ -88,6 +88,12 @@ proptest! {
         let freed = part(world.allocs - world.frees, unseen);
         let reused = part(freed, reused);
         let world = World { reused, hidden: freed - reused, ..world };
+        // So much is promised to be found; of the rest, a little is handed out again and a little hidden, and neither tells.
+        let outstanding = world.allocs - world.frees - world.reused;
+        let seen = world.frees + world.old_frees;
+        let is_handed_out_again = world.reused as f64 >= LEAST_SHARE * (seen + world.reused) as f64 && world.reused >= LEAST_REUSED;
+        let is_missed = world.hidden.saturating_sub(2 * slack) as f64 >= LEAST_HIDDEN_SHARE * outstanding as f64;
+        prop_assume!(is_handed_out_again || is_missed);
         let start = World::start(world.old, 0, slack);
         let growth = Growth::between(&start, &world.reading(part(slack, at_hand), slack));
         let partial = Partial::find(&world.traced(), Some(&growth));
