@@ -181,6 +181,20 @@ pub fn markdown_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same for a line in which commands stand between backticks.
+pub fn markdown_prose(text: &str) -> String {
+    if text.matches('`').count() % 2 == 1 {
+        // One of them has no end.
+        return markdown_line(text).into_owned();
+    }
+    let part = |(at, part): (usize, &str)| match at {
+        0 => markdown_line(part).into_owned(),
+        _ if at % 2 == 1 => code(part),
+        _ => markdown(part).into_owned(),
+    };
+    text.split('`').enumerate().map(part).collect()
+}
+
 /// For a name in a folded stack: as for a terminal, and nothing in it parts it from others. Blanks stay inside of it only.
 pub fn folded(name: &[u8]) -> String {
     let shown = terminal(name).replace(';', "\\x3b");
@@ -271,6 +285,8 @@ mod tests {
         check("# x", "# x", r"\# x");
         check("    - x", "    - x", r"\- x");
         check("  ", "  ", "");
+        assert_eq!(markdown_prose("- `a_b`: x_y, `c|`"), r"\- `a_b`: x\_y, `c\x7c`");
+        assert_eq!(markdown_prose("a`b_"), r"a\`b\_");
         check("12. x", "12. x", r"12\. x");
         check("1) x", "1) x", r"1\) x");
         check(r"\x1b[2J `![x](y)`", r"\\x1b\[2J \`\!\[x\](y)\`", r"\\x1b\[2J \`\!\[x\](y)\`");

@@ -50,10 +50,9 @@ pub fn write_difference(
     if stacks.values().all(|&[_, after]| after == 0) {
         return out.write_all(EMPTY.as_bytes());
     }
-    let side = |side: Profiled<'_>| provenance::words(side.profile, side.snapshot).join(", ");
     let mut options = options(weight);
     options.title += ": red is more than before, blue is less";
-    options.subtitle = Some(format!("before: {} · after: {}", side(before), side(after)));
+    options.subtitle = Some(provenance::of_difference(before, after));
     let most = i64::MAX as u64 / stacks.len() as u64;
     let line = |(stack, [before, after]): (&String, &[u64; 2])| {
         format!("{stack} {} {}", before.min(&most), after.min(&most))

@@ -62,15 +62,11 @@ fn is_linked(text: &str) -> bool {
     ["@", "#", "://", "www."].iter().any(|sign| text.contains(sign))
 }
 
-/// A sentence in which commands stand between backticks. It is not what its line begins with.
+/// A sentence in which commands stand between backticks.
 fn advice(text: &str) -> String {
-    let parts: Vec<_> = text.split('`').map(|part| escape::terminal(part.as_bytes())).collect();
-    let all_end = !parts.len().is_multiple_of(2);
-    if !all_end || parts.iter().step_by(2).any(|words| is_linked(words)) {
-        return sentence(text);
-    }
-    let (words, command) = (|part: &str| escape::markdown(part).into_owned(), escape::code);
-    parts.iter().enumerate().map(|(at, part)| if at % 2 == 0 { words(part) } else { command(part) }).collect()
+    let text = escape::terminal(text.as_bytes());
+    let links = text.split('`').step_by(2).any(is_linked);
+    if links { sentence(&text) } else { escape::markdown_prose(&text) }
 }
 
 fn section(title: &str, body: String) -> String {

@@ -3,7 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{escape, human};
-use crate::view::{Snapshot, profile::Profile};
+use crate::view::{
+    Snapshot,
+    profile::{Profile, Profiled},
+};
 
 /// In a few words each, harmless for a terminal.
 pub fn words(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
@@ -20,6 +23,19 @@ pub fn words(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
         words.push(format!("estimates from 1 object in {}", snapshot.sampling.period));
     }
     words
+}
+
+/// Of a difference, in one line.
+pub fn of_difference(before: Profiled<'_>, after: Profiled<'_>) -> String {
+    let side = |Profiled { snapshot, .. }: Profiled<'_>| {
+        let until = humantime::format_rfc3339_seconds(end(snapshot));
+        format!(
+            "{}, {} until {until}",
+            escape::terminal(snapshot.host.as_bytes()),
+            human::duration(snapshot.elapsed)
+        )
+    };
+    format!("before: {} · after: {} · {}", side(before), side(after), stacks(after.profile.stacks_period))
 }
 
 /// When tracing began. Never before 1970.

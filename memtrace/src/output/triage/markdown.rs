@@ -26,7 +26,7 @@ fn draw(block: &Block) -> String {
             lines.iter().map(|line| format!("{}  \n", escape::markdown_line(line))).collect()
         }
         Block::List(items) => {
-            items.iter().map(|item| format!("- {}\n", escape::markdown_line(item))).collect()
+            items.iter().map(|item| format!("- {}\n", escape::markdown_prose(item))).collect()
         }
         Block::Table(table) => draw_table(table),
         Block::Commands(commands) => {
