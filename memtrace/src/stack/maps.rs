@@ -4,16 +4,16 @@ use std::{
     cell::Cell,
     collections::HashMap,
     ffi::OsString,
-    fs::{self, Metadata},
+    fs,
     ops::Range,
     os::unix::ffi::OsStringExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use blazesym::helper::read_elf_build_id;
 use memtrace_common::event::BUILD_ID_LEN;
 
-use super::{FileId, Frame, MappedFile};
+use super::{FileId, Frame, MappedFile, names};
 use crate::{
     decode::UserCall,
     event::{Address, ProcessId},
@@ -49,8 +49,10 @@ impl Files {
     fn learn(&mut self, tgid: u32, mapped: &[Area]) {
         for id in self.asked as FileId..self.files.len() as FileId {
             let is_it = |area: &&Area| area.file.is_some_and(|(file, _)| file == id);
-            let build_id = mapped.iter().find(is_it).and_then(|area| build_id(tgid, &area.addresses));
-            if let Some(build_id) = build_id {
+            let area = mapped.iter().find(is_it).and_then(|area| as_mapped(tgid, &area.addresses));
+            // Who may not look at what is mapped may read the file.
+            let place = || names::place(&self.files[id as usize]);
+            if let Some(build_id) = area.or_else(place).and_then(|path| build_id(&path)) {
                 self.by_build_id.entry(build_id).or_insert(id);
             }
         }
@@ -133,13 +135,15 @@ fn area(line: &[u8], tgid: u32, files: &mut Files) -> Option<Area> {
     Some(Area { addresses, file })
 }
 
-/// Of the file that a process has mapped there, whatever its path leads to by now.
-fn build_id(tgid: u32, addresses: &Range<Address>) -> Option<[u8; BUILD_ID_LEN]> {
+/// The file that a process has mapped there, whatever its path leads to by now. No device: it would be opened.
+fn as_mapped(tgid: u32, addresses: &Range<Address>) -> Option<PathBuf> {
     let Range { start, end } = addresses;
     let path = PathBuf::from(format!("/proc/{tgid}/map_files/{start:x}-{end:x}"));
-    // A device would be opened.
-    fs::metadata(&path).ok().filter(Metadata::is_file)?;
-    let id = read_elf_build_id(&path).ok()??;
+    fs::metadata(&path).is_ok_and(|found| found.is_file()).then_some(path)
+}
+
+fn build_id(file: &Path) -> Option<[u8; BUILD_ID_LEN]> {
+    let id = read_elf_build_id(&file).ok()??;
     // The kernel pads shorter ones.
     let mut build_id = [0; BUILD_ID_LEN];
     build_id.get_mut(..id.len())?.copy_from_slice(&id);

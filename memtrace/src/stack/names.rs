@@ -34,7 +34,7 @@ impl Names {
 }
 
 /// The same file: below the root of the process that had it, or below ours.
-fn place(file: &MappedFile) -> Option<PathBuf> {
+pub(super) fn place(file: &MappedFile) -> Option<PathBuf> {
     let inside = Path::new("/proc").join(file.tgid.to_string()).join("root");
     let relative = file.path.strip_prefix("/").ok()?;
     // Overlays and others tell another device than maps do, so the inode has to be enough.
