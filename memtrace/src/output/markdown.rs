@@ -64,9 +64,8 @@ fn is_linked(text: &str) -> bool {
 
 /// A sentence in which commands stand between backticks.
 fn advice(text: &str) -> String {
-    let text = escape::terminal(text.as_bytes());
     let links = text.split('`').step_by(2).any(is_linked);
-    if links { sentence(&text) } else { escape::markdown_prose(&text) }
+    if links { sentence(text) } else { escape::markdown_prose(&escape::terminal(text.as_bytes())) }
 }
 
 fn section(title: &str, body: String) -> String {

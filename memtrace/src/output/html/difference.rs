@@ -87,6 +87,9 @@ fn notes(difference: &Difference) -> String {
     )
 }
 
+/// What sorts a share of nothing: behind all others.
+const NEW: f64 = 1e12;
+
 /// Columns that both tables have.
 const CHANGES: [(&str, Kind, &str); 6] = [
     ("± Bytes", Kind::Number, "bytes"),
@@ -99,12 +102,8 @@ const CHANGES: [(&str, Kind, &str); 6] = [
 
 fn changes(change: &Change, seen: Seen) -> String {
     let share = |share: Option<f64>, class: &str| {
-        // What is new is more than any share.
-        let sorted = match seen {
-            Seen::After => f64::MAX,
-            Seen::Before | Seen::Both => share.unwrap_or(f64::MAX),
-        };
-        number(sorted, &text(&words::share(share, seen)), class)
+        let sorted = share.filter(|_| seen != Seen::After).unwrap_or(NEW);
+        number(finite(sorted), &text(&words::share(share, seen)), class)
     };
     [
         number(change.bytes(), &human::bytes_change(change.bytes()), "bytes"),
@@ -128,8 +127,10 @@ fn rows(difference: &Difference) -> String {
             "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"empty\">Nothing changed.</p>\n</section>"
         );
     }
-    let keys =
-        difference.by.iter().map(|by| (of_key(by), "key")).map(|((title, kind), class)| (title, kind, class));
+    let keys = difference.by.iter().map(|by| {
+        let (title, kind) = of_key(by);
+        (title, kind, "key")
+    });
     let others = [
         ("Grew by", Kind::Number, "wider"),
         ("Grows by", Kind::Number, "wide growth"),
@@ -144,6 +145,7 @@ fn rows(difference: &Difference) -> String {
     };
     let unchanged = match difference.unchanged {
         0 => String::new(),
+        1 => " One more holds what it held.".to_owned(),
         unchanged => format!(" {} more hold what they held.", human::grouped(unchanged)),
     };
     let rest = difference.rest.map(|rest| {

@@ -49,6 +49,7 @@ fn commands_in_advice_are_code() {
     check("either `yes` or `a|b`.", r"either `yes` or `a\x7cb`.");
     check("it`s", r"it\`s");
     check("ask @all of `x`", r"`ask @all of \x60x\x60`");
+    check("ask\x07 @all", r"`ask\x07 @all`");
     check("see `https://example.org`", "see `https://example.org`");
 }
 
