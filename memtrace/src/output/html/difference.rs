@@ -4,8 +4,8 @@ use std::io;
 
 use super::markup::{clean, finite, host, number, place, text};
 use super::masthead::fact;
-use super::rows::{Kind, by_words, head, of_key, table_class};
-use super::{data, fill, framed};
+use super::rows::{Kind, by_words, head, head_of_row, of_key, table_class};
+use super::{data, fill, framed, stacks, trust};
 use crate::output::{
     human,
     table::{difference as words, verdict},
@@ -17,21 +17,18 @@ use crate::view::{
 };
 
 const DIFFERENCE: &str = include_str!("difference.html");
-const SCRIPT: &str = concat!(
-    "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
-    include_str!("figures.js"),
-    include_str!("table.js"),
-    include_str!("flame.js"),
-    include_str!("difference.js"),
-    "})();\n"
-);
+const SCRIPT: &str = script!("figures.js", "table.js", "flame.js", "difference.js");
 
 /// The whole page. `added` is of what is outstanding after and was not before.
 pub fn difference(difference: &Difference, added: &Profile) -> io::Result<String> {
     let profile = data::of_profile(added)?;
     let part = |name: &str| match name {
         "masthead" => masthead(difference),
-        "notes" => notes(difference),
+        "notes" => trust::notes("What speaks against comparing them", &difference.notes),
+        "stacks" => stacks(
+            "Calls that led to what was added",
+            "What is outstanding after and was not before: who called stands above whom. What went is not here.",
+        ),
         "rows" => rows(difference),
         "caches" => caches(difference),
         "profile_json" => profile.clone(),
@@ -75,16 +72,6 @@ fn side(name: &str, side: &Side, bytes: u64) -> String {
         text(&verdict),
     );
     fact(name, &about)
-}
-
-fn notes(difference: &Difference) -> String {
-    if difference.notes.is_empty() {
-        return String::new();
-    }
-    let notes: String = difference.notes.iter().map(|note| format!("<li>{}</li>", clean(note))).collect();
-    format!(
-        "<section id=\"notes\" aria-labelledby=\"notes-title\">\n<h2 id=\"notes-title\">What speaks against comparing them</h2>\n<ul>{notes}</ul>\n</section>"
-    )
 }
 
 /// What sorts a share of nothing: behind all others.
@@ -165,13 +152,8 @@ fn rows(difference: &Difference) -> String {
 }
 
 fn line(difference: &Difference, row: &RowChange) -> String {
-    let key = |(key, by): (&Vec<u8>, _)| {
-        let shown = host(key);
-        let sorted =
-            if of_key(by).1 == Kind::Number { format!(" data-v=\"{shown}\"") } else { String::new() };
-        format!("<th scope=\"row\" class=\"key\"{sorted}>{shown}</th>")
-    };
-    let keys: String = row.keys.iter().zip(difference.by.iter()).map(key).collect();
+    let keys = row.keys.iter().zip(difference.by.iter());
+    let keys: String = keys.map(|(key, by)| head_of_row(key, by, "")).collect();
     let growth = |rates: Option<Rates>, class: &str| match rates {
         Some(rates) => number(finite(rates.growth), &text(&human::growth(rates.growth)), class),
         None => number(0, "–", class),

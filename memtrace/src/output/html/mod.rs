@@ -5,6 +5,17 @@
 //! only the style and the script whose digests it names may run. Text from the host is escaped here, and the script only ever
 //! sets it as text.
 
+/// One program in several files, in a scope of its own.
+macro_rules! script {
+    ($($file:literal),+) => {
+        concat!(
+            "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
+            $(include_str!($file),)+
+            "})();\n"
+        )
+    };
+}
+
 mod ages;
 mod caches;
 mod data;
@@ -34,18 +45,10 @@ use crate::{
 /// What all pages have.
 const FRAME: &str = include_str!("frame.html");
 const REPORT: &str = include_str!("page.html");
+/// Call stacks: a part of several pages, drawn by `flame.js`.
+const STACKS: &str = include_str!("stacks.html");
 const STYLE: &str = include_str!("page.css");
-/// One program in several files, in a scope of its own.
-const SCRIPT: &str = concat!(
-    "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
-    include_str!("figures.js"),
-    include_str!("table.js"),
-    include_str!("detail.js"),
-    include_str!("chart.js"),
-    include_str!("flame.js"),
-    include_str!("page.js"),
-    "})();\n"
-);
+const SCRIPT: &str = script!("figures.js", "table.js", "detail.js", "chart.js", "flame.js", "page.js");
 
 /// All that the page tells.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +101,10 @@ pub fn page(document: &Document<'_>) -> io::Result<String> {
         "caches" => caches::section(snapshot),
         "directories" => directories::section(snapshot),
         "ages" => ages::section(document.ages),
-        "notes" => trust::notes(snapshot),
+        "stacks" => {
+            stacks("Call stacks", "Which calls led to what is outstanding: who called stands above whom.")
+        }
+        "notes" => trust::notes("Notes", &snapshot.notes),
         "guide" => guide::section(document.about.version),
         "snapshot_json" => data.snapshot.clone(),
         "series_json" => data.series.clone(),
@@ -107,6 +113,11 @@ pub fn page(document: &Document<'_>) -> io::Result<String> {
     };
     let title = format!("{} – memtrace report", host(snapshot.host.as_bytes()));
     Ok(framed(&title, &fill(REPORT, part), SCRIPT))
+}
+
+/// Where call stacks are drawn.
+fn stacks(title: &str, lede: &str) -> String {
+    fill(STACKS, |name| if name == "title" { title.to_owned() } else { lede.to_owned() })
 }
 
 /// A whole page of its body. Only its own style and script may run.

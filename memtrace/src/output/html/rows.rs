@@ -166,8 +166,6 @@ fn key_cell<'a>(
         return None;
     }
     let (key, by) = keys.next()?;
-    let shown = host(key);
-    let sorted = if column.kind == Kind::Number { format!(" data-v=\"{shown}\"") } else { String::new() };
     let chain = if by == By::Comm { started_by(row) } else { String::new() };
     // Beside the first key, since it is about the whole row.
     let partial = match partial::of_row(snapshot, row) {
@@ -176,7 +174,17 @@ fn key_cell<'a>(
         }
         _ => String::new(),
     };
-    Some(format!("<th scope=\"row\" class=\"key\"{sorted}>{shown}{partial}{chain}</th>"))
+    Some(head_of_row(key, by, &(partial + &chain)))
+}
+
+/// A key at the beginning of its row, and what stands beside it.
+pub(super) fn head_of_row(key: &[u8], by: By, beside: &str) -> String {
+    let shown = host(key);
+    let sorted = match of_key(by) {
+        (_, Kind::Number) => format!(" data-v=\"{shown}\""),
+        (_, Kind::Text) => String::new(),
+    };
+    format!("<th scope=\"row\" class=\"key\"{sorted}>{shown}{beside}</th>")
 }
 
 fn cell(column: &Column, row: &Row, key: Option<String>, snapshot: &Snapshot, most: u64) -> String {

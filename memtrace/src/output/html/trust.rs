@@ -70,13 +70,13 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
     said
 }
 
-/// What is limited in this session, and why.
-pub(super) fn notes(snapshot: &Snapshot) -> String {
-    if snapshot.notes.is_empty() {
+/// What is limited, and why; nothing where nothing is.
+pub(super) fn notes(title: &str, notes: &[String]) -> String {
+    if notes.is_empty() {
         return String::new();
     }
-    let notes: String = snapshot.notes.iter().map(|note| format!("<li>{}</li>", clean(note))).collect();
+    let notes: String = notes.iter().map(|note| format!("<li>{}</li>", clean(note))).collect();
     format!(
-        "<section id=\"notes\" aria-labelledby=\"notes-title\">\n<h2 id=\"notes-title\">Notes</h2>\n<ul>{notes}</ul>\n</section>"
+        "<section id=\"notes\" aria-labelledby=\"notes-title\">\n<h2 id=\"notes-title\">{title}</h2>\n<ul>{notes}</ul>\n</section>"
     )
 }
