@@ -15,7 +15,7 @@ use memtrace::{
         replay::{self, Query, filter::Filter, state::State, window::When},
     },
     knowledge::incidents::Incidents,
-    output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
+    output::{Output as _, documents, html, json, ndjson, render, screen::Screen, tables},
     stream::ledger::OriginDetail,
     view::{By, Keys, Sort, build::ReportOptions},
 };
@@ -93,8 +93,8 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     let snapshot = &report.snapshot;
     json::line(snapshot).expect("all of it is JSON");
     ndjson::report(snapshot).expect("all of it is JSON");
-    csv::report(snapshot);
-    markdown::report(snapshot);
+    render::csv::text(&tables::rows::table(snapshot)).expect("each line has all fields");
+    render::markdown::text(&documents::report::page(snapshot));
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
     let profile = report::profile(report, older);
     html::of_report(report, &profile, b"a.mt").expect("all of it can be shown");

@@ -49,7 +49,7 @@ use crate::{
         },
     },
     knowledge::incidents::{Incidents, IncidentsError},
-    output::triage,
+    output::{self, triage},
     session::{self, Options, SessionError, StacksOption, record},
     text::{escape, human},
     triage::{page::Page, window::Window},
@@ -231,12 +231,12 @@ impl Bundle<'_> {
                 files.add_cgroups(When::Before, &window.before.cgroups);
                 files.add_cgroups(When::After, &window.after.cgroups);
                 let page = self.page(reader, &window);
-                headline = Some(triage::headline(&page));
+                headline = Some(output::phrases::triage::headline(&page));
                 let json = triage::json::line(&page).map_err(BundleError::Pages)?;
                 members.push(Member::new(
                     "triage.md",
                     "what fills the memory, slab or not, and what to do",
-                    triage::markdown(&page),
+                    output::render::markdown::text(&output::documents::triage::document(&page)),
                 ));
                 members.push(Member::new("triage.json", "the same for programs (docs/triage.md)", json));
                 files.read_facts(self.redactor.as_ref());
@@ -294,7 +294,7 @@ impl Bundle<'_> {
         let path = self.target.path().to_string_lossy();
         let path = escape::terminal(path.as_bytes());
         let mut text = format!("{path}: {files} files, {}\n", human::bytes(len));
-        for sentence in crate::output::table::verdict_sentences(&report.snapshot).iter().take(1) {
+        for sentence in crate::output::documents::report::verdict_sentences(&report.snapshot).iter().take(1) {
             text += &format!("  {sentence}\n");
         }
         text += &format!("  tar --zstd -xf {path}\n");

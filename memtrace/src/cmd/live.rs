@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{rows::RowArgs, trace::TraceArgs};
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::{Output, json::JsonLines, screen::Screen, table::Style},
+    output::{Output, json::JsonLines, render::terminal::Style, screen::Screen},
     session::{self, Options, SessionError, budget::CpuLimit},
 };
 

@@ -13,7 +13,14 @@ use thiserror::Error;
 
 use crate::{
     cmd::triage::watch::{WatchError, watch},
-    output::triage,
+    output::{
+        documents::triage::{WIDTH, document},
+        render::{
+            self,
+            terminal::{Frame, Style},
+        },
+        triage,
+    },
     text::duration,
     triage::page::{About, Page},
 };
@@ -63,9 +70,12 @@ pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError
     let (window, tracing) = runtime.map_err(TriageError::Runtime)?.block_on(watch(args.duration))?;
     let page = Page::new(about(), &window, tracing);
     let text = match args.output {
-        Output::Table => triage::text(&page, window_width()),
+        Output::Table => {
+            let frame = Frame::wide(window_width().unwrap_or(WIDTH));
+            render::terminal::text(&document(&page), frame, Style::Plain)
+        }
         Output::Json => triage::json::line(&page).map_err(TriageError::Write)?,
-        Output::Markdown => triage::markdown(&page),
+        Output::Markdown => render::markdown::text(&document(&page)),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(TriageError::Write)?;
     Ok(if page.findings.is_empty() { Found::Nothing } else { Found::Suspect })

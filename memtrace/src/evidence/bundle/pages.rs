@@ -19,7 +19,10 @@ pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Mem
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;
     output::pprof::write(&profile, snapshot, &mut pprof)?;
     let page = output::html::of_report(report, &profile, RECORDING.as_bytes())?;
-    let (markdown, json) = (output::markdown::report(snapshot), output::json::line(snapshot)?);
+    let (markdown, json) = (
+        output::render::markdown::text(&output::documents::report::page(snapshot)),
+        output::json::line(snapshot)?,
+    );
     Ok(vec![
         Member::new(
             "report.txt",

@@ -3,7 +3,7 @@
 use super::markup::{bar, clean, finite, number, objects, text};
 use super::rows::{Kind, head};
 use crate::{
-    output::table::partial,
+    output::phrases::partial,
     text::human,
     view::{CacheTotals, Sampling, Snapshot},
 };

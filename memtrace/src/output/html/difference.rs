@@ -7,7 +7,7 @@ use super::masthead::fact;
 use super::rows::{Kind, by_words, head, head_of_row, of_key, table_class};
 use super::{data, fill, framed, stacks, trust};
 use crate::{
-    output::table::{difference as words, verdict},
+    output::phrases::{self, verdict},
     text::human,
     view::{
         Difference, Sort,
@@ -46,7 +46,7 @@ fn masthead(difference: &Difference) -> String {
         format!("{} → {}", clean(&before.host), clean(&after.host))
     };
     let facts = [
-        fact("Change", &text(&words::total(total))),
+        fact("Change", &text(&phrases::change(total))),
         side("Before", before, total.before.bytes),
         side("After", after, total.after.bytes),
     ];
@@ -61,13 +61,13 @@ fn side(name: &str, side: &Side, bytes: u64) -> String {
     let verdict = side
         .verdict
         .as_ref()
-        .map_or_else(|| "no telling yet".to_owned(), |known| verdict::claim(known, verdict::TERMINAL));
+        .map_or_else(|| "no telling yet".to_owned(), |known| verdict::claim(known).text());
     let about = format!(
         "{} <small>{} outstanding after {}, {}, {}</small><p>{}</p>",
         host(&side.label),
         human::bytes(bytes),
         text(&human::duration(side.elapsed)),
-        text(&words::when(side)),
+        text(&phrases::time(side.time)),
         clean(&side.kernel),
         text(&verdict),
     );
@@ -90,7 +90,7 @@ const CHANGES: [(&str, Kind, &str); 6] = [
 fn changes(change: &Change, seen: Seen) -> String {
     let share = |share: Option<f64>, class: &str| {
         let sorted = share.filter(|_| seen != Seen::After).unwrap_or(NEW);
-        number(finite(sorted), &text(&words::share(share, seen)), class)
+        number(finite(sorted), &text(&phrases::relative_change(share, seen)), class)
     };
     [
         number(change.bytes(), &human::bytes_change(change.bytes()), "bytes"),

@@ -6,7 +6,7 @@ use super::markup::{bar, clean, finite, host, number, objects, place, text};
 use crate::{
     output::{
         json,
-        table::{columns, partial},
+        phrases::{self, partial},
     },
     text::human,
     view::{By, Keys, Row, Snapshot, Trend, key},
@@ -49,7 +49,7 @@ pub(super) fn section(snapshot: &Snapshot) -> String {
     if snapshot.rows.is_empty() && snapshot.rest.is_none() {
         return format!(
             "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"empty\">{}</p>\n</section>",
-            text(&sentence(&columns::empty(snapshot)))
+            text(&sentence(&phrases::no_rows(snapshot)))
         );
     }
     let columns = columns_of(snapshot);
@@ -206,7 +206,7 @@ fn cell(column: &Column, row: &Row, key: Option<String>, snapshot: &Snapshot, mo
         "frees" => rate(row.frees_per_s, human::rate(row.frees_per_s)),
         "growth" => rate(row.growth_per_s, human::growth(row.growth_per_s)),
         "trend" => {
-            let word = columns::trend_word(row.trend);
+            let word = phrases::trend(row.trend);
             format!("<td class=\"{class} is-{word}\">{word}</td>")
         }
         "oldest" => {

@@ -2,7 +2,7 @@
 
 use super::markup::{clean, text};
 use crate::{
-    output::table::{agreement, trust},
+    output::phrases::{self, trust},
     text::human,
     view::{Snapshot, reconcile},
 };
@@ -12,9 +12,7 @@ const GOOD_AGREEMENT: f64 = 0.95;
 
 pub(super) fn section(snapshot: &Snapshot) -> String {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let line = trust::summary(&snapshot.trust, snapshot.sampling);
-    let line = line.strip_prefix("trust: ").unwrap_or(&line);
-    let agreement = agreement::words(snapshot).map(|words| format!(" · {words}")).unwrap_or_default();
+    let line = trust::summary(snapshot);
     let (kind, status) = match () {
         () if !problems.is_empty() => ("limited", "Limited"),
         () if snapshot.trust.emitted == 0 => ("none", "Nothing seen"),
@@ -27,7 +25,7 @@ pub(super) fn section(snapshot: &Snapshot) -> String {
         "<section id=\"trust\" class=\"trust {kind}\" aria-labelledby=\"trust-title\">\n\
          <h2 id=\"trust-title\">Trust</h2><div><p class=\"line\"><strong>{status}</strong> {}</p>\n\
          <ul class=\"meaning\">{problems}{meaning}</ul></div>\n</section>",
-        text(&format!("{line}{agreement}")),
+        text(&line),
     )
 }
 
@@ -41,7 +39,7 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
     if trust.unknown_frees > 0 {
         said.push(format!(
             "{} were of objects from before the start: they change nothing here.",
-            trust::number(trust.unknown_frees, "free")
+            phrases::number(trust.unknown_frees, "free")
         ));
     }
     if reconcile::unexplained(&snapshot.caches).is_none() && trust.slabinfo_agreement >= Some(GOOD_AGREEMENT)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::markup::{clean, host, list, place, prose, text};
 use crate::{
-    output::table::verdict as words,
+    output::phrases::verdict as words,
     text::human,
     view::{Known, Row, Snapshot, Suspect, Verdict},
 };
@@ -134,7 +134,7 @@ fn per_second(rate: f64) -> String {
 
 fn doubts(suspect: &Suspect) -> String {
     let doubts: String =
-        suspect.doubts.iter().map(|doubt| format!("<li>{}</li>", text(&words::words(*doubt)))).collect();
+        suspect.doubts.iter().map(|doubt| format!("<li>{}</li>", text(&words::doubt(*doubt)))).collect();
     if doubts.is_empty() {
         return "<p class=\"doubts none\">Nothing that was measured speaks against it.</p>".to_owned();
     }

@@ -17,19 +17,20 @@ use crate::{
 /// The two reports.
 pub fn sides(difference: &Difference) -> Table {
     type Of<'a> = (&'static str, &'a Side, Held);
-    let text = |good| Kind::text(good, usize::MAX);
     let columns: [Column<'_, Of<'_>>; 8] = [
-        Column::<Of<'_>>::new("side", "", text(8), |of| Cell::words(of.0)).key(),
-        Column::<Of<'_>>::new("label", "REPORT", text(8), |of| Cell::name(&*of.1.label)).rank(1),
+        Column::<Of<'_>>::new("side", "", Kind::Words, |of| Cell::words(of.0)).key(),
+        Column::<Of<'_>>::new("label", "REPORT", Kind::Words, |of| Cell::name(&*of.1.label)).rank(1),
         Column::<Of<'_>>::new("objects", "OUTSTANDING", Kind::Figure, |of| {
             Cell::words(format!("{} outstanding", human::grouped(of.2.objects)))
         }),
         Column::<Of<'_>>::new("bytes", "BYTES", Kind::Figure, |of| Cell::Bytes(of.2.bytes)),
         Column::<Of<'_>>::new("elapsed", "TRACED FOR", Kind::Figure, |of| Cell::Duration(of.1.elapsed))
             .rank(3),
-        Column::<Of<'_>>::new("time", "UP TO", text(20), |of| Cell::words(phrases::time(of.1.time))).rank(2),
-        Column::<Of<'_>>::new("host", "HOST", text(6), |of| Cell::name(of.1.host.as_bytes())).rank(4),
-        Column::<Of<'_>>::new("kernel", "KERNEL", text(6), |of| Cell::name(of.1.kernel.as_bytes())).rank(5),
+        Column::<Of<'_>>::new("time", "UP TO", Kind::Words, |of| Cell::words(phrases::time(of.1.time)))
+            .rank(2),
+        Column::<Of<'_>>::new("host", "HOST", Kind::Words, |of| Cell::name(of.1.host.as_bytes())).rank(4),
+        Column::<Of<'_>>::new("kernel", "KERNEL", Kind::Words, |of| Cell::name(of.1.kernel.as_bytes()))
+            .rank(5),
     ];
     let Difference { before, after, total, .. } = difference;
     let sides = [("  before", before, total.before), ("  after", after, total.after)];
@@ -107,6 +108,9 @@ fn changes<'a, T: 'a>(sort: Sort, change: fn(&T) -> (Change, Seen)) -> Vec<Colum
         shown("after", "AFTER", Kind::Bytes, 3, |change, _| Cell::Bytes(change.after.bytes)),
         shown("objects", "±OBJECTS", Kind::CountChange, of_objects, |change, _| {
             Cell::CountChange(change.objects())
+        }),
+        shown("objects_share", "±%", Kind::RelativeChange, 10, |change, seen| {
+            Cell::RelativeChange(change.objects_share(), seen)
         }),
         shown("objects_now", "OBJECTS", Kind::Count, 7, |change, _| Cell::Count(change.after.objects)),
     ]

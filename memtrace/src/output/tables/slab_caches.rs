@@ -46,7 +46,6 @@ pub fn table(snapshot: &Snapshot) -> Table {
 
 /// A line for each, in words: above a report.
 pub fn lines(caches: &[CacheTotals], indent: usize) -> Table {
-    let words = Kind::text(0, usize::MAX);
     let columns = [
         Column::<CacheTotals>::new("cache", "", Kind::text(30, usize::MAX), move |cache| match name(cache) {
             Cell::Name(name) => Cell::Name(Name { depth: indent, ..name }),
@@ -56,7 +55,7 @@ pub fn lines(caches: &[CacheTotals], indent: usize) -> Table {
             Cell::words(format!("{} each", human::bytes(cache.object_size)))
         })
         .rank(5),
-        Column::<CacheTotals>::new("reclaim", "", words, |cache| {
+        Column::<CacheTotals>::new("reclaim", "", Kind::Words, |cache| {
             Cell::words(phrases::reclaimable(cache.reclaimable))
         })
         .rank(4),
@@ -71,7 +70,7 @@ pub fn lines(caches: &[CacheTotals], indent: usize) -> Table {
             Cell::some(cache.slabinfo_objects_per_s, Cell::Growth)
         })
         .rank(3),
-        Column::<CacheTotals>::new("traced", "", words, |cache| Cell::words(partial::of_cache(cache)))
+        Column::<CacheTotals>::new("traced", "", Kind::Words, |cache| Cell::words(partial::of_cache(cache)))
             .rank(1),
     ];
     Table::new("caches", &columns, caches).headless()

@@ -1,8 +1,21 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::output::sample::{self, difference};
-use crate::view::By;
+use crate::{
+    output::{
+        sample::{self, difference},
+        tables,
+    },
+    view::{By, Difference, Row, Snapshot},
+};
+
+fn report(snapshot: &Snapshot) -> String {
+    text(&tables::rows::table(snapshot)).expect("a line has as many fields as the header")
+}
+
+fn of_difference(difference: &Difference) -> String {
+    text(&tables::difference::rows(difference)).expect("a line has as many fields as the header")
+}
 
 /// As a reader of CSV sees it: lines of as many fields as the header has.
 fn parse(text: &str) -> Vec<Vec<String>> {
@@ -55,9 +68,9 @@ fn what_top_cut_is_the_last_line() {
 
 #[test]
 fn differences() {
-    insta::assert_snapshot!(super::difference(&difference::leak()));
-    insta::assert_snapshot!(super::difference(&difference::cut()));
-    insta::assert_snapshot!(super::difference(&difference::hostile_names()));
+    insta::assert_snapshot!(of_difference(&difference::leak()));
+    insta::assert_snapshot!(of_difference(&difference::cut()));
+    insta::assert_snapshot!(of_difference(&difference::hostile_names()));
 }
 
 #[test]
@@ -77,7 +90,7 @@ fn figures_are_as_they_are() {
 fn every_sample_is_a_rectangle_without_formulas() {
     let reports = sample::all().into_iter().map(|snapshot| report(&snapshot));
     let differences = difference::all();
-    for text in reports.chain(differences.iter().map(super::difference)) {
+    for text in reports.chain(differences.iter().map(of_difference)) {
         let lines = parse(&text);
         assert_eq!(lines.len(), text.lines().count(), "a line is a row: {text}");
         for field in lines.iter().flatten() {

@@ -2,10 +2,20 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::output::sample::{self, difference};
+use crate::{
+    output::{
+        render::terminal::{self, Frame, Style},
+        sample::{self, difference},
+    },
+    text::width,
+};
+
+fn render(difference: &Difference, width: Option<usize>, style: Style) -> String {
+    terminal::text(&document(difference, CACHES_SHOWN), Frame { width, height: None }, style)
+}
 
 fn plain(difference: &Difference, width: Option<usize>) -> String {
-    render(difference, Frame { width, height: None }, Style::Plain)
+    render(difference, width, Style::Plain)
 }
 
 #[test]
@@ -48,8 +58,7 @@ fn nothing_changed() {
 fn colours_add_nothing_but_colour() {
     for difference in difference::all() {
         let mut screen = sample::terminal(100, 80);
-        let frame = Frame { width: Some(80), height: None };
-        screen.process(render(&difference, frame, Style::Colour).replace('\n', "\r\n").as_bytes());
+        screen.process(render(&difference, Some(80), Style::Colour).replace('\n', "\r\n").as_bytes());
         assert_eq!(screen.screen().contents().trim_end(), plain(&difference, Some(80)).trim_end());
     }
 }
@@ -64,7 +73,7 @@ proptest! {
         let mut difference = difference::all().swap_remove(which);
         difference.before.label = name.clone();
         difference.rows.iter_mut().for_each(|row| row.keys[0] = name.clone());
-        for line in lines(&difference, Some(width)) {
+        for line in terminal::lines(&document(&difference, CACHES_SHOWN), Frame::wide(width)) {
             prop_assert!(width::cells(line.text()) <= width, "{}", line.text());
             prop_assert!(!line.text().chars().any(char::is_control), "{}", line.text());
         }

@@ -1,9 +1,10 @@
-//! What was found, in words.
+//! What triage found.
 
 use std::time::Duration;
 
+use super::{clean, merged, processes, with_tail};
 use crate::{
-    text::{escape, human},
+    text::human,
     triage::{
         page::{Page, Signs},
         suspect::{Filling, Finding, Kind},
@@ -21,16 +22,12 @@ const LARGE_BLOCKS: f64 = 0.05;
 /// With steady growth, what is available lasts so long at most to be worth a word.
 const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 
-pub fn clean(bytes: &[u8]) -> String {
-    escape::terminal(bytes).into_owned()
-}
-
 /// The one line that says it.
 pub fn headline(page: &Page) -> String {
     match page.findings.first() {
         Some(suspect) => format!("SUSPECT: {}, {}", what(suspect), how(suspect)),
         None => {
-            "SUSPECT: none. Nothing is unusually big, and nothing grew beyond this host's noise".to_owned()
+            "SUSPECT: none. Nothing is unusually large, and nothing grew beyond this host's noise".to_owned()
         }
     }
 }
@@ -44,9 +41,10 @@ fn how(finding: &Finding) -> String {
     }
 }
 
+/// What it is.
 pub fn what(finding: &Finding) -> String {
     let first_cache = finding.caches.first();
-    let cache = first_cache.map_or("caches unknown".to_owned(), |cache| clean(cache.name.as_bytes()));
+    let cache = first_cache.map_or("caches unknown".into(), |cache| clean(cache.name.as_bytes()));
     match finding.kind {
         Kind::Processes => match finding.commands.first() {
             Some(command) => format!("processes' own memory: {}", who(command)),
@@ -56,7 +54,7 @@ pub fn what(finding: &Finding) -> String {
             Some(tmpfs) => format!("tmpfs {}", clean(&tmpfs.at)),
             None => "shared memory or tmpfs".to_owned(),
         },
-        Kind::PageCache => "page cache (files; given back when needed)".to_owned(),
+        Kind::PageCache => "page cache (file data; reclaimed when needed)".to_owned(),
         Kind::Kernel(part) => format!("kernel: {}", part.name()),
         Kind::Slab(filling) => match filling {
             Filling::NegativeDentries => "slab: negative dentries (names that do not exist)".to_owned(),
@@ -75,7 +73,7 @@ fn who(command: &Command) -> String {
     let comm = clean(&command.comm);
     match (command.pid, command.processes) {
         (Some(pid), _) => format!("{comm} (pid {pid})"),
-        (None, processes) => format!("{comm} ({processes} processes)"),
+        (None, n) => format!("{comm} ({})", processes(n)),
     }
 }
 
@@ -86,7 +84,7 @@ pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
     if finding.grows {
         let times = finding.growth as f64 / finding.usual_growth.max(1) as f64;
         lines.push(format!(
-            "grew steadily by {} in {} ({}/s): {times:.1} times what is usual here ({})",
+            "grew steadily by {} in {} ({}/s): {times:.1} times the usual change here ({})",
             human::bytes(finding.growth.unsigned_abs()),
             human::duration(page.length),
             human::bytes_change((finding.growth as f64 / seconds) as i64),
@@ -95,20 +93,16 @@ pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
     }
     if let Some(usual) = finding.usual_bytes.filter(|_| finding.is_big) {
         lines.push(format!(
-            "has {}, {} of all memory; up to {} would be usual",
+            "uses {}, {} of all memory; up to {} is usual",
             human::bytes(finding.bytes),
             human::percent(finding.bytes as f64 / page.total.max(1) as f64),
             human::bytes(usual),
         ));
     }
     lines.extend(finding.caches.iter().map(|cache| {
-        let merged = match cache.aliases.len() {
-            0 => String::new(),
-            more => format!(" (+{more} merged)"),
-        };
         format!(
-            "{}{merged}: {} ({} objects), now {}",
-            clean(cache.name.as_bytes()),
+            "{}: {} ({} objects), now {}",
+            with_tail(cache.name.as_bytes(), &merged(cache.aliases.len())),
             human::bytes_change(cache.growth),
             human::count_change(cache.objects_growth),
             human::bytes(cache.bytes)
@@ -138,7 +132,7 @@ pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
         )
     }));
     if finding.kind == Kind::Shared && finding.tmpfs.is_empty() {
-        lines.push("no tmpfs that is mounted here: a memfd, System V or anonymous shared memory, or a container's tmpfs".to_owned());
+        lines.push("not in a tmpfs mounted here: a memfd, System V or anonymous shared memory, or a container's tmpfs".to_owned());
     }
     lines.extend(time_left(finding, page));
     lines
@@ -151,53 +145,49 @@ fn time_left(finding: &Finding, page: &Page) -> Option<String> {
     let is_soon = !is_harmless && seconds.is_finite() && (0.0..SOON.as_secs_f64()).contains(&seconds);
     is_soon.then(|| {
         let left = human::duration(Duration::from_secs_f64(seconds));
-        format!("at this rate, what is available ({}) lasts {left}", human::bytes(page.available))
+        format!("at this rate, available memory ({}) lasts {left}", human::bytes(page.available))
     })
 }
 
-/// What else shows that memory is short; empty where nothing does.
+/// Signs of memory pressure; empty where there are none.
 pub fn signs(signs: &Signs, pages: u64) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(some) = signs.stalled.filter(|share| *share >= STALLED) {
         let all = signs.all_stalled.unwrap_or(0.0);
         lines.push(format!(
-            "tasks waited for memory {} of the time, all of them {} (pressure)",
+            "tasks stalled on memory {} of the time, all of them at once {} (pressure)",
             human::cpu(some),
             human::cpu(all)
         ));
     }
     if signs.direct_reclaims > 0 {
         lines.push(format!(
-            "tasks had to free memory themselves {} times; {} pages were given back (vmstat)",
+            "direct reclaim ran {} times; {} pages were reclaimed in all (vmstat)",
             human::grouped(signs.direct_reclaims),
             human::grouped(signs.reclaimed_pages)
         ));
     }
     if signs.refaults > pages / PAGES_PER_REFAULT {
         lines.push(format!(
-            "{} pages were pushed out and needed again (workingset_refault)",
+            "{} pages were evicted and read again (workingset_refault)",
             human::grouped(signs.refaults)
         ));
     }
     if signs.swapped_in_pages + signs.swapped_out_pages >= SWAPPED_PAGES {
         let [out, back] = [signs.swapped_out_pages, signs.swapped_in_pages].map(human::grouped);
-        lines.push(format!("{out} pages went to swap, {back} came back"));
+        lines.push(format!("{out} pages were swapped out, {back} swapped in"));
     }
     match (signs.oom_kills, signs.oom_kills_ever) {
         (0, 0) => {}
-        (0, ever) => lines.push(format!("the OOM killer killed {} since the boot", processes(ever))),
-        (now, _) => lines.push(format!("the OOM killer killed {} in this time", processes(now))),
+        (0, ever) => lines.push(format!("the OOM killer killed {} since boot", processes(ever))),
+        (now, _) => lines.push(format!("the OOM killer killed {} during this run", processes(now))),
     }
     if let Some(share) = signs.large_blocks.filter(|share| *share < LARGE_BLOCKS || signs.compactions > 0) {
         lines.push(format!(
-            "{} of free memory is in pieces of 64 KiB or more; {} tasks waited for larger pieces (buddyinfo, compact_stall)",
+            "{} of free memory is in blocks of 64 KiB or more; tasks waited for larger blocks {} times (buddyinfo, compact_stall)",
             human::percent(share),
             human::grouped(signs.compactions)
         ));
     }
     lines
-}
-
-fn processes(n: u64) -> String {
-    format!("{} process{}", human::grouped(n), if n == 1 { "" } else { "es" })
 }

@@ -1,0 +1,5 @@
+//! How a document or a table is written: syntax only.
+
+pub mod csv;
+pub mod markdown;
+pub mod terminal;
