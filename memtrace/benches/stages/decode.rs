@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use memtrace::decode::decode;
+use memtrace::stream::decode::decode;
 
 use crate::{
     figures::{Args, Figures},

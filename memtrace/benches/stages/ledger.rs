@@ -3,7 +3,7 @@
 //! Records are made ahead of what is measured, some thousands at a time, so that they come from memory like the ring's.
 
 use fastrand::Rng;
-use memtrace::{
+use memtrace::stream::{
     decode::{Decoded, decode},
     ledger::{Batch, Ledger},
 };

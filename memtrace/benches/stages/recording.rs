@@ -3,13 +3,13 @@
 use std::hint::black_box;
 
 use memtrace::{
-    decode::{Decoded, decode},
-    recording::{
+    evidence::recording::{
         Block, Encoder, Entry,
         block::{self, About, Contents, Frame, Packer},
         definitions::Definitions,
         moment::Closing,
     },
+    stream::decode::{Decoded, decode},
 };
 
 use crate::{
