@@ -63,6 +63,8 @@ pub struct Cost {
     pub added_ns_per_hit: Option<f64>,
     /// Of this, as a multiple of its floor's.
     pub to_floor: Option<Ratio>,
+    /// And of what memtrace adds that traces all caches.
+    pub to_all: Option<Ratio>,
     pub tracer: Option<TracerCost>,
 }
 
@@ -100,20 +102,17 @@ impl Comparison {
             .collect();
         let added: Vec<(Contender, Estimate)> =
             costs.iter().map(|cost| (cost.contender, cost.added_ns_per_op)).collect();
+        let added_by = |contender| added.iter().find(|(other, _)| Some(*other) == contender);
         for cost in &mut costs {
-            let floor = added.iter().find(|(contender, _)| Some(*contender) == cost.contender.floor());
-            cost.to_floor = floor.and_then(|(_, floor)| Ratio::between(cost.added_ns_per_op, *floor));
+            let ratio_to = |contender| Ratio::between(cost.added_ns_per_op, added_by(contender)?.1);
+            let (to_floor, to_all) = (ratio_to(cost.contender.floor()), ratio_to(Some(Contender::All)));
+            (cost.to_floor, cost.to_all) = (to_floor, to_all);
         }
         Some(Self { workload, hits: hits.clone(), bare_ns_per_op: Estimate::from_values(&bare)?, costs })
     }
 
     pub fn cost(&self, contender: Contender) -> Option<&Cost> {
         self.costs.iter().find(|cost| cost.contender == contender)
-    }
-
-    /// How many times more time one contender adds than another.
-    pub fn ratio(&self, contender: Contender, to: Contender) -> Option<Ratio> {
-        Ratio::between(self.cost(contender)?.added_ns_per_op, self.cost(to)?.added_ns_per_op)
     }
 }
 
@@ -155,6 +154,7 @@ impl Cost {
             added_ns_per_op,
             added_ns_per_hit: (hits_per_op > 0.0).then(|| added_ns_per_op.median / hits_per_op),
             to_floor: None,
+            to_all: None,
             tracer: TracerCost::of(&tracers, hits_per_op),
         })
     }

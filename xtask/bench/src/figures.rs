@@ -44,38 +44,22 @@ pub struct Flood {
     pub cpus: usize,
     pub seconds: f64,
     pub events_per_s: f64,
+    /// memtrace's own CPU time. None where there were no events.
+    pub cpu_ns_per_event: Option<f64>,
     #[serde(flatten)]
     pub tracer: Use,
-}
-
-impl Flood {
-    /// None where there were none.
-    fn events(&self) -> Option<f64> {
-        self.tracer.events.filter(|&events| events > 0).map(|events| events as f64)
-    }
-
-    pub fn cpu_ns_per_event(&self) -> Option<f64> {
-        self.events().map(|events| self.tracer.cpu_ns as f64 / events)
-    }
 }
 
 /// A recorded flood.
 #[derive(Debug, Serialize)]
 pub struct Recorded {
+    #[serde(flatten)]
     pub flood: Flood,
     /// Of the file.
     pub bytes: u64,
+    pub bytes_per_event: Option<f64>,
+    /// From the file to the report, ledger included, by CPU time.
+    pub reported_per_s: Option<f64>,
     /// Of `memtrace report` on it.
     pub report: Spent,
-}
-
-impl Recorded {
-    pub fn bytes_per_event(&self) -> Option<f64> {
-        self.flood.events().map(|events| self.bytes as f64 / events)
-    }
-
-    /// From the file to the report, ledger included, by CPU time.
-    pub fn reported_per_s(&self) -> Option<f64> {
-        self.flood.events().map(|events| events * 1e9 / self.report.cpu_ns.max(1) as f64)
-    }
 }

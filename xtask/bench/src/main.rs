@@ -46,7 +46,6 @@ use self::facts::Facts;
 use self::floor::Shape;
 use self::report::Report;
 use self::rounds::{Plan, Results};
-use self::targets::Measured;
 use self::tracer::{Traced, UNCHANGED};
 use self::workload::Workload;
 
@@ -171,12 +170,7 @@ impl Args {
         let clock = Clock::fitting(undisturbed);
         let comparisons = Comparison::compare_all(&results, clock, &memtrace);
         let rest = if self.is_partial() { Rest::default() } else { self.rest(&memtrace, scratch)? };
-        let targets = targets::judge(&Measured {
-            comparisons: &comparisons,
-            sessions: rest.sessions.as_ref(),
-            stages: &rest.stages,
-        })?;
-        let report = Report {
+        let mut report = Report {
             facts,
             undisturbed,
             clock,
@@ -187,8 +181,9 @@ impl Args {
             sessions: rest.sessions,
             stages: rest.stages,
             profile: rest.profile,
-            targets,
+            targets: Vec::new(),
         };
+        report.targets = targets::judge(&serde_json::to_value(&report)?)?;
         self.publish(&report, &results)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -7,10 +7,10 @@ use crate::contender::Contender;
 use crate::facts::Facts;
 use crate::figures::{Flood, Recorded, Sessions};
 use crate::human;
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, ProgramCost};
 use crate::stages::Figures;
 use crate::stats::Estimate;
-use crate::table::{Section, Table};
+use crate::table::{Column, Section, Table};
 use crate::targets::Target;
 
 /// What one bench found out.
@@ -135,29 +135,12 @@ impl Report {
                 hits.join(", ")
             ),
         ];
-        let mut table = Table::new([
-            "contender",
-            "added/op",
-            "±",
-            "x floor",
-            "±",
-            "added/hit",
-            "own CPU/event",
-            "events",
-            "lost",
-            "peak RSS",
-            "maps",
-            "written",
-        ]);
-        for contender in self.contenders() {
-            match comparison.cost(contender) {
-                Some(cost) => table.add(cost_row(cost)),
-                None if self.refusal(contender).is_some() => {
-                    table.add([contender.name(), "cannot run".into()]);
-                }
-                None => table.add([contender.name(), "did not run".into()]),
-            }
-        }
+        let row = |contender| CostRow {
+            contender,
+            cost: comparison.cost(contender),
+            is_refused: self.refusal(contender).is_some(),
+        };
+        let table = Table::from_rows(&cost_columns(), self.contenders().into_iter().map(row));
         Section { title: comparison.workload.name(), about, table }
     }
 
@@ -202,29 +185,47 @@ fn error(estimate: Estimate) -> String {
     estimate.error().map_or_else(String::new, |error| format!("±{}", human::ns(error)))
 }
 
-fn cost_row(cost: &Cost) -> Vec<String> {
-    let ratio_error = cost.to_floor.and_then(|ratio| ratio.error);
-    let mut row = vec![
-        cost.contender.name(),
-        human::added_ns(cost.added_ns_per_op.median),
-        cost.added_ns_per_op.error().map_or_else(String::new, human::ns),
-        or_dash(cost.to_floor, |ratio| human::number(ratio.value)),
-        ratio_error.map_or_else(String::new, human::number),
-        or_dash(cost.added_ns_per_hit, human::ns),
-    ];
-    row.extend(cost.tracer.as_ref().map_or_else(Vec::new, tracer_cells));
-    row
+struct CostRow<'a> {
+    contender: Contender,
+    cost: Option<&'a Cost>,
+    is_refused: bool,
 }
 
-fn tracer_cells(tracer: &TracerCost) -> Vec<String> {
-    vec![
-        or_dash(tracer.cpu_ns_per_event, |cpu| human::ns(cpu.median)),
-        or_dash(tracer.events, human::count),
-        or_dash(tracer.lost, |lost| human::count(lost as f64)),
-        human::bytes(tracer.peak_rss_bytes),
-        human::bytes(tracer.map_bytes),
-        human::bytes(tracer.written_bytes),
+fn cost_columns<'a>() -> [Column<CostRow<'a>>; 12] {
+    [
+        ("contender", |row| row.contender.name()),
+        ("added/op", |row| match row.cost {
+            Some(cost) => human::added_ns(cost.added_ns_per_op.median),
+            None if row.is_refused => "cannot run".into(),
+            None => "did not run".into(),
+        }),
+        ("±", |row| row.cell(|cost| cost.added_ns_per_op.error().map_or_else(String::new, human::ns))),
+        ("x floor", |row| row.cell(|cost| or_dash(cost.to_floor, |ratio| human::number(ratio.value)))),
+        ("±", |row| {
+            row.cell(|cost| {
+                cost.to_floor.and_then(|ratio| ratio.error).map_or_else(String::new, human::number)
+            })
+        }),
+        ("added/hit", |row| row.cell(|cost| or_dash(cost.added_ns_per_hit, human::ns))),
+        ("own CPU/event", |row| {
+            row.tracer_cell(|tracer| or_dash(tracer.cpu_ns_per_event, |cpu| human::ns(cpu.median)))
+        }),
+        ("events", |row| row.tracer_cell(|tracer| or_dash(tracer.events, human::count))),
+        ("lost", |row| row.tracer_cell(|tracer| or_dash(tracer.lost, |lost| human::count(lost as f64)))),
+        ("peak RSS", |row| row.tracer_cell(|tracer| human::bytes(tracer.peak_rss_bytes))),
+        ("maps", |row| row.tracer_cell(|tracer| human::bytes(tracer.map_bytes))),
+        ("written", |row| row.tracer_cell(|tracer| human::bytes(tracer.written_bytes))),
     ]
+}
+
+impl CostRow<'_> {
+    fn cell(&self, cell: fn(&Cost) -> String) -> String {
+        self.cost.map_or_else(String::new, cell)
+    }
+
+    fn tracer_cell(&self, cell: fn(&TracerCost) -> String) -> String {
+        self.cost.and_then(|cost| cost.tracer.as_ref()).map_or_else(String::new, cell)
+    }
 }
 
 fn sessions(sessions: &Sessions) -> Section {
@@ -265,7 +266,7 @@ fn add_flood(add: &mut impl FnMut(&str, String, &str), what: &str, flood: &Flood
     add(what, format!("{}/s", human::count(flood.events_per_s)), &load);
     add(what, or_dash(flood.tracer.lost, |lost| human::count(lost as f64)), "lost");
     let about_cpu = "of its own CPU time for an event, ring to ledger, reports included";
-    add(what, or_dash(flood.cpu_ns_per_event(), human::ns), about_cpu);
+    add(what, or_dash(flood.cpu_ns_per_event, human::ns), about_cpu);
     add(what, human::bytes(flood.tracer.peak_rss_bytes as f64), "resident at most");
 }
 
@@ -273,59 +274,45 @@ fn add_recorded(add: &mut impl FnMut(&str, String, &str), recorded: &Recorded) {
     let what = format!("recorded, {}", recorded.flood.workload.name());
     add_flood(add, &what, &recorded.flood);
     let file = format!("of the file for an event; it has {}", human::bytes(recorded.bytes as f64));
-    add(&what, or_dash(recorded.bytes_per_event(), exact_bytes), &file);
-    let rate = or_dash(recorded.reported_per_s(), |rate| format!("{}/s", human::count(rate)));
+    add(&what, or_dash(recorded.bytes_per_event, exact_bytes), &file);
+    let rate = or_dash(recorded.reported_per_s, |rate| format!("{}/s", human::count(rate)));
     add(&what, rate, "events, from the file to a report, by CPU time");
     let peak = human::bytes(recorded.report.peak_rss_bytes as f64);
     add(&what, peak, "resident at most, making the report");
 }
 
 fn stages(stages: &[Figures]) -> Section {
-    let header = [
-        "stage",
-        "events/s",
-        "an event",
-        "its bytes",
-        "an object",
-        "resident",
-        "outstanding",
-        "longest pause",
+    let columns: [Column<&Figures>; 8] = [
+        ("stage", |figures| format!("{}: {}", figures.stage, figures.name)),
+        ("events/s", |figures| or_dash(figures.events_per_s, human::count)),
+        ("an event", |figures| or_dash(figures.ns_per_event, human::ns)),
+        ("its bytes", |figures| or_dash(figures.bytes_per_event, exact_bytes)),
+        ("an object", |figures| or_dash(figures.bytes_per_object, exact_bytes)),
+        ("resident", |figures| or_dash(figures.resident_bytes_per_object, exact_bytes)),
+        ("outstanding", |figures| or_dash(figures.outstanding, |count| human::count(count as f64))),
+        ("longest pause", |figures| or_dash(figures.longest_pause_ns, human::ns)),
     ];
-    let mut table = Table::new(header);
-    for figures in stages {
-        table.add([
-            format!("{}: {}", figures.stage, figures.name),
-            or_dash(figures.events_per_s, human::count),
-            or_dash(figures.ns_per_event, human::ns),
-            or_dash(figures.bytes_per_event, exact_bytes),
-            or_dash(figures.bytes_per_object, exact_bytes),
-            or_dash(figures.resident_bytes_per_object, exact_bytes),
-            or_dash(figures.outstanding, |count| human::count(count as f64)),
-            or_dash(figures.longest_pause_ns, human::ns),
-        ]);
-    }
     let about = "Userspace alone, from a synthetic source, on one CPU.";
+    let table = Table::from_rows(&columns, stages);
     Section { title: "Stages".into(), about: vec![about.into()], table }
 }
 
 fn programs(profile: &Profile) -> Section {
-    let mut table =
-        Table::new(["cache", "program", "runs/op", "a run", "insns", "verified", "machine code", "skipped"])
-            .with_text_columns([1]);
-    for session in &profile.sessions {
-        for program in &session.programs {
-            table.add([
-                session.cache.clone(),
-                program.name.clone(),
-                human::number(program.runs_per_op),
-                human::ns(program.ns_per_run),
-                program.insns.to_string(),
-                program.verified_insns.to_string(),
-                human::bytes(f64::from(program.jited_bytes)),
-                human::count(program.recursion_misses as f64),
-            ]);
-        }
-    }
+    let columns: [Column<(&str, &ProgramCost)>; 8] = [
+        ("cache", |(cache, _)| (*cache).to_owned()),
+        ("program", |(_, program)| program.name.clone()),
+        ("runs/op", |(_, program)| human::number(program.runs_per_op)),
+        ("a run", |(_, program)| human::ns(program.ns_per_run)),
+        ("insns", |(_, program)| program.insns.to_string()),
+        ("verified", |(_, program)| program.verified_insns.to_string()),
+        ("machine code", |(_, program)| human::bytes(f64::from(program.jited_bytes))),
+        ("skipped", |(_, program)| human::count(program.recursion_misses as f64)),
+    ];
+    let programs = profile
+        .sessions
+        .iter()
+        .flat_map(|session| session.programs.iter().map(|program| (session.cache.as_str(), program)));
+    let table = Table::from_rows(&columns, programs).with_text_columns([1]);
     let about = vec![
         format!(
             "The kernel's own statistics of each program under the workload {}, less what they cost: {} a run, by an empty program.",

@@ -149,8 +149,16 @@ impl Bench<'_> {
         let trust = tracer::last_snapshot(directory.path())?;
         (used.events, used.lost) = (Some(trust.emitted), Some(trust.lost()));
         let seconds = measured.wall_ns as f64 / 1e9;
-        let events_per_s = trust.emitted as f64 / seconds;
-        Ok((Flood { workload, cpus: cpus(), seconds, events_per_s, tracer: used }, directory))
+        let events = trust.emitted as f64;
+        let flood = Flood {
+            workload,
+            cpus: cpus(),
+            seconds,
+            events_per_s: events / seconds,
+            cpu_ns_per_event: (events > 0.0).then(|| used.cpu_ns as f64 / events),
+            tracer: used,
+        };
+        Ok((flood, directory))
     }
 
     fn recordings(&self) -> Result<Vec<Recorded>> {
@@ -170,7 +178,15 @@ impl Bench<'_> {
         let mut report = Command::new(&self.memtrace.program);
         report.arg("report").arg(&file).args(["--output", "json"]).stdout(Stdio::null());
         let report = process::spent(&mut report).context("memtrace report")?;
-        Ok(Recorded { flood, bytes: fs::metadata(&file)?.len(), report })
+        let bytes = fs::metadata(&file)?.len();
+        let events = flood.tracer.events.filter(|&events| events > 0).map(|events| events as f64);
+        Ok(Recorded {
+            bytes,
+            bytes_per_event: events.map(|events| bytes as f64 / events),
+            reported_per_s: events.map(|events| events * 1e9 / report.cpu_ns.max(1) as f64),
+            flood,
+            report,
+        })
     }
 
     /// Stops the process, so that events wait for it, and has it end while the load goes on.

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::human;
 
 /// A median and its spread.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub median: f64,
     /// Half of the values are within this of the median.
@@ -45,7 +45,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// How many times one median is another.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     pub value: f64,
     /// As [`Estimate::error`].

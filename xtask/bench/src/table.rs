@@ -10,6 +10,8 @@ pub struct Section {
     pub table: Table,
 }
 
+pub type Column<T> = (&'static str, fn(&T) -> String);
+
 /// The first column is text, the others are figures unless said otherwise.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -23,6 +25,15 @@ impl Table {
         let mut grid = comfy_table::Table::new();
         grid.set_header(header);
         Self { grid, text_columns: Vec::new() }
+    }
+
+    /// A row for each of `rows`; a column is its title and its cells.
+    pub fn from_rows<T>(columns: &[Column<T>], rows: impl IntoIterator<Item = T>) -> Self {
+        let mut table = Self::new(columns.iter().map(|(title, _)| title));
+        for row in rows {
+            table.add(columns.iter().map(|(_, cell)| cell(&row)));
+        }
+        table
     }
 
     pub fn with_text_columns(self, text_columns: impl Into<Vec<usize>>) -> Self {

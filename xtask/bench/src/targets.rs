@@ -2,14 +2,10 @@
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use crate::compare::Comparison;
-use crate::contender::Contender;
-use crate::figures::{Flood, Recorded, Sessions};
 use crate::human;
-use crate::stages::{self, Figures};
 use crate::stats::{Estimate, Ratio, median};
-use crate::workload::Workload;
 
 #[derive(Debug, Serialize)]
 pub struct Target {
@@ -59,12 +55,11 @@ impl Limit {
             Some(amount) => (Self::AtLeast, amount),
             None => (Self::AtMost, text.trim_start_matches("<= ")),
         };
-        let mut words = amount.split(' ');
-        let number: f64 = words.next().unwrap_or_default().parse()?;
-        let scale = match words.next() {
-            None | Some("x" | "ns" | "bytes") => 1.0,
-            Some("ms" | "MB" | "M" | "M/s") => 1e6,
-            Some(unit) => bail!("unknown unit {unit}"),
+        let number: f64 = amount.split(' ').next().unwrap_or_default().parse()?;
+        let scale = match unit(amount) {
+            "" | "x" | "ns" | "bytes" => 1.0,
+            "ms" | "MB" | "M" | "M/s" => 1e6,
+            unit => bail!("unknown unit {unit}"),
         };
         Ok(limit(scale * number))
     }
@@ -91,6 +86,11 @@ impl Limit {
     }
 }
 
+/// What follows the number of a limit.
+fn unit(limit: &str) -> &str {
+    limit.trim_start_matches(['<', '>', '=', ' ']).split(' ').nth(1).unwrap_or_default()
+}
+
 #[derive(Deserialize)]
 struct File {
     target: Vec<Entry>,
@@ -101,186 +101,152 @@ struct File {
 struct Entry {
     what: String,
     limit: String,
-    figure: Figure,
+    figure: String,
+    show: Show,
 }
 
-/// What a target is about.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+enum Show {
+    Worst,
+    Spread,
+    Each,
+}
+
+/// A figure in `results.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
 enum Figure {
-    /// Added time by another contender's, under each workload.
-    Ratio {
-        of: Contender,
-        to: Contender,
-    },
-    /// memtrace's own CPU time, the most of the workloads at full speed.
-    CpuPerEvent,
-    Lost(Session),
-    RecordedBytesPerEvent,
-    FirstEvent,
-    IdleMemory,
-    Detach,
-    /// What the ledger applies, decoding included, in each of its benchmarks.
-    LedgerRates,
-    ReadRate,
-    BytesPerObject,
-    LongestPause,
+    Number(f64),
+    Estimate(Estimate),
+    Ratio(Ratio),
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Session {
-    FullSpeed,
-    Stopped,
-    Recorded,
+impl Figure {
+    fn value(self) -> f64 {
+        match self {
+            Self::Number(value) => value,
+            Self::Estimate(estimate) => estimate.median,
+            Self::Ratio(ratio) => ratio.value,
+        }
+    }
+
+    fn verdict(self, limit: Limit) -> Verdict {
+        match self {
+            Self::Number(value) => limit.verdict(value, None),
+            Self::Estimate(estimate) => limit.verdict(estimate.median, estimate.error()),
+            // What ran but once or twice may be far off.
+            Self::Ratio(Ratio { error: None, .. }) => Verdict::Unclear,
+            Self::Ratio(Ratio { value, error }) => limit.verdict(value, error),
+        }
+    }
 }
 
-/// What targets are compared with.
-pub struct Measured<'a> {
-    pub comparisons: &'a [Comparison],
-    pub sessions: Option<&'a Sessions>,
-    pub stages: &'a [Figures],
+/// Each target of the file, beside what is in `results`.
+pub fn judge(results: &Json) -> Result<Vec<Target>> {
+    entries()?.into_iter().map(|entry| entry.judge(results)).collect()
 }
 
-struct Value {
-    /// Of what it is, where there are several.
-    name: String,
-    value: f64,
-    error: Option<f64>,
-}
-
-/// The benchmark of reading a recording's events.
-const READ: &str = "record-read";
-
-/// The size of ledger that targets are for.
-const LEDGER_OBJECTS: u64 = 10_000_000;
-
-/// Each target of the file, beside what was measured.
-pub fn judge(measured: &Measured) -> Result<Vec<Target>> {
+fn entries() -> Result<Vec<Entry>> {
     let file: File = toml::from_str(include_str!("../targets.toml")).context("targets.toml")?;
-    file.target.into_iter().map(|entry| entry.judge(measured)).collect()
+    Ok(file.target)
 }
 
 impl Entry {
-    fn judge(self, measured: &Measured) -> Result<Target> {
+    fn judge(self, results: &Json) -> Result<Target> {
         let limit = Limit::parse(&self.limit).with_context(|| format!("targets.toml: {}", self.limit))?;
-        let values = self.figure.values(measured);
-        let verdict = |value: &Value| match (self.figure, value.error) {
-            // What ran but once or twice may be far off.
-            (Figure::Ratio { .. }, None) => Verdict::Unclear,
-            (_, error) => limit.verdict(value.value, error),
-        };
+        let figures = figures(results, &self.figure);
         Ok(Target {
-            verdict: Verdict::all(values.iter().map(verdict)),
-            measured: self.figure.summary(&values, limit),
+            verdict: Verdict::all(figures.iter().map(|(_, figure)| figure.verdict(limit))),
+            measured: self.measured(&figures, limit).unwrap_or_default(),
             what: self.what,
             target: self.limit,
         })
     }
-}
 
-impl Figure {
-    fn values(self, measured: &Measured) -> Vec<Value> {
-        let sessions = measured.sessions.iter();
-        let stages = measured.stages.iter();
-        let floods = sessions.clone().flat_map(|sessions| &sessions.full_speed);
-        let recorded = sessions.clone().flat_map(|sessions| &sessions.recorded);
-        match self {
-            Self::Ratio { of, to } => {
-                let ratio = |comparison: &Comparison| {
-                    let Ratio { value, error } = comparison.ratio(of, to)?;
-                    Some(Value { name: comparison.workload.name(), value, error })
-                };
-                measured.comparisons.iter().filter_map(ratio).collect()
-            }
-            Self::CpuPerEvent => greatest(floods.filter_map(Flood::cpu_ns_per_event)),
-            Self::Lost(Session::FullSpeed) => losses(floods),
-            Self::Lost(Session::Stopped) => losses(sessions.flat_map(|sessions| &sessions.stopped)),
-            Self::Lost(Session::Recorded) => losses(recorded.map(|recorded| &recorded.flood)),
-            Self::RecordedBytesPerEvent => greatest(
-                recorded
-                    .filter(|recorded| recorded.flood.workload == Workload::Mix)
-                    .filter_map(Recorded::bytes_per_event),
-            ),
-            Self::FirstEvent => sessions.map(|sessions| Value::from(sessions.first_event_ns)).collect(),
-            Self::Detach => sessions.map(|sessions| Value::from(sessions.gone_ns)).collect(),
-            Self::IdleMemory => greatest(sessions.map(|sessions| sessions.idle.rss_bytes as f64)),
-            Self::LedgerRates => {
-                let rate = |figures: &Figures| {
-                    Some(Value { name: figures.name.clone(), value: figures.events_per_s?, error: None })
-                };
-                stages.filter(|figures| figures.stage == stages::LEDGER).filter_map(rate).collect()
-            }
-            Self::ReadRate => greatest(
-                stages.filter(|figures| figures.name == READ).filter_map(|figures| figures.events_per_s),
-            ),
-            Self::BytesPerObject => greatest(
-                stages
-                    .filter(|figures| figures.outstanding == Some(LEDGER_OBJECTS))
-                    .filter_map(|figures| figures.bytes_per_object),
-            ),
-            Self::LongestPause => greatest(stages.filter_map(|figures| figures.longest_pause_ns)),
+    fn measured(&self, figures: &[(&str, Figure)], limit: Limit) -> Option<String> {
+        let text = |value: f64| shown(value, unit(&self.limit));
+        if let Show::Each = self.show {
+            let each = figures.iter().map(|(name, figure)| format!("{} ({name})", text(figure.value())));
+            return Some(each.collect::<Vec<_>>().join(", "));
         }
-    }
-
-    /// What was measured, as the table shows it.
-    fn summary(self, values: &[Value], limit: Limit) -> String {
-        match self {
-            Self::Ratio { .. } | Self::LedgerRates => self.worst_and_middle(values, limit),
-            Self::Lost(_) => {
-                let each = values.iter().map(|value| format!("{} ({})", self.shown(value.value), value.name));
-                each.collect::<Vec<_>>().join(", ")
-            }
-            _ => values.first().map_or_else(String::new, |value| self.shown(value.value)),
-        }
-    }
-
-    fn worst_and_middle(self, values: &[Value], limit: Limit) -> String {
-        let worst = values.iter().reduce(|a, b| if limit.is_worse(b.value, a.value) { b } else { a });
-        let middle = median(&values.iter().map(|value| value.value).collect::<Vec<_>>());
-        let Some((worst, middle)) = worst.zip(middle) else { return String::new() };
-        let error = worst.error.map_or_else(String::new, |error| format!(" ±{}", human::number(error)));
-        format!(
-            "{}{error} at worst ({}), {} in the middle",
-            self.shown(worst.value),
-            worst.name,
-            self.shown(middle)
-        )
-    }
-
-    fn shown(self, value: f64) -> String {
-        match self {
-            Self::Ratio { .. } => human::number(value),
-            Self::Lost(_) => human::count(value),
-            Self::CpuPerEvent | Self::FirstEvent | Self::Detach | Self::LongestPause => human::ns(value),
-            Self::RecordedBytesPerEvent | Self::BytesPerObject => format!("{} bytes", human::number(value)),
-            Self::IdleMemory => format!("{} MB", human::number(value / 1e6)),
-            Self::LedgerRates | Self::ReadRate => format!("{}/s", human::count(value)),
-        }
+        let is_worse = |a: Figure, b: Figure| limit.is_worse(a.value(), b.value());
+        let (name, worst) = figures.iter().copied().reduce(|a, b| if is_worse(b.1, a.1) { b } else { a })?;
+        let Show::Spread = self.show else { return Some(text(worst.value())) };
+        let middle = median(&figures.iter().map(|(_, figure)| figure.value()).collect::<Vec<_>>())?;
+        let worst = if let Figure::Ratio(ratio) = worst { ratio.to_string() } else { text(worst.value()) };
+        Some(format!("{worst} at worst ({name}), {} in the middle", text(middle)))
     }
 }
 
-fn losses<'a>(floods: impl Iterator<Item = &'a Flood>) -> Vec<Value> {
-    let lost = |flood: &Flood| {
-        Some(Value { name: flood.workload.name(), value: flood.tracer.lost? as f64, error: None })
-    };
-    floods.filter_map(lost).collect()
-}
-
-fn greatest(values: impl Iterator<Item = f64>) -> Vec<Value> {
-    let greatest = values.reduce(f64::max);
-    greatest.map(|value| Value { name: String::new(), value, error: None }).into_iter().collect()
-}
-
-impl From<Estimate> for Value {
-    fn from(estimate: Estimate) -> Self {
-        Self { name: String::new(), value: estimate.median, error: estimate.error() }
+fn shown(value: f64, unit: &str) -> String {
+    match unit {
+        "ns" | "ms" => human::ns(value),
+        "bytes" => format!("{} bytes", human::number(value)),
+        "MB" => format!("{} MB", human::number(value / 1e6)),
+        "M" | "M/s" => format!("{}/s", human::count(value)),
+        "x" => human::number(value),
+        _ => human::count(value),
     }
+}
+
+/// The figures at a path, each with the workload or the benchmark that it is of.
+fn figures<'a>(results: &'a Json, path: &str) -> Vec<(&'a str, Figure)> {
+    let mut found = vec![("", results)];
+    for step in path.split('.') {
+        let next = |(name, value): (&'a str, &'a Json)| children(value, step).map(move |child| (name, child));
+        let named = |(name, value): (&'a str, &'a Json)| {
+            let own = ["workload", "name"].iter().find_map(|key| value[*key].as_str());
+            (own.unwrap_or(name), value)
+        };
+        found = found.into_iter().flat_map(next).map(named).collect();
+    }
+    let figure = |(name, value)| Some((name, Figure::deserialize(value).ok()?));
+    found.into_iter().filter_map(figure).collect()
+}
+
+fn children<'a>(value: &'a Json, step: &str) -> Box<dyn Iterator<Item = &'a Json> + 'a> {
+    let Json::Array(items) = value else { return Box::new(value.get(step).into_iter()) };
+    let Some((key, wanted)) = step.split_once('=') else { return Box::new(items.iter()) };
+    let (key, wanted) = (key.to_owned(), wanted.to_owned());
+    Box::new(items.iter().filter(move |item| match &item[key.as_str()] {
+        Json::String(text) => *text == wanted,
+        other => other.to_string() == wanted,
+    }))
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// Where each target's figure is.
+    pub fn paths() -> Vec<String> {
+        entries().unwrap().into_iter().map(|entry| entry.figure).collect()
+    }
+
+    pub fn has_figures(results: &Json, path: &str) -> bool {
+        !figures(results, path).is_empty()
+    }
+
+    #[test]
+    fn figures_are_found_by_their_path_and_have_the_name_of_their_workload() {
+        let results = serde_json::json!({"comparisons": [
+            {"workload": "fork", "costs": [
+                {"contender": "all", "to_floor": {"value": 3.0, "error": 0.1}},
+                {"contender": "dentry", "to_floor": {"value": 2.0, "error": null}},
+            ]},
+            {"workload": "open", "costs": [{"contender": "all", "to_floor": null}]},
+        ], "idle": {"rss_bytes": 5, "ns": {"median": 2.0, "mad": 0.0, "runs": 3}}});
+        let ratio = |value, error| Figure::Ratio(Ratio { value, error });
+        let all = figures(&results, "comparisons.*.costs.contender=all.to_floor");
+        assert_eq!(all, [("fork", ratio(3.0, Some(0.1)))]);
+        let any = figures(&results, "comparisons.*.costs.*.to_floor");
+        assert_eq!(any, [("fork", ratio(3.0, Some(0.1))), ("fork", ratio(2.0, None))]);
+        assert_eq!(figures(&results, "idle.rss_bytes"), [("", Figure::Number(5.0))]);
+        let ns = Estimate { median: 2.0, mad: 0.0, runs: 3 };
+        assert_eq!(figures(&results, "idle.ns"), [("", Figure::Estimate(ns))]);
+        assert_eq!(figures(&results, "idle.*.none"), []);
+    }
 
     #[test]
     fn what_is_within_its_error_of_the_limit_is_unclear() {

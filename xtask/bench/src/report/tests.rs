@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
+use clap::ValueEnum as _;
+
 use super::*;
 use crate::figures::Idle;
 use crate::process::Spent;
 use crate::profile::{ProgramCost, Samples, SessionPrograms};
 use crate::stats::Ratio;
 use crate::table;
-use crate::targets::{self, Measured};
+use crate::targets;
 use crate::tracer::Use;
 use crate::workload::Workload;
 
@@ -20,6 +22,7 @@ fn cost(contender: Contender, added: f64, to_floor: f64) -> Cost {
         added_ns_per_op: estimate(added),
         added_ns_per_hit: Some(added / 9.0),
         to_floor: contender.floor().and_then(|_| Ratio::between(estimate(to_floor), estimate(1.0))),
+        to_all: Ratio::between(estimate(added), estimate(1100.0)),
         tracer: None,
     }
 }
@@ -63,6 +66,7 @@ fn sessions() -> Sessions {
         cpus: 2,
         seconds: 10.0,
         events_per_s: events as f64 / 10.0,
+        cpu_ns_per_event: Some(45.0),
         tracer: Use {
             cpu_ns: 45 * events,
             events: Some(events),
@@ -80,6 +84,8 @@ fn sessions() -> Sessions {
         recorded: vec![Recorded {
             flood: flood(31_000_000, 0),
             bytes: 61_000_000,
+            bytes_per_event: Some(61.0 / 31.0),
+            reported_per_s: Some(31e6 / 4.1),
             report: Spent { cpu_ns: 4_100_000_000, wall_ns: 4_200_000_000, peak_rss_bytes: 48 << 20 },
         }],
         probes_gone_ns: estimate(1.2e7),
@@ -120,14 +126,24 @@ fn stages() -> Vec<Figures> {
     }]
 }
 
-fn judge(comparisons: &[Comparison], sessions: Option<&Sessions>, stages: &[Figures]) -> Vec<Target> {
-    targets::judge(&Measured { comparisons, sessions, stages }).unwrap()
+fn judged(report: Report) -> Report {
+    Report { targets: targets::judge(&serde_json::to_value(&report).unwrap()).unwrap(), ..report }
+}
+
+#[test]
+fn every_target_is_of_a_figure_in_the_results() {
+    let results = serde_json::to_value(report()).unwrap();
+    for path in targets::tests::paths() {
+        let any = path.split('.').map(|step| if step.contains('=') { "*" } else { step });
+        let any = any.collect::<Vec<_>>().join(".");
+        assert!(targets::tests::has_figures(&results, &any), "{path}");
+        let contender = path.split('.').find_map(|step| step.strip_prefix("contender="));
+        assert!(contender.is_none_or(|name| Contender::from_str(name, false).is_ok()), "{path}");
+    }
 }
 
 fn report() -> Report {
-    let (comparisons, sessions, stages) = (vec![eventfd(), fork()], sessions(), stages());
-    let targets = judge(&comparisons, Some(&sessions), &stages);
-    Report {
+    judged(Report {
         facts: Facts {
             date: "2026-11-23T07:14:08Z".into(),
             kernel: "6.18.44".into(),
@@ -142,13 +158,13 @@ fn report() -> Report {
         clock: Clock::Wall,
         rounds: 7,
         seconds_per_run: 0.4,
-        comparisons,
+        comparisons: vec![eventfd(), fork()],
         refusals: vec![(Contender::Memleak, "not installed".into())],
-        sessions: Some(sessions),
-        stages,
+        sessions: Some(sessions()),
+        stages: stages(),
         profile: Some(profile()),
-        targets,
-    }
+        targets: vec![],
+    })
 }
 
 #[test]
@@ -163,15 +179,14 @@ fn markdown() {
 
 #[test]
 fn only_a_comparison_on_a_busy_machine_without_a_profile() {
-    let report = Report {
+    let report = judged(Report {
         undisturbed: 0.43,
         clock: Clock::Cpu,
         sessions: None,
         stages: vec![],
         profile: None,
         comparisons: vec![],
-        targets: judge(&[], None, &[]),
         ..report()
-    };
+    });
     insta::assert_snapshot!(table::text(&report.sections()));
 }
