@@ -65,22 +65,16 @@ impl Figures {
     }
 
     fn line(&self) -> String {
-        let mut line = format!("{:<24}", self.name);
-        if let (Some(ns), Some(rate)) = (self.ns_per_event, self.events_per_s) {
-            line += &format!("{ns:8.1} ns/event {:7.2} M events/s", rate / 1e6);
-        }
-        if let Some(bytes) = self.bytes_per_event {
-            line += &format!("{bytes:7.2} B each");
-        }
-        if let Some(outstanding) = self.outstanding {
-            line += &format!("{outstanding:12} outstanding");
-        }
-        if let (Some(allocated), Some(resident)) = (self.bytes_per_object, self.resident_bytes_per_object) {
-            line += &format!("{allocated:7.2} B each, {resident:.2} B in memory");
-        }
-        if let Some(pause) = self.longest_pause_ns {
-            line += &format!("  longest pause {:.3} ms", pause as f64 / 1e6);
-        }
-        line
+        let figures = [
+            (self.ns_per_event, "ns/event"),
+            (self.events_per_s.map(|rate| rate / 1e6), "M events/s"),
+            (self.bytes_per_event, "B/event"),
+            (self.outstanding.map(|count| count as f64), "outstanding"),
+            (self.bytes_per_object, "B/object"),
+            (self.resident_bytes_per_object, "B/object resident"),
+            (self.longest_pause_ns.map(|ns| ns as f64 / 1e6), "ms longest pause"),
+        ];
+        let shown = figures.into_iter().filter_map(|(value, unit)| Some(format!("  {:.2} {unit}", value?)));
+        format!("{:<18}{}", self.name, shown.collect::<String>())
     }
 }

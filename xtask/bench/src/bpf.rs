@@ -17,7 +17,7 @@ pub struct Attached {
     _link: RawTracePointLink,
 }
 
-/// Reads the floor's object; its ring gets so many bytes, a power of two.
+/// Reads the floor's object; its ring gets `ring_bytes`, a power of two.
 pub fn load(object: &Path, ring_bytes: u32) -> Result<Ebpf> {
     EbpfLoader::new()
         .map_max_entries("RING", ring_bytes)

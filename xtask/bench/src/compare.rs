@@ -19,7 +19,7 @@ pub enum Clock {
     Cpu,
 }
 
-/// The bare workload should have its CPUs to itself for this share of the time, or the clock on the wall tells nothing.
+/// The bare workload should have its CPUs to itself for this share of the time, or elapsed time means nothing.
 const UNDISTURBED: f64 = 0.98;
 
 impl Clock {

@@ -51,7 +51,7 @@ pub fn spent(command: &mut Command) -> Result<Spent> {
     let start = Instant::now();
     let child = spawn_child(command)?;
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
-    // SAFETY: the pointers are to a status and to a rusage, and nobody else waits for our child.
+    // SAFETY: the pointers are to a status and to a rusage, and nothing else waits for our child.
     let waited = unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, usage.as_mut_ptr()) };
     let wall_ns = start.elapsed().as_nanos() as u64;
     if waited < 0 {

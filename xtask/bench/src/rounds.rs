@@ -123,7 +123,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Who runs in this round, in an order of its own, so that nobody always follows the same one.
+    /// Who runs in this round, in an order of its own, so that none always follows the same other.
     fn order(&self, round: usize, workload: Workload) -> Vec<Contender> {
         let is_due =
             |contender: &Contender| !contender.is_peer() || round.is_multiple_of(self.plan.peers_every);

@@ -8,8 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xtask::command::{CommandExt, cargo};
 
-pub const LEDGER: &str = "ledger";
-
 /// A line of the benchmarks' output. What one does not measure is left out.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {

@@ -211,7 +211,7 @@ fn children<'a>(value: &'a Json, step: &str) -> Box<dyn Iterator<Item = &'a Json
     let (key, wanted) = (key.to_owned(), wanted.to_owned());
     Box::new(items.iter().filter(move |item| match &item[key.as_str()] {
         Json::String(text) => *text == wanted,
-        other => other.to_string() == wanted,
+        other => wanted.parse::<Json>().is_ok_and(|wanted| wanted == *other),
     }))
 }
 

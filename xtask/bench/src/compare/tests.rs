@@ -22,7 +22,7 @@ fn measured([wall_ns, cpu_ns]: [u64; 2]) -> Measured {
     Measured { ops: 1000, wall_ns: 1000 * wall_ns, cpu_ns: 1000 * cpu_ns, threads: 1 }
 }
 
-/// A thousand operations of so many nanoseconds by the clock and of CPU: bare, and under the contender.
+/// A thousand operations, each of these nanoseconds by the clock and of CPU: bare, and under the contender.
 fn run(contender: Contender, bare: [u64; 2], under_it: [u64; 2], tracer: Option<Use>) -> Run {
     let (bare, measured) = (measured(bare), measured(under_it));
     Run { round: 0, workload: Workload::Eventfd, contender, bare, measured, tracer }
