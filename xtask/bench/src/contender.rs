@@ -19,7 +19,7 @@ pub enum Contender {
     Bare,
     /// one empty program on each tracepoint that memtrace attaches to for one cache
     Floor,
-    /// as many empty programs there as memtrace attaches (it has understudies)
+    /// as many empty programs there as memtrace attaches (it has backups)
     #[value(name = "floor-x2")]
     #[serde(rename = "floor-x2")]
     FloorTwice,
@@ -31,7 +31,7 @@ pub enum Contender {
     FloorAllTwice,
     /// one program there that writes a record as large as memtrace's into a ring buffer
     RingAll,
-    /// memtrace on a cache in which nothing happens, without understudies
+    /// memtrace on a cache in which nothing happens, without backups
     FilteredSingle,
     /// memtrace on a cache in which nothing happens: every event is filtered out
     Filtered,
@@ -142,7 +142,7 @@ impl Contender {
             Self::FloorTwice => return Setup::Empty(memtrace.one.clone()),
             Self::FloorAllTwice => return Setup::Empty(memtrace.all.clone()),
             Self::RingAll => return Setup::Writing(self.tracepoints(memtrace)),
-            Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,understudies"),
+            Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,backups"),
             Self::Filtered => memtrace.command(memtrace.quiet_cache, NO_NAMES),
             Self::Dentry => memtrace.command("dentry", NO_NAMES),
             Self::All => memtrace.command("all", NO_NAMES),
