@@ -52,6 +52,16 @@ fn links_and_sources_exist() {
 }
 
 #[test]
+fn rooms_stand_in_the_order_of_the_library() {
+    let read = |path: &str| fs::read_to_string(paths::root().join(path)).unwrap();
+    let (library, architecture) = (read("memtrace/src/lib.rs"), read("docs/architecture.md"));
+    let modules = library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let rooms = modules.filter(|module| is_source(&format!("{module}/mod.rs")));
+    let rows = architecture.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("/` |"));
+    assert_eq!(Vec::from_iter(rows.map(|(room, _)| room)), Vec::from_iter(rooms));
+}
+
+#[test]
 fn what_is_a_link_or_a_source() {
     let text = "See [a](b.md#c), [d](https://e.example), `ledger/mod.rs`, `job-*`, `/usr/`, `xtask/`.\n    `code.rs`";
     assert_eq!(Vec::from_iter(links(text)), ["b.md"]);
