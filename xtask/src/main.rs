@@ -3,6 +3,8 @@
 mod bench;
 mod build_ebpf;
 mod command;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod host;
 mod paths;
