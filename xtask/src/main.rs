@@ -1,6 +1,8 @@
 //! `cargo xtask`: everything that a developer does with this tree besides `cargo build`.
 
 mod bench;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod recording;
 mod run;
@@ -32,8 +34,7 @@ enum Task {
     Vm(vm::Args),
     Fuzz(fuzz::Args),
     Bench(bench::Args),
-    /// Check that the tree keeps its rules, is formatted and has no lints
-    Tidy,
+    Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
-        Task::Tidy => tidy::main(),
+        Task::Tidy(args) => tidy::main(&args),
     };
     match done {
         Ok(code) => code,
