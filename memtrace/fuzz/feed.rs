@@ -4,22 +4,24 @@ use std::{fs::File, os::fd::AsRawFd as _, os::unix::fs::FileExt as _, path::Path
 
 use memtrace::{
     cmd::report,
+    evidence::{
+        recording::{
+            Block, Header, Reader,
+            block::{About, Contents, Packer},
+            definitions::Definitions,
+            index,
+            wire::Cursor,
+        },
+        replay::{self, Ask, filter::Filter, state::State, window::When},
+    },
     kernel::{
         btf::{Btf, Bytes},
         layout::Layout,
         types::KernelTypes,
     },
     knowledge::incidents::Incidents,
-    ledger::Apart,
     output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
-    recording::{
-        Block, Header, Reader,
-        block::{About, Contents, Packer},
-        definitions::Definitions,
-        index,
-        wire::Cursor,
-    },
-    replay::{self, Ask, filter::Filter, state::State, window::When},
+    stream::ledger::Apart,
     view::{By, Keys, Sort, build::Request},
 };
 
