@@ -5,6 +5,7 @@ mod build_ebpf;
 mod command;
 mod fuzz;
 mod host;
+mod licences;
 mod paths;
 mod recording;
 mod run;
@@ -39,6 +40,8 @@ enum Task {
     Bench(bench::Args),
     #[command(hide = true)]
     BenchWorkload(bench::workload::Args),
+    /// Write THIRD-PARTY.md, the licences of what memtrace contains
+    Licences,
     /// Check that the tree keeps its rules, is formatted and has no lints
     Tidy,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::BenchWorkload(args) => bench::workload::main(&args),
+        Task::Licences => licences::main(),
         Task::Tidy => tidy::main(),
     };
     match done {
