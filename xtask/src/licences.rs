@@ -83,7 +83,7 @@ fn list() -> Result<String> {
     let metadata = cargo().args(["metadata", "--format-version=1", "--locked"]).text()?;
     let Metadata { packages } = serde_json::from_str(&metadata)?;
     let accepted = accepted_licences()?;
-    // The programs are under MIT or the GPL, which does not go together with Apache-2.0.
+    // The kernel is told that the programs are under MIT or the GPL, and GPL-2.0 is incompatible with Apache-2.0.
     let programs_accept = [&[Licensee::parse("MIT")?][..], &accepted].concat();
     // Later ones replace earlier ones.
     let mut linked = linked(&packages, "memtrace", &accepted)?;

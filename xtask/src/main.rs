@@ -3,6 +3,8 @@
 mod bench;
 mod build_ebpf;
 mod command;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod host;
 mod licences;
@@ -42,8 +44,7 @@ enum Task {
     BenchWorkload(bench::workload::Args),
     /// Write THIRD-PARTY.md, the licences of what memtrace contains
     Licences,
-    /// Check that the tree keeps its rules, is formatted and has no lints
-    Tidy,
+    Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::main(&args),
         Task::BenchWorkload(args) => bench::workload::main(&args),
         Task::Licences => licences::main(),
-        Task::Tidy => tidy::main(),
+        Task::Tidy(args) => tidy::main(&args),
     };
     match done {
         Ok(code) => code,

@@ -1,0 +1,203 @@
+//! What an object is, found out by looking at it: its name, where it is, whether anything has that name.
+//!
+//! Everything is read through [`Memory`] while the kernel goes on. An object may be freed meanwhile, and its memory be another's:
+//! what is found holds only for an object that is known to be there afterwards. Chains have a greatest length, and what cannot be
+//! read is left out.
+
+mod dentry;
+pub mod fields;
+mod inode;
+mod part;
+mod paths;
+mod sock;
+
+use self::{dentry::Dentry, inode::Inode, part::Part, paths::Paths, sock::Sock};
+use super::{
+    layout::Layout,
+    memory::{Memory, Readable as _},
+};
+use crate::stream::event::{Address, Kind, Label};
+
+/// What kind of objects a slab cache has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inspectable {
+    Dentry,
+    /// With where the inode is in the object.
+    Inode(u32),
+    /// A socket's inode.
+    SocketInode(u32),
+    File,
+    /// With the cache's address.
+    Socket(Address),
+}
+
+impl Inspectable {
+    /// By any of the names of a cache. None where looking at an object of it would tell nothing.
+    pub fn of_cache(name: &str, address: Address, layout: &Layout) -> Option<Self> {
+        let fields = &layout.inspect;
+        match name {
+            "dentry" => fields.dentry.name.map(|_| Self::Dentry),
+            "filp" => fields.file.dentry.map(|_| Self::File),
+            _ if sock::is_cache(name) => fields.sock.protocol_name.map(|_| Self::Socket(address)),
+            _ => {
+                let (_, offset) = fields.inode.holders.iter().find(|(cache, _)| *cache == name)?;
+                Some(if name == SOCKETS { Self::SocketInode(*offset) } else { Self::Inode(*offset) })
+            }
+        }
+    }
+}
+
+/// The cache of sockets' inodes.
+const SOCKETS: &str = "sock_inode_cache";
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    kind: Kind,
+    filesystem: Vec<u8>,
+    directory: Vec<u8>,
+    name: Vec<u8>,
+    pattern: Option<Vec<u8>>,
+}
+
+impl Inspection {
+    pub fn label(&self) -> Label<'_> {
+        Label {
+            kind: Some(self.kind),
+            filesystem: &self.filesystem,
+            directory: &self.directory,
+            name: &self.name,
+            pattern: self.pattern.as_deref(),
+        }
+    }
+}
+
+/// Looks at objects for one report.
+pub struct Inspector<'a> {
+    memory: &'a Memory,
+    layout: &'a Layout,
+    paths: Paths<'a>,
+}
+
+impl<'a> Inspector<'a> {
+    pub fn new(memory: &'a Memory, layout: &'a Layout) -> Self {
+        Self { memory, layout, paths: Paths::new(memory, layout) }
+    }
+
+    /// Looks at the object at an address; None where that tells nothing.
+    pub fn inspect(&mut self, subject: Inspectable, address: Address) -> Option<Inspection> {
+        match subject {
+            Inspectable::Dentry => self.inspect_dentry(address),
+            Inspectable::Inode(offset) => self.inspect_inode(address.checked_add(offset.into())?),
+            Inspectable::SocketInode(offset) => {
+                let sock = self.sock_of_inode(address);
+                sock.or_else(|| self.inspect_inode(address.checked_add(offset.into())?))
+            }
+            Inspectable::File => self.inspect_file(address),
+            Inspectable::Socket(cache) => self.inspect_sock(address, Some(cache)),
+        }
+    }
+
+    fn inspect_inode(&mut self, address: Address) -> Option<Inspection> {
+        let inode = self.inode(address)?;
+        let kind = Kind::Inode(inode.file_type);
+        // One that is being freed has something else in place of its first alias.
+        let alias = inode.alias.and_then(|alias| self.paths.dentry(alias));
+        if let Some(alias) = alias.filter(|alias| alias.inode == Some(address)) {
+            return self.named(alias, |_| kind);
+        }
+        let filesystem = self.paths.filesystem(inode.superblock);
+        if filesystem.is_empty() {
+            return None;
+        }
+        let directory =
+            match self.paths.device(inode.superblock).filter(|device| device[..] != filesystem[..]) {
+                Some(device) => [&filesystem[..], b" ", &device, b":"].concat(),
+                None => [&filesystem[..], b":"].concat(),
+            };
+        let name = number(inode.number);
+        Some(Inspection { kind, filesystem: filesystem.to_vec(), directory, name, pattern: None })
+    }
+
+    fn inspect_file(&mut self, address: Address) -> Option<Inspection> {
+        let fields = &self.layout.inspect.file;
+        let part = Part::read(self.memory, address, &fields.span)?;
+        let dentry = self.paths.dentry(part.u64(fields.dentry)?)?;
+        let inode = part.u64(fields.inode)?;
+        // Both say the same of an open file; what is not open yet, or no file, says anything.
+        if dentry.inode != Some(inode) {
+            return None;
+        }
+        let kind = Kind::File(self.inode(inode)?.file_type);
+        self.named(dentry, |_| kind)
+    }
+
+    fn inspect_sock(&self, address: Address, cache: Option<Address>) -> Option<Inspection> {
+        let Sock { protocol, pattern, name } = Sock::read(self.memory, &self.layout.inspect, address, cache)?;
+        Some(Inspection {
+            kind: Kind::Socket,
+            filesystem: Vec::new(),
+            directory: protocol.into_bytes(),
+            name,
+            pattern: pattern.map(String::into_bytes),
+        })
+    }
+
+    fn sock_of_inode(&self, address: Address) -> Option<Inspection> {
+        let at = address.checked_add(self.layout.inspect.sock.of_inode?.into())?;
+        let sock = self.memory.u64(at).ok().filter(|&sock| sock != 0)?;
+        self.inspect_sock(sock, None)
+    }
+
+    fn inode(&self, address: Address) -> Option<Inode> {
+        Inode::read(self.memory, &self.layout.inspect.inode, address)
+    }
+
+    fn inspect_dentry(&mut self, address: Address) -> Option<Inspection> {
+        let dentry = self.paths.dentry(address)?;
+        let (negative, name_bytes) = (dentry.inode == Some(0), dentry.name_bytes);
+        self.named(dentry, |in_root| Kind::Dentry { negative, in_root, name_bytes })
+    }
+
+    /// What has a dentry, by the path of that. `kind` is told whether its directory is a root.
+    fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> Kind) -> Option<Inspection> {
+        if !dentry.is_root() {
+            let directory = self.paths.directory(dentry.parent)?;
+            let (kind, filesystem) = (kind(directory.is_root()), directory.filesystem.to_vec());
+            return Some(Inspection {
+                kind,
+                filesystem,
+                directory: directory.path(),
+                name: dentry.name,
+                pattern: None,
+            });
+        }
+        let root = self.paths.directory(dentry.address)?;
+        let kind = kind(false);
+        let filesystem = root.filesystem.to_vec();
+        let path = root.path();
+        if root.is_mounted() || dentry.name == b"/" {
+            let (directory, name) = paths::split(&path);
+            return Some(Inspection {
+                kind,
+                filesystem,
+                directory: directory.to_vec(),
+                name: name.to_vec(),
+                pattern: None,
+            });
+        }
+        let name = if dentry.name.is_empty() { self.number_of(&dentry) } else { dentry.name };
+        Some(Inspection { kind, filesystem, directory: path, name, pattern: None })
+    }
+
+    /// Pipes and sockets have no names; they go by their inodes' numbers, as in /proc/PID/fd.
+    fn number_of(&self, dentry: &Dentry) -> Vec<u8> {
+        let address = dentry.inode.filter(|&address| address != 0);
+        let inode = address.and_then(|address| self.inode(address));
+        inode.map_or_else(|| b"(no name)".to_vec(), |inode| number(inode.number))
+    }
+}
+
+fn number(inode: u64) -> Vec<u8> {
+    format!("[{inode}]").into_bytes()
+}

@@ -1,0 +1,116 @@
+//! How a session stands at a moment: what its reports say besides what the ledger knows.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
+
+use aya::maps::MapError;
+use memtrace_common::counters::ByKind;
+
+use super::{Session, SessionError, host};
+use crate::{
+    kernel::{clock, events::Events},
+    procfs::slab,
+    stream::event::Address,
+    view::{Checkpoint, Trust, checkpoint::Losses},
+};
+
+impl Session {
+    /// How things stand.
+    pub(super) fn checkpoint(&self, events: &Events, is_final: bool) -> Result<Checkpoint, SessionError> {
+        // Ages and rates are those of the moment when allocations ceased to be traced.
+        let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
+        let trust = self.trust(events)?;
+        Ok(Checkpoint {
+            is_final,
+            time: SystemTime::now(),
+            now,
+            elapsed: Duration::from_nanos(now - self.started),
+            settled: self.settled,
+            sampling: self.state.budget.sampling(),
+            meminfo: self.state.host.meminfo(),
+            own_cost: self.meter.cost(is_final, &self.state.budget),
+            losses: self.losses(events)?,
+            slabinfo: self.slabinfo.latest().clone(),
+            growth: self.comparison.growth().clone(),
+            notes: self.notes(&trust),
+            trust,
+        })
+    }
+
+    /// By the number of the cache.
+    pub(super) fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+        let losses = events.losses()?.into_iter();
+        let of_cache = |(cache, ByKind { allocs, frees, .. })| {
+            (self.state.caches.number(cache), Losses { allocs, frees })
+        };
+        Ok(losses.map(of_cache).collect())
+    }
+
+    pub(super) fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
+        let counters = events.counters()?;
+        let tally = self.ledger.tally();
+        Ok(Trust {
+            emitted: counters.emitted.total(),
+            applied: tally.total(),
+            lost_allocs: counters.lost.allocs,
+            lost_frees: counters.lost.frees,
+            lost_names: counters.lost.names,
+            unknown_frees: self
+                .stopped
+                .and_then(|stopped| stopped.unknown_frees)
+                .unwrap_or(tally.unknown_frees),
+            reused_pointers: tally.reused_pointers,
+            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
+            refused: tally.refused,
+            unresolved: counters.unresolved,
+            // The view's to say.
+            slabinfo_agreement: None,
+        })
+    }
+
+    pub(super) fn notes(&self, trust: &Trust) -> Vec<String> {
+        let mut notes = self.state.notes.clone();
+        for (pid, after) in &self.ended_pids {
+            notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
+        }
+        notes.extend(self.state.budget.note().cloned());
+        notes.extend(self.state.who.notes());
+        for (name, after) in self.state.caches.destroyed() {
+            notes.push(format!(
+                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                slab::printable(name),
+                after.as_secs()
+            ));
+        }
+        notes.extend(
+            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
+        );
+        if trust.refused > 0 {
+            notes.push(format!(
+                "the ledger is full: {} objects are outstanding, and newer ones are not followed",
+                self.ledger.outstanding()
+            ));
+        }
+        if self.undecodable > 0 {
+            notes.push(format!(
+                "{} records from the kernel side could not be read: its programs and this binary do not match",
+                self.undecodable
+            ));
+        }
+        notes
+    }
+
+    pub(super) fn note_ended_pids(&mut self) {
+        let elapsed = self.elapsed();
+        let Self { state, ended_pids, .. } = self;
+        state.pids.retain(|&pid| {
+            let is_alive = host::is_alive(pid);
+            if !is_alive {
+                ended_pids.push((pid, elapsed));
+            }
+            is_alive
+        });
+    }
+}
