@@ -4,6 +4,7 @@ mod bench;
 #[cfg(test)]
 mod documents;
 mod fuzz;
+mod licences;
 mod recording;
 mod run;
 mod summary;
@@ -34,6 +35,8 @@ enum Task {
     Vm(vm::Args),
     Fuzz(fuzz::Args),
     Bench(bench::Args),
+    /// Write THIRD-PARTY.md, the licences of what memtrace contains
+    Licences,
     Tidy(tidy::Args),
 }
 
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
+        Task::Licences => licences::main(),
         Task::Tidy(args) => tidy::main(&args),
     };
     match done {
