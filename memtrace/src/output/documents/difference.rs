@@ -25,7 +25,7 @@ pub fn document(difference: &Difference, max_caches: usize) -> Vec<Block> {
     let mut blocks = vec![
         Block::new(Content::Title(title.into())),
         Block::table(tables::difference::sides(difference)),
-        Block::sentence(format!("change  {}", phrases::change(&difference.total))).indented(2),
+        Block::facts([Fact::label(0, "  change"), Fact::new(0, phrases::change(&difference.total))]),
         Block::new(Content::Section("Outstanding objects")),
         rows,
         Block::new(Content::Section("Slab caches")),

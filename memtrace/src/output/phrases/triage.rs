@@ -162,7 +162,7 @@ pub fn signs(signs: &Signs, pages: u64) -> Vec<String> {
     }
     if signs.direct_reclaims > 0 {
         lines.push(format!(
-            "direct reclaim ran {} times; {} pages were reclaimed in all (vmstat)",
+            "direct reclaim ran {} times; {} pages were reclaimed in total (vmstat)",
             human::grouped(signs.direct_reclaims),
             human::grouped(signs.reclaimed_pages)
         ));
