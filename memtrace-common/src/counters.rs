@@ -20,7 +20,7 @@ pub struct Counters {
     pub lost: ByKind,
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
-    /// Events that an backup took on because their probe had not.
+    /// Events that a backup took on because their probe had not.
     pub backup_emitted: u64,
     /// No count but a state: the object whose event that probe took on last, by `LAST_SEEN_*`; 0 once its backup saw it.
     pub last_seen: [u64; 4],

@@ -25,7 +25,7 @@ pub const KIND_ALLOC_STACK: u16 = 8;
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: the current task was a worker of io_uring (`PF_IO_WORKER`).
 pub const FLAG_IO_WORKER: u16 = 1 << 2;
-/// Sent by an backup, which may repeat an allocation or a free that was sent before.
+/// Sent by a backup, which may repeat an allocation or a free that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
 /// The address of a cache that cannot be told; it may be one that is not traced.

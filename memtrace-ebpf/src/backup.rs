@@ -3,7 +3,7 @@
 //! The kernel does not run a program that is running on that CPU already (Linux commit 05b24ff9b2cf ("bpf: Prevent bpf
 //! program recursion for raw tracepoint probes") (in v6.1)). An interrupt in the middle of a free probe often runs a batch
 //! of RCU callbacks, and those free: without the probe, each of these objects would look like a leak for ever. And where
-//! tracepoints can be preempted, all that other tasks allocate meanwhile would be missed. So probes on frees have an
+//! tracepoints can be preempted, all that other tasks allocate meanwhile would be missed. So probes on frees have a
 //! backup, and where they can be preempted those on allocations too: the same code as a second program on the same
 //! tracepoint, which runs after the first and emits the event unless that has taken it on.
 //!

@@ -50,7 +50,7 @@ impl ThisCpu {
         increment(unsafe { &raw mut (*self.0).unresolved });
     }
 
-    /// Counts an event that an backup took on.
+    /// Counts an event that a backup took on.
     #[inline(always)]
     pub fn count_backup_emitted(self) {
         // SAFETY: as above.
