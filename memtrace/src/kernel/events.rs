@@ -23,6 +23,7 @@ use super::{
     log::KernelLog,
     rings::{RingError, Rings},
 };
+use crate::procfs::fdinfo::Fdinfo;
 
 /// The kernel's side of the stream: the rings, and what the kernel counts.
 pub struct Events {
@@ -128,13 +129,9 @@ impl Events {
 
     fn skipped(&self, name: &str) -> io::Result<u64> {
         let Some(Ok(fd)) = self.ebpf.program(name).map(Program::fd) else { return Ok(0) };
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
-        Ok(recursion_misses(&info))
+        let fdinfo = fs::read(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
+        Ok(Fdinfo::parse(&fdinfo).number("recursion_misses").unwrap_or(0))
     }
-}
-
-fn recursion_misses(fdinfo: &str) -> u64 {
-    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok()).unwrap_or(0)
 }
 
 fn add(a: ByKind, b: ByKind) -> ByKind {
@@ -150,30 +147,4 @@ pub(super) fn set_sample_limit(ebpf: &mut Ebpf, limit: u32) -> Result<(), LoadEr
     let error = |error| LoadError::Map(map::SAMPLE_LIMIT, error);
     let map = ebpf.map_mut(map::SAMPLE_LIMIT).expect("the object has this map");
     Array::try_from(map).and_then(|mut map| map.set(0, limit, 0)).map_err(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recursion_misses_are_read_from_a_program_s_fdinfo() {
-        let fdinfo = |line: &str| {
-            format!(
-                "pos:\t0\nflags:\t02000002\nprog_type:\t17\nprog_jited:\t1\nmemlock:\t4096\n{line}verified_insns:\t92\n"
-            )
-        };
-        for (line, misses) in [
-            ("recursion_misses:\t0\n", 0),
-            ("recursion_misses:\t18446744073709551615\n", u64::MAX),
-            ("recursion_misses:\t17\n", 17),
-            // Before v5.12 there is none.
-            ("", 0),
-            ("no_recursion_misses:\t5\n", 0),
-            ("recursion_misses:\tmany\n", 0),
-        ] {
-            assert_eq!(recursion_misses(&fdinfo(line)), misses, "{line:?}");
-        }
-        assert_eq!(recursion_misses(""), 0);
-    }
 }

@@ -16,7 +16,10 @@ use super::{
     memory::{Memory, Readable as _},
     trials::Reason,
 };
-use crate::stream::event::{Address, NO_NODE, NodeId};
+use crate::{
+    procfs::id_list,
+    stream::event::{Address, NO_NODE, NodeId},
+};
 
 /// Bytes of a block, as a power of two: 2 MiB. Firmware gives nodes memory in larger pieces.
 const BLOCK_SHIFT: u32 = 21;
@@ -95,21 +98,12 @@ fn node(flags: u64, bits: u32, possible: &[NodeId]) -> Option<NodeId> {
 
 /// Empty where there is no such file.
 fn read_list(path: &str) -> Result<Vec<NodeId>, Reason> {
-    match fs::read_to_string(path) {
-        Ok(text) => list(text.trim()).ok_or_else(|| format!("{path} is no list of numbers: {text:?}")),
+    match fs::read(path) {
+        Ok(text) => id_list::parse(&text)
+            .ok_or_else(|| format!("{path} is not a list of numbers: {}", text.escape_ascii())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("cannot read {path}: {error}")),
     }
-}
-
-/// `0-1,4`, as the kernel prints sets of numbers.
-fn list(text: &str) -> Option<Vec<NodeId>> {
-    let ranges = text.split(',').filter(|range| !range.is_empty()).map(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(first.parse::<NodeId>().ok()?..=last.parse().ok()?)
-    });
-    let ranges: Option<Vec<_>> = ranges.collect();
-    Some(ranges?.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
@@ -154,16 +148,6 @@ mod tests {
     }
 
     #[test]
-    fn lists_as_the_kernel_prints_them() {
-        assert_eq!(list("0"), Some(vec![0]));
-        assert_eq!(list("0-2,4,8-9"), Some(vec![0, 1, 2, 4, 8, 9]));
-        assert_eq!(list(""), Some(Vec::new()));
-        for odd in ["x", "0-", "-1", "0,x", "70000"] {
-            assert_eq!(list(odd), None, "{odd}");
-        }
-    }
-
-    #[test]
     fn this_kernel_says_how_many_nodes_it_can_have() {
         let Some(types) = types::tests::some_kernel() else { return };
         let page_node = layout::Layout::from_types(&types).unwrap().page_node.unwrap();
@@ -171,11 +155,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn any_text(text in "\\PC{0,40}") {
-            let _ = list(&text);
-        }
-
         #[test]
         fn flags_tell_the_node_in_their_uppermost_bits(id in 0..1024_u16, rest in any::<u64>()) {
             let flags = u64::from(id) << 54 | rest >> 10;

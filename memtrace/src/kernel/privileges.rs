@@ -2,6 +2,8 @@
 
 use std::{fs, io};
 
+use crate::procfs::security;
+
 /// One bit of the effective capabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capability {
@@ -21,15 +23,9 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
 /// The capabilities that memtrace needs and this process lacks; empty when all are there.
 pub fn missing_capabilities() -> io::Result<Vec<Capability>> {
-    let status = fs::read_to_string(STATUS)?;
-    let effective =
-        effective(&status).ok_or_else(|| io::Error::other(format!("{STATUS} has no line `CapEff:`")))?;
+    let effective = security::effective_capabilities(&fs::read(STATUS)?)
+        .ok_or_else(|| io::Error::other(format!("{STATUS} has no line `CapEff:`")))?;
     Ok(missing(effective))
-}
-
-fn effective(status: &str) -> Option<u64> {
-    let hex = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(hex.trim(), 16).ok()
 }
 
 fn missing(effective: u64) -> Vec<Capability> {
@@ -42,14 +38,7 @@ fn missing(effective: u64) -> Vec<Capability> {
 
 /// The kernel's lockdown mode (`none`, `integrity`, `confidentiality`); None where the kernel has no lockdown.
 pub fn lockdown() -> Option<String> {
-    selected(&fs::read_to_string(LOCKDOWN).ok()?)
-}
-
-/// The word in brackets: `none [integrity] confidentiality`.
-fn selected(modes: &str) -> Option<String> {
-    let (_, rest) = modes.split_once('[')?;
-    let (mode, _) = rest.split_once(']')?;
-    Some(mode.to_owned())
+    security::lockdown_mode(&fs::read(LOCKDOWN).ok()?).map(str::to_owned)
 }
 
 /// Lifts the limit on locked memory, which maps count against before v5.11. Where that is not allowed, creating the
@@ -64,13 +53,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_are_read_from_the_status() {
-        assert_eq!(effective("Name:\tx\nCapEff:\t000001ffffffffff\n"), Some(0x1ff_ffff_ffff));
-        assert_eq!(effective("Name:\tx\n"), None);
-        assert_eq!(effective("CapEff:\tnot hex\n"), None);
-    }
-
-    #[test]
     fn sys_admin_stands_in_for_the_others() {
         let names =
             |effective| missing(effective).iter().map(|capability| capability.name).collect::<Vec<_>>();
@@ -78,11 +60,5 @@ mod tests {
         assert_eq!(names(1 << 38), ["CAP_BPF"]);
         assert_eq!(names(1 << 38 | 1 << 39), [""; 0]);
         assert_eq!(names(1 << 21), [""; 0]);
-    }
-
-    #[test]
-    fn lockdown_is_the_word_in_brackets() {
-        assert_eq!(selected("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
-        assert_eq!(selected("none"), None);
     }
 }

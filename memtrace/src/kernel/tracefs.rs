@@ -1,7 +1,7 @@
 //! Files of tracefs: the kernel's own words on its tracepoints.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     path::Path,
 };
@@ -11,10 +11,9 @@ use rustix::{
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
-use crate::procfs::mounts;
+use crate::procfs::Files;
 
 const KIND: &str = "tracefs";
-const MOUNTS: &str = "/proc/self/mounts";
 
 /// Longer files are none of those that are read here.
 const MAX_BYTES: u64 = 1 << 20;
@@ -29,8 +28,7 @@ pub enum TracefsError {
 
 /// Reads a file by its path within tracefs.
 pub fn read(path: &str) -> Result<Vec<u8>, TracefsError> {
-    let mounts = mounts::parse(&fs::read(MOUNTS).unwrap_or_default());
-    match mounts.iter().find(|mount| mount.kind == KIND.as_bytes()) {
+    match Files::live().mounts().iter().find(|mount| mount.kind == KIND.as_bytes()) {
         Some(mount) => read_whole(File::open(mount.at.join(path)))
             .map_err(|source| TracefsError::Mounted { path: path.to_owned(), source }),
         None => read_detached(path).map_err(TracefsError::Detached),

@@ -53,8 +53,8 @@ fn the_texts_of_several_kernels() {
         let files = of_kernel(kernel);
         let meminfo = files.meminfo().unwrap();
         let vmstat = files.vmstat();
-        let processes = process::read(&files.proc(), 4096);
-        let pss = processes.list.keys().map(|id| process::proportional(&files.proc(), *id));
+        let processes = process::memory::read(&files.proc(), 4096);
+        let pss = processes.list.keys().map(|id| process::memory::proportional(&files.proc(), *id));
         told += &format!(
             "{kernel}\n  available {}  at hand {:?}  allocstall {}  pgsteal_file {}\n  {:?}\n  {:?}  large blocks {:.3}\n  {:?}  pss {:?}\n",
             meminfo.available(),

@@ -8,6 +8,8 @@ use std::{
 
 pub use memtrace_common::event::{NO_GFP, cache_tag};
 
+pub use crate::procfs::process::ProcessId;
+
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub type TimeNs = u64;
 /// Address of an object, a cache or a dentry in the kernel.
@@ -151,15 +153,6 @@ impl Task {
     pub fn process(&self) -> ProcessId {
         ProcessId { tgid: self.tgid, started: self.started }
     }
-}
-
-/// A process, told from others that had or will have its number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProcessId {
-    /// Thread group; 0 is the idle task.
-    pub tgid: u32,
-    /// When it started: see [`memtrace_common::event::start_tag`].
-    pub started: u32,
 }
 
 /// What became of a process.

@@ -3,11 +3,12 @@
 
 mod chain;
 mod command;
-pub mod procfs;
+mod running;
 mod table;
 
 pub use self::{
     chain::{Chain, ChainId, NO_CHAIN},
     command::Command,
+    running::{Running, running},
     table::{Definition, Process, Processes},
 };

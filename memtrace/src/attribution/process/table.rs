@@ -10,7 +10,7 @@ use std::{
 use super::{
     chain::{Chain, ChainId, Chains, NO_CHAIN},
     command::{Command, Commands},
-    procfs::Seen,
+    running::Running,
 };
 use crate::stream::event::{Comm, ProcessEvent, ProcessId};
 
@@ -119,7 +119,7 @@ impl Processes {
     }
 
     /// Takes in what became of a process. `look` is asked for processes that are not known: see [`Self::learn`].
-    pub fn apply(&mut self, event: ProcessEvent<'_>, look: impl FnMut(u32) -> Option<Seen>) {
+    pub fn apply(&mut self, event: ProcessEvent<'_>, look: impl FnMut(u32) -> Option<Running>) {
         match event {
             ProcessEvent::Fork { process, parent, parent_comm: comm } => {
                 self.learn(parent, look);
@@ -158,7 +158,7 @@ impl Processes {
     }
 
     /// Makes sure that a process is known, if it can be: asks `look` for it and its ancestors, until one is known.
-    pub fn learn(&mut self, id: ProcessId, mut look: impl FnMut(u32) -> Option<Seen>) {
+    pub fn learn(&mut self, id: ProcessId, mut look: impl FnMut(u32) -> Option<Running>) {
         if id.tgid <= INIT || self.get(id).is_some() {
             return;
         }
@@ -176,7 +176,7 @@ impl Processes {
             tgid = parent;
         }
         // Another has the number by now.
-        let is_it = |seen: &Seen| id.started.wrapping_sub(seen.process.started) <= seen.slack;
+        let is_it = |seen: &Running| id.started.wrapping_sub(seen.process.started) <= seen.slack;
         if !unknown.first().is_some_and(is_it) {
             return;
         }
@@ -187,8 +187,8 @@ impl Processes {
             let of_this = known.unwrap_or(chain);
             if known.is_none() {
                 let command = self.commands.share(seen.command);
-                let Seen { process: ProcessId { started, .. }, slack, .. } =
-                    Seen { command: Command::default(), ..seen };
+                let Running { process: ProcessId { started, .. }, slack, .. } =
+                    Running { command: Command::default(), ..seen };
                 self.put(tgid, Process { started, slack, comm, chain: of_this, command, has_ended: false });
             }
             chain = self.chains.below(comm, of_this);

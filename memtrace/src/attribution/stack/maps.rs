@@ -3,10 +3,8 @@
 use std::{
     cell::Cell,
     collections::HashMap,
-    ffi::OsString,
     fs,
     ops::Range,
-    os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +13,8 @@ use memtrace_common::event::BUILD_ID_LEN;
 
 use super::{FileId, Frame, MappedFile, names};
 use crate::{
-    attribution::process::procfs,
+    attribution::process::running,
+    procfs::maps::{self, Mapping},
     stream::{
         decode::UserCall,
         event::{Address, ProcessId},
@@ -90,15 +89,15 @@ impl Maps {
     /// None where the process is gone, or its number is another's.
     pub fn read(process: ProcessId, files: &mut Files) -> Option<Self> {
         let text = fs::read(format!("/proc/{}/maps", process.tgid)).ok()?;
-        let seen = procfs::read(process.tgid)?;
+        let seen = running(process.tgid)?;
         (process.started.wrapping_sub(seen.process.started) <= seen.slack).then_some(())?;
-        let maps = Some(Self::parse(&text, process.tgid, files)).filter(|maps| !maps.areas.is_empty())?;
-        files.learn(process.tgid, &maps.areas);
-        Some(maps)
+        let parsed = Some(Self::parse(&text, process.tgid, files)).filter(|maps| !maps.areas.is_empty())?;
+        files.learn(process.tgid, &parsed.areas);
+        Some(parsed)
     }
 
     pub fn parse(text: &[u8], tgid: u32, files: &mut Files) -> Self {
-        let areas = text.split(|&byte| byte == b'\n').filter_map(|line| area(line, tgid, files)).collect();
+        let areas = maps::parse(text).filter_map(|mapping| area(mapping, tgid, files)).collect();
         Self { areas, looks: Cell::new(0) }
     }
 
@@ -117,24 +116,13 @@ impl Maps {
     }
 }
 
-/// `55f1c0a00000-55f1c0a21000 r-xp 00002000 fd:01 1234   /usr/bin/curl`, if code can run there.
-fn area(line: &[u8], tgid: u32, files: &mut Files) -> Option<Area> {
-    let mut fields = line.splitn(6, |&byte| byte == b' ');
-    let mut word = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-    let (start, end) = word()?.split_once('-')?;
-    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-    let addresses = hex(start)?..hex(end)?;
-    word()?.contains('x').then_some(())?;
-    let offset = hex(word()?)?;
-    let (major, minor) = word()?.split_once(':')?;
-    let device = (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
-    let inode: u64 = word()?.parse().ok()?;
-    let path = fields.next().map(<[u8]>::trim_ascii_start).unwrap_or_default();
-    let file = (inode != 0).then(|| {
-        let path = PathBuf::from(OsString::from_vec(path.to_vec()));
+/// None where no code can run there.
+fn area(mapping: Mapping, tgid: u32, files: &mut Files) -> Option<Area> {
+    mapping.is_executable.then_some(())?;
+    let file = mapping.file.map(|maps::File { path, device, inode, offset }| {
         (files.enter(MappedFile { path, device, inode, tgid }), offset)
     });
-    Some(Area { addresses, file })
+    Some(Area { addresses: mapping.addresses, file })
 }
 
 /// The file that a process has mapped there, whatever its path leads to by now. No device: it would be opened.

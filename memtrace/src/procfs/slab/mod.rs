@@ -136,7 +136,7 @@ impl Host {
     }
 
     pub fn meminfo(&self) -> Result<Meminfo, MeminfoError> {
-        meminfo::read(&self.meminfo)
+        Meminfo::try_from(&super::meminfo::Meminfo::parse(&std::fs::read(&self.meminfo)?))
     }
 }
 

@@ -7,7 +7,10 @@ use crate::{
     procfs::{
         dentry_state::DentryState,
         meminfo::Meminfo,
-        process::{Process, ProcessId, Processes},
+        process::{
+            ProcessId,
+            memory::{ProcessList, ProcessMemory},
+        },
         slab::{Counts, SlabCache, SlabCaches},
         vmstat::Vmstat,
     },
@@ -81,8 +84,8 @@ impl Checkpoint {
             ..SlabCache::default()
         };
         let process = |&(comm, pid, mib): &(&str, u32, u64)| {
-            let process = Process { comm: comm.into(), resident: mib * MIB, anon: mib * MIB };
-            (ProcessId { pid, start: 1 }, process)
+            let process = ProcessMemory { comm: comm.into(), resident: mib * MIB, anon: mib * MIB };
+            (ProcessId { tgid: pid, started: 1 }, process)
         };
         let mut caches: Vec<_> = self.caches.iter().map(cache).collect();
         caches.sort_by(|a, b| a.name.cmp(&b.name));
@@ -94,7 +97,7 @@ impl Checkpoint {
             free_blocks: None,
             dentries: Some(DentryState { all: 0, unused: 0, negative: self.negative }),
             tmpfs: Vec::new(),
-            processes: Processes { list: self.processes.iter().map(process).collect(), left_out: 0 },
+            processes: ProcessList { list: self.processes.iter().map(process).collect(), left_out: 0 },
             cgroups: Default::default(),
             caches: Ok(SlabCaches { caches, missing: None }),
         }
