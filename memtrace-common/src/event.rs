@@ -1,6 +1,6 @@
 //! Records in the ring buffer. Each starts with a [`Header`]; its `kind` says which record follows.
 
-use crate::COMM_LEN;
+use crate::{COMM_LEN, generation::CacheId};
 
 /// An object was handed out by its slab cache: an [`AllocEvent`].
 pub const KIND_ALLOC: u16 = 1;
@@ -58,8 +58,7 @@ pub struct AllocEvent {
     pub ptr: u64,
     /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
     pub time_ns: u64,
-    /// Address of its `struct kmem_cache`, and how many were there before it: see [`crate::succession`].
-    pub cache: u64,
+    pub cache: CacheId,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: u64,
     /// The current task's cgroup: its kernfs id, 1 for the root. In the hierarchy that charges memory: see [`crate::config::Cgroups`].

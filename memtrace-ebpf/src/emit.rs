@@ -115,8 +115,8 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
         (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
         // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
         (&raw mut (*event).cache).write_volatile(alloc.cache);
-        let number = generation::cache_id((&raw const (*event).cache).read_volatile());
-        (&raw mut (*event).cache).write_volatile(number);
+        let id = generation::cache_id((&raw const (*event).cache).read_volatile());
+        (&raw mut (*event).cache).write_volatile(id);
         (&raw mut (*event).call_site).write(alloc.call_site);
         (&raw mut (*event).cgroup).write(task.cgroup());
         (&raw mut (*event).comm).cast::<Comm>().write(comm);

@@ -11,8 +11,8 @@ use memtrace::{
 };
 
 fuzz_target!(|data: &[u8]| {
-    let _ = GfpNames::of_format(data, |_| Some(3));
-    let _ = GfpNames::of_format(&[b"__print_flags(x, {", data].concat(), |_| None);
+    let _ = GfpNames::from_format(data, |_| Some(3));
+    let _ = GfpNames::from_format(&[b"__print_flags(x, {", data].concat(), |_| None);
     if let Err(fault) = incidents::parse(data) {
         assert!(fault.line <= data.split(|&byte| byte == b'\n').count());
     }

@@ -1,5 +1,5 @@
-//! What memtrace itself takes: CPU time of its probes by the kernel's own statistics and of this process, its resident
-//! memory, and the kernel memory of its maps and programs.
+//! What memtrace itself uses: CPU time of its probes (the kernel's statistics) and of this process, its resident memory, and the
+//! kernel memory of its maps and programs.
 
 use std::{collections::HashMap, fs, io, ops::Sub, os::fd::OwnedFd, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the programs in the kernel tell: their records, and what they count.
+//! What the programs in the kernel send: their records, and their counters.
 
 use std::{
     fs, io,
@@ -18,12 +18,18 @@ use memtrace_common::{
 
 use super::{
     cost::ProbeTimes,
+    error::LoadError,
     generations::Generations,
-    load::{LoadError, Probe},
     log::KernelLog,
     rings::{RingError, Rings},
 };
 use crate::procfs::fdinfo::Fdinfo;
+
+/// A program on allocations or frees, and its backup.
+pub(super) struct Probe {
+    pub name: &'static str,
+    pub backup: Option<&'static str>,
+}
 
 /// The kernel's side of the stream: the rings, and what the kernel counts.
 pub struct Events {
@@ -93,11 +99,11 @@ impl Events {
         }))
     }
 
-    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
-    /// the backup, because they were running on that CPU already; what backups stood in for is none of these. The
-    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    /// An upper bound on the events, of any cache, that no program saw. An event is missed only where the kernel skipped both its
+    /// probe and the backup, because they were running on that CPU already; what a backup emitted is not missed. The kernel
+    /// counts skipped runs since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
-    /// Names are left out: a dentry without its name is counted all the same.
+    /// Names are not included: a dentry without its name is still counted.
     pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
         let (mut misses, mut skipped) = (0, 0);
         for probe in &self.probes {
@@ -109,7 +115,7 @@ impl Events {
         Ok(misses.min(skipped.saturating_sub(counters.backup_emitted)))
     }
 
-    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    /// Time that the probes ran, as [`super::cost::RunTimeStatistics`] measures it.
     pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
         let mut times = ProbeTimes::default();
         for (name, program) in self.ebpf.programs() {

@@ -7,7 +7,7 @@ use memtrace_common::config::{
 use super::{
     functions::{self, Functions},
     inspect::fields::Fields,
-    trials::Reason,
+    reason::Reason,
     types::{KernelTypes, TypesError},
 };
 

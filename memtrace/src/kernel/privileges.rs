@@ -1,4 +1,4 @@
-//! What this process may do, and what the host forbids to all.
+//! What this process may do, and what the kernel forbids to all.
 
 use std::{fs, io};
 
@@ -11,7 +11,7 @@ pub struct Capability {
     bit: u32,
 }
 
-/// Stands in for the others.
+/// Includes the others.
 const CAP_SYS_ADMIN: Capability = Capability { name: "CAP_SYS_ADMIN", bit: 21 };
 
 /// What loading and attaching take (since Linux 5.8; before, CAP_SYS_ADMIN).
@@ -21,7 +21,7 @@ const NEEDED: [Capability; 2] =
 const STATUS: &str = "/proc/self/status";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
-/// The capabilities that memtrace needs and this process lacks; empty when all are there.
+/// The capabilities that memtrace needs and this process lacks.
 pub fn missing_capabilities() -> io::Result<Vec<Capability>> {
     let effective = security::effective_capabilities(&fs::read(STATUS)?)
         .ok_or_else(|| io::Error::other(format!("{STATUS} has no line `CapEff:`")))?;
@@ -41,8 +41,8 @@ pub fn lockdown() -> Option<String> {
     security::lockdown_mode(&fs::read(LOCKDOWN).ok()?).map(str::to_owned)
 }
 
-/// Lifts the limit on locked memory, which maps count against before v5.11. Where that is not allowed, creating the
-/// maps tells.
+/// Lifts the limit on locked memory, which maps count against before v5.11. If that is not allowed, creating the maps fails
+/// with an error.
 pub fn raise_memlock() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });

@@ -1,4 +1,4 @@
-//! Files of tracefs: the kernel's own words on its tracepoints.
+//! Files of tracefs, which describe the kernel's tracepoints.
 
 use std::{
     fs::File,
@@ -15,14 +15,14 @@ use crate::procfs::Files;
 
 const KIND: &str = "tracefs";
 
-/// Longer files are none of those that are read here.
+/// No file that is read here is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TracefsError {
     #[error("cannot read {path} of the mounted tracefs: {source}")]
     Mounted { path: String, source: io::Error },
-    #[error("tracefs is not mounted, and cannot be opened without (needs CAP_SYS_ADMIN and Linux 5.2): {0}")]
+    #[error("tracefs is not mounted, and a private mount needs CAP_SYS_ADMIN and Linux 5.2: {0}")]
     Detached(#[source] io::Error),
 }
 

@@ -3,6 +3,6 @@
 
 pub mod caches;
 pub mod incidents;
-mod words;
+mod values;
 
-pub use words::{Line, Pattern, Prose};
+pub use values::{Line, Pattern, Prose};

@@ -32,7 +32,7 @@ use self::{
 
 #[derive(Debug, Error)]
 pub enum HostError {
-    #[error("{} cannot be read: {source}; is /proc mounted?", path.display())]
+    #[error("cannot read {}: {source}; is /proc mounted?", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{} has no line `MemTotal:` with a number of kB", path.display())]
     NoTotal { path: PathBuf },

@@ -78,7 +78,7 @@ fn the_sum_of_several_kernels_leaves_little_unaccounted() {
     for kernel in KERNELS {
         let files = of_kernel(kernel);
         let per_cpu_free = files.pcp_free_pages().unwrap();
-        let sum = Sum::of(&files.meminfo().unwrap(), &files.vmstat(), per_cpu_free, 4096);
+        let sum = Sum::new(&files.meminfo().unwrap(), &files.vmstat(), per_cpu_free, 4096);
         let share = sum.get(Part::Unaccounted) as f64 / sum.total as f64;
         assert!((-0.01..0.1).contains(&share), "{kernel}: {share} of all memory is unaccounted: {sum:?}");
     }

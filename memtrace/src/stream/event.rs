@@ -6,7 +6,10 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-pub use memtrace_common::event::{NO_GFP, cache_tag};
+pub use memtrace_common::{
+    event::{NO_GFP, cache_tag},
+    generation::CacheId,
+};
 
 pub use crate::procfs::process::ProcessId;
 
@@ -52,8 +55,7 @@ pub enum Event<'a> {
 pub struct Alloc {
     pub time: TimeNs,
     pub ptr: Address,
-    /// The slab cache's `struct kmem_cache`.
-    pub cache: Address,
+    pub cache: CacheId,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: Address,
     /// The task's cgroup: its kernfs id, in the hierarchy that charges memory. 0 where that is not known.

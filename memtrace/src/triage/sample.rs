@@ -1,4 +1,4 @@
-//! A moment: all that is known of the host's memory then.
+//! All that is known of the host's memory at one moment.
 
 use std::time::Instant;
 
@@ -45,13 +45,13 @@ impl Glance {
         let at = Instant::now();
         let meminfo = files.meminfo()?;
         let per_cpu_free = files.pcp_free_pages().unwrap_or(0);
-        let sum = Sum::of(&meminfo, &files.vmstat(), per_cpu_free, page_size());
+        let sum = Sum::new(&meminfo, &files.vmstat(), per_cpu_free, page_size());
         Ok(Self { at, meminfo, sum })
     }
 }
 
 impl Sample {
-    /// Looking at files makes dentries and inodes of them, which would count as growth; the second time they are there already.
+    /// Reading files creates dentries and inodes, which would count as growth; the second time they already exist.
     pub fn warm_up(files: &Files, slab: &slab::Host) {
         drop((memory::read(&files.proc(), page_size()), files.cgroups(), files.tmpfs()));
         // Without slabinfo, which takes locks.

@@ -27,7 +27,7 @@ pub struct Window {
     pub after: Sample,
     /// The process that does not count: memtrace.
     pub own_pid: u32,
-    /// What counts for processes where shared memory is divided, of the few that were asked: before and after.
+    /// Proportional set size, of the few processes that were measured: before and after.
     pub proportional: HashMap<ProcessId, (Option<u64>, Option<u64>)>,
 }
 
@@ -53,8 +53,8 @@ impl Movement {
         movement
     }
 
-    /// It goes one way: what came is at least twice what went. Everything that only goes to and fro fails here, however
-    /// much that is on this host.
+    /// It goes one way: it rose at least twice as much as it fell. What only fluctuates fails here, however large the
+    /// fluctuations are on this host.
     pub fn is_steady(self) -> bool {
         self.net > 0 && self.up / 2 >= self.down
     }
@@ -253,7 +253,8 @@ pub fn caches_between(before: &SlabCaches, after: &SlabCaches) -> Vec<CacheRow> 
     after.caches.iter().filter_map(row).collect()
 }
 
-/// Where not all were read, what is in the other sample alone may have been there all the time: it counts as unchanged.
+/// Where not all processes were read, one that is in the other sample only may have been there all the time: it counts as
+/// unchanged.
 fn may_have_been(processes: &ProcessList) -> bool {
     processes.left_out > 0
 }

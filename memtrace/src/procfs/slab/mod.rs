@@ -64,7 +64,7 @@ pub struct SlabCache {
 /// How full a cache is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Objects in use; those that CPUs keep for themselves count as in use.
+    /// Objects in use, those in per-CPU lists included.
     pub active_objects: u64,
     /// Objects that its slabs have room for.
     pub total_objects: u64,

@@ -2,7 +2,7 @@
 
 use strsim::normalized_damerau_levenshtein;
 
-/// So many are a help; more are a list to read through.
+/// More would not help.
 const MAX: usize = 5;
 
 /// Below this, two names have nothing to do with each other (0 to 1).

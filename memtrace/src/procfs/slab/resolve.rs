@@ -1,4 +1,4 @@
-//! From what a user writes after `--cache` to the caches that the kernel has.
+//! From the patterns after `--cache` to the caches that the kernel has.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -23,7 +23,7 @@ pub struct Selection {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ResolveError {
     #[error(
-        "the name of the slab cache is empty; name one such as dentry, a glob such as 'kmalloc-*', or all"
+        "the name of the slab cache is empty: give a name such as dentry, a glob such as 'kmalloc-*', or all"
     )]
     Empty,
     #[error(

@@ -69,7 +69,7 @@ impl Checkpoint {
         ];
         let text: String = lines.map(|(key, mib)| format!("{key}: {} kB\n", mib << 10)).concat();
         let meminfo = Meminfo::parse(text.as_bytes());
-        Glance { at: Instant::now(), sum: Sum::of(&meminfo, &Vmstat::default(), 0, page_size()), meminfo }
+        Glance { at: Instant::now(), sum: Sum::new(&meminfo, &Vmstat::default(), 0, page_size()), meminfo }
     }
 
     fn sample(&self) -> Sample {
