@@ -10,7 +10,7 @@ use vm_init::Outcome;
 use crate::command::cargo;
 use crate::setup::Part;
 use crate::summary::{Counts, Row, Summary};
-use crate::{build_ebpf, host, paths, recording, setup, tidy, vm};
+use crate::{build_ebpf, host, licences, paths, recording, setup, tidy, vm};
 
 /// Run every test there is, on this host and in VMs of other kernels
 ///
@@ -48,6 +48,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let mut summary = Summary::default();
     if !args.no_host {
         summary.add(tree_rules()?);
+        summary.add(licences::check());
         host_tests(filter)?.into_iter().for_each(|row| summary.add(row));
     }
     if !args.no_vm {

@@ -1,10 +1,11 @@
 //! The running kernel: what it is like, what it supports, and memtrace's programs in it.
 //!
-//! `types` (BTF) -> `layout` (the part that memtrace needs) -> `memory` (reads the kernel on demand) -> `caches` (the slab caches
+//! `btf` (the format) -> `types` (of this kernel) -> `layout` (the part that memtrace needs) -> `memory` (reads the kernel on demand) -> `caches` (the slab caches
 //! and their addresses) -> `pages` (how to find an object's cache) -> `plan` -> `load` -> `attach` -> `events`.
 //! For reports, `inspect` describes live objects, `nodes` finds their NUMA node, and `gfp` names allocation flags.
 
 pub mod attach;
+pub mod btf;
 pub mod bulk;
 pub mod caches;
 pub mod clock;
