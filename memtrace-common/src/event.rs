@@ -18,17 +18,17 @@ pub const KIND_EXEC: u16 = 6;
 /// A process ended: an [`ExitEvent`].
 pub const KIND_EXIT: u16 = 7;
 
-/// An object was handed out, and who called for it: an [`AllocStackEvent`].
+/// An object was handed out, with its stack: an [`AllocStackEvent`].
 pub const KIND_ALLOC_STACK: u16 = 8;
 
 /// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: the current task was a worker of io_uring (`PF_IO_WORKER`).
 pub const FLAG_IO_WORKER: u16 = 1 << 2;
-/// Sent by a backup, which may repeat an allocation or a free that was sent before.
+/// Sent by a backup program, which may repeat an allocation or a free that the probe sent.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
-/// The address of a cache that cannot be told; it may be one that is not traced.
+/// Instead of a cache's address where it is unknown: it may be one that is not traced.
 pub const NO_CACHE: u64 = 0;
 
 /// [`AllocEvent::gfp`] where it is not known. No allocation has all flags.
@@ -71,10 +71,10 @@ pub struct AllocEvent {
     pub gfp: u32,
 }
 
-/// Most calls that are told of a stack, the innermost first.
+/// Calls of a stack that a record carries, at most, the innermost first.
 pub const MAX_FRAMES: usize = 32;
 
-/// A call of a process: where in which file, told by the kernel while the process is there, so that nobody has to ask it. The
+/// A call of a process, as a place in a file. The kernel looks it up while the process exists, so userspace does not have to. The
 /// kernel's `struct bpf_stack_build_id` (since 615755a77b24).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub const AT_ADDRESS: i32 = 2;
 pub struct AllocStackEvent {
     /// Its kind is [`KIND_ALLOC_STACK`].
     pub alloc: AllocEvent,
-    /// How many bytes of `kernel` and of `user` are filled; negative where the stack cannot be had.
+    /// How many bytes of `kernel` and of `user` are filled; negative where there is no stack.
     pub kernel_len: i32,
     pub user_len: i32,
     /// Addresses.
@@ -197,7 +197,7 @@ pub struct NameEvent<const N: usize> {
     pub parent_name: [u8; N],
 }
 
-/// What a free tells of its cache, in the four bytes that its record has to spare. A `struct kmem_cache` is aligned to
+/// What a free says of its cache, in the four bytes that its record has to spare. A `struct kmem_cache` is aligned to
 /// a cache line, so two have the same tag only where they lie 256 GiB apart.
 #[inline(always)]
 pub const fn cache_tag(cache: u64) -> u32 {

@@ -16,7 +16,7 @@ use crate::task::Comm;
 /// A ring of the smallest size: userspace puts larger ones into [`RINGS`].
 pub type Ring = btf_maps::RingBuf<(), 4096>;
 
-/// The rings that events go to, by [`memtrace_common::ring::of`].
+/// The rings that events go to, by [`memtrace_common::ring::index`].
 #[btf_map]
 pub static RINGS: ArrayOfMaps<Ring, 1> = ArrayOfMaps::new();
 

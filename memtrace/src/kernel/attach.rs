@@ -52,7 +52,7 @@ pub(super) struct Unavailable {
 
 impl Unavailable {
     /// None for the part that a session needs.
-    fn of(&mut self, part: Part) -> Option<&mut Option<Reason>> {
+    fn reason(&mut self, part: Part) -> Option<&mut Option<Reason>> {
         match part {
             Part::Objects => None,
             Part::Bulk => Some(&mut self.bulk),
@@ -76,10 +76,10 @@ pub(super) fn attach_all(
 ) -> Result<Vec<Link>, LoadError> {
     let mut links: Vec<Link> = Vec::new();
     for Ready { name, target, stage, part } in programs {
-        if unavailable.of(part).is_some_and(|why| why.is_some()) {
+        if unavailable.reason(part).is_some_and(|why| why.is_some()) {
             continue;
         }
-        match (attach(ebpf, name, target), unavailable.of(part)) {
+        match (attach(ebpf, name, target), unavailable.reason(part)) {
             (Ok(attachment), _) => links.push(Link { _attachment: attachment, stage, part }),
             (Err(error), Some(why)) => {
                 *why = Some(unusable(&error));

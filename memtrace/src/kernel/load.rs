@@ -292,7 +292,7 @@ fn load_object(
         loader.map_max_entries(name, entries.max(1) as u32);
     }
     let mut ebpf = loader.load(object::bytes())?;
-    // aya parsed all of the kernel's BTF, though it was told not to use it: 20 MB.
+    // aya parsed all of the kernel's BTF, though it does not use it: 20 MB.
     memory::give_back();
     fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
     fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;

@@ -79,7 +79,7 @@ impl ByPage {
             return node;
         }
         let Pages { base, page_shift, page_size, .. } = self.pages;
-        let page = page::of(object, base, page_shift, page_size);
+        let page = page::address_of(object, base, page_shift, page_size);
         let Some(flags) = read(page.wrapping_add(u64::from(self.page_node.flags))) else { return NO_NODE };
         let Some(node) = node_of(flags, self.page_node.bits, &self.possible) else { return NO_NODE };
         if self.blocks.len() == MAX_BLOCKS {
@@ -123,7 +123,7 @@ mod tests {
     fn a_block_is_read_once() {
         let (mut nodes, base) = (by_page(), 0xffff_8881_0000_0000);
         let at = |page: u64| move |asked| (asked == page).then_some(5 << 54 | 0x20_0000_0000_1234);
-        let page = page::of(base + 0x3008, 0, 12, 64);
+        let page = page::address_of(base + 0x3008, 0, 12, 64);
         assert_eq!(nodes.node(at(page), base + 0x3008), 5);
         assert_eq!(nodes.node(|_| panic!("it is known"), base + 0x1f_fff8), 5);
         assert_eq!(nodes.node(|_| None, base + 0x20_0000), NO_NODE, "what could not be read is asked again");

@@ -124,7 +124,7 @@ mod tests {
             let base = page::base(kernel(witness), object, witness_order, PAGE_SHIFT, PAGE_SIZE);
 
             let object = slab + at % (1 << (PAGE_SHIFT + order));
-            let found = page::of(object, base, PAGE_SHIFT, PAGE_SIZE);
+            let found = page::address_of(object, base, PAGE_SHIFT, PAGE_SIZE);
             let first = kernel(slab);
             prop_assert_eq!(found, kernel(object));
             let is_first = found == first;

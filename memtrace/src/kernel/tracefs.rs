@@ -35,8 +35,8 @@ pub fn read(path: &str) -> Result<Vec<u8>, TracefsError> {
     }
 }
 
-/// Of an instance that is attached nowhere, so that nobody sees it, and that goes with its file descriptor. Only where it is
-/// not mounted: older kernels would give a mounted one its default mode and owner again.
+/// From an instance that is mounted nowhere, so that no other process sees it, and that goes with its file descriptor. Only where
+/// tracefs is not mounted: older kernels would reset the mode and owner of a mounted one.
 fn read_detached(path: &str) -> io::Result<Vec<u8>> {
     let filesystem = fsopen(KIND, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&filesystem)?;

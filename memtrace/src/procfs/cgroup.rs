@@ -120,7 +120,7 @@ fn walk(hierarchy: &Hierarchy, most: usize) -> CgroupList {
     cgroups
 }
 
-/// Cgroups that go meanwhile are left out.
+/// Cgroups that are removed meanwhile are left out.
 fn children(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let directories = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));

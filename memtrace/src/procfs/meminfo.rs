@@ -39,17 +39,17 @@ impl Meminfo {
     }
 
     /// 0 where this kernel has no such line.
-    pub fn of(&self, key: &str) -> u64 {
+    pub fn get_or_zero(&self, key: &str) -> u64 {
         self.get(key).unwrap_or(0)
     }
 
     pub fn total(&self) -> u64 {
-        self.of("MemTotal")
+        self.get_or_zero("MemTotal")
     }
 
     /// What programs can have without swapping, by the kernel's own estimate.
     pub fn available(&self) -> u64 {
-        self.get("MemAvailable").unwrap_or_else(|| self.of("MemFree"))
+        self.get("MemAvailable").unwrap_or_else(|| self.get_or_zero("MemFree"))
     }
 }
 
@@ -79,16 +79,16 @@ mod tests {
         assert_eq!(host.total(), 24_684_084 << 10);
         assert_eq!((host.get("Active(anon)"), host.get("HugePages_Total")), (Some(1024), Some(16)));
         assert_eq!((host.bytes("Active(anon)"), host.bytes("HugePages_Total")), (Some(1024), None));
-        assert_eq!((host.get("Percpu"), host.of("Percpu")), (None, 0));
+        assert_eq!((host.get("Percpu"), host.get_or_zero("Percpu")), (None, 0));
         let node = Meminfo::parse(b"Node 12 MemTotal:       8 kB\nNode 12 MemUsed:        2 kB\n");
-        assert_eq!((node.total(), node.of("MemUsed")), (8192, 2048));
+        assert_eq!((node.total(), node.get_or_zero("MemUsed")), (8192, 2048));
     }
 
     #[test]
     fn what_makes_no_sense_is_left_out() {
         let odd =
             Meminfo::parse(b"A: x kB\nB\nC:\nD: 18446744073709551615 kB\nE: -1 kB\n\xff: 3 kB\nF: 1 kB");
-        assert_eq!((odd.of("A"), odd.of("D"), odd.of("E"), odd.of("F")), (0, 0, 0, 1024));
+        assert_eq!((["A", "D", "E", "F"].map(|key| odd.get_or_zero(key))), [0, 0, 0, 1024]);
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use memtrace_common::event::{START_TAG_SHIFT, start_tag};
 
-/// /proc tells times in hundredths of a second, on every architecture that memtrace runs on.
+/// /proc counts time in hundredths of a second, on every architecture that memtrace runs on.
 const TICK_NS: u64 = 10_000_000;
 
 /// Steps of a start's tag in a tick of /proc.
 pub const TICK_STEPS: u32 = (TICK_NS >> START_TAG_SHIFT) as u32 + 1;
 
-/// A process, told from others that had or will have its number.
+/// A process, as opposed to others that had or will have its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId {
     /// Thread group; 0 is the idle task.

@@ -159,7 +159,7 @@ fn parts(window: &Window) -> Vec<PartRow> {
 
 fn nodes(sample: &Sample) -> Vec<NodeRow> {
     let node = |node: &crate::procfs::Node| {
-        let of = |key| node.meminfo.of(key);
+        let of = |key| node.meminfo.get_or_zero(key);
         NodeRow {
             number: node.number,
             total: node.meminfo.total(),
@@ -175,7 +175,7 @@ fn nodes(sample: &Sample) -> Vec<NodeRow> {
 
 fn signs(window: &Window) -> Signs {
     let events = |prefix: &str| window.events(|sample| sample.vmstat.sum(prefix));
-    let event = |key: &str| window.events(|sample| sample.vmstat.of(key));
+    let event = |key: &str| window.events(|sample| sample.vmstat.get(key));
     let pressure = window.before.pressure.zip(window.after.pressure);
     let share = |was: Duration, is: Duration| {
         is.saturating_sub(was).as_secs_f64() / window.length().as_secs_f64().max(f64::MIN_POSITIVE)
@@ -190,7 +190,7 @@ fn signs(window: &Window) -> Signs {
         swapped_in_pages: event("pswpin"),
         swapped_out_pages: event("pswpout"),
         oom_kills: event("oom_kill"),
-        oom_kills_ever: window.after.vmstat.of("oom_kill"),
+        oom_kills_ever: window.after.vmstat.get("oom_kill"),
         large_blocks: window.after.free_blocks.as_ref().and_then(|blocks| blocks.share_of(LARGE_BLOCK)),
         compactions: event("compact_stall"),
     }

@@ -122,7 +122,7 @@ impl Sum {
     /// - Ballooned pages are mostly not in MemTotal any more, so `Balloon` is left out.
     /// - KReclaimable is SReclaimable and what drivers can give back.
     pub fn new(meminfo: &Meminfo, vmstat: &Vmstat, pcp_free_pages: u64, page_size: u64) -> Self {
-        let of = |key| meminfo.of(key);
+        let of = |key| meminfo.get_or_zero(key);
         let less = |key, part| of(key).saturating_sub(of(part));
         let pages = |pages: u64| pages.saturating_mul(page_size);
         let hugetlb = || of("HugePages_Total").saturating_mul(of("Hugepagesize"));
@@ -141,7 +141,7 @@ impl Sum {
             Part::PerCpu => of("Percpu"),
             Part::Vmalloc => less("VmallocUsed", "KernelStack"),
             Part::HugePages => meminfo.get("Hugetlb").unwrap_or_else(hugetlb),
-            Part::Compressed => of("Zswap").max(pages(vmstat.of("nr_zspages"))),
+            Part::Compressed => of("Zswap").max(pages(vmstat.get("nr_zspages"))),
             Part::OtherKernel => other.into_iter().fold(0, u64::saturating_add),
             Part::Unaccounted => 0,
         };

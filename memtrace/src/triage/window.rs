@@ -40,7 +40,7 @@ pub struct Movement {
 }
 
 impl Movement {
-    fn of(values: impl Iterator<Item = i64>) -> Self {
+    fn through(values: impl Iterator<Item = i64>) -> Self {
         let mut movement = Self::default();
         let mut last = None;
         for value in values {
@@ -123,7 +123,7 @@ impl Window {
     pub fn movement(&self, of: impl Fn(&Sum) -> i64) -> Movement {
         let first = std::iter::once(&self.before.glance);
         let glances = first.chain(&self.between).chain([&self.after.glance]);
-        Movement::of(glances.map(|glance| of(&glance.sum)))
+        Movement::through(glances.map(|glance| of(&glance.sum)))
     }
 
     pub fn growth(&self, part: Part) -> i64 {
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn steady_is_what_goes_one_way() {
         let check = |values: &[i64], net, is_steady| {
-            let movement = Movement::of(values.iter().copied());
+            let movement = Movement::through(values.iter().copied());
             assert_eq!((movement.net, movement.is_steady()), (net, is_steady), "{values:?}");
         };
         check(&[], 0, false);
@@ -293,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_came_less_what_went_is_the_change(values in prop::collection::vec(-1_000_000_i64..1_000_000, 1..40)) {
-            let movement = Movement::of(values.iter().copied());
+            let movement = Movement::through(values.iter().copied());
             prop_assert_eq!(movement.net, values[values.len() - 1] - values[0]);
             prop_assert_eq!(movement.net, movement.up.cast_signed() - movement.down.cast_signed());
         }

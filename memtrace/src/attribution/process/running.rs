@@ -1,4 +1,4 @@
-//! Processes that were there before the session, which no event told of: looked up in /proc.
+//! Processes from before the session, of which there was no event: looked up in /proc.
 
 use std::{
     fs::{self, File},
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
     pub process: ProcessId,
-    /// It started up to so many steps later than its tag says: /proc is not more precise.
+    /// It started up to this many steps later than its tag says: /proc is no more precise.
     pub slack: u32,
     pub parent: u32,
     pub comm: Comm,
@@ -41,7 +41,7 @@ pub fn running(tgid: u32) -> Option<Running> {
     })
 }
 
-/// At most so many bytes of a file: arguments may be megabytes.
+/// At most the first `max` bytes of a file: arguments may be megabytes.
 fn beginning(max: usize, path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(max);
     File::open(path)?.take(max as u64).read_to_end(&mut bytes)?;
@@ -61,21 +61,21 @@ mod tests {
         assert_eq!(running(u32::MAX), None);
     }
 
-    /// Those that are there are told whole, or not at all: never the number of one with the name of another.
+    /// A process is returned whole or not at all: never the number of one with the name of another.
     #[test]
     fn processes_that_vanish_while_they_are_running() {
-        let (name, mut told) = (Comm::truncated(b"true"), 0);
+        let (name, mut alive) = (Comm::truncated(b"true"), 0);
         for _ in 0..300 {
             let mut child = std::process::Command::new("true").spawn().unwrap();
             let tgid = child.id();
             for seen in (0..20).map_while(|_| running(tgid)) {
                 let is_ours_before_exec = seen.parent == std::process::id() && seen.comm != name;
                 assert!(seen.process.tgid == tgid && (seen.comm == name || is_ours_before_exec), "{seen:?}");
-                told += 1;
+                alive += 1;
             }
             child.wait().unwrap();
             assert_eq!(running(tgid).filter(|seen| seen.comm == name), None);
         }
-        assert!(told > 0, "none was seen alive");
+        assert!(alive > 0, "none was seen alive");
     }
 }

@@ -27,8 +27,8 @@ pub struct Files {
     files: Vec<MappedFile>,
     ids: HashMap<(u64, (u32, u32), PathBuf), FileId>,
     by_build_id: HashMap<[u8; BUILD_ID_LEN], FileId>,
-    /// So many of the files were asked for their build ids.
-    asked: usize,
+    /// Files whose build ids were read.
+    learned: usize,
 }
 
 impl Files {
@@ -46,18 +46,18 @@ impl Files {
         }
     }
 
-    /// Learns the build ids of those files that are new, of which `mapped` tells where the process has them.
+    /// Reads the build ids of new files; `mapped` says where the process has them.
     fn learn(&mut self, tgid: u32, mapped: &[Area]) {
-        for id in self.asked as FileId..self.files.len() as FileId {
+        for id in self.learned as FileId..self.files.len() as FileId {
             let is_it = |area: &&Area| area.file.is_some_and(|(file, _)| file == id);
             let area = mapped.iter().find(is_it).and_then(|area| as_mapped(tgid, &area.addresses));
-            // Who may not look at what is mapped may read the file.
+            // Without permission for map_files the file itself may still be readable.
             let place = || names::place(&self.files[id as usize]);
             if let Some(build_id) = area.or_else(place).and_then(|path| build_id(&path)) {
                 self.by_build_id.entry(build_id).or_insert(id);
             }
         }
-        self.asked = self.files.len();
+        self.learned = self.files.len();
     }
 
     fn enter(&mut self, file: MappedFile) -> FileId {
@@ -72,25 +72,25 @@ impl Files {
 /// The executable parts of a process's memory.
 pub struct Maps {
     areas: Vec<Area>,
-    /// Looked at again so often.
-    looks: Cell<u32>,
+    /// How often [`Self::may_have_changed`] was asked.
+    reads: Cell<u32>,
 }
 
 struct Area {
     addresses: Range<Address>,
-    /// None where it is of no file; else the file, and where in it the area begins.
+    /// None for anonymous memory; else the file, and where in it the area begins.
     file: Option<(FileId, u64)>,
 }
 
-/// A library that is not found twice will not be found the third time.
-const MAX_INSPECTED: u32 = 8;
+/// Maps are read again at most this often: a library that was not found by then will not be.
+const MAX_READS: u32 = 8;
 
 impl Maps {
     /// None where the process is gone, or its number is another's.
     pub fn read(process: ProcessId, files: &mut Files) -> Option<Self> {
         let text = fs::read(format!("/proc/{}/maps", process.tgid)).ok()?;
-        let seen = running(process.tgid)?;
-        (process.started.wrapping_sub(seen.process.started) <= seen.slack).then_some(())?;
+        let now = running(process.tgid)?;
+        (process.started.wrapping_sub(now.process.started) <= now.slack).then_some(())?;
         let parsed = Some(Self::parse(&text, process.tgid, files)).filter(|maps| !maps.areas.is_empty())?;
         files.learn(process.tgid, &parsed.areas);
         Some(parsed)
@@ -98,13 +98,13 @@ impl Maps {
 
     pub fn parse(text: &[u8], tgid: u32, files: &mut Files) -> Self {
         let areas = maps::parse(text).filter_map(|mapping| area(mapping, tgid, files)).collect();
-        Self { areas, looks: Cell::new(0) }
+        Self { areas, reads: Cell::new(0) }
     }
 
-    /// Whether it is worth looking again.
+    /// Whether it is worth reading them again.
     pub fn may_have_changed(&self) -> bool {
-        self.looks.set(self.looks.get() + 1);
-        self.looks.get() <= MAX_INSPECTED
+        self.reads.set(self.reads.get() + 1);
+        self.reads.get() <= MAX_READS
     }
 
     /// None outside of all areas.
@@ -125,7 +125,7 @@ fn area(mapping: Mapping, tgid: u32, files: &mut Files) -> Option<Area> {
     Some(Area { addresses: mapping.addresses, file })
 }
 
-/// The file that a process has mapped there, whatever its path leads to by now. No device: it would be opened.
+/// The file that a process has mapped there, even if its path leads to another by now. Not for a device: that would be opened.
 fn as_mapped(tgid: u32, addresses: &Range<Address>) -> Option<PathBuf> {
     let Range { start, end } = addresses;
     let path = PathBuf::from(format!("/proc/{tgid}/map_files/{start:x}-{end:x}"));

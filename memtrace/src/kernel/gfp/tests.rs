@@ -70,7 +70,7 @@ fn names_by_names_of_bits() {
     {
         assert_eq!(names.text(flags), expected, "{flags:#x}");
     }
-    assert_eq!(of_format(include_bytes!("fixtures/7.3.format")), None, "nobody tells the bits");
+    assert_eq!(of_format(include_bytes!("fixtures/7.3.format")), None, "the bits are unknown");
 }
 
 /// Of both kinds, in short.
@@ -93,7 +93,7 @@ fn formats_in_short() {
     let bit = |name: &str| (name == "___GFP_IO_BIT").then_some(6);
     let names = GfpNames::from_format(named.as_bytes(), bit).unwrap();
     assert_eq!(names, GfpNames(vec![(0x40, "__GFP_IO".to_owned())]));
-    assert_eq!(of_format(named.as_bytes()), None, "nobody tells the bit");
+    assert_eq!(of_format(named.as_bytes()), None, "the bit is unknown");
 }
 
 #[test]
@@ -156,7 +156,7 @@ proptest! {
         let _ = of_format(&[b"__print_flags(", &bytes[..]].concat());
     }
 
-    /// All flags are told, each once.
+    /// All flags are named, each once.
     #[test]
     fn no_flag_is_left_out(flags in any::<u32>()) {
         let names = of_format(include_bytes!("fixtures/6.18.format")).unwrap();

@@ -95,7 +95,7 @@ impl Dentry {
     }
 }
 
-/// What kmalloc takes for so many bytes.
+/// The size of the kmalloc object for this many bytes.
 fn kmalloc_size(bytes: usize) -> u16 {
     match bytes {
         65..=96 => 96,

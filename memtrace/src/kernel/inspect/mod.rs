@@ -160,7 +160,7 @@ impl<'a> Inspector<'a> {
         self.named(dentry, |in_root| Kind::Dentry { negative, in_root, name_bytes })
     }
 
-    /// What has a dentry, by the path of that. `kind` is told whether its directory is a root.
+    /// An object with a dentry, by the dentry's path. `kind` gets whether its directory is a root.
     fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> Kind) -> Option<Inspection> {
         if !dentry.is_root() {
             let directory = self.paths.directory(dentry.parent)?;

@@ -36,7 +36,7 @@ const CACHES: [&str; 15] = [
     "AF_VSOCK",
 ];
 
-/// Ports from here on are given out to whoever connects (`ip_local_port_range` by default).
+/// Ephemeral ports start here (`ip_local_port_range` by default).
 const FIRST_EPHEMERAL: u16 = 32_768;
 
 /// `SS_*` and `TCP_*` of the kernel; other protocols use some of them.

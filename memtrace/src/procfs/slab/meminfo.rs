@@ -1,4 +1,4 @@
-//! The lines of /proc/meminfo that are about slab memory, and what there is left.
+//! Slab memory and available memory, from /proc/meminfo.
 
 use std::io;
 
@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use crate::procfs::meminfo;
 
-/// The host's slab memory, and what memory is left, in bytes, from /proc/meminfo.
+/// In bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Meminfo {
     pub slab: u64,
     pub sreclaimable: u64,
     pub sunreclaim: u64,
-    /// What there is left for new needs, by the kernel's estimate. None before v3.14 and where it is not told.
+    /// Memory that programs can still get, by the kernel's estimate. None before v3.14.
     pub available: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Which names a misspelt one may have meant.
+//! Names that are similar to a misspelt one.
 
 use strsim::normalized_damerau_levenshtein;
 

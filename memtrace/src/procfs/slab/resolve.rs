@@ -330,7 +330,7 @@ pub fn no_match(pattern: &str, caches: &[SlabCache]) -> ResolveError {
 }
 
 fn nearest_of(pattern: &str, caches: &[SlabCache]) -> Vec<String> {
-    // Who writes a part of a name means the cache that holds the memory.
+    // A part of a name probably means the cache that holds the most memory.
     let weight = |cache: &SlabCache| cache.counts.map_or(0, |counts| counts.pages);
     nearest(pattern, caches.iter().flat_map(|cache| cache.names().map(move |name| (name, weight(cache)))))
 }
