@@ -3,13 +3,12 @@
 mod bench;
 mod build_ebpf;
 mod command;
+mod executables;
 mod fuzz;
 mod host;
 mod paths;
-mod recording;
 mod run;
 mod setup;
-mod summary;
 mod test;
 mod tidy;
 mod toolchain;
