@@ -6,7 +6,7 @@ mod common;
 use std::hint::black_box;
 
 use clap::Parser as _;
-use memtrace::decode::decode;
+use memtrace::stream::decode::decode;
 
 use self::common::{
     measure::cpu_ns,

@@ -6,7 +6,7 @@
 mod common;
 
 use clap::Parser as _;
-use memtrace::{
+use memtrace::stream::{
     decode::{Decoded, decode},
     ledger::{Batch, Ledger},
 };

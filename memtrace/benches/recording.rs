@@ -7,13 +7,13 @@ use std::hint::black_box;
 
 use clap::Parser as _;
 use memtrace::{
-    decode::{Decoded, decode},
-    recording::{
+    evidence::recording::{
         Block, Encoder, Entry,
         block::{self, About, Contents, Frame, Packer},
         definitions::Definitions,
         moment::Closing,
     },
+    stream::decode::{Decoded, decode},
 };
 
 use self::common::{

@@ -4,17 +4,19 @@ use std::{fs::File, os::fd::AsRawFd as _, os::unix::fs::FileExt as _, path::Path
 
 use memtrace::{
     cmd::report,
-    knowledge::incidents::Incidents,
-    ledger::Apart,
-    output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
-    recording::{
-        Block, Header, Reader,
-        block::{About, Contents, Packer},
-        definitions::Definitions,
-        index,
-        wire::Cursor,
+    evidence::{
+        recording::{
+            Block, Header, Reader,
+            block::{About, Contents, Packer},
+            definitions::Definitions,
+            index,
+            wire::Cursor,
+        },
+        replay::{self, Ask, filter::Filter, state::State, window::When},
     },
-    replay::{self, Ask, filter::Filter, state::State, window::When},
+    knowledge::incidents::Incidents,
+    output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
+    stream::ledger::Apart,
     view::{By, Keys, Sort, build::Request},
 };
 

@@ -11,7 +11,7 @@ use crate::{
         explain::ExplainError, live::LiveError, mark::MarkError, record::RecordError, report::ReportError,
         triage::Found,
     },
-    recording::{ReadError, file::OpenError, header::HeaderError},
+    evidence::recording::{ReadError, file::OpenError, header::HeaderError},
     session::{SessionError, SetupError},
 };
 

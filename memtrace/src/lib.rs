@@ -1,27 +1,19 @@
-//! memtrace: who holds the kernel's slab memory. The modules stand in the order that data flows through them.
+//! memtrace: who holds the kernel's slab memory.
+//!
+//! The folders stand in order: each imports only from those above it. `cargo xtask tidy` reads this list and checks that.
 
-pub mod cli;
+pub mod text;
+pub mod procfs;
+pub mod knowledge;
+pub mod stream;
+pub mod kernel;
+pub mod attribution;
+pub mod view;
+pub mod triage;
+pub mod output;
+pub mod evidence;
+pub mod session;
 pub mod cmd;
 
-pub mod cgroup;
-pub mod decode;
-pub mod event;
-pub mod kernel;
-pub mod knowledge;
-pub mod ledger;
-pub mod process;
-pub mod output;
-pub mod session;
-pub mod slab;
-pub mod stack;
-pub mod view;
-pub mod recording;
-pub mod replay;
-
-pub mod host;
-pub mod triage;
-
-pub mod redact;
-pub mod bundle;
-
 pub mod exit;
+pub mod cli;

@@ -44,7 +44,7 @@ pub const RULES: [Rule; 6] = [
         what: "userspace has unsafe code only in decode and kernel/",
         applies: |path| {
             path.starts_with("memtrace/src/")
-                && !path.starts_with("memtrace/src/decode")
+                && !path.starts_with("memtrace/src/stream/decode")
                 && !path.starts_with("memtrace/src/kernel/")
         },
         broken_at: |source| lines(&source.text, |code| has_word(code, "unsafe")),
@@ -61,8 +61,8 @@ pub const RULES: [Rule; 6] = [
         },
     },
     Rule {
-        what: "the ledger imports only std, hash tables, crate::event and the rule of sampling",
-        applies: |path| path.starts_with("memtrace/src/ledger") && !path.contains("tests"),
+        what: "the ledger imports only std, hash tables, the event and the rule of sampling",
+        applies: |path| path.starts_with("memtrace/src/stream/ledger") && !path.contains("tests"),
         broken_at: |source| lines(before_tests(&source.text), imports_beyond_event),
     },
     Rule {
@@ -150,8 +150,8 @@ fn imports_beyond_event(code: &str) -> bool {
         "foldhash::",
         "self::",
         "super::",
-        "crate::event",
-        "crate::ledger",
+        "crate::stream::event",
+        "crate::stream::ledger",
         "memtrace_common::sample",
     ];
     let allowed = |path: &str| ALLOWED.iter().any(|prefix| path.starts_with(prefix));
@@ -207,8 +207,8 @@ mod tests {
         check("memtrace/src/view/mod.rs", concat!("to", "do!()"), 1);
         check("memtrace/src/view/mod.rs", "unsafe { x() }", 1);
         check("memtrace/src/view/mod.rs", "if KernelVersion::current()? < v {", 1);
-        check("memtrace/src/ledger/mod.rs", "use aya::Ebpf;", 1);
-        check("memtrace/src/ledger/mod.rs", "let view = crate::view::View::new();", 1);
+        check("memtrace/src/stream/ledger/mod.rs", "use aya::Ebpf;", 1);
+        check("memtrace/src/stream/ledger/mod.rs", "let view = crate::view::View::new();", 1);
         check("docs/x.md", concat!("see ", "/home", "/me/x"), 1);
     }
 
@@ -218,7 +218,7 @@ mod tests {
         check("memtrace/src/view/mod.rs", "my_todo!(); // unsafe, KernelVersion", 0);
         check("memtrace/src/kernel/load.rs", "unsafe { x() }", 0);
         check(
-            "memtrace/src/ledger/mod.rs",
+            "memtrace/src/stream/ledger/mod.rs",
             "use crate::event::Event;\n#[cfg(test)]\nuse proptest::prelude::*;",
             0,
         );

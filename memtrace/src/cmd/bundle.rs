@@ -22,32 +22,37 @@ use super::{
     triage::about,
 };
 use crate::{
-    bundle::{
-        ABOUT_RECORDING, Member, RECORDING,
-        archive::{ArchiveError, Target},
-        host::{HostFiles, When},
-        pages,
-        readme::Readme,
+    cmd::{
+        progress::ProgressLine,
+        triage::{
+            trace,
+            watch::{self, WatchError},
+        },
+    },
+    evidence::{
+        bundle::{
+            ABOUT_RECORDING, Member, RECORDING,
+            archive::{ArchiveError, Target},
+            host::{HostFiles, When},
+            pages,
+            readme::Readme,
+        },
+        recording::{
+            Progress, ReadError, Reader,
+            file::{OpenError, Sink, WriteError},
+        },
+        redact::{Redactor, recording::rewrite},
+        replay::{
+            self, Ask, Report,
+            filter::{Filter, FilterError},
+            window::WindowError,
+        },
     },
     knowledge::incidents::{Incidents, IncidentsError},
-    output::{escape, human, progress::ProgressLine, triage},
-    recording::{
-        Progress, ReadError, Reader,
-        file::{OpenError, Sink, WriteError},
-    },
-    redact::{Redactor, recording::rewrite},
-    replay::{
-        self, Ask, Report,
-        filter::{Filter, FilterError},
-        window::WindowError,
-    },
+    output::triage,
     session::{self, Options, SessionError, StacksOption, record},
-    triage::{
-        page::Page,
-        trace,
-        watch::{self, WatchError},
-        window::Window,
-    },
+    text::{escape, human},
+    triage::{page::Page, window::Window},
 };
 
 /// As long as triage watches.

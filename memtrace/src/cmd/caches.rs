@@ -14,8 +14,11 @@ use clap::{Args, ValueEnum};
 use report::{Report, Request};
 use thiserror::Error;
 
-use super::{duration, number};
-use crate::slab::{Host, MissingSource, ResolveError, SlabError, SlabinfoError};
+use super::number;
+use crate::{
+    procfs::slab::{Host, MissingSource, ResolveError, SlabError, SlabinfoError},
+    text::duration,
+};
 
 /// How far apart the two readings are when growth is asked for and `--interval` is not given.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);

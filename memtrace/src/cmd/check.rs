@@ -10,7 +10,7 @@ use crate::{
         offer::{Item, Offer},
         trials::Avoid,
     },
-    output::escape,
+    text::escape,
 };
 
 #[derive(Args, Clone, Debug)]

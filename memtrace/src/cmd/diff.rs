@@ -14,13 +14,15 @@ use super::{
     when,
 };
 use crate::{
+    evidence::{
+        recording::Reader,
+        replay::{self, Ask, Report, window::When},
+    },
     output::{
         self,
         screen::Size,
         table::{Frame, Style},
     },
-    recording::Reader,
-    replay::{self, Ask, Report, window::When},
     view::{
         Difference,
         build::Request,

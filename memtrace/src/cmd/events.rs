@@ -14,11 +14,20 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::{
-    duration, number,
+    number,
     report::{SelectArgs, with_progress},
     trace, when,
 };
 use crate::{
+    evidence::{
+        recording::{ReadError, Reader},
+        replay::{
+            self,
+            events::{Choice, StreamError},
+            filter::FilterError,
+            window::When,
+        },
+    },
     kernel::trials::Avoid,
     knowledge::incidents::Incidents,
     output::{
@@ -28,20 +37,14 @@ use crate::{
             ndjson::Ndjson,
             text::{Clock, Text},
         },
-        human, parquet,
-    },
-    recording::{ReadError, Reader},
-    replay::{
-        self,
-        events::{Choice, StreamError},
-        filter::FilterError,
-        window::When,
+        parquet,
     },
     session::{
         self, Options, SessionError,
         budget::CpuLimit,
         stream::{Target, Told},
     },
+    text::{duration, human},
     view::{By, Snapshot, Sort, build::Request, event::EventKind},
 };
 

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::{
     knowledge::incidents::{Incidents, IncidentsError},
-    slab::{Host, ResolveError},
+    procfs::slab::{Host, ResolveError},
 };
 
 /// Where the output is no terminal, and the most that reads well.

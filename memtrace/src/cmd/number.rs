@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::ledger::HIGHEST_PERIOD;
+use crate::stream::ledger::HIGHEST_PERIOD;
 
 /// For the non-zero types, whose own message is for programmers.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {

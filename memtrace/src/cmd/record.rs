@@ -16,17 +16,18 @@ use clap::Args;
 use super::{
     live::{self, Format},
     rows::RowArgs,
-    size,
     trace::TraceArgs,
 };
 use crate::{
-    knowledge::incidents::IncidentsError,
-    output::{Output, Shown, escape, human, progress::ProgressLine},
-    recording::{
+    cmd::progress::ProgressLine,
+    evidence::recording::{
         Progress, Written,
         file::{LEAST_RING, OpenError, Sink},
     },
+    knowledge::incidents::IncidentsError,
+    output::{Output, Shown},
     session::{self, SessionError, record::Target},
+    text::{escape, human, size},
     view::Snapshot,
 };
 

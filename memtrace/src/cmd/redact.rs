@@ -9,15 +9,17 @@ use clap::Args;
 
 use super::report::with_progress;
 use crate::{
-    output::human,
-    recording::{
-        ReadError, Reader,
-        file::{OpenError, Sink, WriteError},
+    evidence::{
+        recording::{
+            ReadError, Reader,
+            file::{OpenError, Sink, WriteError},
+        },
+        redact::{
+            Redactor,
+            recording::{Rewritten, rewrite},
+        },
     },
-    redact::{
-        Redactor,
-        recording::{Rewritten, rewrite},
-    },
+    text::human,
 };
 
 #[derive(Args, Clone, Debug)]

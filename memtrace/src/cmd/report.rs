@@ -12,14 +12,16 @@ use clap::{Args, ValueEnum};
 
 use super::{live, rows::RowArgs, when};
 use crate::{
+    evidence::{
+        recording::{Header, ReadError, Reader},
+        replay::{
+            self, Ask, Report,
+            filter::{Filter, FilterError},
+            window::{When, WindowError},
+        },
+    },
     knowledge::incidents::IncidentsError,
     output::{self, Output as _, screen::Screen},
-    recording::{Header, ReadError, Reader},
-    replay::{
-        self, Ask, Report,
-        filter::{Filter, FilterError},
-        window::{When, WindowError},
-    },
     view::{
         object,
         profile::{Profile, Weight},

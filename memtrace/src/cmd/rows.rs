@@ -4,9 +4,10 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{duration, number};
+use super::number;
 use crate::{
     knowledge::incidents::{Incidents, IncidentsError},
+    text::duration,
     view::{By, Keys, Sort, build::Request},
 };
 

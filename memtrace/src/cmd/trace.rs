@@ -4,11 +4,11 @@ use std::{num::NonZeroU64, time::Duration};
 
 use clap::Args;
 
-use super::{duration, number, size};
+use super::number;
 use crate::{
     kernel::trials::Avoid,
-    output::human,
     session::{StacksOption, budget::memory},
+    text::{duration, human, size},
 };
 
 /// Stands for all caches.

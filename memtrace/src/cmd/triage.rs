@@ -1,5 +1,8 @@
 //! `memtrace triage`: memory is high, what is it?
 
+pub mod trace;
+pub mod watch;
+
 use std::{
     io::{self, IsTerminal as _, Write},
     time::{Duration, SystemTime},
@@ -8,13 +11,11 @@ use std::{
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
-use super::duration;
 use crate::{
+    cmd::triage::watch::{WatchError, watch},
     output::triage,
-    triage::{
-        page::{About, Page},
-        watch::{WatchError, watch},
-    },
+    text::duration,
+    triage::page::{About, Page},
 };
 
 /// In less, nothing that grows can be told from noise.

@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::duration;
-use crate::replay::window::When;
+use crate::{evidence::replay::window::When, text::duration};
 
 const PEAK: &str = "peak";
 const MARK: &str = "mark:";

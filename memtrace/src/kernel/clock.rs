@@ -2,7 +2,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::event::TimeNs;
+use crate::stream::event::TimeNs;
 
 pub fn now() -> TimeNs {
     let time = clock_gettime(ClockId::Monotonic);

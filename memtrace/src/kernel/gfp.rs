@@ -13,7 +13,7 @@ use super::{
     tracefs::{self, TracefsError},
     types::KernelTypes,
 };
-use crate::event::Gfp;
+use crate::stream::event::Gfp;
 
 const FORMAT: &str = "events/kmem/kmem_cache_alloc/format";
 

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::event::CgroupId;
+use crate::stream::event::CgroupId;
 
 /// `FILEID_KERNFS`: Linux commit 33c5ac9175195 ("kernfs: implement custom exportfs ops and fid type") (in v5.5).
 const FILEID_KERNFS: i32 = 0xfe;

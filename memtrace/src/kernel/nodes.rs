@@ -16,7 +16,7 @@ use super::{
     memory::{Memory, Readable as _},
     trials::Reason,
 };
-use crate::event::{Address, NO_NODE, NodeId};
+use crate::stream::event::{Address, NO_NODE, NodeId};
 
 /// Bytes of a block, as a power of two: 2 MiB. Firmware gives nodes memory in larger pieces.
 const BLOCK_SHIFT: u32 = 21;

@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use crate::{event::Address, view::build::CallSites};
+use crate::stream::{calls::CallSites, event::Address};
 
 const KALLSYMS: &str = "/proc/kallsyms";
 

@@ -11,7 +11,7 @@ use rustix::{
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
-use crate::host::mounts;
+use crate::procfs::mounts;
 
 const KIND: &str = "tracefs";
 const MOUNTS: &str = "/proc/self/mounts";

@@ -5,7 +5,7 @@ use std::{fmt, sync::LazyLock};
 use serde::{Deserialize, Serialize};
 
 use super::{Line, Pattern, Prose};
-use crate::slab::root_name;
+use crate::procfs::slab::root_name;
 
 /// Found by [`find`]; in the order of the file, the single name before the family that it belongs to.
 static ENTRIES: LazyLock<Vec<CacheEntry>> =

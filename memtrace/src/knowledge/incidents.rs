@@ -14,7 +14,7 @@ pub use signs::{Field, Share, Signs};
 use thiserror::Error;
 
 use super::{Line, Prose};
-use crate::slab::printable;
+use crate::procfs::slab::printable;
 
 static BUILT_IN: LazyLock<Vec<Incident>> =
     LazyLock::new(|| file::parse(include_bytes!("incidents.toml")).expect("a test reads the same text"));

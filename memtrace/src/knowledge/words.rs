@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::{output::escape, slab::resolve::Glob};
+use crate::{procfs::slab::resolve::Glob, text::escape};
 
 /// Sentences. How they are broken into lines in the file does not matter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -9,8 +9,11 @@ mod difference;
 use std::borrow::Cow;
 
 pub use self::difference::difference;
-use super::{escape, json};
-use crate::view::{NameGroup, Row, Snapshot};
+use super::json;
+use crate::{
+    text::escape,
+    view::{NameGroup, Row, Snapshot},
+};
 
 /// What stands in one column of a line. Figures are never escaped: a negative one is no formula.
 enum Field<'a> {

@@ -8,14 +8,13 @@ use inferno::flamegraph::{
     from_lines,
 };
 
-use super::{
-    folded,
-    frame::{self, Frame, Place},
-    provenance,
-};
-use crate::view::{
-    Snapshot,
-    profile::{Profile, Profiled, Sample, Weight},
+use super::{folded, provenance};
+use crate::{
+    text::frame::{self, Frame, Place},
+    view::{
+        Snapshot,
+        profile::{Profile, Profiled, Sample, Weight},
+    },
 };
 
 /// What is drawn where nothing has any of the weight.

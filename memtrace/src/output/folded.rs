@@ -9,8 +9,10 @@ use std::{
     io::{self, Write},
 };
 
-use super::escape;
-use crate::view::profile::{Profile, Sample, Weight};
+use crate::{
+    text::escape,
+    view::profile::{Profile, Sample, Weight},
+};
 
 /// Writes the stacks that have something of this weight, in order.
 pub fn write(profile: &Profile, weight: Weight, out: &mut impl Write) -> io::Result<()> {

@@ -19,11 +19,15 @@ use self::ages::{AgeBucket, Generation};
 pub(super) use self::difference::{Difference, seen};
 use self::names::{Directory, Names};
 use self::verdict::Verdict;
-use super::{Output, Shown, escape, shown};
-use crate::cgroup::Owner;
-use crate::view::{
-    self, Trend,
-    reconcile::{self, Sign},
+use super::{Output, Shown, shown};
+use crate::{
+    attribution::cgroup::Owner,
+    procfs::slab,
+    text::escape,
+    view::{
+        self, Trend,
+        reconcile::{self, Sign},
+    },
 };
 
 /// Raised when a field goes or changes its meaning; not when one is added.
@@ -329,8 +333,8 @@ impl<'a> From<&'a view::Snapshot> for Header<'a> {
     }
 }
 
-impl From<view::Meminfo> for Meminfo {
-    fn from(meminfo: view::Meminfo) -> Self {
+impl From<slab::Meminfo> for Meminfo {
+    fn from(meminfo: slab::Meminfo) -> Self {
         Meminfo {
             slab: meminfo.slab,
             sreclaimable: meminfo.sreclaimable,

@@ -8,11 +8,11 @@ mod difference;
 use std::borrow::Cow;
 
 pub use self::difference::difference;
-use super::{
-    escape, human,
-    table::{partial, place, trust, verdict},
+use super::table::{partial, place, trust, verdict};
+use crate::{
+    text::{escape, human},
+    view::{By, CacheTotals, Directory, Row, Snapshot, StackShare, Trend, Verdict},
 };
-use crate::view::{By, CacheTotals, Directory, Row, Snapshot, StackShare, Trend, Verdict};
 
 /// How much of a name a table shows.
 const NAME_WIDTH: usize = 120;
@@ -49,7 +49,7 @@ pub fn report(snapshot: &Snapshot) -> String {
 /// A name as code, or nothing.
 fn name(bytes: &[u8]) -> String {
     let text = escape::terminal(bytes);
-    escape::code(&super::text::cut(&text, NAME_WIDTH))
+    escape::code(&crate::text::width::cut(&text, NAME_WIDTH))
 }
 
 /// A sentence that may have a name in it. What a forge would make a link of stands as code, whole.

@@ -1,12 +1,8 @@
 //! What leaves the program: one file per format, one trait over them.
 
-pub mod escape;
-pub mod human;
-pub mod text;
 pub mod table;
 pub mod screen;
 pub mod json;
-pub mod progress;
 pub mod ndjson;
 pub mod csv;
 pub mod events;
@@ -15,7 +11,6 @@ pub mod markdown;
 pub mod html;
 pub mod triage;
 pub mod provenance;
-pub mod frame;
 pub mod folded;
 pub mod flamegraph;
 pub mod pprof;
@@ -43,7 +38,7 @@ pub enum Shown {
 }
 
 /// Tells a closed pipe from a write that really failed.
-fn shown(written: io::Result<()>) -> io::Result<Shown> {
+pub fn shown(written: io::Result<()>) -> io::Result<Shown> {
     match written {
         Ok(()) => Ok(Shown::Yes),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Shown::ReaderGone),

@@ -15,14 +15,16 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use prost::Message as _;
 
-use super::{
-    escape,
-    frame::{Frame, Place},
-    provenance, table,
-};
-use crate::view::{
-    Snapshot,
-    profile::{Profile, Profiled, Sample},
+use super::{provenance, table};
+use crate::{
+    text::{
+        escape,
+        frame::{Frame, Place},
+    },
+    view::{
+        Snapshot,
+        profile::{Profile, Profiled, Sample},
+    },
 };
 
 /// Of each sample; Go's heap profiles have the same.

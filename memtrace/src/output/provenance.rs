@@ -2,10 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{escape, human};
-use crate::view::{
-    Snapshot,
-    profile::{Profile, Profiled},
+use crate::{
+    text::{escape, human},
+    view::{
+        Snapshot,
+        profile::{Profile, Profiled},
+    },
 };
 
 /// In a few words each, harmless for a terminal.

@@ -8,12 +8,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 
-use crate::view::{
-    AgeBucket, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Circumstances, Class, Context,
-    Directory, Generation, GfpFlags, Keys, Known, Meminfo, NameGroup, Negatives, OwnCost, ProcessInfo, Rest,
-    Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
-    reconcile::{self, Growth, Partial, Reading, Sign, Traced},
-    verdict::Doubt,
+use crate::{
+    procfs::slab::Meminfo,
+    view::{
+        AgeBucket, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Circumstances, Class,
+        Context, Directory, Generation, GfpFlags, Keys, Known, NameGroup, Negatives, OwnCost, ProcessInfo,
+        Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
+        reconcile::{self, Growth, Partial, Reading, Sign, Traced},
+        verdict::Doubt,
+    },
 };
 
 /// A busy host twelve seconds into a session on `dentry`: one leaker with names, some bystanders.

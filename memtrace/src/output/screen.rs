@@ -9,8 +9,8 @@ use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchron
 use crossterm::{cursor, queue};
 
 use super::table::{self, Frame, Line, Style};
-use super::{Output, Shown, shown, text};
-use crate::view::Snapshot;
+use super::{Output, Shown, shown};
+use crate::{text::width, view::Snapshot};
 
 /// A window's size in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Terminal {
         queue!(bytes, EndSynchronizedUpdate)?;
         self.cursor_hidden = !snapshot.is_final;
         self.drawn_in = columns;
-        self.drawn = lines.iter().map(|line| text::width(line.text())).collect();
+        self.drawn = lines.iter().map(|line| width::cells(line.text())).collect();
         Ok(bytes)
     }
 
@@ -154,7 +154,7 @@ impl Terminal {
 fn draw(line: &Line, columns: usize, style: Style, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.extend_from_slice(line.paint(style).as_bytes());
     // Behind the last column the cursor still stands on it, and clearing would take its character.
-    if text::width(line.text()) < columns {
+    if width::cells(line.text()) < columns {
         queue!(bytes, Clear(ClearType::UntilNewLine))?;
     }
     bytes.extend_from_slice(b"\r\n");

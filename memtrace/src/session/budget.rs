@@ -8,7 +8,7 @@ pub mod memory;
 use std::{fmt, time::Duration};
 
 use super::own_cost::Share;
-use crate::output::human;
+use crate::text::human;
 
 /// Nothing is gained by following less than this.
 const HIGHEST_PERIOD: u32 = 1024;

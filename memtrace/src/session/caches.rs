@@ -15,14 +15,16 @@ use memtrace_common::succession::{PREDECESSORS, next};
 
 use super::setup;
 use crate::{
-    event::{Address, Alloc},
     kernel::{
         caches::{self, KernelCache},
         discover::Kernel,
         successors::Successors,
     },
-    ledger::Ledger,
-    slab,
+    procfs::slab,
+    stream::{
+        event::{Address, Alloc},
+        ledger::Ledger,
+    },
     view::build::{CacheInfo, Caches},
 };
 

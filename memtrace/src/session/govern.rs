@@ -10,9 +10,9 @@ use super::{
     own_cost::CpuUse,
 };
 use crate::{
+    evidence::recording::Entry,
     kernel::{clock, events::Events},
-    ledger::Ledger,
-    recording::Entry,
+    stream::ledger::Ledger,
     view::Sampling,
 };
 

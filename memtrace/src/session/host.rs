@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{slab, view::Meminfo};
+use crate::procfs::slab::{self, Meminfo};
 
 pub struct Host {
     pub name: String,

@@ -12,13 +12,15 @@ use memtrace_common::succession::PREDECESSORS;
 
 use super::caches::Directory;
 use crate::{
-    event::{Address, Comm},
     kernel::{
         clock,
         discover::Kernel,
         look::{Looker, Sight, Subject},
     },
-    ledger::{Ledger, Outstanding},
+    stream::{
+        event::{Address, Comm},
+        ledger::{Ledger, Outstanding},
+    },
 };
 
 /// Objects looked at for a report at most: some milliseconds.

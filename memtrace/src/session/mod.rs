@@ -45,8 +45,8 @@ use self::{
     slabinfo::SlabinfoSeries,
 };
 use crate::{
-    decode::{Decoded, decode},
-    event::{Alloc, Event, ProcessEvent, TimeNs},
+    attribution::stack::Stacks,
+    evidence::recording::{Entry, Written, file::WriteError},
     kernel::{
         clock,
         discover::Kernel,
@@ -59,14 +59,17 @@ use crate::{
         trials::Avoid,
     },
     knowledge::incidents::Incidents,
-    ledger::{Batch, Ledger},
     output::Output,
-    recording::{Entry, Written, file::WriteError},
-    slab,
-    stack::Stacks,
+    procfs::slab,
+    stream::{
+        calls::{CallSites, StackNames},
+        decode::{Decoded, decode},
+        event::{Alloc, Event, ProcessEvent, TimeNs},
+        ledger::{Batch, Ledger},
+    },
     view::{
         Settled, Snapshot,
-        build::{Builder, CallSites, Known, Request, StackNames},
+        build::{Builder, Known, Request},
     },
 };
 

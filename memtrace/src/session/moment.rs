@@ -10,9 +10,9 @@ use memtrace_common::counters::ByKind;
 
 use super::{Session, SessionError, host};
 use crate::{
-    event::Address,
     kernel::{clock, events::Events},
-    slab,
+    procfs::slab,
+    stream::event::Address,
     view::{Moment, Trust, moment::Losses},
 };
 

@@ -1,10 +1,11 @@
 //! Who the traced processes are: the table of processes, and the cgroups' names.
 
 use crate::{
-    cgroup::Cgroups,
-    event::ProcessEvent,
-    ledger::Ledger,
-    process::{Processes, procfs},
+    attribution::{
+        cgroup::Cgroups,
+        process::{Processes, procfs},
+    },
+    stream::{event::ProcessEvent, ledger::Ledger},
 };
 
 /// What is known of those who allocate.
@@ -26,7 +27,7 @@ impl Who {
     pub fn learn_new(&mut self, ledger: &mut Ledger) {
         for key in ledger.take_new_origins() {
             self.cgroups.learn(key.cgroup);
-            if !key.task.is_kthread && key.task.tgid != crate::ledger::FOLDED {
+            if !key.task.is_kthread && key.task.tgid != crate::stream::ledger::FOLDED {
                 self.processes.learn(key.task.process(), procfs::look);
             }
         }

@@ -13,19 +13,19 @@ use super::{
     stream::{self, Stream},
 };
 use crate::{
-    event::{Address, StackId, TimeNs},
-    kernel::{clock, events::Events},
-    recording::{
+    attribution::stack::Stacks,
+    evidence::recording::{
         Entry, Header, Progress, Recorder, Written,
         definitions::Definitions,
         file::{Sink, WriteError},
         moment::{Closing, Outstanding},
     },
-    stack::Stacks,
-    view::{
-        Moment,
-        build::{CacheInfo, StackNames as _},
+    kernel::{clock, events::Events},
+    stream::{
+        calls::StackNames as _,
+        event::{Address, StackId, TimeNs},
     },
+    view::{Moment, build::CacheInfo},
 };
 
 /// Where a session is recorded.

@@ -8,8 +8,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::{DRAIN_EVERY, Session, SessionError, Signals};
 use crate::{
-    event::TimeNs,
     kernel::{clock, events::Events, load::Attached},
+    stream::event::TimeNs,
     view::Settled,
 };
 

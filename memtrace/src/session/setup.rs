@@ -20,8 +20,10 @@ use super::{
     record::Listening,
 };
 use crate::{
-    cgroup::{Cgroups, Hierarchy},
-    event::{Address, Comm},
+    attribution::{
+        cgroup::{Cgroups, Hierarchy},
+        stack::Stacks,
+    },
     kernel::{
         caches::KernelCache,
         discover::{DiscoverError, Kernel},
@@ -35,8 +37,8 @@ use crate::{
         symbols::Symbols,
         trials::{Avoid, FAULT_OF_OURS},
     },
-    slab::{self, ResolveError, Selection, SlabCaches, SlabError},
-    stack::Stacks,
+    procfs::slab::{self, ResolveError, Selection, SlabCaches, SlabError},
+    stream::event::{Address, Comm},
     view::{
         By, Sampling,
         build::{CacheInfo, Caches},

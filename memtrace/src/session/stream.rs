@@ -16,12 +16,16 @@ use super::{
     record::{Listener, Room},
 };
 use crate::{
-    event::{Alloc, Event, TimeNs},
+    evidence::{
+        recording::{Chunk, Entry, Header, Written, definitions::Definitions, moment::Closing},
+        replay::events::{Choice, Teller},
+    },
     kernel::symbols::Symbols,
     output::events::{EventOutput, Source},
-    recording::{Chunk, Entry, Header, Written, definitions::Definitions, moment::Closing},
-    replay::events::{Choice, Teller},
-    view::build::CallSites as _,
+    stream::{
+        calls::CallSites as _,
+        event::{Alloc, Event, TimeNs},
+    },
 };
 
 /// Bytes that may wait at most.

@@ -4,7 +4,7 @@ use super::{
     sum::Part,
     suspect::{Filling, Finding, Kind},
 };
-use crate::slab::printable;
+use crate::procfs::slab::printable;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advice {

@@ -5,8 +5,7 @@ pub mod sum;
 pub mod sample;
 pub mod window;
 pub mod suspect;
-pub mod trace;
-pub mod watch;
+pub mod tracing;
 pub mod advice;
 pub mod page;
 

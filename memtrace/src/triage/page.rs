@@ -7,13 +7,10 @@ use super::{
     sample::Sample,
     sum::{Part, Sum},
     suspect::{Finding, judge},
-    trace::Tracing,
+    tracing::Tracing,
     window::{CacheRow, CgroupRow, ProcessRow, Window},
 };
-use crate::{
-    host::{cgroup::Version, dentry_state::DentryState},
-    slab::MissingSource,
-};
+use crate::procfs::{cgroup::Version, dentry_state::DentryState, slab::MissingSource};
 
 /// Of each list: the biggest, and those that grew most.
 const BIGGEST: usize = 5;
@@ -161,7 +158,7 @@ fn parts(window: &Window) -> Vec<PartRow> {
 }
 
 fn nodes(sample: &Sample) -> Vec<NodeRow> {
-    let node = |node: &crate::host::Node| {
+    let node = |node: &crate::procfs::Node| {
         let of = |key| node.meminfo.of(key);
         NodeRow {
             number: node.number,

@@ -3,19 +3,17 @@
 use std::time::Instant;
 
 use super::sum::Sum;
-use crate::{
-    host::{
-        Files, HostError, Node,
-        buddyinfo::FreeBlocks,
-        cgroup::Cgroups,
-        dentry_state::DentryState,
-        meminfo::Meminfo,
-        mounts::Tmpfs,
-        pressure::Pressure,
-        process::{self, Processes},
-        vmstat::Vmstat,
-    },
+use crate::procfs::{
+    Files, HostError, Node,
+    buddyinfo::FreeBlocks,
+    cgroup::Cgroups,
+    dentry_state::DentryState,
+    meminfo::Meminfo,
+    mounts::Tmpfs,
+    pressure::Pressure,
+    process::{self, Processes},
     slab::{self, SlabCaches},
+    vmstat::Vmstat,
 };
 
 /// What is cheap to read: some 100 us.

@@ -1,6 +1,6 @@
 //! The host's memory as a sum: each page in one part, and what no counter has as the last part.
 
-use crate::host::{meminfo::Meminfo, vmstat::Vmstat};
+use crate::procfs::{meminfo::Meminfo, vmstat::Vmstat};
 
 /// What memory is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,13 +5,12 @@ use std::{fs, os::unix::fs::symlink, path::Path, time::SystemTime};
 use super::{
     page::{About, Page},
     sample::Sample,
-    trace::Tracing,
     window::Window,
 };
 use crate::{
-    host::{Files, cgroup, process},
     output::triage,
-    slab,
+    procfs::{Files, cgroup, process, slab},
+    triage::tracing::Tracing,
 };
 
 const SLICES: usize = 100;
@@ -20,7 +19,7 @@ const PROCESSES: usize = 25_000;
 
 /// With a proc like that of a real host, 25,000 processes and 100,000 cgroups.
 fn host(root: &Path) {
-    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host/fixtures/6.12/proc");
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/procfs/fixtures/6.12/proc");
     let proc = root.join("proc");
     fs::create_dir_all(proc.join("self")).unwrap();
     for file in ["buddyinfo", "meminfo", "vmstat", "zoneinfo", "pressure", "sys"] {

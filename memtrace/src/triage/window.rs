@@ -9,7 +9,7 @@ use super::{
     sample::{Glance, Sample, page_size},
     sum::{Part, Sum},
 };
-use crate::host::process::{Process, ProcessId, Processes};
+use crate::procfs::process::{Process, ProcessId, Processes};
 
 /// Two samples, and glances in between.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Window {
     /// In no order.
     pub fn cgroups(&self) -> Vec<CgroupRow> {
         let (before, after) = (&self.before.cgroups.list, &self.after.cgroups.list);
-        let row = |(path, now): (&Vec<u8>, &crate::host::cgroup::Cgroup)| {
+        let row = |(path, now): (&Vec<u8>, &crate::procfs::cgroup::Cgroup)| {
             let unread = if self.before.cgroups.left_out > 0 { *now } else { Default::default() };
             let was = before.get(path).copied().unwrap_or(unread);
             CgroupRow {
@@ -213,7 +213,7 @@ impl Window {
     pub fn tmpfs(&self) -> Vec<TmpfsRow> {
         let was =
             |at: &[u8]| self.before.tmpfs.iter().find(|before| before.at == at).map_or(0, |was| was.used);
-        let row = |now: &crate::host::mounts::Tmpfs| TmpfsRow {
+        let row = |now: &crate::procfs::mounts::Tmpfs| TmpfsRow {
             at: now.at.clone(),
             used: now.used,
             growth: difference(was(&now.at), now.used),
@@ -228,8 +228,11 @@ impl Window {
 }
 
 /// How caches changed from one reading to the next; caches without numbers are left out.
-pub fn caches_between(before: &crate::slab::SlabCaches, after: &crate::slab::SlabCaches) -> Vec<CacheRow> {
-    let row = |cache: &crate::slab::SlabCache| {
+pub fn caches_between(
+    before: &crate::procfs::slab::SlabCaches,
+    after: &crate::procfs::slab::SlabCaches,
+) -> Vec<CacheRow> {
+    let row = |cache: &crate::procfs::slab::SlabCache| {
         let now = cache.counts?;
         let was = before.get(&cache.name).and_then(|before| before.counts).unwrap_or_default();
         Some(CacheRow {

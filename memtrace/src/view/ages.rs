@@ -9,7 +9,7 @@ mod timeline;
 use std::time::Duration;
 
 pub use self::timeline::{AllocsUntil, Timeline};
-use crate::{
+use crate::stream::{
     event::TimeNs,
     ledger::{Allocated, Ledger, Origin},
 };

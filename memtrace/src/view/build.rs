@@ -18,12 +18,17 @@ use super::{
     verdict,
 };
 use crate::{
-    cgroup::Cgroups,
-    event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
+    attribution::{
+        cgroup::Cgroups,
+        process::{ChainId, NO_CHAIN, Processes},
+    },
     kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
-    ledger::{Aged, FOLDED, Ledger, Origin, OriginKey},
-    process::{ChainId, NO_CHAIN, Processes},
+    stream::{
+        calls::{CallSites, StackNames},
+        event::{Address, CgroupId, Comm, NO_STACK, ProcessId, StackId, TimeNs},
+        ledger::{Aged, FOLDED, Ledger, Origin, OriginKey},
+    },
 };
 
 /// Most name groups in a row.
@@ -78,28 +83,6 @@ pub struct Known<'a> {
     /// What was seen before.
     pub incidents: &'a Incidents,
     pub is_shown: &'a dyn Fn(&OriginKey) -> bool,
-}
-
-/// What places in the kernel are called.
-pub trait CallSites {
-    /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None where that is not known.
-    fn name(&self, address: Address) -> Option<String>;
-
-    /// The function that it is in: `__d_alloc`, or `ovl_alloc_inode [overlay]`.
-    fn function(&self, address: Address) -> Option<String> {
-        let name = self.name(address)?;
-        let Some((function, offset)) = name.rsplit_once("+0x") else { return Some(name) };
-        let module = offset.find(' ').map_or("", |at| &offset[at..]);
-        Some(format!("{function}{module}"))
-    }
-}
-
-/// What the calls of stacks are called.
-pub trait StackNames {
-    /// One allocation in so many tells its stack.
-    fn period(&self) -> u32;
-    /// The innermost first.
-    fn names(&self, id: StackId) -> Vec<String>;
 }
 
 /// Makes snapshots, and remembers the last one's totals for the rates.

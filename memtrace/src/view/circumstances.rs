@@ -2,9 +2,11 @@
 
 use super::key::who;
 use crate::{
-    event::{Gfp, NodeId},
     kernel::gfp,
-    ledger::{FOLDED, OTHERS, OriginKey},
+    stream::{
+        event::{Gfp, NodeId},
+        ledger::{FOLDED, OTHERS, OriginKey},
+    },
 };
 
 /// What a row's objects have in common by its keys; None where it is not grouped by it, or it is not known.
@@ -80,7 +82,7 @@ fn is_idle(comm: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Comm, NO_GFP, NO_NODE, NO_STACK, Task};
+    use crate::stream::event::{Comm, NO_GFP, NO_NODE, NO_STACK, Task};
 
     fn context(comm: &str, tgid: u32, is_kthread: bool, is_io_worker: bool) -> Option<Context> {
         let task = Task { tgid, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread };

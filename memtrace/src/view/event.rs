@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::object::Allocated;
-use crate::event::Address;
+use crate::stream::event::Address;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum EventKind {

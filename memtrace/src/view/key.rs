@@ -1,15 +1,17 @@
 //! What rows are grouped by.
 
-use super::{
-    build::CallSites,
-    circumstances::{Circumstances, Context, GfpFlags},
-};
+use super::circumstances::{Circumstances, Context, GfpFlags};
 use crate::{
-    cgroup::{Cgroups, Owner},
-    event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NodeId, ProcessId, Task},
+    attribution::{
+        cgroup::{Cgroups, Owner},
+        process::{ChainId, NO_CHAIN, Processes},
+    },
     kernel::gfp::GfpNames,
-    ledger::{Apart, FOLDED, OTHERS, OriginKey},
-    process::{ChainId, NO_CHAIN, Processes},
+    stream::{
+        calls::CallSites,
+        event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NodeId, ProcessId, Task},
+        ledger::{Apart, FOLDED, OTHERS, OriginKey},
+    },
 };
 
 /// Between the names of a chain: who was started by whom.

@@ -33,7 +33,7 @@ pub use self::{
     trend::{Slope, Trend},
     verdict::{Known, Suspect, Verdict},
 };
-use crate::event::FileType;
+use crate::{procfs::slab::Meminfo, stream::event::FileType};
 
 /// What rows are ordered by, biggest (or oldest) first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -115,16 +115,6 @@ pub struct OwnCost {
     pub max_memory: Option<u64>,
     /// A share of one CPU; None: as much as it takes.
     pub max_cpu: Option<f64>,
-}
-
-/// The host's slab memory, and what memory is left, in bytes, from /proc/meminfo.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Meminfo {
-    pub slab: u64,
-    pub sreclaimable: u64,
-    pub sunreclaim: u64,
-    /// What there is left for new needs, by the kernel's estimate. None before v3.14 and where it is not told.
-    pub available: Option<u64>,
 }
 
 /// One slab cache: what this session saw of it and what the kernel says.

@@ -5,8 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Meminfo, OwnCost, Sampling, Settled, Trust, reconcile::Growth};
-use crate::event::{Address, TimeNs};
+use super::{OwnCost, Sampling, Settled, Trust, reconcile::Growth};
+use crate::{
+    procfs::slab::Meminfo,
+    stream::event::{Address, TimeNs},
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moment {

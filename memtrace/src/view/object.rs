@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    build::{Caches, CallSites, Known},
+    build::{Caches, Known},
     key::{STARTED_BY, chain, label, who},
     moment::Moment,
 };
 use crate::{
-    cgroup::Cgroups,
-    event::{Address, Kind, NO_NODE, NodeId, TimeNs},
-    ledger::{FOLDED, Held, Ledger, OriginKey},
-    process::Command,
+    attribution::{cgroup::Cgroups, process::Command},
+    stream::{
+        calls::CallSites,
+        event::{Address, Kind, NO_NODE, NodeId, TimeNs},
+        ledger::{FOLDED, Held, Ledger, OriginKey},
+    },
 };
 
 /// What an allocation tells of its object. What is not known is None. Raw text: escape it.

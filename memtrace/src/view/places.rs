@@ -7,7 +7,7 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use super::{Class, NameGroup, Negatives};
-use crate::{
+use crate::stream::{
     event::{FileType, Kind},
     ledger::NamedObjects,
 };

@@ -19,7 +19,7 @@ use super::{
     key::{label, who},
     moment::Moment,
 };
-use crate::{
+use crate::stream::{
     event::{Address, CgroupId, Comm, NO_NODE, NO_STACK, NodeId, StackId},
     ledger::{Ledger, OriginKey},
 };

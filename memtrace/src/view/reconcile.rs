@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use memtrace_common::event::NO_CACHE;
 
 use super::{CacheTotals, build::Caches, moment::Losses};
-use crate::{event::Address, ledger::Ledger};
+use crate::stream::{event::Address, ledger::Ledger};
 
 /// Fewer addresses that were handed out twice prove nothing: a probe may have missed some frees.
 const LEAST_REUSED: u64 = 16;

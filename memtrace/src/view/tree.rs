@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Directory, NameGroup, Negatives, places::Places};
-use crate::{
+use crate::stream::{
     event::{Address, Comm},
     ledger::{Ledger, Origin},
 };

@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
-use super::{CacheTotals, Meminfo, NameGroup, Row, Slope, Trend, Trust};
-use crate::knowledge::incidents::{Evidence, Incidents, Match};
+use super::{CacheTotals, NameGroup, Row, Slope, Trend, Trust};
+use crate::{
+    knowledge::incidents::{Evidence, Incidents, Match},
+    procfs::slab::Meminfo,
+};
 
 /// Whoever gives back more than it keeps is no suspect, even if what it holds grows meanwhile.
 const LEAST_SURVIVAL: f64 = 0.5;

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command},
 };
 
-use memtrace::cgroup::Hierarchy;
+use memtrace::attribution::cgroup::Hierarchy;
 use rustix::mount::{MountFlags, mount};
 
 use crate::{

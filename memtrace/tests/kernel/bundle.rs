@@ -12,7 +12,7 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
-use memtrace::recording::{Block, Entry, Reader};
+use memtrace::evidence::recording::{Block, Entry, Reader};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;

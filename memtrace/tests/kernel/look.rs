@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, ops::RangeInclusive, path::Path};
 
-use memtrace::output::escape;
+use memtrace::text::escape;
 
 use crate::{
     Needs, Runs, Test,

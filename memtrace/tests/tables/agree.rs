@@ -6,11 +6,13 @@ use std::{
 };
 
 use memtrace::{
-    event::Address,
+    evidence::{
+        recording::Reader,
+        replay::{self, Ask, events::Choice, filter::Filter},
+    },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
-    recording::Reader,
-    replay::{self, Ask, events::Choice, filter::Filter},
+    stream::event::Address,
     view::{
         By, Sort,
         build::Request,
@@ -110,7 +112,7 @@ fn recorded(steps: &[Step], path: &std::path::Path) {
             }
             Step::Again { at, cache: of, pid } => {
                 let again = alloc(object(at), cache(of), time, task(pid, b"curl"));
-                tape.alloc(memtrace::event::Alloc { may_repeat: true, ..again });
+                tape.alloc(memtrace::stream::event::Alloc { may_repeat: true, ..again });
             }
             Step::Free { at, cache: of } => tape.free(free(object(at), of.map(cache))),
             Step::Close => tape.close(time, false),

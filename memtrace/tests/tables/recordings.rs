@@ -7,13 +7,17 @@ use std::{
 };
 
 use memtrace::{
-    event::{
-        Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Kind, Label, NO_GFP, NO_NODE, Name, ProcessId,
-        Task, cache_tag,
+    attribution::process::{Command, Definition},
+    evidence::recording::{
+        Entry, Header, Progress, Recorder, definitions::Definitions, file::Sink, moment::Closing,
     },
-    ledger::Outstanding,
-    process::{Command, Definition},
-    recording::{Entry, Header, Progress, Recorder, definitions::Definitions, file::Sink, moment::Closing},
+    stream::{
+        event::{
+            Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Kind, Label, NO_GFP, NO_NODE, Name,
+            ProcessId, Task, cache_tag,
+        },
+        ledger::Outstanding,
+    },
     view::{Moment, build::CacheInfo},
 };
 

@@ -134,7 +134,7 @@ fn damage_is_said_where_it_is() {
     tape.read(2 * SECOND + 1);
     tape.free(free(FIRST, Some(FILP)));
     tape.finish(3 * SECOND);
-    let reader = memtrace::recording::Reader::open(&path).unwrap();
+    let reader = memtrace::evidence::recording::Reader::open(&path).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"damage", reader.places()[1].offset + 70).unwrap();
     let text = printed(directory.path(), &["events", "a.rec"]);

@@ -7,12 +7,9 @@ use std::{
 };
 
 use super::Sort;
-use crate::{
-    slab::{
-        Counts, ResolveError, SlabCache, SlabCaches,
-        resolve::{Filter, no_match},
-    },
-    view::Meminfo,
+use crate::procfs::slab::{
+    Counts, Meminfo, ResolveError, SlabCache, SlabCaches,
+    resolve::{Filter, no_match},
 };
 
 /// What was asked for and what was read besides the caches.

@@ -6,9 +6,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::report::{Growth, Report, Row, Sums};
 use crate::{
-    output::{escape, human},
-    slab::Counts,
-    view::Meminfo,
+    procfs::slab::{Counts, Meminfo},
+    text::{escape, human},
 };
 
 /// The name's column may become this narrow before other columns go.

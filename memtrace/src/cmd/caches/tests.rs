@@ -4,10 +4,7 @@ use clap::Parser;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    slab::{Counts, SlabCache, SlabCaches},
-    view::Meminfo,
-};
+use crate::procfs::slab::{Counts, Meminfo, SlabCache, SlabCaches};
 
 fn cache(name: &str, aliases: &[&str], size: u64, reclaimable: bool, counts: [u64; 4]) -> SlabCache {
     let [active_objects, total_objects, slabs, pages] = counts;

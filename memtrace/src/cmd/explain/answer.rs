@@ -5,7 +5,7 @@ use crate::{
         caches::{self, CacheEntry},
         incidents::{Incident, Incidents},
     },
-    slab::{
+    procfs::slab::{
         Host, ResolveError, SlabCache, SlabCaches,
         nearest::nearest,
         resolve::{Glob, is_glob},

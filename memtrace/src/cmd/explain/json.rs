@@ -10,8 +10,8 @@ use crate::{
         caches::{self, CacheEntry},
         incidents::{Field, Incident, Incidents},
     },
-    output::escape,
-    slab::SlabCache,
+    procfs::slab::SlabCache,
+    text::escape,
 };
 
 const VERSION: u32 = 1;

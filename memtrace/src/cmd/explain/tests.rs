@@ -1,5 +1,5 @@
 use super::*;
-use crate::slab::{Counts, SlabCache};
+use crate::procfs::slab::{Counts, SlabCache};
 
 fn cache(name: &str, aliases: &[&str], reclaimable: bool) -> SlabCache {
     SlabCache {

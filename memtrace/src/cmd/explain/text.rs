@@ -10,8 +10,8 @@ use crate::{
         caches::{self, Look},
         incidents::{Field, Incident, Incidents},
     },
-    output::{human, text},
-    slab::{SlabCache, printable},
+    procfs::slab::{SlabCache, printable},
+    text::{human, width},
 };
 
 const INDENT: usize = 2;
@@ -171,7 +171,7 @@ impl Page {
 
     /// Lines after the first are indented by `hang` more.
     fn wrapped(&mut self, indent: usize, text: &str, hang: usize) {
-        for line in text::wrap(text, self.width.saturating_sub(indent), hang) {
+        for line in width::wrap(text, self.width.saturating_sub(indent), hang) {
             self.line(indent, &line);
         }
     }

@@ -1,7 +1,7 @@
 //! A dentry: its name, and what the name stands for.
 
 use super::{fields::DentryFields, part::Part};
-use crate::{event::Address, kernel::memory::Readable};
+use crate::{kernel::memory::Readable, stream::event::Address};
 
 /// A longer name is no name of Linux (NAME_MAX).
 const LONGEST: usize = 255;

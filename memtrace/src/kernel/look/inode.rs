@@ -2,8 +2,8 @@
 
 use super::{fields::InodeFields, part::Part};
 use crate::{
-    event::{Address, FileType},
     kernel::{memory::Memory, types::KernelTypes},
+    stream::event::{Address, FileType},
 };
 
 /// Each filesystem has a structure of its own around an inode, from a slab cache of its own: the cache's name, the structure, the

@@ -16,7 +16,7 @@ use super::{
     layout::Layout,
     memory::{Memory, Readable as _},
 };
-use crate::event::{Address, Kind, Label};
+use crate::stream::event::{Address, Kind, Label};
 
 /// What kind of objects a slab cache has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::fields::Field;
-use crate::{event::Address, kernel::memory::Readable};
+use crate::{kernel::memory::Readable, stream::event::Address};
 
 /// Fields of one object.
 pub struct Part {

@@ -9,11 +9,11 @@ use std::{cmp::Reverse, collections::HashMap, rc::Rc};
 
 use super::{dentry::Dentry, fields::Fields, part::Part};
 use crate::{
-    event::Address,
     kernel::{
         layout::Layout,
         memory::{Memory, Readable},
     },
+    stream::event::Address,
 };
 
 /// Parents that are followed: paths are of 4,096 bytes, so a directory may be 2,000 deep. Beyond, a path begins with `…`.

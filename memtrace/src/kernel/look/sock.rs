@@ -10,8 +10,8 @@ use super::{
     part::Part,
 };
 use crate::{
-    event::Address,
     kernel::memory::{Memory, Readable as _},
+    stream::event::Address,
 };
 
 /// Slab caches of sockets, called like their protocols. Others (netlink, packet) are from kmalloc.

@@ -4,7 +4,7 @@ use super::{
     Incident,
     signs::{Comm, Field, Signs, any},
 };
-use crate::{knowledge::Pattern, slab::root_name};
+use crate::{knowledge::Pattern, procfs::slab::root_name};
 
 /// What is known of a row; what is not is empty or None.
 #[derive(Clone, Debug, Default)]

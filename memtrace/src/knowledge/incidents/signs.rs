@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{knowledge::Pattern, slab::root_name};
+use crate::{knowledge::Pattern, procfs::slab::root_name};
 
 /// A command name in the kernel has room for so many bytes (TASK_COMM_LEN, less the zero).
 const LONGEST_COMM: usize = 15;
@@ -78,7 +78,7 @@ impl TryFrom<Pattern> for Comm {
 
     fn try_from(pattern: Pattern) -> Result<Self, String> {
         let text = pattern.as_str();
-        if crate::slab::resolve::is_glob(text) || text.len() <= LONGEST_COMM {
+        if crate::procfs::slab::resolve::is_glob(text) || text.len() <= LONGEST_COMM {
             return Ok(Self(pattern));
         }
         let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= LONGEST_COMM);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{recording::Header, view::event::EventView};
+use crate::view::event::EventView;
 
 /// Where events go.
 pub trait EventOutput {
@@ -34,13 +34,6 @@ pub struct Source {
     pub started: SystemTime,
     /// Version of the memtrace that traced.
     pub tool: String,
-}
-
-impl From<&Header> for Source {
-    fn from(header: &Header) -> Self {
-        let Header { host, kernel, boot_id, started, tool, .. } = header.clone();
-        Self { host, kernel, boot_id, started, tool }
-    }
 }
 
 impl Source {

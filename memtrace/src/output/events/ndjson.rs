@@ -9,10 +9,8 @@ use serde::Serialize;
 
 use super::{EventOutput, Source};
 use crate::{
-    output::{
-        escape,
-        json::{line_of, nanos, rfc3339},
-    },
+    output::json::{line_of, nanos, rfc3339},
+    text::escape,
     view::{event::EventView, object::Allocated},
 };
 

@@ -8,7 +8,8 @@ use std::{
 
 use super::{EventOutput, Source};
 use crate::{
-    output::{escape, json::rfc3339},
+    output::json::rfc3339,
+    text::escape,
     view::{
         event::{EventKind, EventView},
         object::Allocated,

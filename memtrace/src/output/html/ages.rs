@@ -1,8 +1,7 @@
 //! How old what is outstanding is. A leak has all ages; what is in use is young, or as old as its process.
 
 use super::markup::{bar, text};
-use crate::output::human;
-use crate::view::ages::AgeBucket;
+use crate::{text::human, view::ages::AgeBucket};
 
 pub(super) fn section(ages: &[AgeBucket]) -> String {
     if ages.iter().all(|bucket| bucket.objects == 0) {

@@ -2,8 +2,11 @@
 
 use super::markup::{bar, clean, finite, number, objects, text};
 use super::rows::{Kind, head};
-use crate::output::{human, table::partial};
-use crate::view::{CacheTotals, Sampling, Snapshot};
+use crate::{
+    output::table::partial,
+    text::human,
+    view::{CacheTotals, Sampling, Snapshot},
+};
 
 pub(super) fn section(snapshot: &Snapshot) -> String {
     let title = "<h2 id=\"caches-title\">Slab caches</h2>";

@@ -8,10 +8,13 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::Document;
-use crate::output::{escape, json};
-use crate::view::{
-    profile::{Profile, Sample},
-    series::{Line, Series},
+use crate::{
+    output::json,
+    text::escape,
+    view::{
+        profile::{Profile, Sample},
+        series::{Line, Series},
+    },
 };
 
 /// More points than that make a page that browsers open slowly, and more than any window is wide.

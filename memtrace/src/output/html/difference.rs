@@ -6,14 +6,14 @@ use super::markup::{clean, finite, host, number, place, text};
 use super::masthead::fact;
 use super::rows::{Kind, by_words, head, head_of_row, of_key, table_class};
 use super::{data, fill, framed, stacks, trust};
-use crate::output::{
-    human,
-    table::{difference as words, verdict},
-};
-use crate::view::{
-    Difference, Sort,
-    diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
-    profile::Profile,
+use crate::{
+    output::table::{difference as words, verdict},
+    text::human,
+    view::{
+        Difference, Sort,
+        diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
+        profile::Profile,
+    },
 };
 
 const DIFFERENCE: &str = include_str!("difference.html");

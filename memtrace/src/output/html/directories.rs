@@ -1,8 +1,10 @@
 //! Where dentries are, as a tree that folds without any script.
 
 use super::markup::{bar, host, text};
-use crate::output::human;
-use crate::view::{Directory, Snapshot};
+use crate::{
+    text::human,
+    view::{Directory, Snapshot},
+};
 
 /// Deeper ones are not indented further.
 const DEEPEST: usize = 8;

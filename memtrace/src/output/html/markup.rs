@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
-use crate::output::{escape, human};
-use crate::view::{Class, NameGroup, Sampling};
+use crate::{
+    text::{escape, human},
+    view::{Class, NameGroup, Sampling},
+};
 
 /// Text from the host, made harmless: what cannot be seen is written out first.
 pub(super) fn host(bytes: &[u8]) -> String {

@@ -3,8 +3,11 @@
 use super::Document;
 use super::markup::{clean, host, moment, text};
 use super::rows::by_words;
-use crate::output::human;
-use crate::view::{Meminfo, OwnCost, Snapshot};
+use crate::{
+    procfs::slab::Meminfo,
+    text::human,
+    view::{OwnCost, Snapshot},
+};
 
 pub(super) fn section(document: &Document<'_>) -> String {
     let snapshot = document.snapshot;

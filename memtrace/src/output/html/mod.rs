@@ -38,7 +38,7 @@ use std::time::SystemTime;
 pub use self::difference::difference;
 use self::markup::host;
 use crate::{
-    replay::Report,
+    evidence::replay::Report,
     view::{Snapshot, ages::AgeBucket, profile::Profile, series::Series},
 };
 

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use super::markup::{bar, clean, finite, host, number, objects, place, text};
-use crate::output::{
-    human, json,
-    table::{columns, partial},
+use crate::{
+    output::{
+        json,
+        table::{columns, partial},
+    },
+    text::human,
+    view::{By, Keys, Row, Snapshot, Trend, key},
 };
-use crate::view::{By, Keys, Row, Snapshot, Trend, key};
 
 /// Beyond, a share of a row's objects is not told beside what it is of.
 const NEARLY_ALL: f64 = 0.95;

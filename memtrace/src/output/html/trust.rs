@@ -1,11 +1,11 @@
 //! How far the figures can be trusted: the line of the terminal, and what it means in plain words.
 
 use super::markup::{clean, text};
-use crate::output::{
-    human,
-    table::{agreement, trust},
+use crate::{
+    output::table::{agreement, trust},
+    text::human,
+    view::{Snapshot, reconcile},
 };
-use crate::view::{Snapshot, reconcile};
 
 /// From there on, slabinfo bears out what was traced.
 const GOOD_AGREEMENT: f64 = 0.95;

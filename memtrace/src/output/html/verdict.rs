@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::markup::{clean, host, list, place, prose, text};
-use crate::output::{human, table::verdict as words};
-use crate::view::{Known, Row, Snapshot, Suspect, Verdict};
+use crate::{
+    output::table::verdict as words,
+    text::human,
+    view::{Known, Row, Snapshot, Suspect, Verdict},
+};
 
 pub(super) fn section(snapshot: &Snapshot) -> String {
     match &snapshot.verdict {

@@ -7,10 +7,12 @@ use serde::Serialize;
 use super::{
     Ancestors, KEYS_BETWEEN, Sampling, Trust, finite, names::Names, nanos, rfc3339, sort, verdict::Verdict,
 };
-use crate::output::escape;
-use crate::view::{
-    self,
-    diff::{self, Seen},
+use crate::{
+    text::escape,
+    view::{
+        self,
+        diff::{self, Seen},
+    },
 };
 
 /// Raised when a field goes or changes its meaning; not when one is added.

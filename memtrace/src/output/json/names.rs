@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{escape, finite};
 use crate::{
-    event::FileType,
+    stream::event::FileType,
     view::{self, Class},
 };
 

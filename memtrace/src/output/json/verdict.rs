@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::{finite, names::Names, nanos};
-use crate::output::escape;
-use crate::view::{self, verdict::Doubt};
+use crate::{
+    text::escape,
+    view::{self, verdict::Doubt},
+};
 
 #[derive(Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]

@@ -1,13 +1,13 @@
 //! What changed between two reports, in Markdown.
 
 use super::{MARKDOWN, heads, list, name, section, sentence, table, words};
-use crate::output::{
-    human,
-    table::{difference, place, verdict},
-};
-use crate::view::{
-    Difference,
-    diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
+use crate::{
+    output::table::{difference, place, verdict},
+    text::human,
+    view::{
+        Difference,
+        diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
+    },
 };
 
 /// What changed, then what speaks against comparing the two, then the tables.

@@ -8,8 +8,9 @@ use std::{
 
 use super::table::{Cell, Row, Table};
 use crate::{
-    event::TimeNs,
-    output::{escape, events::Source},
+    output::events::Source,
+    stream::event::TimeNs,
+    text::escape,
     view::object::{Allocated, ObjectView},
 };
 

@@ -20,7 +20,7 @@ use parquet::{
     schema::types::{ColumnPath, Type},
 };
 
-use crate::output::{escape, events::Source};
+use crate::{output::events::Source, text::escape};
 
 /// Some tens of megabytes while they are gathered. Readers work on groups in parallel, and leave out those that a query does not
 /// need.

@@ -6,11 +6,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{cache, growth, names, row, seen};
 use crate::{
-    event::FileType,
     knowledge::incidents::Incidents,
+    procfs::slab::Meminfo,
+    stream::event::FileType,
     view::{
-        Ancestors, By, CacheShare, CacheTotals, CgroupShare, Class, Directory, Meminfo, NameGroup, Negatives,
-        Row, Settled, Slope, Snapshot, StackShare, Trend, Trust,
+        Ancestors, By, CacheShare, CacheTotals, CgroupShare, Class, Directory, NameGroup, Negatives, Row,
+        Settled, Slope, Snapshot, StackShare, Trend, Trust,
         ages::AgeBucket,
         profile::{Profile, Sample},
         reconcile::{Partial, Sign},

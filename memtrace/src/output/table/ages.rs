@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Keep, Line, Tone};
 use crate::{
-    output::{escape, human, text},
+    text::{escape, human, width},
     view::{AgeBucket, Generation, Row, Snapshot},
 };
 
@@ -37,8 +37,8 @@ fn ages(buckets: &[AgeBucket], width: usize) -> Vec<Line> {
     let line = |age: &str, objects: &str, bytes: &str, share: &str, bar: &str| {
         let [objects, bytes, share] =
             [(objects, human::COUNT_WIDTH), (bytes, human::BYTES_WIDTH), (share, SHARE.len())]
-                .map(|(cell, width)| text::pad_left(cell, width));
-        format!("{}  {objects}  {bytes}  {share}  {bar}", text::pad_right(age, NAME))
+                .map(|(cell, width)| width::pad_left(cell, width));
+        format!("{}  {objects}  {bytes}  {share}  {bar}", width::pad_right(age, NAME))
     };
     let of_age = buckets.iter().map(|bucket| {
         let share = bucket.objects as f64 / all as f64;
@@ -65,8 +65,8 @@ fn generations(snapshot: &Snapshot, width: usize) -> Vec<Line> {
 }
 
 fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells: String = cells.map(|cell| text::pad_left(&cell, PART)).collect();
-    text::pad_right(&text::cut(name, NAME), NAME) + &cells
+    let cells: String = cells.map(|cell| width::pad_left(&cell, PART)).collect();
+    width::pad_right(&width::cut(name, NAME), NAME) + &cells
 }
 
 fn kept(parts: &[Generation]) -> impl Iterator<Item = String> {

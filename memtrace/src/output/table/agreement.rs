@@ -2,8 +2,10 @@
 
 use super::clean;
 use super::parts::BOUND;
-use crate::output::human;
-use crate::view::{Snapshot, reconcile};
+use crate::{
+    text::human,
+    view::{Snapshot, reconcile},
+};
 
 /// None where nothing could be compared, or not yet.
 pub(in crate::output) fn words(snapshot: &Snapshot) -> Option<String> {

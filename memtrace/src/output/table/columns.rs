@@ -1,8 +1,10 @@
 //! The table proper: which columns fit, how wide they are, and which rows.
 
 use super::{Keep, Line, Tone, clean, header, partial, place};
-use crate::output::{escape, human, text};
-use crate::view::{By, Circumstances, Row, Sampling, Snapshot, Sort, Trend, key};
+use crate::{
+    text::{escape, human, width},
+    view::{By, Circumstances, Row, Sampling, Snapshot, Sort, Trend, key},
+};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -418,20 +420,20 @@ impl From<&str> for Cell {
 
 impl Cell {
     fn width(&self) -> usize {
-        [&self.text, &self.tail, &self.aside].map(|part| text::width(part)).iter().sum()
+        [&self.text, &self.tail, &self.aside].map(|part| width::cells(part)).iter().sum()
     }
 
     /// In at most so many cells.
     fn fit(&self, width: usize) -> String {
-        let text_width = text::width(&self.text);
-        let without_aside = width.saturating_sub(text::width(&self.tail));
-        let beside = without_aside.checked_sub(text::width(&self.aside));
+        let text_width = width::cells(&self.text);
+        let without_aside = width.saturating_sub(width::cells(&self.tail));
+        let beside = without_aside.checked_sub(width::cells(&self.aside));
         let (room, aside) = match beside {
             Some(room) if room >= text_width.min(BESIDE_ASIDE) => (room, self.aside.as_str()),
             _ => (without_aside, ""),
         };
-        let text = if self.is_path { place::cut(&self.text, room) } else { text::cut(&self.text, room) };
-        text::cut(&format!("{text}{}{aside}", self.tail), width).into_owned()
+        let text = if self.is_path { place::cut(&self.text, room) } else { width::cut(&self.text, room) };
+        width::cut(&format!("{text}{}{aside}", self.tail), width).into_owned()
     }
 }
 
@@ -451,9 +453,9 @@ impl Column {
     fn draw(&self, cell: &Cell) -> String {
         let fitting = cell.fit(self.width);
         if self.to_the_left {
-            text::pad_right(&fitting, self.width)
+            width::pad_right(&fitting, self.width)
         } else {
-            text::pad_left(&fitting, self.width)
+            width::pad_left(&fitting, self.width)
         }
     }
 }
@@ -475,7 +477,7 @@ impl Build<'_> {
         }
         let error = self.sampling.error(objects).map(human::error).unwrap_or_default();
         // Below each other.
-        format!("{count} {}", text::pad_left(&error, human::ERROR_WIDTH))
+        format!("{count} {}", width::pad_left(&error, human::ERROR_WIDTH))
     }
 
     fn objects_width(&self) -> usize {

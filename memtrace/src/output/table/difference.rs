@@ -2,10 +2,12 @@
 
 use super::parts::{fit, part, wrapped};
 use super::{Frame, Keep, Line, Style, Tone, clean, grid, place, verdict};
-use crate::output::{escape, human, text};
-use crate::view::{
-    Difference, Sort, Verdict,
-    diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
+use crate::{
+    text::{escape, human, width},
+    view::{
+        Difference, Sort, Verdict,
+        diff::{CacheChange, Change, Rates, RowChange, Seen, Side},
+    },
 };
 
 /// A command name in full: 15 bytes and the brackets of a kernel thread.
@@ -44,7 +46,7 @@ fn lines(difference: &Difference, width: Option<usize>) -> Vec<Line> {
         lines.extend(wrapped(&note, width).map(|line| Line::new(line, Tone::Warning, Keep::Note)));
     }
     for line in &mut lines {
-        line.text = text::cut(&line.text, width.unwrap_or(usize::MAX)).into_owned();
+        line.text = width::cut(&line.text, width.unwrap_or(usize::MAX)).into_owned();
     }
     lines
 }
@@ -68,13 +70,13 @@ fn sides(difference: &Difference, width: Option<usize>) -> Vec<Line> {
         sides.map(|(_, _, held)| human::bytes(held.bytes)).to_vec(),
     ];
     let widths =
-        columns.each_ref().map(|cells| cells.iter().map(|cell| text::width(cell)).max().unwrap_or(0));
+        columns.each_ref().map(|cells| cells.iter().map(|cell| width::cells(cell)).max().unwrap_or(0));
     let line = |(at, (name, side, _)): (usize, (&str, &Side, _))| {
         let parts = [
-            part(0, format!("  {}", text::pad_right(name, "before".len()))),
-            part(1, text::pad_right(&columns[0][at], widths[0])),
-            part(0, text::pad_left(&columns[1][at], widths[1])),
-            part(0, text::pad_left(&columns[2][at], widths[2])),
+            part(0, format!("  {}", width::pad_right(name, "before".len()))),
+            part(1, width::pad_right(&columns[0][at], widths[0])),
+            part(0, width::pad_left(&columns[1][at], widths[1])),
+            part(0, width::pad_left(&columns[2][at], widths[2])),
             part(3, human::duration(side.elapsed)),
             part(2, when(side)),
             part(4, clean(&side.host)),

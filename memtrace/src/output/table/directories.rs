@@ -2,7 +2,7 @@
 
 use super::{Keep, Line, Tone, place};
 use crate::{
-    output::{escape, human, text},
+    text::{escape, human, width},
     view::{Directory, Snapshot},
 };
 
@@ -23,12 +23,12 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
         return Vec::new();
     }
     let names: Vec<String> = directories.iter().map(|directory| name(directory, room)).collect();
-    let widest = names.iter().map(|name| text::width(name)).max().unwrap_or(0).max(LEAST_WIDTH);
+    let widest = names.iter().map(|name| width::cells(name)).max().unwrap_or(0).max(LEAST_WIDTH);
     let line = |name: &str, objects: &str, share: &str, negative: &str, filesystem: &str| {
         let [objects, share, negative] =
             [(objects, human::COUNT_WIDTH), (share, SHARE.len()), (negative, NEGATIVE.len())]
-                .map(|(cell, width)| text::pad_left(cell, width));
-        format!("{}  {objects}  {share}  {negative}  {filesystem}", text::pad_right(name, widest))
+                .map(|(cell, width)| width::pad_left(cell, width));
+        format!("{}  {objects}  {share}  {negative}  {filesystem}", width::pad_right(name, widest))
     };
     let head = line("DIRECTORY, WITH ALL BELOW", "DENTRIES", SHARE, NEGATIVE, "FS");
     let rows = directories.iter().zip(&names).map(|(directory, name)| {

@@ -1,6 +1,6 @@
 //! Columns of different worth beside each other: those that fit, the most important first.
 
-use crate::output::text;
+use crate::text::width;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -19,12 +19,12 @@ pub(super) struct Column {
 impl Column {
     fn need(&self) -> usize {
         let cells = self.cells.iter().chain([&self.title]);
-        cells.map(|cell| text::width(cell)).max().unwrap_or(0)
+        cells.map(|cell| width::cells(cell)).max().unwrap_or(0)
     }
 
     fn draw(&self, cell: &str, width: usize) -> String {
-        let cell = text::cut(cell, width);
-        if self.is_text { text::pad_right(&cell, width) } else { text::pad_left(&cell, width) }
+        let cell = width::cut(cell, width);
+        if self.is_text { width::pad_right(&cell, width) } else { width::pad_left(&cell, width) }
     }
 }
 

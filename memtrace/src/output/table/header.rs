@@ -2,8 +2,10 @@
 
 use super::parts::{Part, fit, part, wrapped};
 use super::{Keep, Line, Tone, clean, partial};
-use crate::output::{human, text};
-use crate::view::{By, CacheTotals, Keys, OwnCost, Snapshot, Sort};
+use crate::{
+    text::{human, width},
+    view::{By, CacheTotals, Keys, OwnCost, Snapshot, Sort},
+};
 
 /// Of many caches, how many have a line.
 const CACHES_SHOWN: usize = 3;
@@ -82,14 +84,14 @@ fn many_caches(by: &Keys, caches: &[CacheTotals], width: Option<usize>, lines: &
 fn top_caches(caches: &[CacheTotals], width: Option<usize>) -> Vec<Line> {
     let mut table: Vec<Vec<Part>> = caches.iter().map(cache_parts).collect();
     for column in 0..table.first().map_or(0, Vec::len) {
-        let cells = table.iter().map(|parts| text::width(&parts[column].text)).max().unwrap_or(0);
+        let cells = table.iter().map(|parts| width::cells(&parts[column].text)).max().unwrap_or(0);
         for parts in &mut table {
             let text = &parts[column].text;
             // Names and words to the left, numbers to the right.
             parts[column].text = if matches!(column, 0 | 2 | 5) {
-                text::pad_right(text, cells)
+                width::pad_right(text, cells)
             } else {
-                text::pad_left(text, cells)
+                width::pad_left(text, cells)
             };
         }
     }

@@ -24,9 +24,10 @@ mod tests;
 pub use self::difference::render as render_difference;
 pub use self::verdict::brief;
 pub use self::verdict::of_snapshot as verdict_sentences;
-use crate::output::escape;
-use crate::output::text;
-use crate::view::Snapshot;
+use crate::{
+    text::{escape, width},
+    view::Snapshot,
+};
 
 /// The room that a block has. None means as much as needed, as in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub fn lines(snapshot: &Snapshot, frame: Frame) -> Vec<Line> {
     block.truncate(height);
     for line in &mut block {
         if let Some(width) = frame.width {
-            line.text = text::cut(&line.text, width).into_owned();
+            line.text = width::cut(&line.text, width).into_owned();
         }
     }
     block

@@ -1,7 +1,9 @@
 //! Marks on what belongs to a cache whose frees are not all seen: its objects look outstanding and may be free.
 
-use crate::output::human;
-use crate::view::{By, CacheTotals, Row, Snapshot};
+use crate::{
+    text::human,
+    view::{By, CacheTotals, Row, Snapshot},
+};
 
 const MARK: &str = "partial";
 pub(super) const WIDTH: usize = MARK.len();

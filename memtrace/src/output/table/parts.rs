@@ -1,6 +1,6 @@
 //! Lines around the table: parts of which the least important are left out, and sentences that are wrapped.
 
-use crate::output::text;
+use crate::text::width;
 
 /// Continuation lines of a sentence.
 const INDENT: usize = 4;
@@ -27,7 +27,7 @@ pub(super) fn fit(parts: &[Part], width: Option<usize>) -> String {
             .map(|part| part.text.as_str())
             .collect();
         let line = kept.join("  ").trim_end().to_owned();
-        if most == 0 || width.is_none_or(|width| text::width(&line) <= width) {
+        if most == 0 || width.is_none_or(|width| width::cells(&line) <= width) {
             return line;
         }
         most = parts.iter().map(|part| part.rank).filter(|&rank| rank < most).max().unwrap_or(0);
@@ -36,5 +36,5 @@ pub(super) fn fit(parts: &[Part], width: Option<usize>) -> String {
 
 /// `text` in as many lines as the width makes of it.
 pub(super) fn wrapped(text: &str, width: Option<usize>) -> impl Iterator<Item = String> {
-    text::wrap(text, width.unwrap_or(usize::MAX), INDENT).into_iter().map(|line| line.replace(BOUND, " "))
+    width::wrap(text, width.unwrap_or(usize::MAX), INDENT).into_iter().map(|line| line.replace(BOUND, " "))
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::columns::Cell;
 use crate::{
-    event::FileType,
-    output::{escape, human, text},
+    stream::event::FileType,
+    text::{escape, human, width},
     view::{Class, NameGroup, Row},
 };
 
@@ -62,21 +62,21 @@ fn file_type(file_type: FileType) -> &'static str {
 
 /// A path in at most `max` cells: its beginning goes, directory by directory.
 pub(super) fn cut(path: &str, max: usize) -> Cow<'_, str> {
-    if text::width(path) <= max {
+    if width::cells(path) <= max {
         return Cow::Borrowed(path);
     }
     let ends = path.match_indices('/').map(|(slash, _)| &path[slash..]);
     let mut ends = ends.filter(|end| end.len() > 1).peekable();
     let mut last = path;
     while let Some(end) = ends.next() {
-        if text::width(end) < max {
-            return Cow::Owned(format!("{}{end}", text::ELLIPSIS));
+        if width::cells(end) < max {
+            return Cow::Owned(format!("{}{end}", width::ELLIPSIS));
         }
         if ends.peek().is_none() {
             last = &end[1..];
         }
     }
-    text::cut(last, max)
+    width::cut(last, max)
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_wider_than_asked(path in "(/?[\\PC--/]{0,8}){0,6}", max in 0_usize..30) {
-            prop_assert!(text::width(&cut(&path, max)) <= max);
+            prop_assert!(width::cells(&cut(&path, max)) <= max);
         }
     }
 }

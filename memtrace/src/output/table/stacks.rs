@@ -2,8 +2,10 @@
 
 use super::parts::wrapped;
 use super::{Keep, Line, Tone, clean};
-use crate::output::{escape, human};
-use crate::view::{Row, Snapshot, StackShare};
+use crate::{
+    text::{escape, human},
+    view::{Row, Snapshot, StackShare},
+};
 
 /// Rows with stacks, and stacks of each.
 const ROWS: usize = 3;

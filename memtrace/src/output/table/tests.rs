@@ -272,7 +272,7 @@ proptest! {
         let block = lines(snapshot, Frame { width: Some(width), height: Some(height) });
         prop_assert!(block.len() <= height);
         for line in &block {
-            prop_assert!(text::width(&line.text) <= width, "{}", line.text);
+            prop_assert!(width::cells(&line.text) <= width, "{}", line.text);
             prop_assert!(!line.text.chars().any(char::is_control), "{}", line.text);
         }
         prop_assert!(block[0].text.starts_with("memtrace") || width < 8);
@@ -284,7 +284,7 @@ proptest! {
         snapshot.rows[0].keys = vec![key];
         snapshot.rows[0].names[0].pattern = name;
         for line in lines(&snapshot, wide(width)) {
-            prop_assert!(text::width(&line.text) <= width);
+            prop_assert!(width::cells(&line.text) <= width);
             prop_assert!(!line.text.chars().any(char::is_control));
         }
     }

@@ -5,8 +5,10 @@
 
 use super::parts::{BOUND, fit, part, wrapped};
 use super::{Keep, Line, Tone, agreement, clean, verdict};
-use crate::output::human;
-use crate::view::{CacheTotals, Sampling, Settled, Snapshot, Trust};
+use crate::{
+    text::human,
+    view::{CacheTotals, Sampling, Settled, Snapshot, Trust},
+};
 
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let mut lines = vec![Line::blank(), totals(snapshot, width)];

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::parts::wrapped;
 use super::{Keep, Line, Tone, clean, place};
-use crate::output::{escape, human};
-use crate::view::{Known, Snapshot, Suspect, Verdict, verdict::Doubt};
+use crate::{
+    text::{escape, human},
+    view::{Known, Snapshot, Suspect, Verdict, verdict::Doubt},
+};
 
 /// Beyond, a rate is too slow to matter for what is available.
 pub(in crate::output) const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -7,15 +7,13 @@ use super::{
     words::{clean, evidence, headline, signs, what},
 };
 use crate::{
-    host::cgroup::Version,
-    output::{
-        human,
-        table::{self, Frame, Style},
-    },
+    output::table::{self, Frame, Style},
+    procfs::cgroup::Version,
+    text::human,
+    triage::tracing::Tracing,
     triage::{
         page::{NodeRow, Page, PartRow, Top},
         sample::page_size,
-        trace::Tracing,
         window::{CacheRow, CgroupRow, ProcessRow},
     },
     view::Snapshot,

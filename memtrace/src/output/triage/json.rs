@@ -6,15 +6,13 @@ use std::{borrow::Cow, collections::BTreeMap, io};
 use serde::Serialize;
 
 use crate::{
-    output::{
-        escape,
-        json::{Snapshot, line_of, nanos, rfc3339},
-    },
+    output::json::{Snapshot, line_of, nanos, rfc3339},
+    text::escape,
+    triage::tracing,
     triage::{
         advice,
         page::{self, Top},
         suspect::{self, Filling, Kind},
-        trace,
         window::{self, CacheRow, CgroupRow, ProcessRow, TmpfsRow},
     },
 };
@@ -261,17 +259,17 @@ impl<'a> From<&'a suspect::Finding> for Finding<'a> {
     }
 }
 
-impl<'a> From<&'a trace::Tracing> for Tracing<'a> {
-    fn from(tracing: &'a trace::Tracing) -> Self {
+impl<'a> From<&'a tracing::Tracing> for Tracing<'a> {
+    fn from(tracing: &'a tracing::Tracing) -> Self {
         match tracing {
-            trace::Tracing::NotNeeded => {
+            tracing::Tracing::NotNeeded => {
                 Tracing { state: "not_needed", caches: &[], why: None, snapshot: None }
             }
-            trace::Tracing::Failed { caches, why } => {
+            tracing::Tracing::Failed { caches, why } => {
                 let why = Some(escape::json(why.as_bytes()));
                 Tracing { state: "failed", caches, why, snapshot: None }
             }
-            trace::Tracing::Done { caches, last } => {
+            tracing::Tracing::Done { caches, last } => {
                 Tracing { state: "done", caches, why: None, snapshot: Some(Snapshot::from(&**last)) }
             }
         }

@@ -1,10 +1,7 @@
 //! The page for an incident's ticket.
 
 use super::{Block, Table, document};
-use crate::{
-    output::{escape, markdown},
-    triage::page::Page,
-};
+use crate::{output::markdown, text::escape, triage::page::Page};
 
 /// Of lines that are drawn: tickets are wider than terminals.
 const WIDTH: usize = 120;

@@ -3,14 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
-    host::{cgroup::Version, dentry_state::DentryState},
     output,
+    procfs::{cgroup::Version, dentry_state::DentryState},
+    triage::tracing::Tracing,
     triage::{
         advice::advise,
         page::{DentryRow, NodeRow, Page, PartRow, Signs, Top},
         sum::Part,
         suspect::{Filling, Finding, Kind, OTHER_KERNEL_PARTS},
-        trace::Tracing,
         window::{CacheRow, CgroupRow, Command, ProcessRow, TmpfsRow},
     },
     view::Snapshot,

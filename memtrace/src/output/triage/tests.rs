@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::{json, markdown, sample, text};
-use crate::output::{schema::close, text as cells};
+use crate::{output::schema::close, text::width};
 
 #[test]
 fn a_page_in_80_columns() {
@@ -56,7 +56,7 @@ fn no_line_is_wider_than_the_window_but_commands() {
         for width in [40, 80, 200] {
             let text = text(&page, Some(width));
             for line in text.lines().filter(|line| !commands.iter().any(|command| command == line)) {
-                assert!(cells::width(line) <= width, "{line:?}");
+                assert!(width::cells(line) <= width, "{line:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The page for a terminal or a file.
 
 use super::{Block, Table, document};
-use crate::{output::text, triage::page::Page};
+use crate::{text::width, triage::page::Page};
 
 /// Where nobody tells how wide the window is.
 const WIDTH: usize = 100;
@@ -43,21 +43,21 @@ fn draw(out: &mut String, block: &Block, width: usize) {
 }
 
 fn paragraph(out: &mut String, words: &str, width: usize, indent: usize) {
-    text::wrap(words, width, indent).iter().for_each(|text| line(out, text, width));
+    width::wrap(words, width, indent).iter().for_each(|text| line(out, text, width));
 }
 
 fn line(out: &mut String, line: &str, width: usize) {
-    out.push_str(text::cut(line, width).trim_end());
+    out.push_str(width::cut(line, width).trim_end());
     out.push('\n');
 }
 
 /// Each on a line of its own, and what it tells behind it, if there is room. A command is never broken: it is to be copied.
 fn draw_commands(out: &mut String, commands: &[(String, &'static str)], width: usize) {
-    let widths = commands.iter().map(|(command, _)| text::width(command));
+    let widths = commands.iter().map(|(command, _)| width::cells(command));
     let column = widths.filter(|&command| command <= COMMAND_WIDTH).max().unwrap_or(0);
     for (command, tells) in commands {
-        let behind = format!("  {}  # {tells}", text::pad_right(command, column));
-        if text::width(command) <= column && text::width(&behind) <= width {
+        let behind = format!("  {}  # {tells}", width::pad_right(command, column));
+        if width::cells(command) <= column && width::cells(&behind) <= width {
             line(out, &behind, width);
         } else {
             out.push_str(&format!("  {command}\n"));
@@ -71,18 +71,18 @@ fn draw_table(out: &mut String, table: &Table, width: usize) {
     let rows: Vec<Vec<String>> = table
         .rows
         .iter()
-        .map(|row| row.iter().map(|cell| text::cut(cell, NAME_WIDTH).into_owned()).collect())
+        .map(|row| row.iter().map(|cell| width::cut(cell, NAME_WIDTH).into_owned()).collect())
         .collect();
     let all = || std::iter::once(&head).chain(&rows);
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
-            all().filter_map(|row| row.get(column)).map(|cell| text::width(cell)).max().unwrap_or(0)
+            all().filter_map(|row| row.get(column)).map(|cell| width::cells(cell)).max().unwrap_or(0)
         })
         .collect();
     for row in all() {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            0 => text::pad_right(cell, width),
-            _ => text::pad_left(cell, width),
+            0 => width::pad_right(cell, width),
+            _ => width::pad_left(cell, width),
         });
         line(out, &cells.collect::<Vec<_>>().join(GAP), width);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    output::{escape, human},
+    text::{escape, human},
     triage::{
         page::{Page, Signs},
         suspect::{Filling, Finding, Kind},

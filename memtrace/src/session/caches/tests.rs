@@ -4,7 +4,7 @@ use memtrace_common::succession::PREDECESSORS;
 
 use super::Directory;
 use crate::{
-    event::{Address, Alloc, Comm, NO_GFP, NO_NODE, NO_STACK, Task},
+    stream::event::{Address, Alloc, Comm, NO_GFP, NO_NODE, NO_STACK, Task},
     view::build::{CacheInfo, Caches},
 };
 

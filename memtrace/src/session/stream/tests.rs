@@ -5,8 +5,8 @@ use std::{
 
 use super::*;
 use crate::{
-    event::{Comm, Free, NO_GFP, NO_NODE, Task},
-    replay::filter::Filter,
+    evidence::replay::filter::Filter,
+    stream::event::{Comm, Free, NO_GFP, NO_NODE, Task},
     view::event::{EventKind, EventView},
 };
 

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    host::{
+    procfs::{
         dentry_state::DentryState,
         meminfo::Meminfo,
         process::{Process, ProcessId, Processes},
+        slab::{Counts, SlabCache, SlabCaches},
         vmstat::Vmstat,
     },
-    slab::{Counts, SlabCache, SlabCaches},
     triage::{
         sample::{Glance, Sample, page_size},
         sum::Sum,

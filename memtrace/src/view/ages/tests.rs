@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task};
+use crate::stream::event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task};
 
 const MILLISECOND: TimeNs = 1_000_000;
 /// The host has been up so long when the session starts.

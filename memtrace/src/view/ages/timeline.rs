@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Moment;
-use crate::event::TimeNs;
+use crate::stream::event::TimeNs;
 
 /// Parts at most, an even number. With one more, two each become one.
 const MOST: usize = 8;

@@ -3,11 +3,13 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::output::sample;
-use crate::view::{
-    By,
-    build::tests::script::{OWN_TGID, Session, request},
-    build::{CallSites, StackNames},
+use crate::{
+    output::sample,
+    stream::calls::{CallSites, StackNames},
+    view::{
+        By,
+        build::tests::script::{OWN_TGID, Session, request},
+    },
 };
 
 /// Stack 1 is `__d_alloc < d_alloc < main [curl]`; 2 is another way to the same place; 3 is 1, called elsewhere in `main`; 4 has

@@ -227,7 +227,7 @@ fn agreement_needs_growth_that_slabinfo_can_tell() {
 #[test]
 fn what_is_traced_of_a_cache_is_added_up_by_name() {
     use crate::{
-        event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task, cache_tag},
+        stream::event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task, cache_tag},
         view::build::CacheInfo,
     };
     let (one, two) = (0x1000, 0x2000);

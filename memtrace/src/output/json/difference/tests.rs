@@ -2,8 +2,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::super::difference as line;
-use crate::output::{escape, sample::difference as differences, schema::close};
-use crate::view;
+use crate::{
+    output::{sample::difference as differences, schema::close},
+    text::escape,
+    view,
+};
 
 fn parse(difference: &view::Difference) -> Value {
     serde_json::from_str(&line(difference).unwrap()).unwrap()

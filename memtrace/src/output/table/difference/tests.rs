@@ -65,7 +65,7 @@ proptest! {
         difference.before.label = name.clone();
         difference.rows.iter_mut().for_each(|row| row.keys[0] = name.clone());
         for line in lines(&difference, Some(width)) {
-            prop_assert!(text::width(line.text()) <= width, "{}", line.text());
+            prop_assert!(width::cells(line.text()) <= width, "{}", line.text());
             prop_assert!(!line.text().chars().any(char::is_control), "{}", line.text());
         }
     }

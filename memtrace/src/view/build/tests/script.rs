@@ -17,15 +17,16 @@ use std::{
 
 use super::super::{Builder, CacheInfo, Caches, Known, Request};
 use crate::{
-    cgroup::Cgroups,
-    cmd::duration,
-    event::{
-        Address, Alloc, CgroupId, Comm, Event, Free, Gfp, NO_GFP, NO_NODE, NO_STACK, Name, NodeId,
-        ProcessEvent, ProcessId, Program, StackId, Task,
-    },
+    attribution::{cgroup::Cgroups, process::Processes},
     knowledge::incidents::Incidents,
-    ledger::{Apart, Bounds, Ledger},
-    process::Processes,
+    stream::{
+        event::{
+            Address, Alloc, CgroupId, Comm, Event, Free, Gfp, NO_GFP, NO_NODE, NO_STACK, Name, NodeId,
+            ProcessEvent, ProcessId, Program, StackId, Task,
+        },
+        ledger::{Apart, Bounds, Ledger},
+    },
+    text::duration,
     view::{
         Ancestors, By, CgroupShare, Circumstances, Moment, NameGroup, Row, Snapshot, Sort,
         moment::{Losses, Slabinfo},

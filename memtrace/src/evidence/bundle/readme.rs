@@ -1,0 +1,179 @@
+//! What to read first: the verdict, and what each file of the bundle is.
+
+use std::time::{Duration, SystemTime};
+
+use super::Member;
+use crate::{
+    output::table,
+    text::{escape, human, width},
+    view::Snapshot,
+};
+
+/// Any terminal has so much.
+const WIDTH: usize = 80;
+
+/// Of the longest names that there usually are.
+const NAME_WIDTH: usize = 22;
+
+const REDACTED: &str = "Names of users, programs, files, cgroups and hosts are tokens here: ten letters for a word, other digits for a \
+    number. The same name has the same token in all files of this bundle, and another one in any other bundle. \
+    The key that they were made with is gone. Counts, sizes, times, process ids, ports, names of slab caches and of the kernel's functions and \
+    threads are as they were. Incidents that are known by such names are not recognised.";
+
+/// What the README says.
+pub struct Readme<'a> {
+    pub snapshot: &'a Snapshot,
+    /// What triage says in one line; None where it did not watch.
+    pub triage: Option<String>,
+    /// When the recording ended, and how long it is.
+    pub ended: SystemTime,
+    pub length: Duration,
+    pub members: &'a [Member],
+    /// One sentence each.
+    pub missing: &'a [String],
+    pub is_redacted: bool,
+}
+
+impl Readme<'_> {
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        paragraph(&mut out, &self.title(), 0);
+        heading(&mut out, "Verdict");
+        self.verdict().iter().for_each(|sentence| paragraph(&mut out, &format!("- {sentence}"), 2));
+        heading(&mut out, "What is in it");
+        entries(&mut out, self.members);
+        if !self.missing.is_empty() {
+            heading(&mut out, "What is not");
+            self.missing.iter().for_each(|note| paragraph(&mut out, &format!("- {}", clean(note)), 2));
+        }
+        if self.is_redacted {
+            heading(&mut out, "Redacted");
+            paragraph(&mut out, REDACTED, 2);
+        }
+        heading(&mut out, "Care");
+        let care = if self.is_redacted {
+            "Counts and times can tell a lot too: give it to whom you trust with these."
+        } else {
+            "It names programs, their arguments, files, cgroups and addresses of this host. memtrace bundle --redact leaves them out."
+        };
+        paragraph(&mut out, care, 2);
+        out
+    }
+
+    fn title(&self) -> String {
+        let Snapshot { host, kernel, .. } = self.snapshot;
+        format!(
+            "memtrace {} bundle: {}, Linux {}, {} up to {}",
+            env!("CARGO_PKG_VERSION"),
+            clean(host),
+            clean(kernel),
+            human::duration(self.length),
+            humantime::format_rfc3339_seconds(self.ended.max(SystemTime::UNIX_EPOCH)),
+        )
+    }
+
+    fn verdict(&self) -> Vec<String> {
+        let mut lines = table::verdict_sentences(self.snapshot);
+        if lines.is_empty() {
+            lines.push("too little was recorded to tell who leaks".to_owned());
+        }
+        lines.extend(self.triage.iter().map(|triage| format!("all memory: {triage}")));
+        lines
+    }
+}
+
+fn heading(out: &mut String, heading: &str) {
+    out.push_str(&format!("\n{}\n", heading.to_uppercase()));
+}
+
+/// What was read at both ends stands once.
+fn entries(out: &mut String, members: &[Member]) {
+    let has = |name: &str| members.iter().any(|member| member.name == name);
+    let mut has_both = false;
+    for Member { name, about, .. } in members {
+        match (name.strip_prefix("host/before/"), name.strip_prefix("host/after/")) {
+            (Some(end), _) if has(&format!("host/after/{end}")) => {
+                has_both = true;
+                entry(out, &format!("host/*/{end}"), about);
+            }
+            (_, Some(end)) if has(&format!("host/before/{end}")) => {}
+            _ => entry(out, name, about),
+        }
+    }
+    if has_both {
+        out.push('\n');
+        paragraph(out, "host/before is when the recording began, host/after when it ended.", 2);
+    }
+}
+
+fn entry(out: &mut String, name: &str, about: &str) {
+    let pad = NAME_WIDTH + 4;
+    let (name, mut lines) = (clean(name), width::wrap(about, WIDTH - pad, 0).into_iter());
+    if width::cells(&name) > NAME_WIDTH {
+        out.push_str(&format!("  {name}\n"));
+    } else {
+        let first = lines.next().unwrap_or_default();
+        out.push_str(&format!("  {}  {}\n", width::pad_right(&name, NAME_WIDTH), first.trim_end()));
+    }
+    lines.for_each(|line| out.push_str(&format!("{:pad$}{}\n", "", line.trim_end())));
+}
+
+fn paragraph(out: &mut String, words: &str, indent: usize) {
+    let pad = " ".repeat(indent);
+    let hanging = if words.starts_with("- ") { 2 } else { 0 };
+    for line in width::wrap_whole(words, WIDTH - indent, hanging) {
+        out.push_str(format!("{pad}{line}").trim_end());
+        out.push('\n');
+    }
+}
+
+fn clean(text: &str) -> String {
+    escape::terminal(text.as_bytes()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        evidence::bundle::{ABOUT_RECORDING, RECORDING},
+        output::sample,
+    };
+
+    fn members() -> Vec<Member> {
+        [
+            ("report.txt", "who holds the slab"),
+            (RECORDING, ABOUT_RECORDING),
+            ("host/before/slabinfo", "every slab cache: objects, their size, slabs (man 5 slabinfo)"),
+            ("host/before/pressure-memory", "how long tasks waited for memory"),
+            ("host/after/slabinfo", "every slab cache: objects, their size, slabs (man 5 slabinfo)"),
+        ]
+        .map(|(name, about)| Member::new(name, about, []))
+        .to_vec()
+    }
+
+    fn readme<'a>(snapshot: &'a Snapshot, members: &'a [Member], missing: &'a [String]) -> Readme<'a> {
+        Readme {
+            snapshot,
+            triage: Some("SUSPECT: slab: negative dentries, growing (+44.4 MiB)".to_owned()),
+            ended: snapshot.time,
+            length: snapshot.elapsed,
+            members,
+            missing,
+            is_redacted: false,
+        }
+    }
+
+    #[test]
+    fn the_verdict_comes_first() {
+        let members = members();
+        insta::assert_snapshot!(readme(&sample::verdict(), &members, &[]).text());
+    }
+
+    #[test]
+    fn redacted_and_with_what_is_missing() {
+        let (members, missing) = (members(), ["/proc/slabinfo cannot be read: \x1b[2J".to_owned()]);
+        let snapshot = Snapshot { verdict: None, host: "a\x1bb".to_owned(), ..sample::verdict() };
+        let readme = Readme { is_redacted: true, triage: None, ..readme(&snapshot, &members, &missing) };
+        insta::assert_snapshot!(readme.text());
+    }
+}

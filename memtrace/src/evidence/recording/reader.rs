@@ -1,0 +1,227 @@
+//! Reads a recording: finds its blocks by the index, or where there is none, one behind the other, over whatever is damaged.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{OFlags, SeekFrom},
+    io::Errno,
+};
+
+use super::{
+    block::{self, ALIGNMENT, BlockError, Contents, FRAME_LEN, Frame, MAGIC},
+    header::{self, Header, HeaderError},
+    index::{self, Place, TRAILER_LEN},
+    moment::Outstanding,
+};
+use crate::stream::event::TimeNs;
+
+/// Read at a time while the next block is searched behind damage.
+const SEARCHED: usize = 1 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("{path} is no regular file; a recording is read back and forth: save it to a file first", path = .0.display())]
+    NoFile(PathBuf),
+    #[error("cannot read {path} as a recording: {source}", path = .path.display())]
+    Header { path: PathBuf, source: HeaderError },
+    #[error("{path} has no whole block: the recording ended before its first second was written", path = .0.display())]
+    NoBlocks(PathBuf),
+}
+
+/// A stretch of time that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    pub from: TimeNs,
+    pub to: TimeNs,
+}
+
+pub struct Reader {
+    file: File,
+    pub header: Header,
+    places: Vec<Place>,
+    /// Between the blocks that are there.
+    gaps: Vec<Missing>,
+    /// Its index is whole: it ended as it should.
+    pub is_finished: bool,
+    /// The file's beginning is damaged: the header is from its copy.
+    pub is_mended: bool,
+}
+
+impl Reader {
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let error = |source| ReadError::Open { path: path.to_owned(), source };
+        // Without blocking: a pipe that nobody writes to would never open.
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(error)?;
+        let metadata = file.metadata().map_err(error)?;
+        if !metadata.is_file() {
+            return Err(ReadError::NoFile(path.to_owned()));
+        }
+        let file_len = metadata.len();
+        let longest = (header::FIXED_LEN + header::LONGEST_BODY) as u64;
+        let mut beginning = vec![0; longest.min(file_len) as usize];
+        let read = read_at(&file, &mut beginning, 0).map_err(error)?;
+        let (header, start, is_mended) = match Header::read(&beginning[..read]) {
+            Ok((header, len)) => (header, len as u64, false),
+            Err(source) => match copied(&file, file_len) {
+                Some(header) => (header, 0, true),
+                None => return Err(ReadError::Header { path: path.to_owned(), source }),
+            },
+        };
+        let places = indexed(&file, file_len);
+        let is_finished = places.is_some();
+        let places = match places {
+            Some(places) => places,
+            None => found(&file, start.next_multiple_of(ALIGNMENT), file_len).map_err(error)?,
+        };
+        if places.is_empty() {
+            return Err(ReadError::NoBlocks(path.to_owned()));
+        }
+        let gaps = gaps(&places);
+        Ok(Self { file, header, places, gaps, is_finished, is_mended })
+    }
+
+    /// The blocks, in their order.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// What is missing between blocks.
+    pub fn gaps(&self) -> &[Missing] {
+        &self.gaps
+    }
+
+    /// A block's bytes: see [`super::Block::read`].
+    pub fn plain(&self, place: &Place) -> Result<Vec<u8>, BlockError> {
+        let mut bytes = [0; FRAME_LEN];
+        let read = read_at(&self.file, &mut bytes, place.offset).unwrap_or(0);
+        let frame = Some(bytes).filter(|_| read == FRAME_LEN).as_ref().and_then(Frame::read);
+        let is_it = |frame: &Frame| frame.contents == Contents::Block && frame.sequence == place.sequence;
+        let frame = frame.filter(is_it).ok_or(BlockError::Checksum)?;
+        unpacked(&self.file, &frame, place.offset)
+    }
+}
+
+/// What stands behind the frame at this place.
+fn unpacked(file: &File, frame: &Frame, offset: u64) -> Result<Vec<u8>, BlockError> {
+    if frame.packed_len as usize > zstd::zstd_safe::compress_bound(block::LONGEST_PLAIN) {
+        return Err(BlockError::Packing);
+    }
+    let mut packed = vec![0; frame.packed_len as usize];
+    let read = read_at(file, &mut packed, offset + FRAME_LEN as u64).unwrap_or(0);
+    block::unpack(frame, &packed[..read])
+}
+
+/// The header's copy, which is behind it.
+fn copied(file: &File, len: u64) -> Option<Header> {
+    let len = len.min(2 * header::LONGEST_BODY as u64);
+    let mut offset = 0;
+    while let Some(place) = search(file, offset, len).ok()? {
+        if let Some(frame) = frame_at(file, place).ok()?.filter(|frame| frame.contents == Contents::Header) {
+            let plain = unpacked(file, &frame, place).ok()?;
+            return Header::read(&plain).ok().map(|(header, _)| header);
+        }
+        offset = place + ALIGNMENT;
+    }
+    None
+}
+
+/// Reads as much as there is.
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read_at(&mut bytes[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// The places by the index; None where there is none, or it is not whole.
+fn indexed(file: &File, len: u64) -> Option<Vec<Place>> {
+    let mut trailer = [0; TRAILER_LEN];
+    read_at(file, &mut trailer, len.checked_sub(TRAILER_LEN as u64)?).ok()?;
+    let offset = index::offset(&trailer)?;
+    let frame = frame_at(file, offset).ok()?.filter(|frame| frame.contents == Contents::Index)?;
+    let plain = unpacked(file, &frame, offset).ok()?;
+    // Each takes a frame at least.
+    let most = usize::try_from(len / FRAME_LEN as u64).unwrap_or(usize::MAX);
+    let places = index::read(&plain, most).ok()?;
+    let is_there = |place: &Place| place.start <= place.end && place.offset < offset;
+    let is_whole = places.is_sorted_by(|a, b| a.sequence < b.sequence) && places.iter().all(is_there);
+    (is_whole && !places.is_empty()).then_some(places)
+}
+
+/// The places of all whole blocks from `offset` on.
+fn found(file: &File, mut offset: u64, len: u64) -> io::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    while offset + FRAME_LEN as u64 <= len {
+        let frame = frame_at(file, offset)?;
+        match frame.filter(|frame| offset + FRAME_LEN as u64 + u64::from(frame.packed_len) <= len) {
+            Some(frame) => {
+                if frame.contents == Contents::Block {
+                    places.push(place(&frame, offset));
+                }
+                offset += frame.room();
+            }
+            None => match search(file, offset + ALIGNMENT, len)? {
+                Some(next) => offset = next,
+                None => break,
+            },
+        }
+    }
+    places.sort_by_key(|place| place.sequence);
+    places.dedup_by_key(|place| place.sequence);
+    Ok(places)
+}
+
+fn place(frame: &Frame, offset: u64) -> Place {
+    let Frame { sequence, start, end, entries, .. } = *frame;
+    Place { sequence, offset, start, end, entries, outstanding: Outstanding::default() }
+}
+
+fn frame_at(file: &File, offset: u64) -> io::Result<Option<Frame>> {
+    let mut bytes = [0; FRAME_LEN];
+    let read = read_at(file, &mut bytes, offset)?;
+    Ok(if read == FRAME_LEN { Frame::read(&bytes) } else { None })
+}
+
+/// Where the next frame may begin.
+fn search(file: &File, mut offset: u64, len: u64) -> io::Result<Option<u64>> {
+    let mut bytes = vec![0; SEARCHED];
+    while offset < len {
+        let Some(data) = next_data(file, offset) else { return Ok(None) };
+        offset = data - data % ALIGNMENT;
+        let read = read_at(file, &mut bytes, offset)?;
+        let places = bytes[..read].chunks(ALIGNMENT as usize);
+        if let Some(index) = places.into_iter().position(|place| place.starts_with(&MAGIC)) {
+            return Ok(Some(offset + index as u64 * ALIGNMENT));
+        }
+        offset += SEARCHED as u64;
+    }
+    Ok(None)
+}
+
+/// Over what was never written. None where nothing else is left.
+fn next_data(file: &File, offset: u64) -> Option<u64> {
+    match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Err(Errno::NXIO) => None,
+        found => Some(found.unwrap_or(offset)),
+    }
+}
+
+fn gaps(places: &[Place]) -> Vec<Missing> {
+    let has_gap = |pair: &&[Place]| pair[0].sequence + 1 != pair[1].sequence;
+    let pairs = places.windows(2).filter(has_gap);
+    pairs.map(|pair| Missing { from: pair[0].end, to: pair[1].start }).collect()
+}

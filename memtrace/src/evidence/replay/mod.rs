@@ -1,0 +1,251 @@
+//! Makes the reports of a recorded session again: what happened goes to a ledger as it did when it was recorded, and at each
+//! recorded moment there is a report.
+
+pub mod events;
+pub mod filter;
+mod gather;
+pub mod state;
+pub mod window;
+
+use std::time::SystemTime;
+
+use self::{
+    filter::Filter,
+    gather::Gatherer,
+    state::State,
+    window::{Times, When, Window, WindowError, wall},
+};
+use crate::{
+    evidence::recording::{Block, Place, Reader, moment::Closing},
+    knowledge::incidents::Incidents,
+    stream::{event::TimeNs, ledger::Apart},
+    text::escape,
+    view::{
+        Moment, Snapshot,
+        build::{Builder, Request},
+        series::Series,
+    },
+};
+
+/// What came of a window.
+pub struct Report {
+    pub snapshot: Snapshot,
+    pub series: Series,
+    pub state: State,
+    /// How things stood at the window's end.
+    pub moment: Moment,
+    /// The window, by the wall clock.
+    pub from: SystemTime,
+    pub to: SystemTime,
+}
+
+/// How to look at a recording.
+#[derive(Clone)]
+pub struct Ask {
+    pub request: Request,
+    pub filter: Filter,
+    pub incidents: Incidents,
+    pub from: Option<When>,
+    pub to: Option<When>,
+    /// Places in the kernel are told apart, though rows are not by them: a profile shows them.
+    pub call_sites: bool,
+    /// Likewise NUMA nodes of objects.
+    pub nodes: bool,
+}
+
+/// The blocks between two times. What most is outstanding of is what the filter passes.
+pub fn window(
+    reader: &Reader,
+    filter: &Filter,
+    from: Option<&When>,
+    to: Option<&When>,
+) -> Result<Window, WindowError> {
+    let survey = Survey::needed(reader, filter, from, to);
+    let times =
+        Times { header: &reader.header, places: reader.places(), marks: &survey.marks, peak: survey.peak };
+    times.window(from, to)
+}
+
+/// Makes the report of a window. `progress` is told how many of how many blocks were read.
+pub fn report(
+    reader: &Reader,
+    ask: &Ask,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Report, WindowError> {
+    let header = &reader.header;
+    let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref())?;
+    let base = base(reader, window);
+    let by = ask.request.by.apart();
+    let apart = Apart { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
+    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart);
+    let mut replay = Replay {
+        state,
+        builder: Builder::new(ask.request.clone()),
+        base,
+        series: Gatherer::default(),
+        last: None,
+        damaged: Vec::new(),
+    };
+    let places = &reader.places()[window.first..window.end];
+    for (index, place) in places.iter().enumerate() {
+        progress(index, places.len());
+        let is_last = index + 1 == places.len();
+        replay.read(reader, place, is_last);
+    }
+    progress(places.len(), places.len());
+    Ok(replay.finish(reader, window))
+}
+
+/// How things stood where the window begins, or as near before it as can be read; None at the very beginning.
+fn base(reader: &Reader, window: Window) -> Option<Closing> {
+    let closing = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.closing);
+    reader.places()[..window.first].iter().rev().find_map(closing)
+}
+
+/// What has to be known of the whole recording before a window can be told.
+#[derive(Default)]
+struct Survey {
+    marks: Vec<(TimeNs, String)>,
+    peak: usize,
+}
+
+impl Survey {
+    fn needed(reader: &Reader, filter: &Filter, from: Option<&When>, to: Option<&When>) -> Self {
+        let mut survey = Self::default();
+        if !from.into_iter().chain(to).any(|when| matches!(when, When::Mark(_) | When::Peak)) {
+            return survey;
+        }
+        let mut state = State::new(&reader.header, filter.clone(), Incidents::built_in(), Apart::default());
+        let mut most = 0;
+        for (index, place) in reader.places().iter().enumerate() {
+            let Ok(plain) = reader.plain(place) else { continue };
+            let Ok(block) = Block::read(&plain) else { continue };
+            state.define(block.definitions);
+            block.columns.entries().map_while(Result::ok).for_each(|entry| state.apply(&entry));
+            let bytes = state.outstanding().bytes;
+            if bytes > most {
+                (most, survey.peak) = (bytes, index);
+            }
+        }
+        let name = |(time, label): (TimeNs, Vec<u8>)| (time, escape::terminal(&label).into_owned());
+        survey.marks = std::mem::take(&mut state.marks).into_iter().map(name).collect();
+        survey
+    }
+}
+
+/// A window that is being read.
+struct Replay {
+    state: State,
+    builder: Builder,
+    base: Option<Closing>,
+    series: Gatherer,
+    last: Option<(Moment, Snapshot)>,
+    damaged: Vec<Place>,
+}
+
+impl Replay {
+    fn read(&mut self, reader: &Reader, place: &Place, is_last: bool) {
+        let Ok(plain) = reader.plain(place) else { return self.damaged.push(*place) };
+        let Ok(block) = Block::read(&plain) else { return self.damaged.push(*place) };
+        self.state.define(block.definitions);
+        for entry in block.columns.entries() {
+            match entry {
+                Ok(entry) => self.state.apply(&entry),
+                Err(_) => self.damaged.push(*place),
+            }
+        }
+        self.close(block.closing, is_last);
+    }
+
+    fn close(&mut self, closing: Closing, is_last: bool) {
+        let mut moment = match &self.base {
+            Some(base) => self.own(window::since(base, &closing.moment)),
+            None => closing.moment.clone(),
+        };
+        // Whoever made the file may have made up its times.
+        let before = self.last.as_ref().map(|(moment, _)| (moment.elapsed, moment.now));
+        let (elapsed, now) = before.unwrap_or_default();
+        moment.elapsed = moment.elapsed.max(elapsed);
+        moment.now = moment.now.max(now);
+        moment.is_final |= is_last;
+        if closing.is_report || is_last {
+            let snapshot = self.state.snapshot(&mut self.builder, &moment);
+            self.series.add(&moment, &snapshot);
+            self.last = Some((moment, snapshot));
+        }
+        self.state.close(&closing);
+    }
+
+    /// A moment with what the ledger counted itself, since it did not see all.
+    fn own(&self, mut moment: Moment) -> Moment {
+        let tally = self.state.ledger.tally();
+        let trust = &mut moment.trust;
+        trust.applied = tally.total();
+        trust.emitted = trust.applied + trust.lost_allocs + trust.lost_frees + trust.lost_names;
+        trust.unknown_frees = tally.unknown_frees;
+        trust.reused_pointers = tally.reused_pointers;
+        trust.refused = tally.refused;
+        moment
+    }
+
+    fn finish(mut self, reader: &Reader, window: Window) -> Report {
+        let places = &reader.places()[window.first..window.end];
+        let (mut moment, mut snapshot) = self.last.take().unwrap_or_else(|| {
+            // Of its blocks none could be read.
+            let moment = Moment { is_final: true, ..Moment::default() };
+            let snapshot = self.state.snapshot(&mut self.builder, &moment);
+            (moment, snapshot)
+        });
+        // The last block may be damaged.
+        if !snapshot.is_final {
+            moment.is_final = true;
+            snapshot = self.state.snapshot(&mut self.builder, &moment);
+        }
+        snapshot.notes.extend(self.notes(reader, window));
+        let marks = std::mem::take(&mut self.state.marks);
+        Report {
+            series: self.series.finish(marks, places[0].start),
+            snapshot,
+            moment,
+            from: wall(&reader.header, places[0].start),
+            to: wall(&reader.header, places[places.len() - 1].end),
+            state: self.state,
+        }
+    }
+
+    /// What is missing.
+    fn notes(&self, reader: &Reader, window: Window) -> Vec<String> {
+        let places = &reader.places()[window.first..window.end];
+        let (from, to) = (places[0].start, places[places.len() - 1].end);
+        let time = |time| humantime::format_rfc3339_millis(wall(&reader.header, time));
+        let missing = |from, to, why: &str| format!("{} to {} is missing: {why}", time(from), time(to));
+        let gaps = reader.gaps().iter().filter(|gap| gap.from >= from && gap.to <= to);
+        let mut notes: Vec<String> =
+            gaps.map(|gap| missing(gap.from, gap.to, "what was recorded of it is not in the file")).collect();
+        notes.extend(
+            self.damaged.iter().map(|place| missing(place.start, place.end, "the file is damaged there")),
+        );
+        let first = reader.places()[0];
+        if window.first == 0 && first.sequence > 0 {
+            let why = if reader.header.ring.is_some() {
+                "the ring had no room for more"
+            } else {
+                "the file is damaged"
+            };
+            notes.push(format!("what was before {} is not in the file: {why}", time(first.start)));
+        }
+        if !reader.is_finished && window.end == reader.places().len() {
+            let last = time(to);
+            notes.push(format!(
+                "the recording has no whole end, as after a crash: if there was more after {last}, it is missing"
+            ));
+        }
+        if reader.is_mended {
+            notes.push("the file's beginning is damaged; a copy of it was read".to_owned());
+        }
+        notes
+    }
+}
+
+#[cfg(test)]
+mod tests;

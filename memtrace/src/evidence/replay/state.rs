@@ -1,0 +1,251 @@
+//! What is known at a point of a recording.
+
+use std::{collections::HashMap, hash::Hash};
+
+use super::filter::Filter;
+use crate::{
+    attribution::{cgroup::Cgroups, process::Processes},
+    evidence::recording::{
+        Entry, Header,
+        definitions::Definitions,
+        moment::{Closing, Outstanding},
+    },
+    kernel::gfp::GfpNames,
+    knowledge::incidents::Incidents,
+    stream::{
+        calls::{CallSites, StackNames},
+        event::{Address, StackId, TimeNs},
+        ledger::{Apart, Ledger, OriginKey},
+    },
+    view::{
+        Moment, Snapshot,
+        build::{Builder, CacheInfo, Caches, Known},
+        object::Names,
+    },
+};
+
+/// A recording tells how much its ledger may take. Nobody's word is good for more than this.
+const MOST_LEDGER_BYTES: u64 = 4 << 30;
+
+/// Bytes that names of caches, of places in the kernel and of stacks may take. Those of a host take some megabytes.
+const MOST_NAME_BYTES: usize = 1 << 30;
+
+/// What a name takes beside its text.
+const NAME_BYTES: usize = 100;
+
+/// A mark more tells nothing, nor does a longer label: there is a command that writes them.
+const MOST_MARKS: usize = 10_000;
+const LONGEST_LABEL: usize = 1_000;
+
+pub struct State {
+    pub ledger: Ledger,
+    pub caches: Caches,
+    pub processes: Processes,
+    pub cgroups: Cgroups,
+    pub call_sites: RecordedNames,
+    pub stacks: Option<RecordedStacks>,
+    gfp_names: Option<GfpNames>,
+    host: String,
+    kernel: String,
+    own_tgid: u32,
+    incidents: Incidents,
+    filter: Filter,
+    /// What the filter makes of the caches.
+    passed: HashMap<Address, bool>,
+    period: u32,
+    room: Room,
+    pub(super) marks: Vec<(TimeNs, Vec<u8>)>,
+    /// When what was read last was read.
+    pub read_at: TimeNs,
+}
+
+/// For names: a block may bring new ones without end.
+struct Room(usize);
+
+impl Room {
+    /// Puts a name in, if there is room for it.
+    fn put<K: Eq + Hash, V: PartialEq>(
+        &mut self,
+        names: &mut HashMap<K, V>,
+        key: K,
+        name: V,
+        bytes: impl Fn(&V) -> usize,
+    ) {
+        let before = names.get(&key);
+        if before == Some(&name) {
+            return;
+        }
+        let freed = before.map_or(0, |before| NAME_BYTES + bytes(before));
+        if let Some(left) = (self.0 + freed).checked_sub(NAME_BYTES + bytes(&name)) {
+            self.0 = left;
+            names.insert(key, name);
+        }
+    }
+}
+
+fn cache_bytes(info: &CacheInfo) -> usize {
+    info.aliases.iter().chain([&info.name]).map(|name| NAME_BYTES + name.len()).sum()
+}
+
+fn stack_bytes(calls: &[String]) -> usize {
+    calls.iter().map(|call| NAME_BYTES + call.len()).sum()
+}
+
+/// Names of places in the kernel.
+#[derive(Default)]
+pub struct RecordedNames(HashMap<Address, String>);
+
+impl RecordedNames {
+    pub fn knows(&self, address: Address) -> bool {
+        self.0.contains_key(&address)
+    }
+}
+
+impl CallSites for RecordedNames {
+    fn name(&self, address: Address) -> Option<String> {
+        self.0.get(&address).cloned()
+    }
+}
+
+pub struct RecordedStacks {
+    period: u32,
+    names: HashMap<StackId, Vec<String>>,
+}
+
+impl StackNames for RecordedStacks {
+    fn period(&self) -> u32 {
+        self.period
+    }
+
+    fn names(&self, id: StackId) -> Vec<String> {
+        self.names.get(&id).cloned().unwrap_or_default()
+    }
+}
+
+impl State {
+    pub fn new(header: &Header, filter: Filter, incidents: Incidents, apart: Apart) -> Self {
+        let mut ledger = Ledger::new(header.ledger_bytes.min(MOST_LEDGER_BYTES) as usize);
+        ledger.set_period(header.period);
+        ledger.tell_apart(apart);
+        Self {
+            ledger,
+            caches: Caches::new(),
+            processes: Processes::default(),
+            cgroups: Cgroups::new(None),
+            call_sites: RecordedNames::default(),
+            stacks: header.stacks_period.map(|period| RecordedStacks { period, names: HashMap::new() }),
+            gfp_names: header.gfp_names.clone(),
+            host: header.host.clone(),
+            kernel: header.kernel.clone(),
+            own_tgid: header.own_tgid,
+            incidents,
+            filter,
+            passed: HashMap::new(),
+            period: header.period,
+            room: Room(MOST_NAME_BYTES),
+            marks: Vec::new(),
+            read_at: header.started_ns,
+        }
+    }
+
+    pub fn define(&mut self, definitions: Definitions) {
+        let Definitions { caches, processes, cgroups, call_sites, stacks } = definitions;
+        for (number, info) in caches {
+            let passes = self.filter.passes_cache(&info);
+            self.room.put(&mut self.caches, number, info, cache_bytes);
+            if self.caches.contains_key(&number) {
+                self.passed.insert(number, passes);
+            }
+        }
+        processes.into_iter().for_each(|process| self.processes.define(process));
+        cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
+        for (place, name) in call_sites {
+            self.room.put(&mut self.call_sites.0, place, name, String::len);
+        }
+        if let Some(known) = &mut self.stacks {
+            stacks.into_iter().for_each(|(id, calls)| {
+                self.room.put(&mut known.names, id, calls, |calls| stack_bytes(calls));
+            });
+        }
+    }
+
+    pub fn apply(&mut self, entry: &Entry<'_>) {
+        match *entry {
+            Entry::Event(event) => self.ledger.apply(event),
+            Entry::Label(object, label) => self.ledger.label(object, &label),
+            // It only rises, where nobody has changed the file.
+            Entry::Period(period) if period > self.period => {
+                self.period = period;
+                self.ledger.set_period(period);
+            }
+            Entry::Period(_) => {}
+            Entry::Read(time) => self.read_at = time,
+            Entry::Mark(time, label) if self.marks.len() < MOST_MARKS => {
+                self.marks.push((time, label[..label.len().min(LONGEST_LABEL)].to_vec()));
+            }
+            Entry::Mark(..) => {}
+        }
+    }
+
+    /// The end of a block.
+    pub(super) fn close(&mut self, closing: &Closing) {
+        if closing.forgot_ended {
+            self.processes.forget_ended(self.ledger.holders());
+        }
+    }
+
+    pub fn with_known<T>(&self, ask: impl FnOnce(Known<'_>) -> T) -> T {
+        ask(Known {
+            host: &self.host,
+            kernel: &self.kernel,
+            caches: &self.caches,
+            processes: &self.processes,
+            cgroups: &self.cgroups,
+            call_sites: Some(&self.call_sites),
+            stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            gfp_names: self.gfp_names.as_ref(),
+            incidents: &self.incidents,
+            is_shown: &|origin| self.shows(origin),
+        })
+    }
+
+    pub fn names(&self) -> Names<'_> {
+        Names { caches: &self.caches, cgroups: &self.cgroups, call_sites: Some(&self.call_sites) }
+    }
+
+    pub(super) fn shows(&self, origin: &OriginKey) -> bool {
+        let passes_cache = self.passed.get(&origin.cache).copied().unwrap_or(!self.filter.is_on());
+        origin.task.tgid != self.own_tgid && passes_cache && self.filter.passes_task(origin)
+    }
+
+    /// Whether what is of this cache is shown where nobody knows whose it is.
+    pub(super) fn shows_unknown_of(&self, cache: Option<Address>) -> bool {
+        let passes_cache = cache.and_then(|cache| self.passed.get(&cache)).copied();
+        passes_cache.unwrap_or(!self.filter.is_on()) && self.filter.passes_unknown_tasks()
+    }
+
+    pub(super) fn snapshot(&self, builder: &mut Builder, moment: &Moment) -> Snapshot {
+        let mut snapshot = self.with_known(|known| builder.snapshot(&self.ledger, moment, known));
+        if self.filter.is_on() {
+            let shown = |name: &str| {
+                self.caches.values().any(|info| info.name == name && self.filter.passes_cache(info))
+            };
+            snapshot.caches.retain(|cache| shown(&cache.name));
+        }
+        snapshot
+    }
+
+    /// What is outstanding of what is shown.
+    pub(super) fn outstanding(&self) -> Outstanding {
+        self.with_known(|known| {
+            let mut outstanding = Outstanding::default();
+            for origin in self.ledger.origins().filter(|origin| (known.is_shown)(&origin.key)) {
+                let size = self.caches.get(&origin.key.cache).map_or(0, |info| info.object_size);
+                outstanding.objects = outstanding.objects.saturating_add(origin.outstanding());
+                let bytes = origin.outstanding().saturating_mul(size);
+                outstanding.bytes = outstanding.bytes.saturating_add(bytes);
+            }
+            outstanding
+        })
+    }
+}

@@ -1,0 +1,299 @@
+//! A ledger that read a file equals the one that saw the events.
+
+use std::{fs, time::SystemTime};
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::{
+    evidence::{
+        recording::{
+            Header, Progress, Recorder,
+            definitions::Definitions,
+            file::Sink,
+            header::Ring,
+            moment::Closing,
+            tests::{
+                entries::{Owned, likely_entry},
+                script::{self, Pipe, STARTED, Stretch},
+            },
+        },
+        replay::window::{WindowError, wall},
+    },
+    stream::ledger::Apart,
+    view::Moment,
+};
+
+/// The ledger that applies these.
+fn ledger<'a>(stretches: impl IntoIterator<Item = &'a Stretch>, tells_call_sites: bool) -> Ledger {
+    let mut ledger = Ledger::new(script::header().ledger_bytes as usize);
+    ledger.tell_apart(Apart { call_sites: tells_call_sites, ..Apart::default() });
+    let entries = stretches.into_iter().flat_map(|stretch| &stretch.entries);
+    // It only rises.
+    let mut period = 1;
+    for entry in entries {
+        match entry {
+            Owned::Period(next) if *next <= period => continue,
+            Owned::Period(next) => period = *next,
+            _ => {}
+        }
+        script::apply(&mut ledger, &entry.entry());
+    }
+    ledger
+}
+
+fn end_of(stretch: &Stretch) -> u64 {
+    stretch.closing.moment.now
+}
+
+/// Stretches of these entries, a second each.
+fn stretches(of: Vec<Vec<Owned>>) -> Vec<Stretch> {
+    let count = of.len() as u64;
+    let stretch = |(number, entries): (u64, Vec<Owned>)| Stretch {
+        entries,
+        definitions: Definitions::default(),
+        closing: Closing {
+            moment: Moment {
+                now: script::START_NS + (number + 1) * script::STEP_NS,
+                is_final: number + 1 == count,
+                ..Moment::default()
+            },
+            is_report: true,
+            ..Closing::default()
+        },
+    };
+    (0..).zip(of).map(stretch).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn every_window_is_what_happened_in_it(
+        of in vec(vec(likely_entry(), 0..60), 1..5),
+        by in proptest::sample::select(&[By::Comm, By::CallSite][..]),
+    ) {
+        let stretches = stretches(of);
+        let (_directory, path) = place();
+        let written = script::record_to(&path, None, &stretches);
+        prop_assert_eq!(written.blocks, stretches.len() as u64);
+        prop_assert_eq!(written.bytes, fs::metadata(&path).unwrap().len());
+        for first in 0..stretches.len() {
+            for end in first + 1..=stretches.len() {
+                let mut ask = ask(by);
+                ask.from = first.checked_sub(1).map(|before| at(end_of(&stretches[before])));
+                ask.to = (end < stretches.len()).then(|| at(end_of(&stretches[end - 1])));
+                let report = replay(&path, &ask);
+                let direct = ledger(&stretches[first..end], by == By::CallSite);
+                assert_same(&report.state.ledger, &direct);
+                prop_assert_eq!(report.to, wall(&script::header(), end_of(&stretches[end - 1])));
+                prop_assert!(report.snapshot.is_final && report.snapshot.notes.is_empty(), "{:?}", report.snapshot.notes);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_is_replayed_with_its_names_and_reports() {
+    let stretches = script::session(1, 6, 3000);
+    let (_directory, path) = place();
+    let written = script::record_to(&path, None, &stretches);
+    assert_eq!(written.entries, 6 * 3000 + 1);
+    let report = replay(&path, &ask(By::Comm));
+    assert_same(&report.state.ledger, &ledger(&stretches, false));
+    let snapshot = &report.snapshot;
+    // Of its frees, which were made up by chance.
+    assert!(snapshot.notes.iter().all(|note| note.starts_with("partial: ")), "{:?}", snapshot.notes);
+    assert_eq!(snapshot.trust.applied, script::events(&stretches));
+    let comms: Vec<&[u8]> = snapshot.rows.iter().map(|row| &row.keys[0][..]).collect();
+    assert!(comms.contains(&&b"curl"[..]) && comms.contains(&&b"[kworker/0:1]"[..]), "{comms:?}");
+    let curl = snapshot.rows.iter().find(|row| row.keys[0] == b"curl").unwrap();
+    let info = curl.process.as_ref().unwrap();
+    assert_eq!((&info.program[..], &info.command_line[..]), (&b"/usr/bin/x"[..], &b"x -v"[..]));
+    assert!(curl.stacks.iter().any(|stack| stack.frames[1] == "main"), "{:?}", curl.stacks);
+    assert!(curl.names.iter().any(|name| name.path.as_deref() == Some(b"/var/spool")), "{:?}", curl.names);
+    assert_eq!((report.series.points.len(), &report.series.marks[0].label[..]), (6, &b"deploy"[..]));
+}
+
+#[test]
+fn the_same_session_makes_the_same_bytes_through_a_pipe_too() {
+    let stretches = script::session(2, 4, 1000);
+    let (directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let again = directory.path().join("b.mt");
+    script::record_to(&again, None, &stretches);
+    let pipe = Pipe::default();
+    script::record(Sink::stream(pipe.clone()), &stretches).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes, fs::read(&again).unwrap());
+    assert_eq!(bytes, *pipe.0.lock().unwrap());
+    fs::write(&again, bytes).unwrap();
+    assert_same(&replay(&again, &ask(By::Comm)).state.ledger, &ledger(&stretches, false));
+}
+
+#[test]
+fn times_can_be_told_in_every_way() {
+    let stretches = script::session(3, 5, 500);
+    let (_directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let events = |from: Option<When>, to: Option<When>| {
+        let ask = Ask { from, to, ..ask(By::Comm) };
+        report(&Reader::open(&path).unwrap(), &ask, &mut |_, _| {})
+            .map(|report| report.snapshot.trust.applied)
+    };
+    let of = |range: std::ops::Range<usize>| Ok(script::events(&stretches[range]));
+    let second = Duration::from_secs(1);
+    assert_eq!(events(Some(When::After(2 * second)), None), of(2..5));
+    assert_eq!(events(Some(When::BeforeEnd(2 * second)), None), of(3..5));
+    assert_eq!(events(None, Some(When::At(SystemTime::UNIX_EPOCH + STARTED + 3 * second))), of(0..3));
+    // It is in the third, just before its end.
+    assert_eq!(events(Some(When::Mark("deploy".to_owned())), None), of(2..5));
+    assert_eq!(events(None, Some(When::After(3_500_000_000 * Duration::from_nanos(1)))), of(0..3));
+    let no_mark = WindowError::NoMark("x".to_owned(), vec!["deploy".to_owned()]);
+    assert_eq!(events(Some(When::Mark("x".to_owned())), None), Err(no_mark));
+    let outside = |when: When| matches!(events(Some(when), None), Err(WindowError::Outside { .. }));
+    assert!(outside(When::After(6 * second)));
+    assert!(outside(When::After(Duration::MAX)) && outside(When::BeforeEnd(Duration::MAX)));
+    // In nanoseconds it would go round 64 bits, into the recording.
+    let round = Duration::from_nanos(u64::MAX) + 2 * second;
+    assert!(outside(When::At(SystemTime::UNIX_EPOCH + STARTED + round)) && outside(When::After(round)));
+    assert!(outside(When::At(SystemTime::UNIX_EPOCH)));
+    assert_eq!(events(Some(When::After(3 * second)), Some(When::After(3 * second))), Err(WindowError::Empty));
+    assert_eq!(events(None, Some(When::After(Duration::ZERO))), Err(WindowError::Empty));
+    // By what was outstanding at the blocks' ends.
+    let objects = |end: usize| ledger(&stretches[..end], false).outstanding();
+    let most = (1..=5).map(objects).max().unwrap();
+    let peak = replay(&path, &Ask { to: Some(When::Peak), ..ask(By::Comm) });
+    assert!(peak.state.ledger.outstanding() * 10 > most * 9, "{} of {most}", peak.state.ledger.outstanding());
+}
+
+#[test]
+fn hostile_figures_are_survived() {
+    let entry = |time: u64, ptr: u64| {
+        let Owned::Alloc(alloc) = script::session(4, 1, 40)[0]
+            .entries
+            .iter()
+            .find(|entry| matches!(entry, Owned::Alloc(_)))
+            .unwrap()
+            .clone()
+        else {
+            unreachable!()
+        };
+        Owned::Alloc(crate::stream::event::Alloc { time, ptr, ..alloc })
+    };
+    let free = |ptr: u64| Owned::Free(crate::stream::event::Free { ptr, cache: None });
+    let mut stretches = script::session(4, 3, 200);
+    // Times that go back and out of all bounds; objects that leave in another order.
+    stretches[0].entries.extend([
+        entry(u64::MAX, 8),
+        entry(0, 16),
+        entry(u64::MAX / 2, 24),
+        entry(1, 32),
+        Owned::Read(u64::MAX),
+        Owned::Mark(u64::MAX, b"late".to_vec()),
+    ]);
+    stretches[1].entries.extend([free(8), free(24), free(16), Owned::Period(u32::MAX), Owned::Period(0)]);
+    stretches[1].entries.extend((0..2000).map(|number| entry(number, 8 * number)));
+    for (index, info) in stretches[0].definitions.caches.iter_mut().enumerate() {
+        info.1.object_size = u64::MAX - index as u64;
+        info.1.slack = Some(u64::MAX);
+    }
+    for (stretch, (now, elapsed)) in
+        stretches.iter_mut().zip([(u64::MAX, u64::MAX), (0, 0), (5, u64::MAX - 1)])
+    {
+        let moment = &mut stretch.closing.moment;
+        (moment.now, moment.elapsed) = (now, Duration::from_nanos(elapsed));
+        moment.trust.lost_allocs = u64::MAX;
+        moment.trust.lost_frees = u64::MAX;
+        moment.trust.emitted = u64::MAX;
+        moment.trust.recursion_misses = u64::MAX;
+        moment.own_cost.userspace_cpu = Some(f64::NAN);
+        moment.own_cost.probe_ns_per_event = Some(f64::NEG_INFINITY);
+        let losses = crate::view::moment::Losses { allocs: u64::MAX, frees: u64::MAX };
+        moment.losses = (0..9).map(|cache| (cache, losses)).chain([(stretches_cache(), losses)]).collect();
+        let growth = crate::view::reconcile::Growth {
+            slabinfo: i64::MIN,
+            traced: i64::MAX,
+            slack: u64::MAX,
+            outstanding: u64::MAX,
+            reused: u64::MAX,
+        };
+        moment.growth.insert("dentry".to_owned(), growth);
+        let meminfo = moment.meminfo.as_mut().unwrap();
+        (meminfo.slab, meminfo.available) = (u64::MAX, Some(u64::MAX));
+        stretch.closing.outstanding.bytes = u64::MAX;
+    }
+    let header =
+        Header { period: u32::MAX, ledger_bytes: u64::MAX, started_ns: u64::MAX, ..script::header() };
+    for header in [header, script::header(), Header { ledger_bytes: 0, period: 0, ..script::header() }] {
+        let (_directory, path) = place();
+        let mut recorder = Recorder::start(
+            header,
+            Sink::create(&path, false, None).unwrap(),
+            None,
+            std::sync::Arc::new(Progress::default()),
+        )
+        .unwrap();
+        for Stretch { entries, definitions, closing } in &stretches {
+            recorder.define(definitions.clone());
+            entries.iter().for_each(|entry| recorder.push(&entry.entry()));
+            recorder.close(closing.clone());
+        }
+        recorder.finish().unwrap();
+        for older in [None, Some(Duration::from_secs(1))] {
+            let mut ask = ask(By::Comm);
+            ask.request.older = older;
+            show(&path, &ask);
+        }
+        // Where the times make no window, that is said.
+        let reader = Reader::open(&path).unwrap();
+        let _ = report(&reader, &Ask { from: Some(When::Peak), ..ask(By::Comm) }, &mut |_, _| {});
+        let _ = report(
+            &reader,
+            &Ask { to: Some(When::Mark("late".to_owned())), ..ask(By::Comm) },
+            &mut |_, _| {},
+        );
+    }
+}
+
+fn stretches_cache() -> u64 {
+    script::session(4, 1, 1)[0].definitions.caches[0].0
+}
+
+/// As everything that a report can be shown as.
+fn show(path: &Path, ask: &Ask) {
+    use crate::{
+        output::{Output as _, csv, json, markdown, ndjson, screen::Screen},
+        view::profile::Profile,
+    };
+    let reader = Reader::open(path).unwrap();
+    let Ok(report) = report(&reader, ask, &mut |_, _| {}) else { return };
+    let snapshot = &report.snapshot;
+    json::line(snapshot).unwrap();
+    ndjson::report(snapshot).unwrap();
+    csv::report(snapshot);
+    markdown::report(snapshot);
+    let _shown = Screen::stream(Vec::new()).show(snapshot).unwrap();
+    report
+        .state
+        .with_known(|known| Profile::new(&report.state.ledger, &report.moment, known, ask.request.older));
+}
+
+#[test]
+fn a_ring_that_is_nowhere_is_no_ring() {
+    let stretches = script::session(5, 3, 300);
+    let (_directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let bytes = fs::read(&path).unwrap();
+    let first = blocks(&bytes)[0].1 as usize;
+    for (start, end) in [(u64::MAX, u64::MAX), (u64::MAX - 1, 0), (0, 0), (1 << 40, 1 << 41)] {
+        let header = Header { ring: Some(Ring { start, end }), ..script::header() };
+        let mut made_up = header.to_bytes();
+        assert!(made_up.len() <= first);
+        made_up.resize(first, 0);
+        // Without the index, so that blocks are searched.
+        made_up.extend(&bytes[first..bytes.len() - 16]);
+        fs::write(&path, made_up).unwrap();
+        assert_same(&replay(&path, &ask(By::Comm)).state.ledger, &ledger(&stretches, false));
+    }
+}

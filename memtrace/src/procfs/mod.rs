@@ -1,0 +1,122 @@
+//! What /proc, /sys and the cgroup filesystem say of the host's memory. Each file has a pure parser of bytes; [`Files`] says
+//! where they are. What a kernel does not have is None; only /proc/meminfo must be there.
+
+pub mod buddyinfo;
+pub mod cgroup;
+pub mod dentry_state;
+pub mod meminfo;
+pub mod mounts;
+pub mod pressure;
+pub mod process;
+pub mod slab;
+pub mod vmstat;
+pub mod zoneinfo;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use self::{
+    buddyinfo::FreeBlocks, dentry_state::DentryState, meminfo::Meminfo, mounts::Tmpfs, pressure::Pressure,
+    vmstat::Vmstat,
+};
+
+#[derive(Debug, Error)]
+pub enum HostError {
+    #[error("{} cannot be read: {source}; is /proc mounted?", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{} has no line `MemTotal:` with a number of kB", path.display())]
+    NoTotal { path: PathBuf },
+}
+
+/// Where /proc and /sys are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    root: PathBuf,
+}
+
+/// The memory of one NUMA node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub number: u32,
+    pub meminfo: Meminfo,
+}
+
+impl Files {
+    pub fn live() -> Self {
+        Self::at(Path::new("/"))
+    }
+
+    /// With `proc` and `sys` below `root`.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
+    }
+
+    pub fn proc(&self) -> PathBuf {
+        self.root.join("proc")
+    }
+
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        fs::read(self.root.join(path)).ok()
+    }
+
+    pub fn meminfo(&self) -> Result<Meminfo, HostError> {
+        let path = self.proc().join("meminfo");
+        let text = fs::read(&path).map_err(|source| HostError::Unreadable { path: path.clone(), source })?;
+        let meminfo = Meminfo::parse(&text);
+        if meminfo.total() == 0 { Err(HostError::NoTotal { path }) } else { Ok(meminfo) }
+    }
+
+    /// By their numbers; empty where the kernel has no NUMA.
+    pub fn nodes(&self) -> Vec<Node> {
+        let directory = self.root.join("sys/devices/system/node");
+        let Ok(entries) = fs::read_dir(&directory) else { return Vec::new() };
+        let number = |name: &str| name.strip_prefix("node")?.parse().ok();
+        let numbers = entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?));
+        let read = |number: u32| {
+            let text = fs::read(directory.join(format!("node{number}/meminfo"))).ok()?;
+            Some(Node { number, meminfo: Meminfo::parse(&text) })
+        };
+        let mut nodes: Vec<_> = numbers.filter_map(read).filter(|node| node.meminfo.total() > 0).collect();
+        nodes.sort_by_key(|node| node.number);
+        nodes
+    }
+
+    pub fn vmstat(&self) -> Vmstat {
+        self.read("proc/vmstat").map(|text| Vmstat::parse(&text)).unwrap_or_default()
+    }
+
+    /// Pages that CPUs keep at hand; they are free, and MemFree leaves them out.
+    pub fn pages_at_hand(&self) -> Option<u64> {
+        self.read("proc/zoneinfo").map(|text| zoneinfo::pages_at_hand(&text))
+    }
+
+    pub fn pressure(&self) -> Option<Pressure> {
+        Pressure::parse(&self.read("proc/pressure/memory")?)
+    }
+
+    pub fn free_blocks(&self) -> Option<FreeBlocks> {
+        FreeBlocks::parse(&self.read("proc/buddyinfo")?)
+    }
+
+    pub fn dentry_state(&self) -> Option<DentryState> {
+        DentryState::parse(&self.read("proc/sys/fs/dentry-state")?)
+    }
+
+    /// The mounted tmpfs that we see, with what is in them.
+    pub fn tmpfs(&self) -> Vec<Tmpfs> {
+        let mounts = self.read("proc/self/mounts").unwrap_or_default();
+        mounts::measure(&mounts::parse(&mounts))
+    }
+
+    pub fn cgroups(&self) -> cgroup::Cgroups {
+        let mounts = self.read("proc/self/mounts").unwrap_or_default();
+        cgroup::read(&mounts::parse(&mounts))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,468 @@
+//! The ledger: what is outstanding, and who allocated it.
+//!
+//! Pure: it knows events and nothing else, no clock, no I/O. It cannot fail: what does not fit together is counted as
+//! an anomaly. Totals are kept per origin, so that a report reads thousands of them and never the millions of objects,
+//! unless it is asked for objects of an age or a sample of them.
+//! Memory is bounded: by the bytes given to [`Ledger::new`], of which origins and names get a share. At
+//! a bound an event costs what it always does: nothing is searched for what could make room.
+//!
+//! Events of one object come in the order in which they happened; those of different objects may come in another. So times
+//! of allocations may go back a little, and nothing here takes the last event for the latest.
+
+mod aged;
+mod ages;
+mod batch;
+mod entry;
+mod names;
+mod objects;
+mod origins;
+pub mod pattern;
+mod shard;
+
+use std::collections::HashSet;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use memtrace_common::sample;
+
+pub use self::{
+    aged::Aged,
+    ages::Allocated,
+    batch::Batch,
+    origins::{FOLDED, OTHERS, Origin, OriginKey},
+};
+use self::{
+    entry::Object,
+    names::{Groups, NO_GROUP},
+    objects::{Objects, Place, Slot},
+    origins::{Called, Origins},
+};
+use crate::stream::event::{
+    Address, Alloc, CacheTag, Event, Free, Kind, Label, NO_GFP, NO_NODE, ProcessId, TimeNs, cache_tag,
+};
+
+type OriginId = u32;
+type GroupId = u16;
+
+/// Tenths of milliseconds of CLOCK_MONOTONIC: as precise as times of objects are kept.
+type Tick = u64;
+
+const TICK_NS: TimeNs = 100_000;
+
+/// What is later than an entry can tell counts as the latest: an object leaves by the time that it came with.
+fn tick(time: TimeNs) -> Tick {
+    (time / TICK_NS).min(entry::LAST_TICK)
+}
+
+/// One object in so many is followed at least. Less makes no sense: of a million objects, sixteen are left.
+pub const HIGHEST_PERIOD: u32 = 1 << 16;
+
+/// Bytes that are set aside for one outstanding object, its share of the table included. The table takes 23 to 28 of
+/// them; the rest is for when its origin's objects were allocated.
+const BYTES_PER_OBJECT: usize = 32;
+/// For one origin, and for the names of one pattern.
+const BYTES_PER_ORIGIN: usize = 400;
+const BYTES_PER_GROUP: usize = 300;
+/// Origins take one part of the memory in so many at most, and so do names.
+const ORIGINS_PART: usize = 8;
+const GROUPS_PART: usize = 16;
+
+/// How far apart two walks over a sample begin: in the end they have begun everywhere, since it is odd.
+const STRIDE: usize = 619;
+
+/// What the ledger was told, and what did not fit together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events applied.
+    pub allocs: u64,
+    pub frees: u64,
+    pub names: u64,
+    /// Frees of objects that were not outstanding, where their cache is known.
+    pub unknown_frees: u64,
+    /// Allocations at an address that was outstanding: a free that nobody saw. The older object is taken for freed.
+    pub reused_pointers: u64,
+    /// Allocations that were refused because the ledger is full.
+    pub refused: u64,
+}
+
+impl Tally {
+    pub fn total(&self) -> u64 {
+        self.allocs + self.frees + self.names
+    }
+}
+
+/// Some objects of an origin that are called alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedObjects<'a> {
+    /// None where they were not looked at; the directory is its last component then.
+    pub kind: Option<Kind>,
+    pub filesystem: &'a [u8],
+    pub directory: &'a [u8],
+    pub pattern: &'a [u8],
+    pub example: &'a [u8],
+    pub objects: u64,
+}
+
+/// One outstanding object, told from others at the same address by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    pub ptr: Address,
+    pub time: TimeNs,
+}
+
+/// An outstanding object, and all that is known of it.
+#[derive(Clone, Copy)]
+pub struct Held<'a> {
+    pub object: Outstanding,
+    pub origin: &'a OriginKey,
+    /// What it is called: only the pattern is its own, the example is one of its like.
+    pub name: Option<NamedObjects<'a>>,
+}
+
+pub struct Ledger {
+    objects: Objects,
+    origins: Origins,
+    groups: Groups,
+    reused: HashMap<Address, u64, FixedState>,
+    unknown_frees: HashMap<CacheTag, u64, FixedState>,
+    tally: Tally,
+    most_objects: usize,
+    /// One object in so many is followed: those that this limit keeps.
+    period: u32,
+    limit: u32,
+    apart: Apart,
+}
+
+/// By what origins are told apart besides process, cache, cgroup and stack: there may be many times as many then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// The place in the kernel that allocated.
+    pub call_sites: bool,
+    pub gfp: bool,
+    pub nodes: bool,
+    /// Workers of io_uring from the process that they work for.
+    pub io_workers: bool,
+}
+
+/// How much is kept at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub objects: usize,
+    pub origins: usize,
+    pub groups: usize,
+}
+
+impl Bounds {
+    /// What there is room for in so many bytes.
+    fn within(bytes: usize) -> Self {
+        let origins = (bytes / ORIGINS_PART / BYTES_PER_ORIGIN).clamp(1, origins::MOST_ORIGINS);
+        let groups = (bytes / GROUPS_PART / BYTES_PER_GROUP).clamp(1, names::MOST_GROUPS);
+        let rest = bytes.saturating_sub(origins * BYTES_PER_ORIGIN + groups * BYTES_PER_GROUP);
+        Self { objects: rest / BYTES_PER_OBJECT, origins, groups }
+    }
+}
+
+impl Ledger {
+    /// A ledger that takes at most so many bytes.
+    pub fn new(most_bytes: usize) -> Self {
+        Self::with_bounds(Bounds::within(most_bytes))
+    }
+
+    pub(crate) fn with_bounds(bounds: Bounds) -> Self {
+        Self {
+            objects: Objects::new(),
+            origins: Origins::new(bounds.origins),
+            groups: Groups::new(bounds.groups),
+            reused: HashMap::default(),
+            unknown_frees: HashMap::default(),
+            tally: Tally::default(),
+            most_objects: bounds.objects,
+            period: 1,
+            limit: sample::ALL,
+            apart: Apart::default(),
+        }
+    }
+
+    /// Tells origins apart also by these.
+    pub fn tell_apart(&mut self, apart: Apart) {
+        self.apart = apart;
+    }
+
+    /// Origins that are new since the last call; not all where there are very many.
+    pub fn take_new_origins(&mut self) -> Vec<OriginKey> {
+        self.origins.take_made()
+    }
+
+    /// Follows one object in `period` from now on, which must not be less than before: the others are forgotten, and events
+    /// of theirs that are under way are left out. Each that is followed stands for `period` objects.
+    pub fn set_period(&mut self, period: u32) {
+        self.period = period.max(1);
+        self.limit = sample::limit(self.period);
+        let limit = self.limit;
+        self.retain(|ptr| sample::keeps(ptr, limit));
+        self.origins.reweigh(self.weight());
+    }
+
+    /// Forgets what is outstanding: what became of it is not known.
+    pub fn forget_objects(&mut self) {
+        self.retain(|_| false);
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(Address) -> bool) {
+        let weight = self.weight();
+        let Self { objects, origins, groups, .. } = self;
+        objects.retain(|ptr, object| {
+            let is_kept = is_kept(ptr);
+            if !is_kept {
+                origins.leave(object, weight);
+                groups.leave(object.group);
+            }
+            is_kept
+        });
+    }
+
+    /// Whether what happens to an object at this address counts.
+    pub fn follows(&self, ptr: Address) -> bool {
+        sample::keeps(ptr, self.limit)
+    }
+
+    /// One object in so many is followed, and stands for all of them.
+    pub fn period(&self) -> u32 {
+        self.period
+    }
+
+    /// How many objects one that is followed stands for.
+    fn weight(&self) -> u64 {
+        self.period.into()
+    }
+
+    pub fn apply(&mut self, event: Event<'_>) {
+        match event {
+            Event::Alloc(alloc) => self.alloc(Place::of(alloc.ptr), &alloc),
+            Event::Free(free) => self.free(Place::of(free.ptr), &free),
+            Event::Name(name) => self.name(Place::of(name.dentry), name.parent, name.name),
+        }
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Whether a batch more might not find room.
+    pub fn is_full(&self) -> bool {
+        self.objects.len() + batch::MOST > self.most_objects
+    }
+
+    /// Number of outstanding objects that are followed.
+    pub fn outstanding(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.origins.iter()
+    }
+
+    /// The processes that allocated what is outstanding.
+    pub fn holders(&self) -> HashSet<ProcessId> {
+        let holding = self.origins().filter(|origin| origin.outstanding() > 0);
+        holding.map(|origin| origin.key.task.process()).collect()
+    }
+
+    /// When the origin's oldest outstanding object was allocated, or a little earlier: up to 16 ms or 1/32 of its age.
+    pub fn oldest(&self, origin: &Origin) -> Option<TimeNs> {
+        origin.ages.oldest().map(|tick| tick * TICK_NS)
+    }
+
+    /// When the origin's outstanding objects were allocated, the oldest first: in spans of 16 ms or 1/32 of their age. Where only
+    /// a sample is followed, how many is an estimate.
+    pub fn allocated(&self, origin: &Origin) -> impl Iterator<Item = Allocated> {
+        let weight = self.weight();
+        origin.ages.spans().map(move |(from, to, objects)| Allocated {
+            from: from * TICK_NS,
+            to: to * TICK_NS,
+            objects: u64::from(objects) * weight,
+        })
+    }
+
+    /// The origin's outstanding objects by what they are called, in no order.
+    pub fn names<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = NamedObjects<'a>> {
+        self.named(&origin.called)
+    }
+
+    fn named<'a>(&'a self, called: &'a Called) -> impl Iterator<Item = NamedObjects<'a>> {
+        called.iter().map(|(&id, &objects)| self.called(id, objects))
+    }
+
+    fn called(&self, id: GroupId, objects: u64) -> NamedObjects<'_> {
+        let group = self.groups.get(id);
+        NamedObjects {
+            kind: group.kind,
+            filesystem: &group.filesystem,
+            directory: &group.directory,
+            pattern: &group.pattern,
+            example: &group.example,
+            objects: objects * self.weight(),
+        }
+    }
+
+    /// The outstanding object at this address.
+    pub fn object(&self, ptr: Address) -> Option<Held<'_>> {
+        self.objects.get(self.objects.slot(Place::of(ptr))).map(|object| self.held(ptr, object))
+    }
+
+    /// All outstanding objects that are followed, in no order that has to do with who or when: each nth is a fair sample.
+    pub fn objects(&self) -> impl Iterator<Item = Held<'_>> {
+        self.objects.iter().map(|(ptr, object)| self.held(ptr, object))
+    }
+
+    fn held(&self, ptr: Address, object: Object) -> Held<'_> {
+        Held {
+            object: Outstanding { ptr, time: object.time * TICK_NS },
+            origin: &self.origins.get(object.origin).key,
+            name: (object.group != NO_GROUP).then(|| self.called(object.group, 1)),
+        }
+    }
+
+    /// Whether an allocation counts: its object is followed, and it was not told before.
+    pub fn counts(&self, alloc: &Alloc) -> bool {
+        let is_repeated = || {
+            let before = self.object(alloc.ptr);
+            before.is_some_and(|before| before.origin.is_but_for_stack(self.origin_of(alloc)))
+        };
+        self.follows(alloc.ptr) && !(alloc.may_repeat && is_repeated())
+    }
+
+    /// Outstanding objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
+    /// another place for each `turn`, in an order that has nothing to do with who or when: what comes first is a fair sample.
+    pub fn sample(
+        &self,
+        turn: usize,
+        time: TimeNs,
+        most: usize,
+    ) -> impl Iterator<Item = (&Origin, Outstanding)> {
+        let walked = self.objects.iter_from(turn.wrapping_mul(STRIDE)).take(most);
+        walked.filter(move |(_, object)| object.time < tick(time)).map(|(ptr, object)| {
+            (self.origins.get(object.origin), Outstanding { ptr, time: object.time * TICK_NS })
+        })
+    }
+
+    /// Labels an object that was looked at, unless it has been freed since.
+    pub fn label(&mut self, object: Outstanding, label: &Label<'_>) {
+        let slot = self.objects.slot(Place::of(object.ptr));
+        if self.objects.get(slot).is_some_and(|known| known.time == tick(object.time)) {
+            self.set_label(slot, label);
+        }
+    }
+
+    /// Allocations of a cache that reused an outstanding address.
+    pub fn reused(&self, cache: Address) -> u64 {
+        self.reused.get(&cache).copied().unwrap_or(0)
+    }
+
+    /// Frees of a cache's objects that were not outstanding.
+    pub fn unknown_frees(&self, cache: Address) -> u64 {
+        self.unknown_frees.get(&cache_tag(cache)).copied().unwrap_or(0)
+    }
+
+    /// Who an allocation counts for.
+    pub fn origin_of(&self, alloc: &Alloc) -> OriginKey {
+        let Apart { call_sites, gfp, nodes, io_workers } = self.apart;
+        OriginKey {
+            cache: alloc.cache,
+            task: alloc.task,
+            cgroup: alloc.cgroup,
+            call_site: if call_sites { alloc.call_site } else { 0 },
+            stack: alloc.stack,
+            gfp: if gfp { alloc.gfp } else { NO_GFP },
+            node: if nodes { alloc.node } else { NO_NODE },
+            is_io_worker: io_workers && alloc.is_io_worker,
+        }
+    }
+
+    fn alloc(&mut self, place: Place, alloc: &Alloc) {
+        self.tally.allocs += 1;
+        if !self.follows(alloc.ptr) {
+            return;
+        }
+        let key = self.origin_of(alloc);
+        let slot = self.objects.slot(place);
+        let before = self.objects.get(slot);
+        match before {
+            // Nobody has freed the object yet when its allocation is repeated.
+            Some(before) if alloc.may_repeat && self.origins.get(before.origin).key.is_but_for_stack(key) => {
+                return;
+            }
+            Some(before) => self.reuse(before),
+            None if self.objects.len() >= self.most_objects => {
+                self.tally.refused += 1;
+                return;
+            }
+            None => {}
+        }
+        let (time, weight) = (tick(alloc.time), self.weight());
+        let origin = self.origins.enter(key);
+        self.origins.get_mut(origin).gain(time, weight);
+        let object = Object { time, origin, group: NO_GROUP };
+        match before {
+            Some(_) => self.objects.replace(slot, object),
+            None => self.objects.insert(slot, object),
+        }
+    }
+
+    /// Settles an object that must be free, since its address was handed out again.
+    fn reuse(&mut self, object: Object) {
+        self.tally.reused_pointers += 1;
+        let cache = self.release(object);
+        *self.reused.entry(cache).or_default() += 1;
+    }
+
+    fn free(&mut self, place: Place, free: &Free) {
+        self.tally.frees += 1;
+        if !self.follows(free.ptr) {
+            return;
+        }
+        let slot = self.objects.slot(place);
+        match self.objects.get(slot) {
+            Some(object) => {
+                self.objects.remove(slot);
+                self.release(object);
+            }
+            None => self.unknown_free(free.cache),
+        }
+    }
+
+    fn unknown_free(&mut self, cache: Option<CacheTag>) {
+        let Some(cache) = cache else { return };
+        self.tally.unknown_frees += 1;
+        *self.unknown_frees.entry(cache).or_default() += 1;
+    }
+
+    /// Settles an object that is free. Returns its cache.
+    fn release(&mut self, object: Object) -> Address {
+        let weight = self.weight();
+        self.origins.leave(object, weight);
+        self.groups.leave(object.group);
+        let origin = self.origins.get_mut(object.origin);
+        origin.frees += weight;
+        origin.key.cache
+    }
+
+    /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.
+    fn name(&mut self, place: Place, parent: &[u8], name: &[u8]) {
+        self.tally.names += 1;
+        self.set_label(self.objects.slot(place), &Label::named(parent, name));
+    }
+
+    fn set_label(&mut self, slot: Slot, label: &Label<'_>) {
+        let Some(object) = self.objects.get(slot) else { return };
+        let origin = self.origins.get_mut(object.origin);
+        let group = self.groups.enter(label);
+        origin.call(group);
+        origin.uncall(object.group);
+        self.groups.leave(object.group);
+        self.objects.replace(slot, Object { group, ..object });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Text measured in the cells of a terminal. The text is escaped already: it has no control characters, and
+//! every character takes a cell or two of its own.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// Stands for what was cut.
+pub const ELLIPSIS: char = '…';
+
+/// Cells that `text` takes. Summed over characters, as most terminals do it, not over joined sequences.
+pub fn cells(text: &str) -> usize {
+    text.chars().map(char_cells).sum()
+}
+
+/// `text` in at most `max` cells, with a `…` where something is missing.
+pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    if cells(text) <= max {
+        return Cow::Borrowed(text);
+    }
+    let Some(room) = max.checked_sub(1) else { return Cow::Borrowed("") };
+    let mut used = 0;
+    let kept = text.chars().take_while(|&c| {
+        used += char_cells(c);
+        used <= room
+    });
+    Cow::Owned(kept.chain([ELLIPSIS]).collect())
+}
+
+/// Spaces up to `to` cells behind `text`.
+pub fn pad_right(text: &str, to: usize) -> String {
+    format!("{text}{:1$}", "", to.saturating_sub(cells(text)))
+}
+
+/// Spaces up to `to` cells before `text`.
+pub fn pad_left(text: &str, to: usize) -> String {
+    format!("{:1$}{text}", "", to.saturating_sub(cells(text)))
+}
+
+/// Breaks `text` at spaces into lines of at most `max` cells, those after the first indented. A word that is
+/// longer than a line is cut.
+pub fn wrap(text: &str, max: usize, indent: usize) -> Vec<String> {
+    wrap_whole(text, max, indent).into_iter().map(|line| cut(&line, max).into_owned()).collect()
+}
+
+/// The same for a file, where a word that is longer than a line has one of its own: a path is of use only as a whole.
+pub fn wrap_whole(text: &str, max: usize, indent: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut empty = true;
+    for word in text.split(' ') {
+        if !empty && cells(&line) + 1 + cells(word) > max {
+            lines.push(line);
+            line = " ".repeat(indent);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line);
+    lines
+}
+
+fn char_cells(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn cutting() {
+        let check = |text, max, expect: &str| assert_eq!(cut(text, max), expect);
+        check("curl", 4, "curl");
+        check("curl", 3, "cu…");
+        check("curl", 1, "…");
+        check("curl", 0, "");
+        check("日本語", 6, "日本語");
+        // A wide character does not fit into one cell: the result is a cell short.
+        check("日本語", 4, "日…");
+        check("日本語", 5, "日本…");
+    }
+
+    #[test]
+    fn wrapping() {
+        assert_eq!(wrap("one two three", 8, 2), ["one two", "  three"]);
+        assert_eq!(wrap("one", 8, 2), ["one"]);
+        assert_eq!(wrap("incomprehensible one", 8, 2), ["incompr…", "  one"]);
+        assert_eq!(wrap("", 8, 2), [""]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_wider_than_asked(text in "\\PC{0,40}", max in 0_usize..30, indent in 0_usize..4) {
+            prop_assert!(cells(&cut(&text, max)) <= max);
+            prop_assert!(wrap(&text, max, indent).iter().all(|line| cells(line) <= max));
+        }
+
+        #[test]
+        fn wrapping_loses_no_word_that_fits(words in proptest::collection::vec("[a-z]{1,6}", 0..20)) {
+            let text = words.join(" ");
+            let lines = wrap(&text, 10, 2);
+            let back: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
+            prop_assert_eq!(back.join(" "), text);
+        }
+    }
+}
