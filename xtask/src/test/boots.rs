@@ -36,9 +36,11 @@ const ONE_KERNEL: &str = "6.12";
 /// particular.
 pub fn plan(args: &Args) -> Vec<Boot<'_>> {
     let filter = args.filter.as_deref();
-    let chosen = |series: &'static str| match args.kernel.is_empty() {
-        true => Some(vm::KernelChoice::newest(series)),
-        false => args.kernel.iter().find(|kernel| kernel.series == series).cloned(),
+    let chosen = |series: &'static str| {
+        if args.kernel.is_empty() {
+            return Some(vm::KernelChoice::newest(series));
+        }
+        args.kernel.iter().find(|kernel| kernel.series == series).cloned()
     };
     let boot = |series, cpus, nodes, machine: &'static str| {
         let machine = filter.is_none().then_some(machine);
