@@ -20,10 +20,10 @@ pub struct Counters {
     pub lost: ByKind,
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
-    /// Events that an understudy took on because their probe had not.
-    pub stood_in: u64,
-    /// No count but a state: the object whose event that probe took on last, by `TAKEN_ON_*`; 0 once its understudy saw it.
-    pub taken_on: [u64; 4],
+    /// Events that an backup took on because their probe had not.
+    pub backup_emitted: u64,
+    /// No count but a state: the object whose event that probe took on last, by `LAST_SEEN_*`; 0 once its backup saw it.
+    pub last_seen: [u64; 4],
 }
 
 /// What the lost events are counted by besides, in the map `LOSSES`.
@@ -36,11 +36,11 @@ pub struct LossKey {
     pub kind: u64,
 }
 
-/// Indices in [`Counters::taken_on`].
-pub const TAKEN_ON_CACHE_ALLOC: usize = 0;
-pub const TAKEN_ON_CACHE_FREE: usize = 1;
-pub const TAKEN_ON_KMALLOC: usize = 2;
-pub const TAKEN_ON_KFREE: usize = 3;
+/// Indices in [`Counters::last_seen`].
+pub const LAST_SEEN_CACHE_ALLOC: usize = 0;
+pub const LAST_SEEN_CACHE_FREE: usize = 1;
+pub const LAST_SEEN_KMALLOC: usize = 2;
+pub const LAST_SEEN_KFREE: usize = 3;
 
 impl ByKind {
     /// Events about objects.

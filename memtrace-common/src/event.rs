@@ -25,7 +25,7 @@ pub const KIND_ALLOC_STACK: u16 = 8;
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: the current task was a worker of io_uring (`PF_IO_WORKER`).
 pub const FLAG_IO_WORKER: u16 = 1 << 2;
-/// Sent by an understudy, which may repeat an allocation or a free that was sent before.
+/// Sent by an backup, which may repeat an allocation or a free that was sent before.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
 /// The address of a cache that cannot be told; it may be one that is not traced.
@@ -73,7 +73,7 @@ pub struct AllocEvent {
 }
 
 /// Most calls that are told of a stack, the innermost first.
-pub const MOST_FRAMES: usize = 32;
+pub const MAX_FRAMES: usize = 32;
 
 /// A call of a process: where in which file, told by the kernel while the process is there, so that nobody has to ask it. The
 /// kernel's `struct bpf_stack_build_id` (since 615755a77b24).
@@ -105,8 +105,8 @@ pub struct AllocStackEvent {
     pub kernel_len: i32,
     pub user_len: i32,
     /// Addresses.
-    pub kernel: [u64; MOST_FRAMES],
-    pub user: [UserCall; MOST_FRAMES],
+    pub kernel: [u64; MAX_FRAMES],
+    pub user: [UserCall; MAX_FRAMES],
 }
 
 /// Has no time: all events of an object are in one ring, in the order in which they happened.
@@ -211,7 +211,7 @@ pub type LongNameEvent = NameEvent<LONG_NAME_LEN>;
 const _: () = {
     assert!(size_of::<Header>() == 4);
     assert!(size_of::<AllocEvent>() == 72);
-    assert!(size_of::<AllocStackEvent>() == 72 + 8 + (8 + 32) * MOST_FRAMES);
+    assert!(size_of::<AllocStackEvent>() == 72 + 8 + (8 + 32) * MAX_FRAMES);
     assert!(size_of::<ForkEvent>() == 40);
     assert!(size_of::<ExecEvent>() == 32 + 16 + 128 + 256 && size_of::<ExitEvent>() == 16);
     assert!(size_of::<FreeEvent>() == 16);

@@ -14,7 +14,7 @@ pub mod page;
 pub mod peek;
 pub mod ring;
 pub mod sample;
-pub mod succession;
+pub mod generation;
 
 /// Length of the kernel's `TASK_COMM_LEN`, the terminating NUL included.
 pub const COMM_LEN: usize = 16;

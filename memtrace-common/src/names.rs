@@ -5,8 +5,8 @@ pub mod map {
     pub const COUNTERS: &str = "COUNTERS";
     pub const LOSSES: &str = "LOSSES";
     pub const SAMPLE_LIMIT: &str = "SAMPLE_LIMIT";
-    pub const SUCCESSORS: &str = "SUCCESSORS";
-    pub const SUCCESSOR_SLOTS: &str = "SUCCESSOR_SLOTS";
+    pub const CACHE_GENERATIONS: &str = "SUCCESSORS";
+    pub const GENERATION_SLOTS: &str = "SUCCESSOR_SLOTS";
     pub const CACHE_FILTER: &str = "CACHE_FILTER";
     pub const PID_FILTER: &str = "PID_FILTER";
     pub const COMM_FILTER: &str = "COMM_FILTER";
@@ -33,11 +33,11 @@ pub mod program {
     pub const KMALLOC_NODE: &str = "kmalloc_node";
     pub const KFREE: &str = "kfree";
 
-    // Understudies: on the same tracepoint as the program they stand in for.
-    pub const KMEM_CACHE_ALLOC_UNDERSTUDY: &str = "kmem_cache_alloc_understudy";
-    pub const KMALLOC_UNDERSTUDY: &str = "kmalloc_understudy";
-    pub const KMEM_CACHE_FREE_UNDERSTUDY: &str = "kmem_cache_free_understudy";
-    pub const KFREE_UNDERSTUDY: &str = "kfree_understudy";
+    // Backups: on the same tracepoint as the program they stand in for.
+    pub const KMEM_CACHE_ALLOC_BACKUP: &str = "kmem_cache_alloc_backup";
+    pub const KMALLOC_BACKUP: &str = "kmalloc_backup";
+    pub const KMEM_CACHE_FREE_BACKUP: &str = "kmem_cache_free_backup";
+    pub const KFREE_BACKUP: &str = "kfree_backup";
 
     // Trampolines, for kernels whose tracepoints do not carry the cache.
     pub const ALLOC_FEXIT: &str = "alloc_fexit";

@@ -10,19 +10,19 @@ use memtrace_common::{
     counters::LossKey,
     event::{
         AllocEvent, AllocStackEvent, FLAG_IO_WORKER, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header,
-        KIND_ALLOC, KIND_ALLOC_STACK, KIND_FREE, MOST_FRAMES, NO_CACHE, NameEvent, cache_tag,
+        KIND_ALLOC, KIND_ALLOC_STACK, KIND_FREE, MAX_FRAMES, NO_CACHE, NameEvent, cache_tag,
     },
     ring::{self, PAGE_SHIFT},
     sample,
 };
 
 use crate::{
+    backup::Role,
     config::config,
     filter::TracedTask,
-    maps, succession,
+    generation, maps,
     task::{Comm, Current, PF_IO_WORKER, PF_KTHREAD},
     this_cpu::{Kind, ThisCpu, add},
-    understudy::Role,
 };
 
 /// An object that was handed out.
@@ -89,10 +89,10 @@ fn alloc_with_stack(
 
 /// How many bytes of `to` are filled; negative where there is no stack.
 #[inline(always)]
-fn stack<T>(ctx: &impl EbpfContext, to: *mut [T; MOST_FRAMES], flags: u32) -> i32 {
+fn stack<T>(ctx: &impl EbpfContext, to: *mut [T; MAX_FRAMES], flags: u32) -> i32 {
     // SAFETY: `to` is part of a reserved record, and has so many writable bytes.
     unsafe {
-        bpf_get_stack(ctx.as_ptr(), to.cast(), size_of::<[T; MOST_FRAMES]>() as u32, u64::from(flags)) as i32
+        bpf_get_stack(ctx.as_ptr(), to.cast(), size_of::<[T; MAX_FRAMES]>() as u32, u64::from(flags)) as i32
     }
 }
 
@@ -104,7 +104,7 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
     if task_flags & PF_IO_WORKER != 0 {
         flags |= FLAG_IO_WORKER;
     }
-    if alloc.role == Role::Understudy {
+    if alloc.role == Role::Backup {
         flags |= FLAG_MAY_REPEAT;
     }
     // SAFETY: callers pass a reserved record of this type; the helper has no arguments and no side effects.
@@ -115,7 +115,7 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
         (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
         // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
         (&raw mut (*event).cache).write_volatile(alloc.cache);
-        let number = succession::number((&raw const (*event).cache).read_volatile());
+        let number = generation::cache_id((&raw const (*event).cache).read_volatile());
         (&raw mut (*event).cache).write_volatile(number);
         (&raw mut (*event).call_site).write(alloc.call_site);
         (&raw mut (*event).cgroup).write(task.cgroup());
@@ -128,7 +128,7 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
 /// None if it is lost.
 #[inline(always)]
 pub fn free(cpu: ThisCpu, role: Role, ptr: u64, cache: u64) -> Option<()> {
-    submit_free(cpu, ptr, cache, if role == Role::Understudy { FLAG_MAY_REPEAT } else { 0 })
+    submit_free(cpu, ptr, cache, if role == Role::Backup { FLAG_MAY_REPEAT } else { 0 })
 }
 
 /// The free of an object whose cache cannot be told any more. None if it is lost.

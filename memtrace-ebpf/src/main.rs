@@ -14,10 +14,10 @@ mod kernel;
 mod maps;
 mod peek;
 mod probe;
-mod succession;
+mod generation;
 mod task;
 mod this_cpu;
-mod understudy;
+mod backup;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use memtrace_common::{
     counters::{Counters, LossKey},
+    generation::{MAX_ADDRESSES, SLOTS},
     peek::Peek,
-    succession::{MOST_ADDRESSES, SLOTS},
 };
 
 use crate::task::Comm;
@@ -33,11 +33,11 @@ pub static SAMPLE_LIMIT: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Numbers of caches by address, where there was another before: see [`memtrace_common::succession`].
 #[map]
-pub static SUCCESSORS: HashMap<u64, u64> = HashMap::with_max_entries(MOST_ADDRESSES, 0);
+pub static CACHE_GENERATIONS: HashMap<u64, u64> = HashMap::with_max_entries(MAX_ADDRESSES, 0);
 
 /// 1 where [`SUCCESSORS`] may have an address of this slot.
 #[map]
-pub static SUCCESSOR_SLOTS: Array<[u8; SLOTS]> = Array::with_max_entries(1, 0);
+pub static GENERATION_SLOTS: Array<[u8; SLOTS]> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static CACHE_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);

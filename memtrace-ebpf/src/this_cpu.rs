@@ -1,4 +1,4 @@
-//! This CPU's counters: what became of each event, and what a probe and its understudy tell each other.
+//! This CPU's counters: what became of each event, and what a probe and its backup tell each other.
 
 use memtrace_common::counters::{ByKind, Counters};
 
@@ -50,18 +50,18 @@ impl ThisCpu {
         increment(unsafe { &raw mut (*self.0).unresolved });
     }
 
-    /// Counts an event that an understudy took on.
+    /// Counts an event that an backup took on.
     #[inline(always)]
-    pub fn count_stood_in(self) {
+    pub fn count_backup_emitted(self) {
         // SAFETY: as above.
-        increment(unsafe { &raw mut (*self.0).stood_in });
+        increment(unsafe { &raw mut (*self.0).backup_emitted });
     }
 
-    /// Where a probe notes the object that it has taken on; `index` is one of `TAKEN_ON_*`.
+    /// Where a probe notes the object that it has taken on; `index` is one of `LAST_SEEN_*`.
     #[inline(always)]
-    pub fn taken_on(self, index: usize) -> *mut u64 {
+    pub fn last_seen(self, index: usize) -> *mut u64 {
         // SAFETY: as above.
-        unsafe { &raw mut (*self.0).taken_on[index] }
+        unsafe { &raw mut (*self.0).last_seen[index] }
     }
 }
 

@@ -11,7 +11,7 @@ use memtrace::{
         Block, Encoder, Entry,
         block::{self, About, Contents, Frame, Packer},
         definitions::Definitions,
-        moment::Closing,
+        footer::BlockFooter,
     },
     stream::decode::{Decoded, decode},
 };
@@ -70,7 +70,7 @@ fn write(records: &Records, rounds: usize, packed: &mut Vec<u8>) -> Found {
         plain.clear();
         packed.clear();
         black_box(&events).iter().for_each(|entry| encoder.push(entry));
-        block::put(&mut encoder, &Definitions::default(), &Closing::default(), &mut plain);
+        block::put(&mut encoder, &Definitions::default(), &BlockFooter::default(), &mut plain);
         packer.pack(&plain, about, packed).expect("zstd packs");
     }
     let time = cpu_ns() - start;

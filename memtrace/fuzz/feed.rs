@@ -12,12 +12,12 @@ use memtrace::{
             index,
             wire::Cursor,
         },
-        replay::{self, Ask, filter::Filter, state::State, window::When},
+        replay::{self, Query, filter::Filter, state::State, window::When},
     },
     knowledge::incidents::Incidents,
     output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
-    stream::ledger::Apart,
-    view::{By, Keys, Sort, build::Request},
+    stream::ledger::OriginDetail,
+    view::{By, Keys, Sort, build::ReportOptions},
 };
 
 /// Memory for some thousand objects.
@@ -27,7 +27,7 @@ const LEDGER_BYTES: u64 = 1 << 20;
 pub fn block(plain: &[u8]) {
     let Ok(block) = Block::read(plain) else { return };
     let header = Header { ledger_bytes: LEDGER_BYTES, ..header_of_nobody() };
-    let mut state = State::new(&header, Filter::default(), Incidents::built_in(), Apart::default());
+    let mut state = State::new(&header, Filter::default(), Incidents::built_in(), OriginDetail::default());
     state.define(block.definitions);
     block.columns.entries().map_while(Result::ok).for_each(|entry| state.apply(&entry));
 }
@@ -72,10 +72,17 @@ pub fn recording(bytes: &[u8]) {
     for (from, to) in [(None, None), (Some(When::After(Duration::from_secs(1))), Some(When::Peak))] {
         let by = Keys::new([By::Ancestors, By::Cache]).expect("they go together");
         let older = from.is_some().then_some(Duration::from_millis(1));
-        let request = Request { by, sort: Sort::Growth, older, top: 5 };
+        let report_options = ReportOptions { by, sort: Sort::Growth, older, top: 5 };
         let incidents = Incidents::built_in();
-        let ask =
-            Ask { request, filter: Filter::default(), incidents, from, to, call_sites: true, nodes: true };
+        let ask = Query {
+            report_options,
+            filter: Filter::default(),
+            incidents,
+            from,
+            to,
+            call_sites: true,
+            nodes: true,
+        };
         if let Ok(report) = replay::report(&reader, &ask, &mut |_, _| {}) {
             show(&report, older);
         }

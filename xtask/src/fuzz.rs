@@ -25,7 +25,7 @@ pub struct Args {
 const TARGETS: [&str; 7] = ["events", "texts", "header", "index", "definitions", "block", "recording"];
 
 /// Longer input finds nothing new: a long name takes half a kilobyte, and a small recording has ten.
-const LONGEST_INPUT: u32 = 16 << 10;
+const MAX_INPUT: u32 = 16 << 10;
 
 /// What cargo-fuzz would pass: coverage that libFuzzer reads, and the address sanitizer.
 const FLAGS: [&str; 6] = [
@@ -64,5 +64,5 @@ fn fuzz(target: &str, seconds: u32) -> Result<()> {
     let kept = paths::root().join("memtrace/tests/fixtures/fuzz").join(target);
     run.args(kept.is_dir().then_some(kept));
     run.arg(format!("-artifact_prefix={}/", broken.display()));
-    run.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST_INPUT}")]).check()
+    run.args([format!("-max_total_time={seconds}"), format!("-max_len={MAX_INPUT}")]).check()
 }

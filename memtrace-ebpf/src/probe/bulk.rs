@@ -10,13 +10,14 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext},
 };
 use memtrace_common::{
-    bulk::MOST_OBJECTS,
+    bulk::MAX_OBJECTS,
     config::{NO_ARGUMENT, RETURNS_COUNT},
     event::{KIND_ALLOC, KIND_FREE, NO_CACHE},
 };
 
 use super::slab::NO_CALL_SITE;
 use crate::{
+    backup::Role,
     config::config,
     context::{argument, number},
     emit,
@@ -24,7 +25,6 @@ use crate::{
     kernel,
     task::Current,
     this_cpu::{Kind, ThisCpu},
-    understudy::Role,
 };
 
 /// What a global function returns, since the verifier wants a number.
@@ -38,13 +38,13 @@ pub fn free_bulk_fentry(ctx: FEntryContext) -> Option<()> {
     if !is_traced {
         return None;
     }
-    for index in 0..MOST_OBJECTS {
+    for index in 0..MAX_OBJECTS {
         if index >= count {
             return Some(());
         }
         free_of_array(element(objects, index), cache);
     }
-    emit::lose(ThisCpu::get()?, Kind::Free, KIND_FREE, cache, count - MOST_OBJECTS);
+    emit::lose(ThisCpu::get()?, Kind::Free, KIND_FREE, cache, count - MAX_OBJECTS);
     Some(())
 }
 
@@ -63,13 +63,13 @@ pub fn alloc_bulk_fexit(ctx: FExitContext) -> Option<()> {
         _ => 0,
     };
     let TracedTask { tgid, comm, .. } = filter::traced_task()?;
-    for index in 0..MOST_OBJECTS {
+    for index in 0..MAX_OBJECTS {
         if index >= count {
             return Some(());
         }
         alloc_of_array(element(objects, index), cache, gfp << 32 | u64::from(tgid), comm[0], comm[1]);
     }
-    emit::lose(ThisCpu::get()?, Kind::Alloc, KIND_ALLOC, cache, count - MOST_OBJECTS);
+    emit::lose(ThisCpu::get()?, Kind::Alloc, KIND_ALLOC, cache, count - MAX_OBJECTS);
     Some(())
 }
 
@@ -133,7 +133,7 @@ fn free_element(element: u64, cache: u64) -> Option<()> {
     if filter::traces_cache(cache) { free(ptr, cache) } else { None }
 }
 
-/// It shares no tracepoint, so it has no understudy and leaves no note for one.
+/// It shares no tracepoint, so it has no backup and leaves no note for one.
 #[inline(always)]
 fn free(ptr: u64, cache: u64) -> Option<()> {
     if !filter::follows(ptr) {

@@ -13,16 +13,16 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use memtrace_common::{
     config::NO_ARGUMENT,
-    counters::{TAKEN_ON_CACHE_ALLOC, TAKEN_ON_CACHE_FREE, TAKEN_ON_KFREE, TAKEN_ON_KMALLOC},
+    counters::{LAST_SEEN_CACHE_ALLOC, LAST_SEEN_CACHE_FREE, LAST_SEEN_KFREE, LAST_SEEN_KMALLOC},
     event::NO_GFP,
 };
 
 use crate::{
+    backup::Role,
     config::config,
     context::{argument, number},
-    emit, filter, kernel, succession,
+    emit, filter, generation, kernel,
     this_cpu::ThisCpu,
-    understudy::Role,
 };
 
 /// A trampoline does not see who called the function.
@@ -34,14 +34,14 @@ pub fn kmem_cache_alloc(ctx: RawTracePointContext) -> Option<()> {
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc")]
-pub fn kmem_cache_alloc_understudy(ctx: RawTracePointContext) -> Option<()> {
-    cache_alloc(&ctx, Role::Understudy)
+pub fn kmem_cache_alloc_backup(ctx: RawTracePointContext) -> Option<()> {
+    cache_alloc(&ctx, Role::Backup)
 }
 
-/// Before v6.1, when programs were not skipped yet: it needs no understudy.
+/// Before v6.1, when programs were not skipped yet: it needs no backup.
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc_node")]
 pub fn kmem_cache_alloc_node(ctx: RawTracePointContext) -> Option<()> {
-    let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role: Role::Probe };
+    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role: Role::Probe };
     object.alloc_by_page(&ctx, Call::of_cache_tracepoint(&ctx))
 }
 
@@ -51,8 +51,8 @@ pub fn kmem_cache_free(ctx: RawTracePointContext) -> Option<()> {
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_free")]
-pub fn kmem_cache_free_understudy(ctx: RawTracePointContext) -> Option<()> {
-    cache_free(&ctx, Role::Understudy)
+pub fn kmem_cache_free_backup(ctx: RawTracePointContext) -> Option<()> {
+    cache_free(&ctx, Role::Backup)
 }
 
 #[raw_tracepoint(tracepoint = "kmalloc")]
@@ -61,8 +61,8 @@ pub fn kmalloc(ctx: RawTracePointContext) -> Option<()> {
 }
 
 #[raw_tracepoint(tracepoint = "kmalloc")]
-pub fn kmalloc_understudy(ctx: RawTracePointContext) -> Option<()> {
-    slab_kmalloc(&ctx, Role::Understudy)
+pub fn kmalloc_backup(ctx: RawTracePointContext) -> Option<()> {
+    slab_kmalloc(&ctx, Role::Backup)
 }
 
 /// As `kmem_cache_alloc_node`.
@@ -78,8 +78,8 @@ pub fn kfree(ctx: RawTracePointContext) -> Option<()> {
 }
 
 #[raw_tracepoint(tracepoint = "kfree")]
-pub fn kfree_understudy(ctx: RawTracePointContext) -> Option<()> {
-    any_free(&ctx, Role::Understudy)
+pub fn kfree_backup(ctx: RawTracePointContext) -> Option<()> {
+    any_free(&ctx, Role::Backup)
 }
 
 #[fexit(function = "kmem_cache_alloc")]
@@ -89,7 +89,7 @@ pub fn alloc_fexit(ctx: FExitContext) -> Option<()> {
         3 => argument::<3>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
+    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_lru")]
@@ -99,7 +99,7 @@ pub fn alloc_lru_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
+    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_node")]
@@ -109,7 +109,7 @@ pub fn alloc_node_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, TAKEN_ON_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
+    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fentry(function = "kmem_cache_free")]
@@ -117,14 +117,14 @@ pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
     if !filter::traces_cache(ctx.arg(0)) {
         return None;
     }
-    let object = Object::of_trampoline(ctx.arg(1), TAKEN_ON_CACHE_FREE);
+    let object = Object::of_trampoline(ctx.arg(1), LAST_SEEN_CACHE_FREE);
     // The cache's tag is calculated.
     object.send_free(&ctx, object.take()?, number::<0>(&ctx)?)
 }
 
 #[inline(always)]
 fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_ALLOC, role };
+    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role };
     match config!(arguments.alloc_cache) {
         NO_ARGUMENT => object.alloc_by_page(ctx, Call::of_cache_tracepoint(ctx)),
         2 => object.alloc(ctx, Call::of_cache_tracepoint(ctx), ctx.arg(2)),
@@ -134,7 +134,7 @@ fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
 
 #[inline(always)]
 fn cache_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let object = Object { ptr: ctx.arg(1), index: TAKEN_ON_CACHE_FREE, role };
+    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_FREE, role };
     match (config!(arguments.free_cache), config!(arguments.free_is_late)) {
         (NO_ARGUMENT, 0) => object.free_by_page(ctx),
         (NO_ARGUMENT, _) => object.late_free(ctx),
@@ -151,12 +151,12 @@ fn slab_kmalloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
         return None;
     }
     let call = Call::of_tracepoint(ctx, config!(arguments.kmalloc_gfp));
-    Object { ptr: ctx.arg(1), index: TAKEN_ON_KMALLOC, role }.alloc_by_page(ctx, call)
+    Object { ptr: ctx.arg(1), index: LAST_SEEN_KMALLOC, role }.alloc_by_page(ctx, call)
 }
 
 #[inline(always)]
 fn any_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    Object { ptr: ctx.arg(1), index: TAKEN_ON_KFREE, role }.free_by_page(ctx)
+    Object { ptr: ctx.arg(1), index: LAST_SEEN_KFREE, role }.free_by_page(ctx)
 }
 
 /// How the allocator was called.
@@ -194,13 +194,13 @@ impl Call {
 #[derive(Clone, Copy)]
 struct Object {
     ptr: u64,
-    /// One of `TAKEN_ON_*`.
+    /// One of `LAST_SEEN_*`.
     index: usize,
     role: Role,
 }
 
 impl Object {
-    /// For a trampoline, which has no understudy. It shares the tracepoint's place, where nobody else is.
+    /// For a trampoline, which has no backup. It shares the tracepoint's place, where nobody else is.
     #[inline(always)]
     fn of_trampoline(ptr: u64, index: usize) -> Self {
         Self { ptr, index, role: Role::Probe }
@@ -245,10 +245,10 @@ impl Object {
 
     /// The slab may have been given back with its last object: its page tells nothing then. So all frees are sent, by the
     /// probe alone: kernels that fire late skip no program, and somebody else may have the object by the time of its
-    /// understudy.
+    /// backup.
     #[inline(always)]
     fn late_free(self, ctx: &impl EbpfContext) -> Option<()> {
-        if self.role == Role::Understudy || !filter::follows(self.ptr) {
+        if self.role == Role::Backup || !filter::follows(self.ptr) {
             return None;
         }
         if emit::free_of_any_cache(ThisCpu::get()?, self.ptr).is_none() {
@@ -280,7 +280,7 @@ impl Object {
     #[inline(always)]
     fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call: Call, cache: u64) -> Option<()> {
         if cache == config!(caches.of_caches) {
-            succession::begin(self.ptr);
+            generation::begin(self.ptr);
         }
         let by = filter::traced_task()?;
         let Call { site: call_site, gfp } = call;

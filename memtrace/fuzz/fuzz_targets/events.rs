@@ -14,22 +14,22 @@ use memtrace::{
 };
 use memtrace_common::event::{
     AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, ForkEvent, FreeEvent, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE,
-    KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent, MOST_FRAMES, ShortNameEvent,
+    KIND_LONG_NAME, KIND_SHORT_NAME, LongNameEvent, MAX_FRAMES, ShortNameEvent,
 };
 
 /// Room for some dozens of objects.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 fuzz_target!(|data: &[u8]| {
     let _ = decode(data);
-    let mut ledger = Ledger::new(MOST_BYTES);
+    let mut ledger = Ledger::new(MAX_BYTES);
     let mut processes = Processes::default();
     let mut applied = 0;
     for record in records(data) {
         let event = match decode(&record).expect("it has its kind's length") {
             Decoded::Object(event) => event,
             Decoded::AllocWithStack(alloc, frames) => {
-                assert!(frames.kernel().count() <= MOST_FRAMES && frames.user().count() <= MOST_FRAMES);
+                assert!(frames.kernel().count() <= MAX_FRAMES && frames.user().count() <= MAX_FRAMES);
                 Event::Alloc(alloc)
             }
             Decoded::Process(event) => {
@@ -58,7 +58,7 @@ fn check(ledger: &Ledger, applied: u64) {
     assert_eq!(ledger.tally().total(), applied);
     let outstanding: u64 = ledger.origins().map(|origin| origin.outstanding()).sum();
     assert_eq!(ledger.outstanding() as u64, outstanding);
-    assert!(ledger.outstanding() <= MOST_BYTES);
+    assert!(ledger.outstanding() <= MAX_BYTES);
     let all = ledger.allocated_until(u64::MAX);
     for origin in ledger.origins() {
         assert_eq!(all.objects(origin), origin.outstanding());

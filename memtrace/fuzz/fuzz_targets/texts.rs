@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
 fn host_texts(data: &[u8]) {
     let _ = Meminfo::parse(data);
     let _ = Vmstat::parse(data).sum("a");
-    let _ = zoneinfo::pages_at_hand(data);
+    let _ = zoneinfo::pcp_free_pages(data);
     let _ = Pressure::parse(data);
     let _ = DentryState::parse(data);
     let _ = mounts::parse(data);

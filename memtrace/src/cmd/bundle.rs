@@ -43,7 +43,7 @@ use crate::{
         },
         redact::{Redactor, recording::rewrite},
         replay::{
-            self, Ask, Report,
+            self, Query, Report,
             filter::{Filter, FilterError},
             window::WindowError,
         },
@@ -211,8 +211,8 @@ impl Bundle<'_> {
     }
 
     fn pack(&self, reader: &Reader, path: &Path, watched: Option<Watched>) -> Result<(), BundleError> {
-        let ask = Ask {
-            request: self.args.rows.request(),
+        let ask = Query {
+            report_options: self.args.rows.report_options(),
             filter: Filter::default(),
             incidents: self.incidents.clone(),
             from: None,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     kernel::{
-        offer::{Item, Offer},
+        support::{HostSupport, Item},
         trials::Avoid,
     },
     text::escape,
@@ -42,20 +42,20 @@ pub enum CheckError {
 pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
     let uname = rustix::system::uname();
     let kernel = uname.release().to_string_lossy();
-    let offer = Offer::find_out(&args.avoid);
+    let support = HostSupport::probe(&args.avoid);
     match args.output {
-        Output::Text => out.write_all(text(&kernel, &offer).as_bytes())?,
-        Output::Json => writeln!(out, "{}", json(&kernel, &offer).map_err(io::Error::from)?)?,
+        Output::Text => out.write_all(text(&kernel, &support).as_bytes())?,
+        Output::Json => writeln!(out, "{}", json(&kernel, &support).map_err(io::Error::from)?)?,
     }
     out.flush()?;
-    offer.obstacle.map_or(Ok(()), |why| Err(CheckError::Obstacle(why)))
+    support.obstacle.map_or(Ok(()), |why| Err(CheckError::Obstacle(why)))
 }
 
-fn text(kernel: &str, offer: &Offer) -> String {
+fn text(kernel: &str, support: &HostSupport) -> String {
     let sections = [
-        ("This host offers", &offer.host),
-        ("Tracepoints", &offer.tracepoints),
-        ("memtrace takes", &offer.ways),
+        ("This host offers", &support.host),
+        ("Tracepoints", &support.tracepoints),
+        ("memtrace takes", &support.ways),
     ];
     let all = sections.iter().flat_map(|(_, items)| items.iter());
     let width = all.map(|item| item.name.len()).max().unwrap_or(0);
@@ -92,15 +92,15 @@ struct JsonItem<'a> {
     detail: &'a str,
 }
 
-fn json(kernel: &str, offer: &Offer) -> serde_json::Result<String> {
+fn json(kernel: &str, support: &HostSupport) -> serde_json::Result<String> {
     serde_json::to_string(&JsonOffer {
         r#type: "check",
         version: 1,
         kernel,
-        ok: offer.obstacle.is_none(),
-        host: json_items(&offer.host),
-        tracepoints: json_items(&offer.tracepoints),
-        ways: json_items(&offer.ways),
+        ok: support.obstacle.is_none(),
+        host: json_items(&support.host),
+        tracepoints: json_items(&support.tracepoints),
+        ways: json_items(&support.ways),
     })
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     evidence::{
         recording::Reader,
-        replay::{self, Ask, Report, window::When},
+        replay::{self, Query, Report, window::When},
     },
     output::{
         self,
@@ -25,7 +25,7 @@ use crate::{
     },
     view::{
         Difference,
-        build::Request,
+        build::ReportOptions,
         diff::{DifferentKeys, Order, Taken, difference},
         profile::{Profile, Profiled},
     },
@@ -137,9 +137,9 @@ impl Side {
 
 fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
     let reader = Reader::open(&part.file)?;
-    let ask = Ask {
+    let ask = Query {
         // What one has not among its first rows, the other may.
-        request: Request { top: usize::MAX, ..args.rows.request() },
+        report_options: ReportOptions { top: usize::MAX, ..args.rows.report_options() },
         filter: args.select.filter()?,
         incidents: args.rows.incidents()?,
         from: part.from.clone(),

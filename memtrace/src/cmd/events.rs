@@ -23,7 +23,7 @@ use crate::{
         recording::{ReadError, Reader},
         replay::{
             self,
-            events::{Choice, StreamError},
+            events::{EventQuery, StreamError},
             filter::FilterError,
             window::When,
         },
@@ -45,7 +45,7 @@ use crate::{
         stream::{Target, Told},
     },
     text::{duration, human},
-    view::{By, Snapshot, Sort, build::Request, event::EventKind},
+    view::{By, Snapshot, Sort, build::ReportOptions, event::EventKind},
 };
 
 /// How often a session looks at objects that survive, and counts what was lost.
@@ -151,7 +151,7 @@ pub fn run(args: EventsArgs) -> Result<(), EventsError> {
     if args.output == Format::Parquet && is_on_terminal {
         return Err(EventsError::Terminal);
     }
-    let choice = Choice {
+    let choice = EventQuery {
         filter: args.select.filter()?,
         kinds: args.kinds.clone(),
         from: args.from.clone(),
@@ -191,7 +191,7 @@ fn output(
     })
 }
 
-fn live(args: EventsArgs, choice: Choice) -> Result<(), EventsError> {
+fn live(args: EventsArgs, choice: EventQuery) -> Result<(), EventsError> {
     let out = writer(&args)?;
     let (format, clock) = (args.output, args.time);
     let told = Arc::new(Told::default());
@@ -218,7 +218,7 @@ fn options(args: EventsArgs) -> Options {
         caches,
         pids,
         comms,
-        request: Request { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: 1 },
+        report_options: ReportOptions { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: 1 },
         stacks: None,
         incidents: Incidents::built_in(),
         interval: INTERVAL,

@@ -60,7 +60,7 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         caches: trace.caches,
         pids: trace.pids,
         comms: trace.comms,
-        request: rows.request(),
+        report_options: rows.report_options(),
         stacks: trace.stacks,
         incidents: rows.incidents()?,
         interval: trace.interval,

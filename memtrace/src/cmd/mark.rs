@@ -15,7 +15,7 @@ use std::{
 use clap::Args;
 
 use super::number;
-use crate::session::marks::{Answer, LONGEST_LABEL, socket_name};
+use crate::session::marks::{Answer, MAX_LABEL, socket_name};
 
 /// Where the kernel lists the sockets of this network namespace.
 const SOCKETS: &str = "/proc/net/unix";
@@ -117,8 +117,8 @@ fn tell(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
 fn label(text: &str) -> Result<String, String> {
     match text.len() {
         0 => Err("a label has a letter at least".to_owned()),
-        1..=LONGEST_LABEL => Ok(text.to_owned()),
-        len => Err(format!("it has {len} bytes; {LONGEST_LABEL} is the most")),
+        1..=MAX_LABEL => Ok(text.to_owned()),
+        len => Err(format!("it has {len} bytes; {MAX_LABEL} is the most")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::stream::ledger::HIGHEST_PERIOD;
+use crate::stream::ledger::MAX_PERIOD;
 
 /// For the non-zero types, whose own message is for programmers.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
@@ -11,7 +11,7 @@ pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
 
 /// One object in so many.
 pub fn period(text: &str) -> Result<u32, &'static str> {
-    let period = text.parse().ok().filter(|period| (1..=HIGHEST_PERIOD).contains(period));
+    let period = text.parse().ok().filter(|period| (1..=MAX_PERIOD).contains(period));
     period.ok_or("it is not a whole number from 1 to 65536")
 }
 

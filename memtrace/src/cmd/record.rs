@@ -22,7 +22,7 @@ use crate::{
     cmd::progress::ProgressLine,
     evidence::recording::{
         Progress, Written,
-        file::{LEAST_RING, OpenError, Sink},
+        file::{MIN_RING, OpenError, Sink},
     },
     knowledge::incidents::IncidentsError,
     output::{Output, Shown},
@@ -75,7 +75,7 @@ pub enum RecordError {
     ReportOnStream,
     #[error(
         "a ring of less than {} has too little room; say --max-size {} or more",
-        human::bytes(LEAST_RING),
+        human::bytes(MIN_RING),
         size_of_least_ring()
     )]
     SmallRing,
@@ -84,7 +84,7 @@ pub enum RecordError {
 }
 
 fn size_of_least_ring() -> String {
-    format!("{}M", LEAST_RING >> 20)
+    format!("{}M", MIN_RING >> 20)
 }
 
 pub fn run(args: RecordArgs) -> Result<(), RecordError> {
@@ -119,7 +119,7 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
 }
 
 fn sink(args: &RecordArgs, is_stream: bool) -> Result<Sink, RecordError> {
-    if args.ring && args.max_size < LEAST_RING {
+    if args.ring && args.max_size < MIN_RING {
         return Err(RecordError::SmallRing);
     }
     if !is_stream {
@@ -197,9 +197,9 @@ fn summary(written: &Written, seen: &Seen, waited: Duration, file: &Path, is_str
 }
 
 pub(super) fn max_size(text: &str) -> Result<u64, String> {
-    const LEAST: u64 = 1 << 20;
+    const MIN: u64 = 1 << 20;
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
-    if bytes < LEAST { Err("a recording has a mebibyte at least".to_owned()) } else { Ok(bytes) }
+    if bytes < MIN { Err("a recording has a mebibyte at least".to_owned()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

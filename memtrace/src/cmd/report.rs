@@ -15,7 +15,7 @@ use crate::{
     evidence::{
         recording::{Header, ReadError, Reader},
         replay::{
-            self, Ask, Report,
+            self, Query, Report,
             filter::{Filter, FilterError},
             window::{When, WindowError},
         },
@@ -181,9 +181,9 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     args.out.write(|out| write(args, &reader.header, &report, out))
 }
 
-fn ask(args: &ReportArgs) -> Result<Ask, ReportError> {
-    Ok(Ask {
-        request: args.rows.request(),
+fn ask(args: &ReportArgs) -> Result<Query, ReportError> {
+    Ok(Query {
+        report_options: args.rows.report_options(),
         filter: args.select.filter()?,
         incidents: args.rows.incidents()?,
         from: args.from.clone(),
@@ -241,13 +241,13 @@ fn write_parquet(
     report: &Report,
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
-    let Report { state, moment, .. } = report;
+    let Report { state, checkpoint, .. } = report;
     state.with_known(|known| {
-        let most = output::parquet::MOST_OBJECTS;
-        let objects = object::outstanding(&state.ledger, moment, known, args.rows.older, most);
+        let most = output::parquet::MAX_OBJECTS;
+        let objects = object::outstanding(&state.ledger, checkpoint, known, args.rows.older, most);
         let partial = report.snapshot.caches.iter().filter(|cache| cache.partial.is_some());
         let partial = partial.map(|cache| cache.name.as_str()).collect();
-        let taken = output::parquet::Taken { started: header.started_ns, now: moment.now, partial };
+        let taken = output::parquet::Taken { started: header.started_ns, now: checkpoint.now, partial };
         output::parquet::outstanding(out, &header.into(), &taken, objects)
     })
 }
@@ -259,7 +259,7 @@ fn file_name(path: &Path) -> &[u8] {
 /// What led to the allocations of a report.
 pub fn profile(report: &Report, older: Option<Duration>) -> Profile {
     let ledger = &report.state.ledger;
-    report.state.with_known(|known| Profile::new(ledger, &report.moment, known, older))
+    report.state.with_known(|known| Profile::new(ledger, &report.checkpoint, known, older))
 }
 
 /// Shows how far it is, where it takes long and somebody looks.

@@ -8,7 +8,7 @@ use super::number;
 use crate::{
     knowledge::incidents::{Incidents, IncidentsError},
     text::duration,
-    view::{By, Keys, Sort, build::Request},
+    view::{By, Keys, Sort, build::ReportOptions},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -35,8 +35,8 @@ pub struct RowArgs {
 }
 
 impl RowArgs {
-    pub fn request(&self) -> Request {
-        Request {
+    pub fn report_options(&self) -> ReportOptions {
+        ReportOptions {
             by: Keys::new(self.by.iter().copied()).unwrap_or(By::Comm.into()),
             sort: self.sort,
             older: self.older,

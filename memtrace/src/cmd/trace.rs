@@ -87,8 +87,8 @@ impl TraceArgs {
 
 pub(super) fn memory_budget(text: &str) -> Result<u64, String> {
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
-    if bytes < memory::LEAST {
-        return Err(format!("it is too little: memtrace needs {} at least", human::bytes(memory::LEAST)));
+    if bytes < memory::MIN {
+        return Err(format!("it is too little: memtrace needs {} at least", human::bytes(memory::MIN)));
     }
     Ok(bytes)
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// In less, nothing that grows can be told from noise.
-const SHORTEST: Duration = Duration::from_secs(1);
+const MIN: Duration = Duration::from_secs(1);
 
 #[derive(Args, Clone, Debug)]
 pub struct TriageArgs {
@@ -85,5 +85,5 @@ fn window_width() -> Option<usize> {
 
 fn window(text: &str) -> Result<Duration, String> {
     let time = duration::parse(text).map_err(|error| error.to_string())?;
-    if time < SHORTEST { Err("nothing can be told of less than 1s".to_owned()) } else { Ok(time) }
+    if time < MIN { Err("nothing can be told of less than 1s".to_owned()) } else { Ok(time) }
 }

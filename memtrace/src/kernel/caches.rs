@@ -12,7 +12,7 @@ use super::{
 };
 
 /// More caches than any kernel has; a walk that sees more is lost.
-const MOST_CACHES: usize = 100_000;
+const MAX_CACHES: usize = 100_000;
 
 /// One `struct kmem_cache`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn walk(memory: &Memory, layout: &Layout) -> Result<Vec<KernelCache>, MemoryErro
     let mut caches = Vec::new();
     let mut seen = HashSet::new();
     let mut address = first;
-    while seen.insert(address) && seen.len() < MOST_CACHES {
+    while seen.insert(address) && seen.len() < MAX_CACHES {
         // The list's head is in the circle too, and is no cache.
         caches.extend(read(memory, layout, address));
         address = memory.u64(address + list)?.wrapping_sub(list);
@@ -87,10 +87,10 @@ fn read_unchecked(memory: &Memory, layout: &Layout, address: u64) -> Result<Kern
 impl KernelCache {
     /// Whether what was read there can be a cache: the list's head is surrounded by anything.
     fn is_plausible(&self) -> bool {
-        const LARGEST_OBJECT: u64 = 64 << 20;
-        const LARGEST_ORDER: u32 = 20;
+        const MAX_OBJECT: u64 = 64 << 20;
+        const MAX_ORDER: u32 = 20;
         let named = !self.name.is_empty() && self.name.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-        let sized = self.object_size > 0 && self.object_size <= self.size && self.size <= LARGEST_OBJECT;
-        named && sized && self.order <= LARGEST_ORDER
+        let sized = self.object_size > 0 && self.object_size <= self.size && self.size <= MAX_OBJECT;
+        named && sized && self.order <= MAX_ORDER
     }
 }

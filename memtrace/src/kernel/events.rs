@@ -18,10 +18,10 @@ use memtrace_common::{
 
 use super::{
     cost::ProbeTimes,
+    generations::Generations,
     load::{LoadError, Probe},
     log::KernelLog,
     rings::{RingError, Rings},
-    successors::Successors,
 };
 
 /// The kernel's side of the stream: the rings, and what the kernel counts.
@@ -33,7 +33,7 @@ pub struct Events {
     rings: Rings,
     losses: HashMap<MapData, LossKey, u64>,
     counters: PerCpuArray<MapData, Counters>,
-    pub successors: Successors,
+    pub generations: Generations,
 }
 
 impl Events {
@@ -43,13 +43,13 @@ impl Events {
         probes: Vec<Probe>,
         rings: Rings,
     ) -> Result<Self, LoadError> {
-        let successors = Successors::take(&mut ebpf)?;
+        let generations = Generations::take(&mut ebpf)?;
         let mut take = |name| ebpf.take_map(name).expect("the object has this map");
         let [losses, counters] = [map::LOSSES, map::COUNTERS].map(&mut take);
         let losses = HashMap::try_from(losses).map_err(|error| LoadError::Map(map::LOSSES, error))?;
         let counters =
             PerCpuArray::try_from(counters).map_err(|error| LoadError::Map(map::COUNTERS, error))?;
-        Ok(Self { ebpf, log, probes, rings, losses, counters, successors })
+        Ok(Self { ebpf, log, probes, rings, losses, counters, generations })
     }
 
     /// Hands each record in the rings to `sink`, those of one object oldest first, until those are read that were there
@@ -87,13 +87,13 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
-            stood_in: sum.stood_in + cpu.stood_in,
-            taken_on: [0; 4],
+            backup_emitted: sum.backup_emitted + cpu.backup_emitted,
+            last_seen: [0; 4],
         }))
     }
 
     /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
-    /// the understudy, because they were running on that CPU already; what understudies stood in for is none of these. The
+    /// the backup, because they were running on that CPU already; what backups stood in for is none of these. The
     /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
     /// Names are left out: a dentry without its name is counted all the same.
@@ -101,11 +101,11 @@ impl Events {
         let (mut misses, mut skipped) = (0, 0);
         for probe in &self.probes {
             let by_probe = self.skipped(probe.name)?;
-            let by_understudy = probe.understudy.map(|understudy| self.skipped(understudy)).transpose()?;
-            misses += by_probe.min(by_understudy.unwrap_or(u64::MAX));
+            let by_backup = probe.backup.map(|backup| self.skipped(backup)).transpose()?;
+            misses += by_probe.min(by_backup.unwrap_or(u64::MAX));
             skipped += by_probe;
         }
-        Ok(misses.min(skipped.saturating_sub(counters.stood_in)))
+        Ok(misses.min(skipped.saturating_sub(counters.backup_emitted)))
     }
 
     /// What the probes took by [`super::cost::RunTimeStatistics`].

@@ -6,7 +6,7 @@ use memtrace_common::config::{
 
 use super::{
     functions::{self, Functions},
-    look::fields::Fields,
+    inspect::fields::Fields,
     trials::Reason,
     types::{KernelTypes, TypesError},
 };
@@ -29,7 +29,7 @@ pub struct Layout {
     /// Or why a page does not tell its NUMA node.
     pub page_node: Result<PageNode, Reason>,
     /// For looking at objects.
-    pub look: Fields,
+    pub inspect: Fields,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
@@ -106,7 +106,7 @@ impl Layout {
                 page_size: types.size("page")?,
             },
             page_node: page_node(types).map_err(|error| error.to_string()),
-            look: Fields::find(types),
+            inspect: Fields::find(types),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
             functions,

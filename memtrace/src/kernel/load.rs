@@ -29,7 +29,7 @@ use super::{
     layout::Layout,
     log::KernelLog,
     memory, object,
-    plan::{CacheWay, NamesWay, Plan},
+    plan::{CacheStrategy, NameStrategy, Plan},
     rings::{RingError, RingSizes, Rings},
     trials::{ON_REQUEST, Reason, reason, refusal, why_not},
 };
@@ -80,8 +80,8 @@ impl Filters {
 pub struct LoadOptions {
     /// Let the programs log.
     pub verbose: bool,
-    /// Load understudies: see `memtrace-ebpf/src/understudy.rs`.
-    pub understudies: bool,
+    /// Load backups: see `memtrace-ebpf/src/backup.rs`.
+    pub backups: bool,
     /// Which objects to follow: see [`memtrace_common::sample`].
     pub sample_limit: u32,
     /// Follow what becomes of processes.
@@ -94,12 +94,12 @@ pub struct LoadOptions {
 
 /// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
 /// RCU callbacks, which free; what an interrupt allocates while an allocation is traced is rare, and no leak if it is missed.
-fn understudy_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
+fn backup_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     match probe {
-        program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_UNDERSTUDY),
-        program::KFREE => Some(program::KFREE_UNDERSTUDY),
-        program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_UNDERSTUDY),
-        program::KMALLOC if preempts_probes => Some(program::KMALLOC_UNDERSTUDY),
+        program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_BACKUP),
+        program::KFREE => Some(program::KFREE_BACKUP),
+        program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_BACKUP),
+        program::KMALLOC if preempts_probes => Some(program::KMALLOC_BACKUP),
         _ => None,
     }
 }
@@ -107,7 +107,7 @@ fn understudy_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
 /// A program on allocations or frees, and the one that stands in for it.
 pub(super) struct Probe {
     pub name: &'static str,
-    pub understudy: Option<&'static str>,
+    pub backup: Option<&'static str>,
 }
 
 /// A program that is verified and waits to be attached.
@@ -156,7 +156,7 @@ pub struct Loaded {
     probes: Vec<Probe>,
     log: KernelLog,
     rings: Rings,
-    understudies: bool,
+    backups: bool,
     preempts_probes: bool,
     /// Why names are unavailable, if they were asked for and are.
     pub names_unavailable: Option<String>,
@@ -209,7 +209,7 @@ impl Loaded {
             probes: Vec::new(),
             log,
             rings,
-            understudies: options.understudies,
+            backups: options.backups,
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
             bulk_unavailable: None,
@@ -249,7 +249,7 @@ impl Loaded {
     fn ready_bulk(&mut self, hooks: &[BulkHook], wanted: impl Fn(At) -> bool) {
         for &BulkHook { program: name, function, at } in hooks {
             if wanted(at) {
-                self.probes.push(Probe { name, understudy: None });
+                self.probes.push(Probe { name, backup: None });
                 self.ready.push(Ready { name, target: function, stage: self.stage, part: Part::Bulk });
             }
         }
@@ -257,13 +257,13 @@ impl Loaded {
 
     fn load_frees(&mut self, plan: &Plan) -> Result<(), LoadError> {
         match plan.free.as_ref().map_err(|why| LoadError::Frees(why.clone()))? {
-            CacheWay::Argument | CacheWay::Page => {
+            CacheStrategy::Argument | CacheStrategy::Page => {
                 self.raw_tracepoint(program::KMEM_CACHE_FREE)?;
             }
-            CacheWay::Trampoline => {
+            CacheStrategy::Trampoline => {
                 // Has a guard of its own from v5.12 on, Linux commit ca06f55b9002 ("bpf: Add per-program recursion prevention
                 // mechanism"), and nobody who stands in: what it is skipped for is counted as missed.
-                self.probes.push(Probe { name: program::FREE_FENTRY, understudy: None });
+                self.probes.push(Probe { name: program::FREE_FENTRY, backup: None });
                 self.fentry(program::FREE_FENTRY, KMEM_CACHE_FREE)?;
             }
         }
@@ -276,15 +276,15 @@ impl Loaded {
 
     fn load_allocations(&mut self, plan: &Plan, layout: &Layout, filters: &Filters) -> Result<(), LoadError> {
         match plan.alloc.as_ref().map_err(|why| LoadError::Allocations(why.clone()))? {
-            CacheWay::Argument => self.raw_tracepoint(program::KMEM_CACHE_ALLOC)?,
-            CacheWay::Page => {
+            CacheStrategy::Argument => self.raw_tracepoint(program::KMEM_CACHE_ALLOC)?,
+            CacheStrategy::Page => {
                 self.raw_tracepoint(program::KMEM_CACHE_ALLOC)?;
                 if layout.has_node_tracepoints {
                     self.raw_tracepoint(program::KMEM_CACHE_ALLOC_NODE)?;
                 }
             }
-            CacheWay::Trampoline => {
-                let alone = |name| Probe { name, understudy: None };
+            CacheStrategy::Trampoline => {
+                let alone = |name| Probe { name, backup: None };
                 self.probes.extend([program::ALLOC_FEXIT, program::ALLOC_NODE_FEXIT].map(alone));
                 self.fexit(program::ALLOC_FEXIT, KMEM_CACHE_ALLOC)?;
                 self.fexit(program::ALLOC_NODE_FEXIT, KMEM_CACHE_ALLOC_NODE)?;
@@ -307,11 +307,11 @@ impl Loaded {
 
     fn load_names(&mut self, plan: &Plan) -> Result<Option<String>, LoadError> {
         match &plan.names {
-            Ok(NamesWay::Fexit) => {
+            Ok(NameStrategy::Fexit) => {
                 self.fexit(program::D_ALLOC_FEXIT, D_ALLOC)?;
                 self.fexit(program::D_ALLOC_PARALLEL_FEXIT, D_ALLOC_PARALLEL)?;
             }
-            Ok(NamesWay::Kretprobe) => {
+            Ok(NameStrategy::Kretprobe) => {
                 let name = program::D_ALLOC_KRETPROBE;
                 let program: &mut KProbe = object::program(&mut self.ebpf, name);
                 program.load().map_err(|error| LoadError::Program(name, error))?;
@@ -338,11 +338,11 @@ impl Loaded {
         Ok(())
     }
 
-    /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its understudy behind it.
+    /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its backup behind it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        let understudy = understudy_of(name, self.preempts_probes).filter(|_| self.understudies);
-        self.probes.push(Probe { name, understudy });
-        for program_name in [Some(name), understudy].into_iter().flatten() {
+        let backup = backup_of(name, self.preempts_probes).filter(|_| self.backups);
+        self.probes.push(Probe { name, backup });
+        for program_name in [Some(name), backup].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
             program.load().map_err(|error| LoadError::Program(program_name, error))?;
             self.make_ready(program_name, name);

@@ -22,7 +22,7 @@ use crate::stream::event::{Address, NO_NODE, NodeId};
 const BLOCK_SHIFT: u32 = 21;
 
 /// So many blocks are remembered, which is 128 GiB; then it begins anew.
-const MOST_BLOCKS: usize = 1 << 16;
+const MAX_BLOCKS: usize = 1 << 16;
 
 /// Nodes that have memory, and those that there can be.
 const WITH_MEMORY: &str = "/sys/devices/system/node/has_memory";
@@ -79,7 +79,7 @@ impl ByPage {
         let page = page::of(object, base, page_shift, page_size);
         let Some(flags) = read(page.wrapping_add(u64::from(self.page_node.flags))) else { return NO_NODE };
         let Some(node) = node(flags, self.page_node.bits, &self.possible) else { return NO_NODE };
-        if self.blocks.len() == MOST_BLOCKS {
+        if self.blocks.len() == MAX_BLOCKS {
             self.blocks.clear();
         }
         self.blocks.insert(block, node);
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn memory_of_many_blocks_is_not_all_remembered() {
         let mut nodes = by_page();
-        for block in 0..=MOST_BLOCKS as u64 {
+        for block in 0..=MAX_BLOCKS as u64 {
             assert_eq!(nodes.of(|_| Some(1 << 54), block << BLOCK_SHIFT), 1);
         }
         assert_eq!(nodes.blocks.len(), 1);

@@ -20,7 +20,7 @@ use super::{
 /// So many slabs must agree.
 const WITNESSES: usize = 4;
 /// And so many are asked at most.
-const MOST_ASKED: usize = 64;
+const MAX_ASKED: usize = 64;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PagesError {
@@ -34,7 +34,7 @@ pub enum PagesError {
 pub fn locate(memory: &Memory, layout: &Layout, caches: &[KernelCache]) -> Result<Pages, PagesError> {
     let page_shift = rustix::param::page_size().trailing_zeros();
     let witnesses = caches.iter().filter_map(|cache| base_from(memory, layout, cache, page_shift));
-    agreed(witnesses.take(MOST_ASKED)).map(|base| pages(base, page_shift, layout))
+    agreed(witnesses.take(MAX_ASKED)).map(|base| pages(base, page_shift, layout))
 }
 
 /// What the first [`WITNESSES`] that agree say; no more are asked.

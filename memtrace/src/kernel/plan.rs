@@ -10,7 +10,7 @@ use super::{
 
 /// How allocations and frees of named caches are seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CacheWay {
+pub enum CacheStrategy {
     /// The tracepoint says which cache.
     Argument,
     /// The tracepoint does not: fexit and fentry on the allocator's functions, whose argument is the cache.
@@ -21,7 +21,7 @@ pub enum CacheWay {
 
 /// How dentries get their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamesWay {
+pub enum NameStrategy {
     Fexit,
     Kretprobe,
 }
@@ -38,11 +38,11 @@ pub struct Findings<'a> {
 
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub alloc: Result<CacheWay, Reason>,
-    pub free: Result<CacheWay, Reason>,
+    pub alloc: Result<CacheStrategy, Reason>,
+    pub free: Result<CacheStrategy, Reason>,
     /// kmalloc and kfree: only the page tells which cache an object is from.
     pub kmalloc: Result<Pages, Reason>,
-    pub names: Result<NamesWay, Reason>,
+    pub names: Result<NameStrategy, Reason>,
     /// What fires no tracepoint. A session can do without.
     pub bulk: Result<Vec<BulkHook>, Reason>,
 }
@@ -51,9 +51,13 @@ impl Plan {
     pub fn new(findings: Findings<'_>) -> Self {
         let Findings { layout, pages, trampolines, kprobes, bulk } = findings;
         Self {
-            alloc: cache_way(layout.alloc_names_cache(), &allocator_trampolines(layout, trampolines), &pages),
-            free: cache_way(layout.free_names_cache(), trampolines, &pages),
-            names: names_way(trampolines, kprobes),
+            alloc: cache_strategy(
+                layout.alloc_names_cache(),
+                &allocator_trampolines(layout, trampolines),
+                &pages,
+            ),
+            free: cache_strategy(layout.free_names_cache(), trampolines, &pages),
+            names: name_strategy(trampolines, kprobes),
             bulk: bulk.clone().and_then(|()| bulk::hooks(layout)),
             kmalloc: pages,
         }
@@ -62,8 +66,8 @@ impl Plan {
     /// Whether any program goes on a function by fentry or fexit.
     pub fn has_trampolines(&self) -> bool {
         self.bulk.is_ok()
-            || self.names == Ok(NamesWay::Fexit)
-            || [&self.alloc, &self.free].contains(&&Ok(CacheWay::Trampoline))
+            || self.names == Ok(NameStrategy::Fexit)
+            || [&self.alloc, &self.free].contains(&&Ok(CacheStrategy::Trampoline))
     }
 
     /// The pages, for programs that may need them; all zero where they were not found.
@@ -82,25 +86,28 @@ fn allocator_trampolines(layout: &Layout, trampolines: &Result<(), Reason>) -> R
 }
 
 /// A trampoline is cheaper than the page for what the filter leaves out, so it comes first.
-fn cache_way(
+fn cache_strategy(
     argument: bool,
     trampolines: &Result<(), Reason>,
     pages: &Result<Pages, Reason>,
-) -> Result<CacheWay, Reason> {
+) -> Result<CacheStrategy, Reason> {
     match (argument, trampolines, pages) {
-        (true, _, _) => Ok(CacheWay::Argument),
-        (false, Ok(()), _) => Ok(CacheWay::Trampoline),
-        (false, Err(_), Ok(_)) => Ok(CacheWay::Page),
+        (true, _, _) => Ok(CacheStrategy::Argument),
+        (false, Ok(()), _) => Ok(CacheStrategy::Trampoline),
+        (false, Err(_), Ok(_)) => Ok(CacheStrategy::Page),
         (false, Err(trampolines), Err(pages)) => Err(format!(
             "the tracepoint does not name the cache, fentry/fexit is refused ({trampolines}), and {pages}"
         )),
     }
 }
 
-fn names_way(trampolines: &Result<(), Reason>, kprobes: &Result<(), Reason>) -> Result<NamesWay, Reason> {
+fn name_strategy(
+    trampolines: &Result<(), Reason>,
+    kprobes: &Result<(), Reason>,
+) -> Result<NameStrategy, Reason> {
     match (trampolines, kprobes) {
-        (Ok(()), _) => Ok(NamesWay::Fexit),
-        (Err(_), Ok(())) => Ok(NamesWay::Kretprobe),
+        (Ok(()), _) => Ok(NameStrategy::Fexit),
+        (Err(_), Ok(())) => Ok(NameStrategy::Kretprobe),
         (Err(fexit), Err(kprobe)) => Err(format!("no fexit ({fexit}), no kprobes ({kprobe})")),
     }
 }

@@ -25,7 +25,7 @@ const DISCARDED: u32 = 1 << 30;
 /// So much of a ring's data is mapped at a time, besides room for the record that the window's end lies in.
 const WINDOW: u64 = 512 << 10;
 /// Longest record that is read, its header included.
-const LONGEST_RECORD: u64 = 64 << 10;
+const MAX_RECORD: u64 = 64 << 10;
 
 /// The kernel is told after so many bytes that they may be overwritten.
 const RELEASE_EVERY: u64 = 16 << 10;
@@ -51,10 +51,10 @@ impl RingSizes {
     /// Rings for this many CPUs that take `total` bytes together, rounded down to a power of two: two for each CPU, so that
     /// two CPUs seldom want the same one at the same time, and fewer where they would be too small.
     pub fn new(cpus: usize, total: u64) -> Self {
-        const MOST_RINGS: u64 = 128;
+        const MAX_RINGS: u64 = 128;
         let page = rustix::param::page_size() as u64;
         let total = 1 << total.clamp(page, 1 << 37).ilog2();
-        let count = (cpus as u64 * 2).next_power_of_two().min(MOST_RINGS).min(total / page);
+        let count = (cpus as u64 * 2).next_power_of_two().min(MAX_RINGS).min(total / page);
         Self { count: count as u32, bytes: (total / count).min(1 << 30) as u32 }
     }
 
@@ -166,7 +166,7 @@ struct Window {
 impl Window {
     fn new(fd: BorrowedFd<'_>, ring: u64, offset: u64) -> Result<Self, RingError> {
         let len = ring.min(WINDOW);
-        let mapping = Mapping::new(fd, offset, len + ring.min(LONGEST_RECORD), ProtFlags::READ)?;
+        let mapping = Mapping::new(fd, offset, len + ring.min(MAX_RECORD), ProtFlags::READ)?;
         Ok(Self { mapping, ring, offset, start: 0, len })
     }
 
@@ -197,7 +197,7 @@ impl Window {
         }
         let len = header & !DISCARDED;
         let whole = (RECORD_HEADER + u64::from(len)).next_multiple_of(8);
-        if header & DISCARDED != 0 || whole > LONGEST_RECORD.min(self.ring) {
+        if header & DISCARDED != 0 || whole > MAX_RECORD.min(self.ring) {
             return Some((None, whole));
         }
         // SAFETY: the record is complete, lies in the mapping as `whole` is not longer than the room behind the window, and

@@ -17,7 +17,7 @@ const KIND: &str = "tracefs";
 const MOUNTS: &str = "/proc/self/mounts";
 
 /// Longer files are none of those that are read here.
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TracefsError {
@@ -53,6 +53,6 @@ fn read_detached(path: &str) -> io::Result<Vec<u8>> {
 
 fn read_whole(file: io::Result<File>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file?.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    file?.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

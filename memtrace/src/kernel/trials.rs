@@ -29,7 +29,7 @@ pub enum Avoid {
     /// Taking the cache from a tracepoint's argument.
     Arguments,
     /// The second program at each tracepoint, which sees what the first is skipped for.
-    Understudies,
+    Backups,
     /// Names of dentries, in whatever way.
     Names,
     /// What becomes of processes.

@@ -45,7 +45,7 @@ pub struct Incident {
 pub enum IncidentsError {
     #[error("{}: {source}", shown(path))]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}: a file of incidents has at most {} bytes", shown(path), file::MOST_BYTES)]
+    #[error("{}: a file of incidents has at most {} bytes", shown(path), file::MAX_BYTES)]
     TooLong { path: PathBuf },
     #[error("{}, line {}: {}; docs/incidents.md has the format", shown(path), fault.line, printable(&fault.problem))]
     Faulty { path: PathBuf, fault: Fault },

@@ -301,7 +301,7 @@ impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
             }),
             verdict: snapshot.verdict.as_ref().map(Verdict::from),
             ages: snapshot.ages.iter().map(AgeBucket::from).collect(),
-            generations: snapshot.generations.iter().map(Generation::from).collect(),
+            generations: snapshot.cohorts.iter().map(Generation::from).collect(),
             directories: snapshot.directories.iter().map(Directory::from).collect(),
             trust: Trust::from(&snapshot.trust),
             notes: &snapshot.notes,
@@ -407,13 +407,13 @@ impl<'a> Row<'a> {
                 address: format!("{:#x}", site.address),
                 symbol: site.symbol.as_deref(),
             }),
-            context: row.circumstances.context.map(context),
+            context: row.alloc_context.context.map(context),
             gfp: row
-                .circumstances
+                .alloc_context
                 .gfp
                 .as_ref()
                 .map(|gfp| Gfp { flags: format!("{:#x}", gfp.flags), names: gfp.names.as_deref() }),
-            node: row.circumstances.node,
+            node: row.alloc_context.node,
             stacked_objects: row.stacked_objects,
             stacks: row.stacks.iter().map(Stack::from).collect(),
             started_by: row.started_by.iter().map(Ancestors::from).collect(),
@@ -431,7 +431,7 @@ impl<'a> Row<'a> {
             survival: finite(row.survival()),
             oldest_ns: row.oldest.map(nanos),
             ages: row.ages.iter().map(AgeBucket::from).collect(),
-            generations: row.generations.iter().map(Generation::from).collect(),
+            generations: row.cohorts.iter().map(Generation::from).collect(),
             named_objects: row.named_objects,
             negative_share: row.negatives.map(names::negative_share),
             names: row.names.iter().map(Names::from).collect(),

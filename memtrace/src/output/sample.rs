@@ -11,9 +11,9 @@ pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 use crate::{
     procfs::slab::Meminfo,
     view::{
-        AgeBucket, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Circumstances, Class,
-        Context, Directory, Generation, GfpFlags, Keys, Known, NameGroup, Negatives, OwnCost, ProcessInfo,
-        Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
+        AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
+        Cohort, Context, Directory, GfpFlags, Keys, Known, NameGroup, Negatives, OwnCost, ProcessInfo, Rest,
+        Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
         reconcile::{self, Growth, Partial, Reading, Sign, Traced},
         verdict::Doubt,
     },
@@ -66,7 +66,7 @@ pub(crate) fn dentry() -> Snapshot {
                         ..seen("/usr/lib", names("lib", "libnss<n>.so", 311, "libnss3.so"))
                     },
                 ],
-                generations: generations(&[
+                cohorts: cohorts(&[
                     (3_702, 3_702),
                     (3_896, 3_896),
                     (3_896, 3_895),
@@ -79,18 +79,11 @@ pub(crate) fn dentry() -> Snapshot {
             Row {
                 named_objects: 400,
                 names: vec![names("/", "tmp.<n>", 310, "tmp.X7faQ2")],
-                generations: generations(&[
-                    (6_702, 0),
-                    (6_702, 0),
-                    (0, 0),
-                    (13_404, 1),
-                    (6_702, 1),
-                    (6_703, 510),
-                ]),
+                cohorts: cohorts(&[(6_702, 0), (6_702, 0), (0, 0), (13_404, 1), (6_702, 1), (6_703, 510)]),
                 ..row("postgres", 512, 40_213, 39_701, 2.5)
             },
             Row {
-                generations: generations(&[
+                cohorts: cohorts(&[
                     (194_984, 0),
                     (194_984, 0),
                     (194_984, 1),
@@ -104,7 +97,7 @@ pub(crate) fn dentry() -> Snapshot {
         rest: None,
         verdict: None,
         ages: ages(&[1_948, 3_896, 13_637, 4_635]),
-        generations: generations(&[
+        cohorts: cohorts(&[
             (205_761, 3_702),
             (205_761, 3_896),
             (205_761, 3_896),
@@ -151,7 +144,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         stacked_objects: 0,
         stacks: Vec::new(),
         call_site: None,
-        circumstances: Circumstances::default(),
+        alloc_context: AllocContext::default(),
         processes: 1,
         objects,
         bytes: objects * 192,
@@ -163,7 +156,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         growth_per_s,
         oldest: Some(Duration::from_millis(11_200)),
         ages: ages(&[objects / 10, objects / 5, objects - objects / 10 - objects / 5]),
-        generations: Vec::new(),
+        cohorts: Vec::new(),
         named_objects: objects,
         negatives: None,
         names: Vec::new(),
@@ -183,8 +176,8 @@ fn ages(objects: &[u64]) -> Vec<AgeBucket> {
 }
 
 /// Parts of two seconds, and what is left of each.
-fn generations(parts: &[(u64, u64)]) -> Vec<Generation> {
-    let part = |(from, &(allocs, survivors))| Generation {
+fn cohorts(parts: &[(u64, u64)]) -> Vec<Cohort> {
+    let part = |(from, &(allocs, survivors))| Cohort {
         from: Duration::from_secs(from),
         to: Duration::from_secs(from + 2),
         allocs,
@@ -437,7 +430,7 @@ pub(crate) fn by_circumstances() -> Snapshot {
     let mut snapshot = Snapshot { by: Keys::new(keys).expect("some"), ..started() };
     let gfp = |flags, names: Option<&str>| Some(GfpFlags { flags, names: names.map(str::to_owned) });
     let long = "GFP_NOFS|__GFP_NOFAIL|__GFP_NOWARN|__GFP_ZERO|__GFP_NOMEMALLOC";
-    let circumstances = [
+    let alloc_context = [
         (Some(Context::Process), gfp(0xdc0, Some("GFP_KERNEL|__GFP_ZERO")), Some(1)),
         (Some(Context::IoWorker), gfp(0x8a940, Some(long)), Some(0)),
         (None, gfp(0x820, None), None),
@@ -447,9 +440,9 @@ pub(crate) fn by_circumstances() -> Snapshot {
         ["io_uring worker", long, "0"],
         ["(unknown)", "0x820", "(unknown)"],
     ];
-    for ((row, keys), (context, gfp, node)) in snapshot.rows.iter_mut().zip(keys).zip(circumstances) {
+    for ((row, keys), (context, gfp, node)) in snapshot.rows.iter_mut().zip(keys).zip(alloc_context) {
         row.keys = keys.map(|key| key.as_bytes().to_vec()).to_vec();
-        row.circumstances = Circumstances { context, gfp, node };
+        row.alloc_context = AllocContext { context, gfp, node };
     }
     snapshot
 }

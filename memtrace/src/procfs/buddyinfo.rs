@@ -7,7 +7,7 @@ pub struct FreeBlocks {
 }
 
 /// No kernel has more: blocks of order 63 would not fit into an address space.
-const MOST_ORDERS: usize = 32;
+const MAX_ORDERS: usize = 32;
 
 impl FreeBlocks {
     pub fn parse(text: &[u8]) -> Option<Self> {
@@ -16,7 +16,7 @@ impl FreeBlocks {
         for zone in text.lines() {
             // Node 0, zone   Normal   8195   9463 ...
             let Some((_, zone)) = zone.split_once("zone") else { continue };
-            for (order, number) in zone.split_ascii_whitespace().skip(1).take(MOST_ORDERS).enumerate() {
+            for (order, number) in zone.split_ascii_whitespace().skip(1).take(MAX_ORDERS).enumerate() {
                 let number: u64 = number.parse().ok()?;
                 if blocks.len() <= order {
                     blocks.resize(order + 1, 0);

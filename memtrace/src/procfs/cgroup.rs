@@ -11,10 +11,10 @@ use std::{
 use super::mounts::Mount;
 
 /// Cgroups that are read, at most. Reading one takes some 10 us.
-pub const MOST: usize = 4000;
+pub const MAX: usize = 4000;
 
 /// Of these, the biggest whose slab memory is read too: for that the kernel adds up the counters of all CPUs.
-const MOST_WITH_SLAB: usize = 64;
+const MAX_WITH_SLAB: usize = 64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
@@ -84,7 +84,7 @@ pub fn slab(text: &[u8]) -> Option<u64> {
 }
 
 pub fn read(mounts: &[Mount]) -> Cgroups {
-    Hierarchy::find(mounts).map(|hierarchy| walk(&hierarchy, MOST)).unwrap_or_default()
+    Hierarchy::find(mounts).map(|hierarchy| walk(&hierarchy, MAX)).unwrap_or_default()
 }
 
 /// The root has no memory of its own in version 2: it is looked into first.
@@ -112,7 +112,7 @@ fn walk(hierarchy: &Hierarchy, most: usize) -> Cgroups {
         }
     }
     leaves.sort_unstable();
-    for (_, leaf) in leaves.iter().rev().take(MOST_WITH_SLAB) {
+    for (_, leaf) in leaves.iter().rev().take(MAX_WITH_SLAB) {
         if let Some(cgroup) = cgroups.list.get_mut(&name(hierarchy, leaf)) {
             cgroup.slab = hierarchy.slab(leaf);
         }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_cgroup_counts_without_those_in_it() {
         let (_root, hierarchy) = hierarchy(&SLICES);
-        let found = walk(&hierarchy, MOST);
+        let found = walk(&hierarchy, MAX);
         let memory = |path: &str| found.list[path.as_bytes()].memory;
         assert_eq!(["system", "system/a", "system/b", "user", "user/1"].map(memory), [30, 60, 10, 0, 50]);
         let slab = |path: &str| found.list[path.as_bytes()].slab;

@@ -9,13 +9,13 @@ pub struct Meminfo {
 }
 
 /// Lines of a key that are taken, at most: real kernels have some 60.
-const MOST_LINES: usize = 1000;
+const MAX_LINES: usize = 1000;
 
 impl Meminfo {
     /// Lines that make no sense are left out: kernels add and drop lines all the time.
     pub fn parse(text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text);
-        Self { lines: text.lines().take(MOST_LINES).filter_map(line).collect() }
+        Self { lines: text.lines().take(MAX_LINES).filter_map(line).collect() }
     }
 
     /// None where this kernel has no such line.

@@ -90,8 +90,8 @@ impl Files {
     }
 
     /// Pages that CPUs keep at hand; they are free, and MemFree leaves them out.
-    pub fn pages_at_hand(&self) -> Option<u64> {
-        self.read("proc/zoneinfo").map(|text| zoneinfo::pages_at_hand(&text))
+    pub fn pcp_free_pages(&self) -> Option<u64> {
+        self.read("proc/zoneinfo").map(|text| zoneinfo::pcp_free_pages(&text))
     }
 
     pub fn pressure(&self) -> Option<Pressure> {

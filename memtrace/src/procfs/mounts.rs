@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::{stat, statvfs};
 
 /// Mounts that are looked at, at most.
-const MOST: usize = 10_000;
+const MAX: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -33,7 +33,7 @@ pub struct Tmpfs {
 }
 
 pub fn parse(text: &[u8]) -> Vec<Mount> {
-    text.split(|&byte| byte == b'\n').take(MOST).filter_map(line).collect()
+    text.split(|&byte| byte == b'\n').take(MAX).filter_map(line).collect()
 }
 
 /// `tmpfs /dev/shm tmpfs rw,nosuid 0 0`

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Processes that are read, at most. Reading one takes some 20 us.
-pub const MOST: usize = 20_000;
+pub const MAX: usize = 20_000;
 
 /// A process, also when its id is given to another later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ pub struct Processes {
 }
 
 pub fn read(proc: &Path, page_size: u64) -> Processes {
-    read_at_most(MOST, proc, page_size)
+    read_at_most(MAX, proc, page_size)
 }
 
 fn read_at_most(most: usize, proc: &Path, page_size: u64) -> Processes {

@@ -17,7 +17,7 @@ fn without_proc_it_is_said_so() {
     fs::create_dir(root.path().join("proc")).unwrap();
     fs::write(root.path().join("proc/meminfo"), "MemFree: 1 kB\n").unwrap();
     assert!(files.meminfo().unwrap_err().to_string().contains("MemTotal"));
-    let nothing = (files.nodes(), files.pages_at_hand(), files.pressure(), files.free_blocks());
+    let nothing = (files.nodes(), files.pcp_free_pages(), files.pressure(), files.free_blocks());
     assert_eq!(nothing, (Vec::new(), None, None, None));
     assert_eq!((files.dentry_state(), files.tmpfs(), files.cgroups()), Default::default());
 }
@@ -58,7 +58,7 @@ fn the_texts_of_several_kernels() {
         told += &format!(
             "{kernel}\n  available {}  at hand {:?}  allocstall {}  pgsteal_file {}\n  {:?}\n  {:?}  large blocks {:.3}\n  {:?}  pss {:?}\n",
             meminfo.available(),
-            files.pages_at_hand(),
+            files.pcp_free_pages(),
             vmstat.sum("allocstall"),
             vmstat.of("pgsteal_file"),
             files.pressure(),
@@ -77,8 +77,8 @@ fn the_sum_of_several_kernels_leaves_little_unaccounted() {
     use crate::triage::sum::{Part, Sum};
     for kernel in KERNELS {
         let files = of_kernel(kernel);
-        let at_hand = files.pages_at_hand().unwrap();
-        let sum = Sum::of(&files.meminfo().unwrap(), &files.vmstat(), at_hand, 4096);
+        let per_cpu_free = files.pcp_free_pages().unwrap();
+        let sum = Sum::of(&files.meminfo().unwrap(), &files.vmstat(), per_cpu_free, 4096);
         let share = sum.get(Part::Unaccounted) as f64 / sum.total as f64;
         assert!((-0.01..0.1).contains(&share), "{kernel}: {share} of all memory is unaccounted: {sum:?}");
     }

@@ -7,7 +7,7 @@ pub struct Vmstat {
     counters: BTreeMap<String, u64>,
 }
 
-const MOST_LINES: usize = 2000;
+const MAX_LINES: usize = 2000;
 
 impl Vmstat {
     pub fn parse(text: &[u8]) -> Self {
@@ -16,7 +16,7 @@ impl Vmstat {
             let (key, value) = line.split_once(' ')?;
             Some((key.to_owned(), value.trim().parse().ok()?))
         };
-        Self { counters: text.lines().take(MOST_LINES).filter_map(line).collect() }
+        Self { counters: text.lines().take(MAX_LINES).filter_map(line).collect() }
     }
 
     /// 0 where this kernel has no such counter.

@@ -1,7 +1,7 @@
 //! /proc/zoneinfo: of all that it says, the pages that CPUs keep at hand. These are free, and MemFree leaves them out.
 
 /// The sum of all lines `count:` below `pagesets`, in pages.
-pub fn pages_at_hand(text: &[u8]) -> u64 {
+pub fn pcp_free_pages(text: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(text);
     let mut sum = 0_u64;
     for line in text.lines() {
@@ -22,14 +22,14 @@ mod tests {
         // As 5.10 and as 6.18 print it.
         let old = "  pagesets\n    cpu: 0\n              count: 61\n              high:  378\n              batch: 63\n    cpu: 1\n              count: 4\n";
         let new = "    cpu: 0\n              count:    1004\n              high:     5040\n              high_min: 5040\n";
-        assert_eq!((pages_at_hand(old.as_bytes()), pages_at_hand(new.as_bytes())), (65, 1004));
-        assert_eq!(pages_at_hand(b"count: -1\ncount:\ncount: 18446744073709551615\ncount: 5"), u64::MAX);
+        assert_eq!((pcp_free_pages(old.as_bytes()), pcp_free_pages(new.as_bytes())), (65, 1004));
+        assert_eq!(pcp_free_pages(b"count: -1\ncount:\ncount: 18446744073709551615\ncount: 5"), u64::MAX);
     }
 
     proptest! {
         #[test]
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = pages_at_hand(&bytes);
+            let _ = pcp_free_pages(&bytes);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::own_cost::Share;
 use crate::text::human;
 
 /// Nothing is gained by following less than this.
-const HIGHEST_PERIOD: u32 = 1024;
+const MAX_PERIOD: u32 = 1024;
 
 /// A use over the limit may be a burst; so many measurements in a row are none.
 const MEASUREMENTS_OVER: u32 = 2;
@@ -24,7 +24,7 @@ pub struct CpuLimit {
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     GoOn,
     /// Follow one object in so many from now on.
     Sample(u32),
@@ -53,30 +53,30 @@ impl Governor {
 
     /// To be asked after each measurement of what probes and userspace take. Far over the limit, the period rises by more
     /// than one step: no host should have to wait.
-    pub fn cpu(&mut self, used: Share) -> Verdict {
+    pub fn cpu(&mut self, used: Share) -> Decision {
         let excess = self.cpu.map_or(0.0, |limit| limit.excess(used));
         self.measurements_over = if excess > 1.0 { self.measurements_over + 1 } else { 0 };
         if self.measurements_over < MEASUREMENTS_OVER {
-            return Verdict::GoOn;
+            return Decision::GoOn;
         }
         self.measurements_over = 0;
-        if self.is_at_highest() { Verdict::Detach } else { self.raise(excess) }
+        if self.is_at_highest() { Decision::Detach } else { self.raise(excess) }
     }
 
     /// To be asked when the ledger is full. At the highest period it is left to refuse objects, and to say so.
-    pub fn memory(&mut self) -> Verdict {
-        if self.is_at_highest() { Verdict::GoOn } else { self.raise(1.0) }
+    pub fn memory(&mut self) -> Decision {
+        if self.is_at_highest() { Decision::GoOn } else { self.raise(1.0) }
     }
 
     fn is_at_highest(&self) -> bool {
-        self.period >= HIGHEST_PERIOD
+        self.period >= MAX_PERIOD
     }
 
     /// By the power of two that would do, or the one below.
-    fn raise(&mut self, excess: f64) -> Verdict {
-        let times = excess.clamp(2.0, f64::from(HIGHEST_PERIOD)) as u32;
-        self.period = self.period.saturating_mul(1 << times.ilog2()).min(HIGHEST_PERIOD);
-        Verdict::Sample(self.period)
+    fn raise(&mut self, excess: f64) -> Decision {
+        let times = excess.clamp(2.0, f64::from(MAX_PERIOD)) as u32;
+        self.period = self.period.saturating_mul(1 << times.ilog2()).min(MAX_PERIOD);
+        Decision::Sample(self.period)
     }
 }
 
@@ -88,7 +88,7 @@ impl fmt::Display for CpuLimit {
 
 /// What the budget did, in the words of a note.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Measure {
+pub enum Action {
     SampledForCpu {
         limit: CpuLimit,
     },
@@ -102,7 +102,7 @@ pub enum Measure {
     },
 }
 
-impl Measure {
+impl Action {
     /// `period` holds from then on.
     pub fn note(&self, period: u32, after: Duration) -> String {
         let s = after.as_secs();

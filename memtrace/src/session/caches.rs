@@ -11,14 +11,14 @@ use std::{
 };
 
 use aya::maps::MapError;
-use memtrace_common::succession::{PREDECESSORS, next};
+use memtrace_common::generation::{GENERATION_MASK, next};
 
 use super::setup;
 use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::Kernel,
-        successors::Successors,
+        generations::Generations,
     },
     procfs::slab,
     stream::{
@@ -34,7 +34,7 @@ pub struct Directory {
     /// Address of the cache of caches; 0 where it is not known.
     cache_of_caches: Address,
     /// Numbers of caches that took the place of another, by address, as far as is known.
-    successors: HashMap<Address, Address>,
+    generations: HashMap<Address, Address>,
     /// Addresses of caches that were made just now: they may have no names yet.
     new: Vec<Address>,
     /// Names that were asked for.
@@ -57,7 +57,7 @@ impl Directory {
         Self {
             cache_of_caches,
             infos,
-            successors: HashMap::default(),
+            generations: HashMap::default(),
             new: Vec::new(),
             requested,
             filtered,
@@ -77,7 +77,7 @@ impl Directory {
 
     /// The number of the cache that is at an address now.
     pub fn number(&self, address: Address) -> Address {
-        self.successors.get(&address).copied().unwrap_or(address)
+        self.generations.get(&address).copied().unwrap_or(address)
     }
 
     /// Looks for new caches. Every allocation comes by here.
@@ -89,13 +89,13 @@ impl Directory {
     }
 
     /// Learns the names of the caches that were made just now: some are gone at the next report.
-    pub fn learn_new(&mut self, kernel: &Kernel, successors: &Successors) -> Result<(), MapError> {
+    pub fn learn_new(&mut self, kernel: &Kernel, generations: &Generations) -> Result<(), MapError> {
         for address in std::mem::take(&mut self.new) {
-            let number = successors.number(address)?;
+            let number = generations.number(address)?;
             let cache = caches::read(&kernel.memory, &kernel.layout, address);
             match cache {
                 // Nor was it another's place while it was read.
-                Some(cache) if successors.number(address)? == number => self.add(address, number, &cache),
+                Some(cache) if generations.number(address)? == number => self.add(address, number, &cache),
                 _ => self.new.push(address),
             }
         }
@@ -108,23 +108,23 @@ impl Directory {
         kernel: &Kernel,
         host: &slab::Host,
         ledger: &Ledger,
-        successors: &mut Successors,
+        generations: &mut Generations,
         elapsed: Duration,
     ) -> Result<(), MapError> {
         let fingerprint = host.fingerprint();
         if fingerprint.is_none() || fingerprint != self.fingerprint {
             // Before the list, or a cache that is made in between would be given its predecessor's name.
-            self.successors = successors.numbers()?;
+            self.generations = generations.numbers()?;
             // Caches that come and go meanwhile may spoil it: then the next report tries again.
             if let Ok(list) = caches::list(&kernel.memory, &kernel.layout) {
                 let known = host.described(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
                 for address in self.update(setup::directory(&list, &known, &self.requested), elapsed) {
-                    successors.set(address, self.number(address))?;
+                    generations.set(address, self.number(address))?;
                 }
                 self.fingerprint = fingerprint;
             }
         }
-        self.learn_unlisted(kernel, ledger, successors)
+        self.learn_unlisted(kernel, ledger, generations)
     }
 
     /// Takes in the caches that the kernel has now, by address. Returns the addresses of those that turn out to have taken
@@ -145,7 +145,7 @@ impl Directory {
                 Some(known) if known.name == info.name => take_in(known, info),
                 Some(_) => {
                     let number = next(self.number(address));
-                    self.successors.insert(address, number);
+                    self.generations.insert(address, number);
                     self.infos.insert(number, info);
                     succeeded.push(address);
                 }
@@ -162,13 +162,13 @@ impl Directory {
         &mut self,
         kernel: &Kernel,
         ledger: &Ledger,
-        successors: &Successors,
+        generations: &Generations,
     ) -> Result<(), MapError> {
         let numbers = ledger.origins().map(|origin| origin.key.cache);
         let unknown: HashSet<Address> = numbers.filter(|number| !self.infos.contains_key(number)).collect();
         for number in unknown {
-            let address = number & !PREDECESSORS;
-            let is_there = successors.number(address)? == number;
+            let address = number & !GENERATION_MASK;
+            let is_there = generations.number(address)? == number;
             match is_there.then(|| caches::read(&kernel.memory, &kernel.layout, address)).flatten() {
                 Some(cache) => self.add(address, number, &cache),
                 None => {
@@ -182,7 +182,7 @@ impl Directory {
 
     fn add(&mut self, address: Address, number: Address, cache: &KernelCache) {
         if number != address {
-            self.successors.insert(address, number);
+            self.generations.insert(address, number);
         }
         self.infos.insert(number, info_of(cache));
     }

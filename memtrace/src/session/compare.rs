@@ -8,7 +8,7 @@ use crate::{
     view::{
         Sampling,
         build::Caches,
-        moment::Slabinfo,
+        checkpoint::Slabinfo,
         reconcile::{Growth, Reading, Traced, traced},
     },
 };

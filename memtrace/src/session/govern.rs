@@ -6,7 +6,7 @@ use memtrace_common::sample;
 
 use super::{
     Session, SessionError,
-    budget::{CpuLimit, Governor, Measure, Verdict, memory::MemoryBudget},
+    budget::{Action, CpuLimit, Decision, Governor, memory::MemoryBudget},
     own_cost::CpuUse,
 };
 use crate::{
@@ -30,7 +30,7 @@ pub struct Budget {
 
 /// Whether a session may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Outcome {
     GoesOn,
     Over,
 }
@@ -56,7 +56,7 @@ impl Budget {
     /// Makes room in a ledger that is full, while the rings are drained: what the kernel side still sends of the objects
     /// that are not followed any more, the ledger leaves out. Returns the new period, if there is one.
     pub fn make_room(&mut self, ledger: &mut Ledger) -> Option<u32> {
-        let Verdict::Sample(period) = self.governor.memory() else { return None };
+        let Decision::Sample(period) = self.governor.memory() else { return None };
         ledger.set_period(period);
         self.sampling = Sampling { period };
         Some(period)
@@ -87,25 +87,25 @@ impl Session {
         &mut self,
         used: CpuUse,
         events: &mut Events,
-    ) -> Result<Fate, SessionError> {
+    ) -> Result<Outcome, SessionError> {
         let budget = &mut self.state.budget;
-        let Some(limit) = budget.cpu else { return Ok(Fate::GoesOn) };
+        let Some(limit) = budget.cpu else { return Ok(Outcome::GoesOn) };
         match budget.governor.cpu(used.total()) {
-            Verdict::GoOn => {}
-            Verdict::Sample(period) => {
+            Decision::GoOn => {}
+            Decision::Sample(period) => {
                 budget.sampling = Sampling { period };
                 self.ledger.set_period(period);
                 if let Some(tap) = &mut self.tap {
                     tap.push(&Entry::Period(period));
                 }
-                self.sampling_rose(Measure::SampledForCpu { limit }, events)?;
+                self.sampling_rose(Action::SampledForCpu { limit }, events)?;
             }
-            Verdict::Detach => {
-                self.take_note(Measure::Detached { limit, used: used.total() });
-                return Ok(Fate::Over);
+            Decision::Detach => {
+                self.take_note(Action::Detached { limit, used: used.total() });
+                return Ok(Outcome::Over);
             }
         }
-        Ok(Fate::GoesOn)
+        Ok(Outcome::GoesOn)
     }
 
     /// After each drain.
@@ -118,16 +118,16 @@ impl Session {
         if sampling == before {
             return Ok(());
         }
-        self.sampling_rose(Measure::SampledForMemory { bytes: memory.total }, events)
+        self.sampling_rose(Action::SampledForMemory { bytes: memory.total }, events)
     }
 
-    fn sampling_rose(&mut self, measure: Measure, events: &mut Events) -> Result<(), SessionError> {
+    fn sampling_rose(&mut self, measure: Action, events: &mut Events) -> Result<(), SessionError> {
         events.set_sample_limit(sample::limit(self.state.budget.sampling.period))?;
         self.take_note(measure);
         Ok(())
     }
 
-    fn take_note(&mut self, measure: Measure) {
+    fn take_note(&mut self, measure: Action) {
         let after = Duration::from_nanos(clock::now() - self.started);
         let budget = &mut self.state.budget;
         budget.note = Some(measure.note(budget.sampling.period, after));

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// A longer label is cut.
-pub const LONGEST_LABEL: usize = 200;
+pub const MAX_LABEL: usize = 200;
 
 /// So long somebody may take to tell a label. The session does other things meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -127,8 +127,8 @@ fn admitted(stream: UnixStream) -> Option<Asking> {
 /// Reads the label to its end; what was read so far stays where this is dropped. One that sends nothing in time is left.
 async fn asked_for(asking: &mut Option<Asking>) -> Option<Mark> {
     while let Some(Asking { stream, label, until }) = asking {
-        let mut bytes = [0; LONGEST_LABEL];
-        let room = LONGEST_LABEL - label.len();
+        let mut bytes = [0; MAX_LABEL];
+        let room = MAX_LABEL - label.len();
         if room == 0 {
             break;
         }

@@ -8,9 +8,9 @@ mod compare;
 mod host;
 pub mod budget;
 mod govern;
-mod looks;
+mod inspect;
 pub mod marks;
-mod moment;
+mod checkpoint;
 mod own_cost;
 mod processes;
 pub mod record;
@@ -33,9 +33,9 @@ use self::{
     budget::CpuLimit,
     caches::Directory,
     compare::Comparison,
-    govern::{Budget, Fate},
+    govern::{Budget, Outcome},
     host::Host,
-    looks::Looks,
+    inspect::SurvivorInspector,
     marks::{Mark, Marks},
     own_cost::Meter,
     processes::Who,
@@ -69,7 +69,7 @@ use crate::{
     },
     view::{
         Settled, Snapshot,
-        build::{Builder, Known, Request},
+        build::{Builder, Known, ReportOptions},
     },
 };
 
@@ -102,7 +102,7 @@ pub struct Options {
     pub pids: Vec<u32>,
     /// Only allocations under these command names; empty for all.
     pub comms: Vec<String>,
-    pub request: Request,
+    pub report_options: ReportOptions,
     pub interval: Duration,
     pub duration: Option<Duration>,
     /// End after so many reports.
@@ -278,7 +278,7 @@ struct State {
     host: Host,
     caches: Directory,
     /// None where looking is left out.
-    looks: Option<Looks>,
+    looks: Option<SurvivorInspector>,
     who: Who,
     /// Where they are asked for.
     symbols: Option<Arc<Symbols>>,
@@ -297,7 +297,7 @@ struct State {
 impl State {
     fn ledger(&self, options: &Options) -> Ledger {
         let mut ledger = self.budget.ledger();
-        ledger.tell_apart(options.request.by.apart());
+        ledger.set_detail(options.report_options.by.detail());
         ledger
     }
 
@@ -308,7 +308,7 @@ impl State {
             tap,
             ledger: self.ledger(options),
             batch: Batch::default(),
-            builder: Builder::new(options.request.clone()),
+            builder: Builder::new(options.report_options.clone()),
             slabinfo: SlabinfoSeries::new(slab::Host::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),
@@ -381,7 +381,7 @@ impl Session {
                 }
                 () = &mut measure => {
                     if let Some(used) = self.meter.turn(&attached.events)
-                        && self.keep_within_cpu(used, &mut attached.events)? == Fate::Over
+                        && self.keep_within_cpu(used, &mut attached.events)? == Outcome::Over
                     {
                         return Ok(End::OverBudget);
                     }
@@ -410,7 +410,7 @@ impl Session {
     fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
         self.drain(&mut attached.events)?;
         self.note_ended_pids();
-        self.look(&mut attached.events)?;
+        self.inspect(&mut attached.events)?;
         let snapshot = self.snapshot(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())
@@ -484,7 +484,7 @@ impl Session {
         });
         batch.apply(ledger);
         let read = read?;
-        caches.learn_new(kernel, &events.successors)?;
+        caches.learn_new(kernel, &events.generations)?;
         who.learn_new(ledger);
         if let Some(tap) = tap {
             tap.drained(caches, who, stacks.as_ref());
@@ -498,10 +498,10 @@ impl Session {
     }
 
     /// Looks at some of the objects that survive.
-    fn look(&mut self, events: &mut Events) -> Result<(), SessionError> {
+    fn inspect(&mut self, events: &mut Events) -> Result<(), SessionError> {
         let State { looks, kernel, caches, .. } = &mut self.state;
         let Some(looks) = looks else { return Ok(()) };
-        let seen = looks.look(kernel, caches, &self.ledger);
+        let seen = looks.inspect(kernel, caches, &self.ledger);
         if seen.is_empty() {
             return Ok(());
         }
@@ -520,13 +520,13 @@ impl Session {
     fn snapshot(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
         let elapsed = self.elapsed();
         let State { kernel, caches, .. } = &mut self.state;
-        caches.refresh(kernel, &slab::Host::live(), &self.ledger, &mut events.successors, elapsed)?;
+        caches.refresh(kernel, &slab::Host::live(), &self.ledger, &mut events.generations, elapsed)?;
         if !is_final && self.slabinfo.is_due(elapsed) {
             self.compare(events)?;
         }
-        let moment = self.moment(events, is_final)?;
+        let checkpoint = self.checkpoint(events, is_final)?;
         let forgot_ended = self.state.who.prune(&self.ledger);
-        self.close_block(&moment, true, forgot_ended);
+        self.close_block(&checkpoint, true, forgot_ended);
         let own_tgid = std::process::id();
         let State { host, caches, who, symbols, stacks, gfp_names, incidents, .. } = &self.state;
         let known = Known {
@@ -541,6 +541,6 @@ impl Session {
             incidents,
             is_shown: &|origin| origin.task.tgid != own_tgid,
         };
-        Ok(self.builder.snapshot(&self.ledger, &moment, known))
+        Ok(self.builder.snapshot(&self.ledger, &checkpoint, known))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::account::{CpuAccount, Moment};
+use self::account::{Checkpoint, CpuAccount};
 pub use self::account::{CpuUse, Share};
 use super::govern::Budget;
 use crate::{
@@ -50,7 +50,7 @@ impl Meter {
         Self {
             measurement: None,
             due: Instant::now(),
-            cpu: CpuAccount::new(moment()),
+            cpu: CpuAccount::new(checkpoint()),
             kernel_bytes: cost::kernel_bytes().ok(),
             unavailable: None,
         }
@@ -83,13 +83,13 @@ impl Meter {
         let probes =
             statistics.as_ref().and_then(|_| Some((events.probe_times().ok()? - before, start.elapsed())));
         drop(statistics);
-        self.cpu.add(probes, moment())
+        self.cpu.add(probes, checkpoint())
     }
 
     /// What the session costs at present; at its end, what it did cost on average.
     pub fn cost(&self, is_final: bool, budget: &Budget) -> OwnCost {
         let (cpu, probe_ns_per_event) =
-            if is_final { self.cpu.overall(moment()) } else { self.cpu.at_present() };
+            if is_final { self.cpu.overall(checkpoint()) } else { self.cpu.at_present() };
         OwnCost {
             probe_ns_per_event,
             probes_cpu: cpu.and_then(|cpu| cpu.probes),
@@ -102,6 +102,6 @@ impl Meter {
     }
 }
 
-fn moment() -> Moment {
-    Moment { time: Duration::from_nanos(clock::now()), cpu_time: cost::cpu_time() }
+fn checkpoint() -> Checkpoint {
+    Checkpoint { time: Duration::from_nanos(clock::now()), cpu_time: cost::cpu_time() }
 }

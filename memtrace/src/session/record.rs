@@ -18,14 +18,14 @@ use crate::{
         Entry, Header, Progress, Recorder, Written,
         definitions::Definitions,
         file::{Sink, WriteError},
-        moment::{Closing, Outstanding},
+        footer::{BlockFooter, Outstanding},
     },
     kernel::{clock, events::Events},
     stream::{
         calls::StackNames as _,
         event::{Address, StackId, TimeNs},
     },
-    view::{Moment, build::CacheInfo},
+    view::{Checkpoint, build::CacheInfo},
 };
 
 /// Where a session is recorded.
@@ -54,7 +54,7 @@ pub trait Listener {
 
     /// Whether a block should end.
     fn is_due(&self, now: TimeNs) -> bool;
-    fn close(&mut self, closing: Closing);
+    fn close(&mut self, footer: BlockFooter);
 
     fn room(&self) -> Room;
     fn finish(self: Box<Self>, now: TimeNs) -> Result<Written, SessionError>;
@@ -92,8 +92,8 @@ impl Listener for Recording {
         self.recorder.is_due(now)
     }
 
-    fn close(&mut self, closing: Closing) {
-        self.recorder.close(closing);
+    fn close(&mut self, footer: BlockFooter) {
+        self.recorder.close(footer);
     }
 
     fn room(&self) -> Room {
@@ -211,7 +211,7 @@ impl Tap {
 
 impl Session {
     /// Ends a block of the recording, if there is one.
-    pub(super) fn close_block(&mut self, moment: &Moment, is_report: bool, forgot_ended: bool) {
+    pub(super) fn close_block(&mut self, checkpoint: &Checkpoint, is_report: bool, forgot_ended: bool) {
         let State { caches, who, stacks, .. } = &mut self.state;
         let Some(tap) = &mut self.tap else { return };
         tap.define(caches, who, stacks.as_ref());
@@ -221,14 +221,19 @@ impl Session {
             outstanding.objects += origin.outstanding();
             outstanding.bytes += origin.outstanding() * size;
         }
-        tap.listener.close(Closing { moment: moment.clone(), is_report, forgot_ended, outstanding });
+        tap.listener.close(BlockFooter {
+            checkpoint: checkpoint.clone(),
+            is_report,
+            forgot_ended,
+            outstanding,
+        });
     }
 
     /// Between reports: ends a block that has become large or long.
     pub(super) fn keep_blocks_small(&mut self, events: &Events) -> Result<(), SessionError> {
         if self.tap.as_ref().is_some_and(|tap| tap.listener.is_due(clock::now())) {
-            let moment = self.moment(events, false)?;
-            self.close_block(&moment, false, false);
+            let checkpoint = self.checkpoint(events, false)?;
+            self.close_block(&checkpoint, false, false);
         }
         Ok(())
     }
@@ -236,10 +241,10 @@ impl Session {
     /// Marks this moment. A block ends here, so that what comes before a mark and what comes after it are told apart exactly.
     pub(super) fn mark(&mut self, mark: Mark, events: &mut Events) -> Result<(), SessionError> {
         self.catch_up(events)?;
-        let moment = self.moment(events, false)?;
-        self.close_block(&moment, false, false);
+        let checkpoint = self.checkpoint(events, false)?;
+        self.close_block(&checkpoint, false, false);
         if let Some(tap) = &mut self.tap {
-            tap.push(&Entry::Mark(moment.now, &mark.label));
+            tap.push(&Entry::Mark(checkpoint.now, &mark.label));
         }
         mark.is_set();
         Ok(())

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Objects are looked at meanwhile: so often, with this between.
-const MOST_LOOKS: u32 = 10;
+const MAX_INSPECTED: u32 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// After detaching, probes that were running may still emit; so long is waited for the counts to agree.
@@ -59,8 +59,8 @@ impl Session {
                 _ = drain.tick() => {
                     self.drain(&mut attached.events)?;
                 }
-                _ = look.tick(), if looks < MOST_LOOKS => {
-                    self.look(&mut attached.events)?;
+                _ = look.tick(), if looks < MAX_INSPECTED => {
+                    self.inspect(&mut attached.events)?;
                     looks += 1;
                 }
             }
@@ -83,7 +83,7 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.look(events)?;
+        self.inspect(events)?;
         Ok(())
     }
 }

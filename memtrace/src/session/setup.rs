@@ -15,7 +15,7 @@ use super::{
     caches::Directory,
     govern::Budget,
     host::{self, Host},
-    looks::Looks,
+    inspect::SurvivorInspector,
     processes::Who,
     record::Listening,
 };
@@ -31,7 +31,7 @@ use crate::{
         layout::Layout,
         load::{Attached, Filters, LoadError, LoadOptions, Loaded},
         nodes::Nodes,
-        plan::{CacheWay, Plan},
+        plan::{CacheStrategy, Plan},
         privileges,
         rings::RingSizes,
         symbols::Symbols,
@@ -108,19 +108,19 @@ pub fn set_up(options: &Options, listening: Option<&Listening>) -> Result<Ready,
     let not_compared = not_compared(&filters, &plan, &kernel.layout);
     notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
     let wants_symbols =
-        options.request.by.contains(By::CallSite) || options.stacks.is_some() || is_listened_to;
+        options.report_options.by.contains(By::CallSite) || options.stacks.is_some() || is_listened_to;
     let symbols = wants_symbols.then(Symbols::read);
     let nameless = symbols.as_ref().and_then(|symbols| symbols.as_ref().err());
     notes.extend(nameless.map(|why| format!("places in the kernel are addresses: {why}")));
     let symbols = symbols.and_then(Result::ok).map(Arc::new);
     let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
-    let wants = |by| options.request.by.contains(by) || is_listened_to;
+    let wants = |by| options.report_options.by.contains(by) || is_listened_to;
     let gfp_names = wants(By::Gfp).then(|| gfp_names(&kernel, &mut notes)).flatten();
     let nodes = wants(By::Node).then(|| nodes(&kernel, &mut notes)).flatten();
     if wants(By::Cgroup) {
         notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
     }
-    let looks = (!options.avoid.contains(&Avoid::Names)).then(Looks::default);
+    let looks = (!options.avoid.contains(&Avoid::Names)).then(SurvivorInspector::default);
     let caches = directory(&kernel.caches, &slab_caches, &selection.named);
     let caches =
         Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
@@ -223,7 +223,7 @@ fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'sta
     if !filters.follow_all_tasks() {
         return Some("--pid and --comm follow a part of each cache");
     }
-    let frees_by_page = plan.free == Ok(CacheWay::Page);
+    let frees_by_page = plan.free == Ok(CacheStrategy::Page);
     (frees_by_page && layout.arguments.free_is_late != 0)
         .then_some("frees do not tell their cache on this kernel")
 }
@@ -265,7 +265,9 @@ pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String
                 aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
                 object_size: cache.size,
                 reclaimable: known.and_then(|known| known.reclaimable),
-                slack: known.and_then(|known| known.at_hand).map(|at_hand| at_hand.most(cpus, nodes)),
+                slack: known
+                    .and_then(|known| known.per_cpu_free)
+                    .map(|per_cpu_free| per_cpu_free.most(cpus, nodes)),
                 is_requested: requested.iter().any(|requested| requested == name),
             };
             (cache.address, info)
@@ -302,7 +304,7 @@ fn load_options(options: &Options, cgroups: config::Cgroups) -> LoadOptions {
         cgroups,
         stacks: options.stacks.map(stacks_config).unwrap_or_default(),
         verbose: options.verbose,
-        understudies: !options.avoid.contains(&Avoid::Understudies),
+        backups: !options.avoid.contains(&Avoid::Backups),
         sample_limit: sample::limit(options.sample),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::{procfs::slab, view::moment::Slabinfo};
+use crate::{procfs::slab, view::checkpoint::Slabinfo};
 
 /// Reading slabinfo walks lists under the allocator's locks, so it is read at most this often.
 const READ_EVERY: Duration = Duration::from_secs(5);

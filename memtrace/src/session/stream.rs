@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     evidence::{
-        recording::{Chunk, Entry, Header, Written, definitions::Definitions, moment::Closing},
-        replay::events::{Choice, Teller},
+        recording::{Chunk, Entry, Header, Written, definitions::Definitions, footer::BlockFooter},
+        replay::events::{EventQuery, Teller},
     },
     kernel::symbols::Symbols,
     output::events::{EventOutput, Source},
@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// Bytes that may wait at most.
-const MOST_WAITING: usize = 32 << 20;
+const MAX_WAITING: usize = 32 << 20;
 
 /// Where a session's events are told.
 pub struct Target {
-    pub choice: Choice,
+    pub choice: EventQuery,
     /// Called when it is known what they are of.
     pub output: Box<dyn FnOnce(Source) -> io::Result<Box<dyn EventOutput>> + Send>,
     pub told: Arc<Told>,
@@ -84,7 +84,7 @@ impl Stream {
         let Target { choice, output, told } = target;
         let (queue, messages) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let most_waiting = MOST_WAITING.min(header.ledger_bytes as usize);
+        let most_waiting = MAX_WAITING.min(header.ledger_bytes as usize);
         let source = Source::from(header);
         let teller = Live { teller: Teller::new(header, &choice), symbols };
         let done = Arc::clone(&waiting);
@@ -158,7 +158,7 @@ impl Listener for Stream {
         self.send(Message::Chunk(chunk));
     }
 
-    fn close(&mut self, _: Closing) {}
+    fn close(&mut self, _: BlockFooter) {}
 
     fn is_due(&self, _: TimeNs) -> bool {
         false

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::text::escape;
 
 /// Nothing here runs longer; what is longer is a slip of the finger.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The whole unit is compared, so the order does not matter.
 const UNITS: [(&str, u64); 8] = [
@@ -60,7 +60,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     if nanoseconds == 0 {
         return Err(DurationError::Zero);
     }
-    if nanoseconds > LONGEST.as_nanos() {
+    if nanoseconds > MAX.as_nanos() {
         return Err(DurationError::TooLong);
     }
     u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| DurationError::TooLong)
@@ -138,7 +138,7 @@ mod tests {
             ("250us", Duration::from_micros(250)),
             ("250µs", Duration::from_micros(250)),
             ("1ns", Duration::from_nanos(1)),
-            ("365d", LONGEST),
+            ("365d", MAX),
             ("0.33333333333333333333333333333333333333s", Duration::from_nanos(333_333_333)),
         ] {
             check(text, Ok(expect));
@@ -200,7 +200,7 @@ mod tests {
         }
 
         #[test]
-        fn whole_numbers_are_read_back(nanoseconds in 1..=LONGEST.as_nanos() as u64) {
+        fn whole_numbers_are_read_back(nanoseconds in 1..=MAX.as_nanos() as u64) {
             let (s, ns) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
             for text in [format!("{nanoseconds}ns"), format!("{s}s{ns}ns"), format!("{s}.{ns:09}s")] {
                 prop_assert_eq!(parse(&text), Ok(Duration::from_nanos(nanoseconds)));

@@ -44,8 +44,8 @@ impl Glance {
     pub fn take(files: &Files) -> Result<Self, HostError> {
         let at = Instant::now();
         let meminfo = files.meminfo()?;
-        let at_hand = files.pages_at_hand().unwrap_or(0);
-        let sum = Sum::of(&meminfo, &files.vmstat(), at_hand, page_size());
+        let per_cpu_free = files.pcp_free_pages().unwrap_or(0);
+        let sum = Sum::of(&meminfo, &files.vmstat(), per_cpu_free, page_size());
         Ok(Self { at, meminfo, sum })
     }
 }

@@ -121,7 +121,7 @@ impl Sum {
     /// - What zsmalloc has for zswap is in Zswap too, so the greater of both counts.
     /// - Ballooned pages are mostly not in MemTotal any more, so `Balloon` is left out.
     /// - KReclaimable is SReclaimable and what drivers can give back.
-    pub fn of(meminfo: &Meminfo, vmstat: &Vmstat, pages_at_hand: u64, page_size: u64) -> Self {
+    pub fn of(meminfo: &Meminfo, vmstat: &Vmstat, pcp_free_pages: u64, page_size: u64) -> Self {
         let of = |key| meminfo.of(key);
         let less = |key, part| of(key).saturating_sub(of(part));
         let pages = |pages: u64| pages.saturating_mul(page_size);
@@ -130,7 +130,7 @@ impl Sum {
         let other =
             [less("KReclaimable", "SReclaimable"), of("GPUActive"), of("GPUReclaim"), of("WritebackTmp")];
         let known = |part| match part {
-            Part::Free => of("MemFree").saturating_add(pages(pages_at_hand)),
+            Part::Free => of("MemFree").saturating_add(pages(pcp_free_pages)),
             Part::Processes => of("AnonPages"),
             Part::Shared => of("Shmem"),
             Part::PageCache => cached.saturating_sub(of("Shmem")),
@@ -172,10 +172,10 @@ impl Sum {
 }
 
 /// No machine has so much; so no sum of the parts can overflow.
-const MOST: u64 = 1 << 56;
+const MAX: u64 = 1 << 56;
 
 fn signed(bytes: u64) -> i64 {
-    bytes.min(MOST).cast_signed()
+    bytes.min(MAX).cast_signed()
 }
 
 #[cfg(test)]
@@ -192,8 +192,8 @@ mod tests {
         SecPageTables:         0 kB\nVmallocUsed:       14492 kB\nPercpu:              712 kB\nHugetlb:               0 kB\n\
         HugePages_Total:       0\nHugepagesize:       2048 kB\n";
 
-    fn sum(text: &[u8], vmstat: &[u8], pages_at_hand: u64) -> Sum {
-        Sum::of(&Meminfo::parse(text), &Vmstat::parse(vmstat), pages_at_hand, 4096)
+    fn sum(text: &[u8], vmstat: &[u8], pcp_free_pages: u64) -> Sum {
+        Sum::of(&Meminfo::parse(text), &Vmstat::parse(vmstat), pcp_free_pages, 4096)
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_adds_up(values in prop::collection::vec(any::<u64>(), 24), at_hand: u64, zspages: u64) {
+        fn it_adds_up(values in prop::collection::vec(any::<u64>(), 24), per_cpu_free: u64, zspages: u64) {
             const KEYS: [&str; 24] = [
                 "MemTotal", "MemFree", "Buffers", "Cached", "AnonPages", "Shmem", "KReclaimable", "SReclaimable",
                 "SUnreclaim", "KernelStack", "PageTables", "SecPageTables", "VmallocUsed", "Percpu", "Hugetlb",
@@ -220,7 +220,7 @@ mod tests {
                 "SwapCached", "MemAvailable",
             ];
             let lines = KEYS.iter().zip(values).map(|(key, value)| format!("{key}: {} kB\n", value >> 10));
-            let sum = sum(lines.collect::<String>().as_bytes(), format!("nr_zspages {zspages}\n").as_bytes(), at_hand);
+            let sum = sum(lines.collect::<String>().as_bytes(), format!("nr_zspages {zspages}\n").as_bytes(), per_cpu_free);
             let parts: i64 = Part::ALL.iter().map(|&part| sum.get(part)).sum();
             prop_assert_eq!(parts, sum.total.cast_signed());
         }

@@ -42,9 +42,9 @@ const SCARCE: f64 = 0.10;
 const BIG_COMMAND: f64 = 0.25;
 
 /// Caches and commands in a finding, at most.
-const MOST_NAMED: usize = 4;
+const MAX_NAMED: usize = 4;
 /// A cache that has less of the growth or size than this is not named.
-const LEAST_PART: f64 = 0.1;
+const MIN_PART: f64 = 0.1;
 
 /// Parts that are judged alike.
 pub const OTHER_KERNEL_PARTS: [Part; 8] = [
@@ -195,7 +195,7 @@ fn shared(window: &Window) -> Option<Finding> {
     let mut tmpfs = window.tmpfs();
     tmpfs.retain(|tmpfs| is_part(tmpfs.growth, tmpfs.used, &found));
     tmpfs.sort_by_key(|tmpfs| std::cmp::Reverse(if found.grows { tmpfs.growth } else { signed(tmpfs.used) }));
-    tmpfs.truncate(MOST_NAMED);
+    tmpfs.truncate(MAX_NAMED);
     Some(Finding { tmpfs, ..found })
 }
 
@@ -210,7 +210,7 @@ fn processes(window: &Window) -> Option<Finding> {
     commands.sort_by_key(|command| {
         std::cmp::Reverse(if found.grows { command.growth } else { signed(command.anon) })
     });
-    commands.truncate(MOST_NAMED);
+    commands.truncate(MAX_NAMED);
     Some(Finding { commands, ..found })
 }
 
@@ -245,16 +245,16 @@ fn slab(window: &Window) -> Option<Finding> {
     caches.retain(|cache| is_part(cache.growth, cache.bytes, &found));
     caches
         .sort_by_key(|cache| std::cmp::Reverse(if found.grows { cache.growth } else { signed(cache.bytes) }));
-    caches.truncate(MOST_NAMED);
+    caches.truncate(MAX_NAMED);
     let is_dentries = matches!(filling, Filling::Dentries | Filling::NegativeDentries);
     Some(Finding { kind: Kind::Slab(filling), caches, negative: negative.filter(|_| is_dentries), ..found })
 }
 
 fn is_part(growth: i64, bytes: u64, of: &Finding) -> bool {
     if of.grows {
-        growth as f64 >= of.growth as f64 * LEAST_PART
+        growth as f64 >= of.growth as f64 * MIN_PART
     } else {
-        bytes as f64 >= of.bytes as f64 * LEAST_PART
+        bytes as f64 >= of.bytes as f64 * MIN_PART
     }
 }
 

@@ -68,8 +68,8 @@ fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
         .unwrap();
     let after = Sample::take(&files, &slab).unwrap();
 
-    assert_eq!(before.processes.list.len(), process::MOST);
-    assert!(before.cgroups.list.len() <= cgroup::MOST);
+    assert_eq!(before.processes.list.len(), process::MAX);
+    assert!(before.cgroups.list.len() <= cgroup::MAX);
     assert_eq!(before.cgroups.list.len() + before.cgroups.left_out, SLICES + SLICES * IN_EACH);
     let window = Window { before, between: Vec::new(), after, own_pid: 0, proportional: Default::default() };
     let about = About { host: "many".to_owned(), kernel: "6.12".to_owned(), time: SystemTime::UNIX_EPOCH };

@@ -7,10 +7,10 @@ use super::{
 use crate::view::Snapshot;
 
 /// Caches that are traced, at most: each costs the host something.
-const MOST_CACHES: usize = 6;
+const MAX_CACHES: usize = 6;
 
 /// In the first seconds of a long window everything seems to grow fast.
-const LEAST_SHARE: f64 = 1.0 / 16.0;
+const MIN_SHARE: f64 = 1.0 / 16.0;
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub enum Tracing {
 /// The caches worth tracing after a first look at how they grow: `grown` since its start, which was the `share` of the whole
 /// window, on a host of so much memory.
 pub fn candidates(grown: &[CacheRow], share: f64, slab: u64, total: u64) -> Vec<String> {
-    let usual = usual_slab_growth(total) as f64 * share.max(LEAST_SHARE);
+    let usual = usual_slab_growth(total) as f64 * share.max(MIN_SHARE);
     let grows = |cache: &&CacheRow| cache.growth as f64 >= usual;
     let mut growing: Vec<_> = grown.iter().filter(grows).collect();
     growing.sort_by_key(|cache| std::cmp::Reverse(cache.growth));
@@ -41,7 +41,7 @@ pub fn candidates(grown: &[CacheRow], share: f64, slab: u64, total: u64) -> Vec<
     big.sort_by_key(|cache| std::cmp::Reverse(cache.bytes));
     let mut names: Vec<String> = Vec::new();
     for cache in growing.into_iter().chain(big) {
-        if names.len() < MOST_CACHES && !names.contains(&cache.name) {
+        if names.len() < MAX_CACHES && !names.contains(&cache.name) {
             names.push(cache.name.clone());
         }
     }
@@ -70,6 +70,6 @@ mod tests {
         assert_eq!(candidates(&grown, 1.0, 100 << 20, total), [""; 0]);
         assert_eq!(candidates(&grown, 1.0 / 6.0, 300 << 20, total), ["c", "a", "b"]);
         let many: Vec<_> = (0..20).map(|n| cache(&n.to_string(), 1, (9 << 20) + n)).collect();
-        assert_eq!(candidates(&many, 1.0, 20, total).len(), MOST_CACHES);
+        assert_eq!(candidates(&many, 1.0, 20, total).len(), MAX_CACHES);
     }
 }

@@ -27,7 +27,7 @@ pub struct AgeBucket {
 
 /// A part of the session: what was allocated in it, and what is left of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Generation {
+pub struct Cohort {
     /// Since the start of the session.
     pub from: Duration,
     pub to: Duration,
@@ -36,7 +36,7 @@ pub struct Generation {
     pub survivors: u64,
 }
 
-impl Generation {
+impl Cohort {
     /// Share of what was allocated that is outstanding, 0 to 1. None where nothing was.
     pub fn kept(&self) -> Option<f64> {
         (self.allocs > 0).then(|| (self.survivors as f64 / self.allocs as f64).min(1.0))
@@ -71,26 +71,21 @@ const ENDS: [u64; 15] = [
 pub struct Survivors<'a> {
     timeline: &'a Timeline,
     /// Those allocated until then are that old: of [`ENDS`], the last first.
-    aged: [Moment; ENDS.len()],
+    aged: [Checkpoint; ENDS.len()],
     /// The oldest first.
     ages: [(u64, u64); ENDS.len() + 1],
-    generations: Vec<u64>,
+    cohorts: Vec<u64>,
 }
 
 /// On the clock of the events; before its zero too.
-type Moment = i64;
+type Checkpoint = i64;
 
 impl<'a> Survivors<'a> {
     /// Of nobody yet, as of `now` on the clock of the events.
     pub fn new(timeline: &'a Timeline, now: TimeNs) -> Self {
-        let mut aged = ENDS.map(|end| now as Moment - (end * 1_000_000_000) as Moment);
+        let mut aged = ENDS.map(|end| now as Checkpoint - (end * 1_000_000_000) as Checkpoint);
         aged.reverse();
-        Self {
-            timeline,
-            aged,
-            ages: Default::default(),
-            generations: vec![0; timeline.boundaries().len() + 1],
-        }
+        Self { timeline, aged, ages: Default::default(), cohorts: vec![0; timeline.boundaries().len() + 1] }
     }
 
     /// Adds an origin's outstanding objects, each of so many bytes.
@@ -101,7 +96,7 @@ impl<'a> Survivors<'a> {
                 *of_age += objects;
                 *bytes += objects * object_size;
             });
-            split(span, self.timeline.boundaries(), |at, objects| self.generations[at] += objects);
+            split(span, self.timeline.boundaries(), |at, objects| self.cohorts[at] += objects);
         }
     }
 
@@ -121,15 +116,15 @@ impl<'a> Survivors<'a> {
     }
 
     /// What survives of each part of the session, the first one first.
-    pub fn generations(&self, allocs: &AllocsUntil) -> Vec<Generation> {
-        let spans = self.timeline.spans().zip(allocs.in_each()).zip(&self.generations);
-        spans.map(|(((from, to), allocs), &survivors)| Generation { from, to, allocs, survivors }).collect()
+    pub fn cohorts(&self, allocs: &AllocsUntil) -> Vec<Cohort> {
+        let spans = self.timeline.spans().zip(allocs.in_each()).zip(&self.cohorts);
+        spans.map(|(((from, to), allocs), &survivors)| Cohort { from, to, allocs, survivors }).collect()
     }
 }
 
 /// Tells how many of the span's objects are in which part of time, where each moment is the end of one.
-fn split(span: Allocated, ends: &[Moment], mut tell: impl FnMut(usize, u64)) {
-    let (from, to) = (span.from as Moment, span.to as Moment);
+fn split(span: Allocated, ends: &[Checkpoint], mut tell: impl FnMut(usize, u64)) {
+    let (from, to) = (span.from as Checkpoint, span.to as Checkpoint);
     let mut told = 0;
     for at in ends.partition_point(|&end| end < from)..=ends.len() {
         let until = match ends.get(at) {
@@ -147,7 +142,7 @@ fn split(span: Allocated, ends: &[Moment], mut tell: impl FnMut(usize, u64)) {
 }
 
 /// So many of the objects, rounded.
-fn share(objects: u64, part: Moment, whole: Moment) -> u64 {
+fn share(objects: u64, part: Checkpoint, whole: Checkpoint) -> u64 {
     ((i128::from(objects) * i128::from(part) + i128::from(whole / 2)) / i128::from(whole)) as u64
 }
 

@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    AgeBucket, Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Generation, Keys, ProcessInfo,
-    Rest, Row, Snapshot, Sort, StackShare, Trend, Trust,
+    AgeBucket, Ancestors, CacheShare, CacheTotals, CallSite, CgroupShare, Cohort, Keys, ProcessInfo, Rest,
+    Row, Snapshot, Sort, StackShare, Trend, Trust,
     ages::{AllocsUntil, Survivors, Timeline},
-    key::{Directories, Part, chain, circumstances, label, who},
-    moment::Moment,
+    checkpoint::Checkpoint,
+    key::{Directories, Part, alloc_context, chain, label, who},
     places::Places,
     reconcile::{self, Partial, Traced},
     tree,
@@ -32,16 +32,16 @@ use crate::{
 };
 
 /// Most name groups in a row.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES: usize = 20;
 /// Most chains of ancestors in a row, and most cgroups.
-const MOST_SHARES: usize = 10;
+const MAX_SHARES: usize = 10;
 /// So many rows have stacks, made of so many different ones at most.
 const ROWS_WITH_STACKS: usize = 20;
-const MOST_STACKS: usize = 100;
+const MAX_STACKS: usize = 100;
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct ReportOptions {
     pub by: Keys,
     pub sort: Sort,
     pub older: Option<Duration>,
@@ -87,7 +87,7 @@ pub struct Known<'a> {
 
 /// Makes snapshots, and remembers the last one's totals for the rates.
 pub struct Builder {
-    request: Request,
+    report_options: ReportOptions,
     previous: HashMap<RowKey, Previous>,
     previous_elapsed: Duration,
     timeline: Timeline,
@@ -154,9 +154,9 @@ struct Group<'a> {
 }
 
 impl Builder {
-    pub fn new(request: Request) -> Self {
+    pub fn new(report_options: ReportOptions) -> Self {
         Self {
-            request,
+            report_options,
             previous: HashMap::new(),
             previous_elapsed: Duration::ZERO,
             timeline: Timeline::default(),
@@ -165,8 +165,8 @@ impl Builder {
     }
 
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
-    pub fn snapshot(&mut self, ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Snapshot {
-        self.timeline.report(moment.now, moment.elapsed, moment.is_final);
+    pub fn snapshot(&mut self, ledger: &Ledger, checkpoint: &Checkpoint, known: Known<'_>) -> Snapshot {
+        self.timeline.report(checkpoint.now, checkpoint.elapsed, checkpoint.is_final);
         let unknown = CacheInfo::default();
         let directories = Directories {
             processes: known.processes,
@@ -174,17 +174,18 @@ impl Builder {
             call_sites: known.call_sites,
             gfp_names: known.gfp_names,
         };
-        let caches = caches(ledger, moment, known);
+        let caches = caches(ledger, checkpoint, known);
         let partial: HashSet<&str> =
             caches.iter().filter(|cache| cache.partial.is_some()).map(|cache| cache.name.as_str()).collect();
-        let aged = self.request.older.map(|age| {
-            let time = moment.now.saturating_sub(age.as_nanos() as u64);
+        let aged = self.report_options.older.map(|age| {
+            let time = checkpoint.now.saturating_sub(age.as_nanos() as u64);
             ledger.allocated_until(time)
         });
         let mut groups: HashMap<RowKey, Group<'_>> = HashMap::new();
         for origin in shown(ledger, known) {
             let cache = known.caches.get(&origin.key.cache).unwrap_or(&unknown);
-            let key = self.request.by.iter().map(|by| Part::of(by, &origin.key, &cache.name, directories));
+            let key =
+                self.report_options.by.iter().map(|by| Part::of(by, &origin.key, &cache.name, directories));
             let group = groups.entry(key.collect()).or_default();
             let before = group.objects;
             add(group, ledger, aged.as_ref(), origin, cache, known.processes);
@@ -192,17 +193,18 @@ impl Builder {
                 group.partial_objects += group.objects - before;
             }
         }
-        let seconds = if moment.is_final { moment.elapsed } else { moment.elapsed - self.previous_elapsed }
-            .as_secs_f64();
+        let seconds =
+            if checkpoint.is_final { checkpoint.elapsed } else { checkpoint.elapsed - self.previous_elapsed }
+                .as_secs_f64();
         let mut rows: Vec<(Row, Parts<'_>)> = Vec::with_capacity(groups.len());
         let mut totals = HashMap::with_capacity(groups.len());
         for (key, mut group) in groups {
             let Previous { totals: before, mut history, mut allocs } =
                 self.previous.remove(&key).unwrap_or_default();
-            let before = if moment.is_final { Totals::default() } else { before };
+            let before = if checkpoint.is_final { Totals::default() } else { before };
             let (stacked, origins) = (std::mem::take(&mut group.stacks), std::mem::take(&mut group.origins));
-            let mut row = group.into_row(&key, before, seconds, moment.now, directories);
-            history.add(moment.elapsed, row.objects);
+            let mut row = group.into_row(&key, before, seconds, checkpoint.now, directories);
+            history.add(checkpoint.elapsed, row.objects);
             row.trend = history.trend(row.allocs);
             row.stacked_objects = stacked.values().sum();
             allocs.report(&self.timeline, row.allocs);
@@ -216,39 +218,39 @@ impl Builder {
         let verdict = verdict::of(
             rows.iter().map(|(row, _)| row),
             &caches,
-            moment.meminfo,
-            &moment.trust,
+            checkpoint.meminfo,
+            &checkpoint.trust,
             known.incidents,
         );
-        self.previous_elapsed = moment.elapsed;
-        let (ages, generations) = self.survivors(ledger, moment, known);
+        self.previous_elapsed = checkpoint.elapsed;
+        let (ages, cohorts) = self.survivors(ledger, checkpoint, known);
         let rest = self.order(&mut rows);
-        let rows = self.with_parts(rows, ledger, moment, known);
+        let rows = self.with_parts(rows, ledger, checkpoint, known);
         let directories =
-            if moment.is_final { tree::directories(ledger, shown(ledger, known)) } else { Vec::new() };
-        let mut notes = moment.notes.clone();
+            if checkpoint.is_final { tree::directories(ledger, shown(ledger, known)) } else { Vec::new() };
+        let mut notes = checkpoint.notes.clone();
         notes.extend(reconcile::note(&caches));
-        let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..moment.trust };
+        let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..checkpoint.trust };
         Snapshot {
-            is_final: moment.is_final,
-            time: moment.time,
-            elapsed: moment.elapsed,
-            settled: moment.settled,
+            is_final: checkpoint.is_final,
+            time: checkpoint.time,
+            elapsed: checkpoint.elapsed,
+            settled: checkpoint.settled,
             host: known.host.to_owned(),
             kernel: known.kernel.to_owned(),
-            by: self.request.by.clone(),
-            sort: self.request.sort,
-            older: self.request.older,
-            sampling: moment.sampling,
+            by: self.report_options.by.clone(),
+            sort: self.report_options.sort,
+            older: self.report_options.older,
+            sampling: checkpoint.sampling,
             stacks_period: known.stacks.map(|stacks| stacks.period()),
-            meminfo: moment.meminfo,
-            own_cost: moment.own_cost,
+            meminfo: checkpoint.meminfo,
+            own_cost: checkpoint.own_cost,
             caches,
             rows,
             rest,
             verdict,
             ages,
-            generations,
+            cohorts,
             directories,
             trust,
             notes,
@@ -257,12 +259,12 @@ impl Builder {
 
     /// Sorts and cuts; returns what was cut.
     fn order(&self, rows: &mut Vec<(Row, Parts<'_>)>) -> Option<Rest> {
-        let sort = self.request.sort;
+        let sort = self.report_options.sort;
         rows.sort_by(|(a, _), (b, _)| by_rank(a, b, sort));
-        if rows.len() <= self.request.top {
+        if rows.len() <= self.report_options.top {
             return None;
         }
-        let cut = rows.split_off(self.request.top);
+        let cut = rows.split_off(self.report_options.top);
         let rest = Rest {
             rows: cut.len() as u64,
             objects: cut.iter().map(|(row, _)| row.objects).sum(),
@@ -275,17 +277,17 @@ impl Builder {
     fn survivors(
         &mut self,
         ledger: &Ledger,
-        moment: &Moment,
+        checkpoint: &Checkpoint,
         known: Known<'_>,
-    ) -> (Vec<AgeBucket>, Vec<Generation>) {
+    ) -> (Vec<AgeBucket>, Vec<Cohort>) {
         let unknown = CacheInfo::default();
         self.allocs.report(&self.timeline, shown(ledger, known).map(|origin| origin.allocs).sum());
-        let mut survivors = Survivors::new(&self.timeline, moment.now);
+        let mut survivors = Survivors::new(&self.timeline, checkpoint.now);
         for origin in shown(ledger, known) {
             let cache = known.caches.get(&origin.key.cache).unwrap_or(&unknown);
             survivors.add(ledger, origin, cache.object_size);
         }
-        (survivors.ages(), survivors.generations(&self.allocs))
+        (survivors.ages(), survivors.cohorts(&self.allocs))
     }
 
     /// Gives rows what is made for those only that are shown.
@@ -293,11 +295,11 @@ impl Builder {
         &self,
         rows: Vec<(Row, Parts<'_>)>,
         ledger: &Ledger,
-        moment: &Moment,
+        checkpoint: &Checkpoint,
         known: Known<'_>,
     ) -> Vec<Row> {
         let rows = rows.into_iter().enumerate().map(|(at, (row, parts))| {
-            let mut survivors = Survivors::new(&self.timeline, moment.now);
+            let mut survivors = Survivors::new(&self.timeline, checkpoint.now);
             for (origin, cache) in parts.origins {
                 survivors.add(ledger, origin, cache.object_size);
             }
@@ -305,7 +307,7 @@ impl Builder {
             let stacks = known.stacks.filter(|_| at < ROWS_WITH_STACKS);
             Row {
                 ages: survivors.ages(),
-                generations: survivors.generations(&parts.allocs),
+                cohorts: survivors.cohorts(&parts.allocs),
                 stacks: stacks.map(|stacks| stack_shares(&parts.stacked, stacks)).unwrap_or_default(),
                 ..row
             }
@@ -355,7 +357,7 @@ fn add<'a>(
 fn stack_shares(stacked: &Stacked, stacks: &dyn StackNames) -> Vec<StackShare> {
     let mut most: Vec<(StackId, u64)> = stacked.iter().map(|(&id, &objects)| (id, objects)).collect();
     most.sort_unstable_by_key(|&(id, objects)| (std::cmp::Reverse(objects), id));
-    most.truncate(MOST_STACKS);
+    most.truncate(MAX_STACKS);
     let mut shares: BTreeMap<Vec<String>, u64> = BTreeMap::new();
     for (id, objects) in most.into_iter().filter(|(_, objects)| *objects > 0) {
         *shares.entry(stacks.names(id)).or_default() += objects;
@@ -363,7 +365,7 @@ fn stack_shares(stacked: &Stacked, stacks: &dyn StackNames) -> Vec<StackShare> {
     let mut shares: Vec<StackShare> =
         shares.into_iter().map(|(frames, objects)| StackShare { frames, objects }).collect();
     shares.sort_by_key(|share| std::cmp::Reverse(share.objects));
-    shares.truncate(MOST_SHARES);
+    shares.truncate(MAX_SHARES);
     shares
 }
 
@@ -415,7 +417,7 @@ impl Group<'_> {
             started_by: self.started_by(directories.processes),
             cgroups: self.cgroups(directories.cgroups),
             call_site: call_site(key, directories.call_sites),
-            circumstances: circumstances(key, directories),
+            alloc_context: alloc_context(key, directories),
             stacked_objects: 0,
             stacks: Vec::new(),
             processes: self.processes.len() as u64 + self.folded_processes,
@@ -430,10 +432,10 @@ impl Group<'_> {
             growth_per_s: per_s(allocs - frees),
             oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
             ages: Vec::new(),
-            generations: Vec::new(),
+            cohorts: Vec::new(),
             named_objects: self.places.objects(),
             negatives: self.places.negatives(),
-            names: self.places.into_groups(MOST_NAMES),
+            names: self.places.into_groups(MAX_NAMES),
         }
     }
 
@@ -480,7 +482,7 @@ impl Group<'_> {
         let outstanding = self.caches.iter().filter(|(_, of)| of.objects > 0);
         let mut caches: Vec<CacheShare> = outstanding.map(share).collect();
         caches.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
-        caches.truncate(MOST_SHARES);
+        caches.truncate(MAX_SHARES);
         caches
     }
 
@@ -493,7 +495,7 @@ impl Group<'_> {
         let chains = self.chains.iter().map(|(&chain, &objects)| Ancestors { comms: comms(chain), objects });
         let mut chains: Vec<Ancestors> = chains.collect();
         chains.sort_by(|a, b| b.objects.cmp(&a.objects).then_with(|| a.comms.cmp(&b.comms)));
-        chains.truncate(MOST_SHARES);
+        chains.truncate(MAX_SHARES);
         chains
     }
 
@@ -502,7 +504,7 @@ impl Group<'_> {
         let cgroups = self.cgroups.iter().map(|(&id, &objects)| CgroupShare { id, path: path(id), objects });
         let mut cgroups: Vec<CgroupShare> = cgroups.collect();
         cgroups.sort_by(|a, b| b.objects.cmp(&a.objects).then(a.id.cmp(&b.id)));
-        cgroups.truncate(MOST_SHARES);
+        cgroups.truncate(MAX_SHARES);
         cgroups
     }
 }
@@ -530,9 +532,10 @@ pub(super) fn shown<'a>(ledger: &'a Ledger, known: Known<'a>) -> impl Iterator<I
 }
 
 /// Totals by cache, biggest first.
-fn caches(ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Vec<CacheTotals> {
-    let traced = reconcile::traced(ledger, known.caches, &moment.losses, moment.trust.recursion_misses);
-    let total_of = |cache: &CacheInfo| CacheTotals::of(cache, moment, traced.get(&cache.name));
+fn caches(ledger: &Ledger, checkpoint: &Checkpoint, known: Known<'_>) -> Vec<CacheTotals> {
+    let traced =
+        reconcile::traced(ledger, known.caches, &checkpoint.losses, checkpoint.trust.recursion_misses);
+    let total_of = |cache: &CacheInfo| CacheTotals::of(cache, checkpoint, traced.get(&cache.name));
     let requested = known.caches.values().filter(|cache| cache.is_requested);
     let mut totals: HashMap<&str, CacheTotals> =
         requested.map(|cache| (cache.name.as_str(), total_of(cache))).collect();
@@ -544,7 +547,7 @@ fn caches(ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Vec<CacheTotals
         total.outstanding_objects += origin.outstanding();
         total.outstanding_bytes += origin.outstanding() * cache.object_size;
     }
-    for (address, lost) in &moment.losses {
+    for (address, lost) in &checkpoint.losses {
         let Some(cache) = known.caches.get(address) else { continue };
         let total = totals.entry(&cache.name).or_insert_with(|| total_of(cache));
         total.lost_allocs = total.lost_allocs.saturating_add(lost.allocs);
@@ -557,9 +560,9 @@ fn caches(ledger: &Ledger, moment: &Moment, known: Known<'_>) -> Vec<CacheTotals
 
 impl CacheTotals {
     /// Totals of a cache without events.
-    fn of(cache: &CacheInfo, moment: &Moment, traced: Option<&Traced>) -> Self {
-        let slabinfo = moment.slabinfo.get(&cache.name);
-        let growth = moment.growth.get(&cache.name);
+    fn of(cache: &CacheInfo, checkpoint: &Checkpoint, traced: Option<&Traced>) -> Self {
+        let slabinfo = checkpoint.slabinfo.get(&cache.name);
+        let growth = checkpoint.growth.get(&cache.name);
         Self {
             name: cache.name.clone(),
             aliases: cache.aliases.clone(),

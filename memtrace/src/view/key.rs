@@ -1,6 +1,6 @@
 //! What rows are grouped by.
 
-use super::circumstances::{Circumstances, Context, GfpFlags};
+use super::alloc_context::{AllocContext, Context, GfpFlags};
 use crate::{
     attribution::{
         cgroup::{Cgroups, Owner},
@@ -10,7 +10,7 @@ use crate::{
     stream::{
         calls::CallSites,
         event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NodeId, ProcessId, Task},
-        ledger::{Apart, FOLDED, OTHERS, OriginKey},
+        ledger::{FOLDED, OTHERS, OriginDetail, OriginKey},
     },
 };
 
@@ -86,8 +86,8 @@ impl Keys {
     }
 
     /// What the ledger must tell apart for them.
-    pub fn apart(&self) -> Apart {
-        Apart {
+    pub fn detail(&self) -> OriginDetail {
+        OriginDetail {
             call_sites: self.contains(By::CallSite),
             gfp: self.contains(By::Gfp),
             nodes: self.contains(By::Node),
@@ -198,17 +198,17 @@ pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// What a row's keys say of how its objects were allocated.
-pub(super) fn circumstances(parts: &[Part], directories: Directories<'_>) -> Circumstances {
-    let mut circumstances = Circumstances::default();
+pub(super) fn alloc_context(parts: &[Part], directories: Directories<'_>) -> AllocContext {
+    let mut alloc_context = AllocContext::default();
     for part in parts {
         match *part {
-            Part::Context(context) => circumstances.context = context,
-            Part::Gfp(flags) => circumstances.gfp = gfp_flags(flags, directories.gfp_names),
-            Part::Node(node) => circumstances.node = Some(node).filter(|&node| node != NO_NODE),
+            Part::Context(context) => alloc_context.context = context,
+            Part::Gfp(flags) => alloc_context.gfp = gfp_flags(flags, directories.gfp_names),
+            Part::Node(node) => alloc_context.node = Some(node).filter(|&node| node != NO_NODE),
             _ => {}
         }
     }
-    circumstances
+    alloc_context
 }
 
 fn gfp_flags(flags: Gfp, names: Option<&GfpNames>) -> Option<GfpFlags> {

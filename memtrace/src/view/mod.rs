@@ -5,11 +5,11 @@
 
 pub mod ages;
 pub mod build;
-pub mod circumstances;
+pub mod alloc_context;
 pub mod diff;
 pub mod event;
 pub mod key;
-pub mod moment;
+pub mod checkpoint;
 pub mod object;
 pub mod places;
 pub mod profile;
@@ -24,11 +24,11 @@ use std::time::{Duration, SystemTime};
 
 use self::reconcile::{Growth, Partial};
 pub use self::{
-    ages::{AgeBucket, Generation},
-    circumstances::{Circumstances, Context, GfpFlags},
+    ages::{AgeBucket, Cohort},
+    alloc_context::{AllocContext, Context, GfpFlags},
+    checkpoint::Checkpoint,
     diff::Difference,
     key::{By, Keys},
-    moment::Moment,
     sampling::Sampling,
     trend::{Slope, Trend},
     verdict::{Known, Suspect, Verdict},
@@ -83,7 +83,7 @@ pub struct Snapshot {
     /// How old all outstanding objects are, own ones left out, whatever `older` says: the youngest first.
     pub ages: Vec<AgeBucket>,
     /// What was allocated in each part of the session, and what is left of it.
-    pub generations: Vec<Generation>,
+    pub cohorts: Vec<Cohort>,
     /// Of the final report: where most dentries are, parents before what is in them.
     pub directories: Vec<Directory>,
     pub trust: Trust,
@@ -174,7 +174,7 @@ pub struct Row {
     pub stacks: Vec<StackShare>,
     /// None where what the row counts was not allocated at one place, or places are not told apart.
     pub call_site: Option<CallSite>,
-    pub circumstances: Circumstances,
+    pub alloc_context: AllocContext,
     /// How many processes allocated the row's outstanding objects.
     pub processes: u64,
     /// Allocated since attach and not freed.
@@ -194,7 +194,7 @@ pub struct Row {
     pub oldest: Option<Duration>,
     /// How old its outstanding objects are, and what is left of each part of the session, whatever `--older` says.
     pub ages: Vec<AgeBucket>,
-    pub generations: Vec<Generation>,
+    pub cohorts: Vec<Cohort>,
     /// How many of the row's objects have a name: all that can, or a sample of them. `names` are shares of these.
     pub named_objects: u64,
     /// Of its dentries that were looked at. None where there are none.
@@ -356,7 +356,7 @@ pub struct Trust {
     /// Allocations at an address that was outstanding: the kernel freed that object without telling.
     pub reused_pointers: u64,
     /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
-    /// understudy.
+    /// backup.
     pub recursion_misses: u64,
     /// Allocations that the ledger refused because it is at its bound.
     pub refused: u64,

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     build::{Caches, Known},
+    checkpoint::Checkpoint,
     key::{STARTED_BY, chain, label, who},
-    moment::Moment,
 };
 use crate::{
     attribution::{cgroup::Cgroups, process::Command},
@@ -100,12 +100,12 @@ pub struct ObjectView<'a> {
 /// stands for several.
 pub fn outstanding<'a>(
     ledger: &'a Ledger,
-    moment: &Moment,
+    checkpoint: &Checkpoint,
     known: Known<'a>,
     older: Option<Duration>,
     most: usize,
 ) -> impl Iterator<Item = ObjectView<'a>> {
-    let now = moment.now;
+    let now = checkpoint.now;
     let until = older.map(|age| now.saturating_sub(age.as_nanos() as u64));
     let is_old = move |held: &Held<'_>| until.is_none_or(|until| held.object.time <= until);
     let chosen = move || ledger.objects().filter(move |held| is_old(held) && (known.is_shown)(held.origin));

@@ -16,8 +16,8 @@ use std::{
 use super::{
     Snapshot,
     build::{CacheInfo, Known, shown},
+    checkpoint::Checkpoint,
     key::{label, who},
-    moment::Moment,
 };
 use crate::stream::{
     event::{Address, CgroupId, Comm, NO_NODE, NO_STACK, NodeId, StackId},
@@ -119,10 +119,10 @@ type SampleKey = (Vec<u8>, Option<Vec<u8>>, String, Calls, NodeId);
 
 impl Profile {
     /// Of all but what the tracing process allocated. With an age, only objects that are at least so old count as outstanding.
-    pub fn new(ledger: &Ledger, moment: &Moment, known: Known<'_>, older: Option<Duration>) -> Self {
+    pub fn new(ledger: &Ledger, checkpoint: &Checkpoint, known: Known<'_>, older: Option<Duration>) -> Self {
         let unknown = CacheInfo::default();
         let mut samples: BTreeMap<SampleKey, Sample> = BTreeMap::new();
-        for (told, group) in groups(ledger, moment, known, older) {
+        for (told, group) in groups(ledger, checkpoint, known, older) {
             let cache = known.caches.get(&told.cache).unwrap_or(&unknown);
             let cgroup = known.cgroups.path(told.cgroup).map(<[u8]>::to_vec);
             for (calls, counts) in group.shared_out(place(told.call_site, known)) {
@@ -203,11 +203,11 @@ impl Told {
 
 fn groups(
     ledger: &Ledger,
-    moment: &Moment,
+    checkpoint: &Checkpoint,
     known: Known<'_>,
     older: Option<Duration>,
 ) -> HashMap<Told, Group> {
-    let aged = older.map(|age| ledger.allocated_until(moment.now.saturating_sub(age.as_nanos() as u64)));
+    let aged = older.map(|age| ledger.allocated_until(checkpoint.now.saturating_sub(age.as_nanos() as u64)));
     let mut named: HashMap<StackId, Calls> = HashMap::new();
     let mut groups: HashMap<Told, Group> = HashMap::new();
     for origin in shown(ledger, known) {

@@ -13,19 +13,19 @@ use std::collections::HashMap;
 
 use memtrace_common::event::NO_CACHE;
 
-use super::{CacheTotals, build::Caches, moment::Losses};
+use super::{CacheTotals, build::Caches, checkpoint::Losses};
 use crate::stream::{event::Address, ledger::Ledger};
 
 /// Fewer addresses that were handed out twice prove nothing: a probe may have missed some frees.
-const LEAST_REUSED: u64 = 16;
+const MIN_REUSED: u64 = 16;
 
 /// Nor does a smaller share of all frees. Where `kmem_cache_free` fires late (before v5.12), another CPU may have the object
 /// by then, and its allocation comes first: some in a million.
-const LEAST_SHARE: f64 = 0.001;
+const MIN_SHARE: f64 = 0.001;
 
 /// Fewer objects that slabinfo does not have, or a smaller share of what is outstanding, would not change what figures say.
-const LEAST_HIDDEN: u64 = 64;
-const LEAST_HIDDEN_SHARE: f64 = 0.1;
+const MIN_HIDDEN: u64 = 64;
+const MIN_HIDDEN_SHARE: f64 = 0.1;
 
 /// Growth of so many times the slack is enough to say how well two figures agree.
 const ENOUGH_SLACKS: u64 = 8;
@@ -34,7 +34,7 @@ const ENOUGH_SLACKS: u64 = 8;
 const GOOD_DISAGREEMENT: f64 = 0.05;
 
 /// A note names so many caches.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// What was traced of a cache since attach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Growth {
 
     fn hides_much(&self) -> bool {
         let hidden = self.hidden();
-        hidden >= LEAST_HIDDEN && hidden as f64 >= self.outstanding as f64 * LEAST_HIDDEN_SHARE
+        hidden >= MIN_HIDDEN && hidden as f64 >= self.outstanding as f64 * MIN_HIDDEN_SHARE
     }
 }
 
@@ -205,7 +205,7 @@ impl Partial {
         let seen = traced.frees.saturating_add(traced.unknown_frees);
         let share = |unseen: u64| unseen as f64 / seen.saturating_add(unseen).max(1) as f64;
         let reused = traced.surely_reused();
-        let sign = if reused >= LEAST_REUSED && share(reused) >= LEAST_SHARE {
+        let sign = if reused >= MIN_REUSED && share(reused) >= MIN_SHARE {
             Sign::Reused
         } else if growth.is_some_and(Growth::hides_much) {
             Sign::Slabinfo
@@ -251,8 +251,8 @@ pub fn note(caches: &[CacheTotals]) -> Option<String> {
         Some(format!("{about} of {}'s", cache.name))
     };
     let mut names: Vec<String> = caches.iter().filter_map(named).collect();
-    let more = names.len().saturating_sub(MOST_NAMED);
-    names.truncate(MOST_NAMED);
+    let more = names.len().saturating_sub(MAX_NAMED);
+    names.truncate(MAX_NAMED);
     if more > 0 {
         names.push(format!("and {more} more caches"));
     }

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 /// Points that are kept: when there are more, every second one goes, so that they always span the whole session.
-const MOST_POINTS: usize = 64;
+const MAX_POINTS: usize = 64;
 
 /// With fewer points there is no telling.
-const LEAST_POINTS: usize = 5;
+const MIN_POINTS: usize = 5;
 
 /// The second half grows as the first if it is at least that fast by comparison; less is flattening.
-const LEAST_SHARE_OF_FIRST: f64 = 0.25;
+const MIN_SHARE_OF_FIRST: f64 = 0.25;
 
 /// So much of all growth between two points is a burst.
 const BURST: f64 = 0.7;
@@ -37,7 +37,7 @@ impl History {
         if (self.seen - 1).is_multiple_of(self.every) {
             self.points.push((elapsed, objects));
         }
-        if self.points.len() > MOST_POINTS {
+        if self.points.len() > MAX_POINTS {
             let mut index = 0;
             self.points.retain(|_| {
                 index += 1;
@@ -90,7 +90,7 @@ struct Point {
 }
 
 fn trend(points: &[Point], allocs: u64) -> Trend {
-    if points.len() < LEAST_POINTS {
+    if points.len() < MIN_POINTS {
         return Trend::TooEarly;
     }
     let middle = points.len() / 2;
@@ -105,7 +105,7 @@ fn trend(points: &[Point], allocs: u64) -> Trend {
     // A row that was not there at first starts with what it had then.
     let (grown, largest) = (grown + points[0].objects, largest.max(points[0].objects));
     let is_burst = largest >= grown * BURST;
-    if second.low > 0.0 && second.per_s >= first.per_s * LEAST_SHARE_OF_FIRST && !is_burst {
+    if second.low > 0.0 && second.per_s >= first.per_s * MIN_SHARE_OF_FIRST && !is_burst {
         return Trend::Growing(second);
     }
     match (churns, is_burst, first.low > 0.0 || points[0].objects > 0.0) {
@@ -205,7 +205,7 @@ mod tests {
             for point in 0..points {
                 history.add(Duration::from_secs(point as u64), point as u64);
             }
-            prop_assert!(history.points.len() <= MOST_POINTS + 1);
+            prop_assert!(history.points.len() <= MAX_POINTS + 1);
             prop_assert_eq!(history.points[0], (Duration::ZERO, 0));
             let (last, _) = history.points[history.points.len() - 1];
             prop_assert!(last.as_secs() as usize + history.every >= points);

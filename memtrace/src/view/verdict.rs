@@ -11,16 +11,16 @@ use crate::{
 };
 
 /// Whoever gives back more than it keeps is no suspect, even if what it holds grows meanwhile.
-const LEAST_SURVIVAL: f64 = 0.5;
+const MIN_SURVIVAL: f64 = 0.5;
 
 /// A smaller growth, in objects, is not worth a claim.
-const LEAST_OBJECTS: u64 = 200;
+const MIN_OBJECTS: u64 = 200;
 
 /// Slabinfo counts objects at hand as well: of a smaller growth no share is told.
-const LEAST_GROWTH: i64 = 500;
+const MIN_GROWTH: i64 = 500;
 
 /// With fewer signs, an incident is only one that fills the same cache.
-const LEAST_SIGNS: usize = 2;
+const MIN_SIGNS: usize = 2;
 
 /// Losses up to this share of all events do not change what a row says.
 const FEW_LOST: f64 = 0.001;
@@ -109,8 +109,8 @@ pub fn of<'a>(
 /// How fast the memory grows of a row that may be a leak; None of others.
 fn bytes_per_s(row: &Row) -> Option<f64> {
     let Trend::Growing(slope) = row.trend else { return None };
-    let is_suspect = row.objects >= LEAST_OBJECTS
-        && keeps(row) >= LEAST_SURVIVAL
+    let is_suspect = row.objects >= MIN_OBJECTS
+        && keeps(row) >= MIN_SURVIVAL
         // What looks outstanding there may be free.
         && row.partial_objects * 2 < row.objects;
     is_suspect.then(|| slope.per_s * row.bytes as f64 / row.objects as f64)
@@ -165,7 +165,7 @@ fn known(row: &Row, name: &str, cache: Option<&CacheTotals>, incidents: &Inciden
         functions: row.call_site.iter().filter_map(|site| site.symbol.clone()).collect(),
         negative: row.negatives.map(|negatives| negatives.share()),
     };
-    let alike = incidents.like(&evidence).into_iter().filter(|like| like.matched.len() >= LEAST_SIGNS);
+    let alike = incidents.like(&evidence).into_iter().filter(|like| like.matched.len() >= MIN_SIGNS);
     alike.map(|like| Known::from(&like)).collect()
 }
 
@@ -189,7 +189,7 @@ impl From<&Match<'_>> for Known {
 
 /// Which part of what slabinfo says that the cache grew by.
 fn explained(objects: u64, cache: &CacheTotals) -> Option<f64> {
-    let growth = cache.growth.map(|growth| growth.slabinfo).filter(|growth| *growth >= LEAST_GROWTH)?;
+    let growth = cache.growth.map(|growth| growth.slabinfo).filter(|growth| *growth >= MIN_GROWTH)?;
     Some((objects as f64 / growth as f64).min(1.0))
 }
 
@@ -251,7 +251,7 @@ mod tests {
         assert!(ids.contains(&"nss-does-not-exist"), "{ids:?}");
         let nss = suspect.known.iter().find(|known| known.id == "nss-does-not-exist").unwrap();
         assert!(nss.for_good.iter().any(|remedy| remedy.contains("NSS_SDB_USE_CACHE=yes")), "{nss:?}");
-        assert!(nss.signs.len() >= LEAST_SIGNS, "{nss:?}");
+        assert!(nss.signs.len() >= MIN_SIGNS, "{nss:?}");
         // The same cache alone is no sign of anything.
         let nameless = verdict([Trend::Growing(SLOPE), Trend::Steady, Trend::Steady], |rows| {
             rows[0].names.clear();
@@ -270,7 +270,7 @@ mod tests {
         let churner = [Trend::Plateaued, Trend::Growing(SLOPE), Trend::Churning];
         assert_eq!(verdict(churner, |_| {}), Some(Verdict::Nothing));
         let growing = [Trend::Growing(SLOPE), Trend::Steady, Trend::Steady];
-        assert_eq!(verdict(growing, |rows| rows[0].objects = LEAST_OBJECTS - 1), Some(Verdict::Nothing));
+        assert_eq!(verdict(growing, |rows| rows[0].objects = MIN_OBJECTS - 1), Some(Verdict::Nothing));
         assert_eq!(verdict(growing, |rows| rows[0].partial_objects = 20_000), Some(Verdict::Nothing));
     }
 

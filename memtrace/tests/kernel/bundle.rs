@@ -34,12 +34,12 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// How often something is looked for that comes by itself, and how far apart.
-const MOST_LOOKS: usize = 600;
+const MAX_LOOKS: usize = 600;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 #[track_caller]
 fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_LOOKS {
         if is_there() {
             return;
         }

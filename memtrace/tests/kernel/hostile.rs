@@ -20,7 +20,7 @@ use crate::{
 const DENTRIES: usize = 400;
 
 /// Lines of tables that may pass before they show what was made.
-const MOST_LINES: usize = 2000;
+const MAX_LINES: usize = 2000;
 
 pub fn tests() -> Vec<Test> {
     tests![Disk, Once:
@@ -70,7 +70,7 @@ fn the_table_shows_hostile_names_without_control_characters() {
         let text = String::from_utf8_lossy(shown);
         escaped.iter().all(|text_of_name| text.contains(text_of_name))
     };
-    for _ in 0..MOST_LINES {
+    for _ in 0..MAX_LINES {
         read_line(&mut shown);
         if are_all_in(&shown) {
             break;

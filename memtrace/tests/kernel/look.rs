@@ -67,7 +67,7 @@ fn files(within: &Path) -> Task {
 const EACH: RangeInclusive<u64> = OBJECTS as u64..=OBJECTS as u64;
 
 /// The sockets of connections that were accepted are made by interrupts, which now and then come to another task.
-const MOST_SOCKETS: RangeInclusive<u64> = OBJECTS as u64 * 3 / 4..=OBJECTS as u64;
+const MAX_SOCKETS: RangeInclusive<u64> = OBJECTS as u64 * 3 / 4..=OBJECTS as u64;
 
 /// What looking tells of the objects of a cache that a program makes: the names that `is_of` picks, when there are as many of
 /// them.
@@ -278,7 +278,7 @@ fn connections_go_by_port_and_state() {
     let port = free_port();
     let task = Task::Place(Place::Closed { port, count: OBJECTS });
     for cache in ["TCP", "sock_inode_cache"] {
-        let names = seen(&["--cache", cache], &task, MOST_SOCKETS, |names| names.parent == "tcp");
+        let names = seen(&["--cache", cache], &task, MAX_SOCKETS, |names| names.parent == "tcp");
         assert_eq!((names.pattern, names.path), (format!(":{port} CLOSE_WAIT"), None));
         assert_eq!(names.kind.as_deref(), Some("socket"));
         assert!(names.example.starts_with(&format!("127.0.0.1:{port}->127.0.0.1:")), "{}", names.example);

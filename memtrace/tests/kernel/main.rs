@@ -79,7 +79,7 @@ enum Needs {
 const LIST_MACHINES: &str = "--list-machines";
 
 /// Attempts at a test.
-const MOST_TRIES: usize = 2;
+const MAX_TRIES: usize = 2;
 
 /// Makes tests of functions; each is called like its function.
 macro_rules! tests {
@@ -103,7 +103,7 @@ impl Test {
     /// interrupt, and in another task where it preempts probes (v7.0 and later): memtrace says so, and its counts are not exact
     /// then. And an emulated machine may starve a program between two steps that belong together. A fault fails twice.
     fn run(&self) {
-        for tries_left in (0..MOST_TRIES).rev() {
+        for tries_left in (0..MAX_TRIES).rev() {
             session::take_last();
             session::take_misses();
             let Err(panic) = catch_unwind(&self.run) else { return };

@@ -193,7 +193,7 @@ fn a_full_disk_costs_what_did_not_fit() {
 }
 
 fn a_recording_is_as_long_as_it_may_be() {
-    const MOST: u64 = 1 << 20;
+    const MAX: u64 = 1 << 20;
     let (_directory, path) = file();
     let comm = unique("long");
     let mut workload = Workload::start(&comm, &Task::Churn);
@@ -203,7 +203,7 @@ fn a_recording_is_as_long_as_it_may_be() {
     drop(workload);
     let len = fs::metadata(&path).expect("it is there").len();
     // By a block at most, and the rest of the rings.
-    assert!((MOST..64 * MOST).contains(&len), "{len}: {said}");
+    assert!((MAX..64 * MAX).contains(&len), "{len}: {said}");
     let report = read(&path, &[]);
     assert!(notes(&report).contains("--max-size"), "{}", notes(&report));
     assert!(figure(&report, &comm, "allocs") > 0, "{report}");

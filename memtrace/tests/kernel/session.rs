@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{host, snapshot::Snapshot};
 
 /// Reports that a condition may take to come true: RCU frees objects when it sees fit.
-const MOST_REPORTS: usize = 150;
+const MAX_REPORTS: usize = 150;
 
 /// A report that takes longer will never come.
 const REPORT_MOST: Duration = Duration::from_secs(60);
@@ -85,12 +85,12 @@ impl Session {
         while let Ok(line) = self.lines.try_recv() {
             self.take(&line);
         }
-        for _ in 0..MOST_REPORTS {
+        for _ in 0..MAX_REPORTS {
             if is_met(self.next()) {
                 return self.last.clone();
             }
         }
-        panic!("not in {MOST_REPORTS} reports: {expected}");
+        panic!("not in {MAX_REPORTS} reports: {expected}");
     }
 
     /// Reads reports until the row of this key has so many objects.

@@ -42,15 +42,15 @@ const BETWEEN_PARTS: Duration = Duration::from_millis(800);
 const WINDOW: &str = "20s";
 
 /// Files that a process may have open: by default no more than 4096.
-const MOST_FILES: usize = 3500;
+const MAX_FILES: usize = 3500;
 
 /// Found something.
 const SUSPECT: i32 = 3;
 
 /// A part of all memory, but not more than this: how much a scene takes at most.
 fn share_of_memory(part: u64) -> usize {
-    const MOST: u64 = 900 << 20;
-    (total_memory() / part).min(MOST) as usize
+    const MAX: u64 = 900 << 20;
+    (total_memory() / part).min(MAX) as usize
 }
 
 fn total_memory() -> u64 {
@@ -171,7 +171,7 @@ fn scene(comm: &str, task: impl Fn(usize) -> Task) -> Answer {
 fn triage_names_open_files() {
     let comm = unique("files");
     // 256 bytes each.
-    let each = MOST_FILES.min(share_of_memory(32) / 256 / PARTS);
+    let each = MAX_FILES.min(share_of_memory(32) / 256 / PARTS);
     let answer = scene(&comm, |_| Task::OpenFiles(each));
     answer.check("slab", "files");
     answer.check_traced("filp", &comm);
@@ -180,7 +180,7 @@ fn triage_names_open_files() {
 fn triage_names_sockets() {
     let comm = unique("socks");
     // Two sockets of some 2 KiB each.
-    let each = (MOST_FILES / 2).min(share_of_memory(16) / 4096 / PARTS);
+    let each = (MAX_FILES / 2).min(share_of_memory(16) / 4096 / PARTS);
     let answer = scene(&comm, |_| Task::SocketPairs(each));
     answer.check("slab", "sockets");
     answer.check_traced("sock_inode_cache", &comm);

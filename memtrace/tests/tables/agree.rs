@@ -8,14 +8,14 @@ use std::{
 use memtrace::{
     evidence::{
         recording::Reader,
-        replay::{self, Ask, events::Choice, filter::Filter},
+        replay::{self, Query, events::EventQuery, filter::Filter},
     },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
     stream::event::Address,
     view::{
         By, Sort,
-        build::Request,
+        build::ReportOptions,
         event::{EventKind, EventView},
     },
 };
@@ -131,10 +131,10 @@ proptest! {
         recorded(&steps, &path);
         let reader = Reader::open(&path).unwrap();
         let mut follower = Follower::default();
-        let choice = Choice { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
+        let choice = EventQuery { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
         replay::events::events(&reader, &choice, &mut follower, &mut |_, _| {}).unwrap();
-        let ask = Ask {
-            request: Request { by: By::Pid.into(), sort: Sort::Bytes, older: None, top: 20 },
+        let ask = Query {
+            report_options: ReportOptions { by: By::Pid.into(), sort: Sort::Bytes, older: None, top: 20 },
             filter: Filter::default(),
             incidents: Incidents::built_in(),
             from: None,

@@ -9,7 +9,7 @@ use std::{
 use memtrace::{
     attribution::process::{Command, Definition},
     evidence::recording::{
-        Entry, Header, Progress, Recorder, definitions::Definitions, file::Sink, moment::Closing,
+        Entry, Header, Progress, Recorder, definitions::Definitions, file::Sink, footer::BlockFooter,
     },
     stream::{
         event::{
@@ -18,7 +18,7 @@ use memtrace::{
         },
         ledger::Outstanding,
     },
-    view::{Moment, build::CacheInfo},
+    view::{Checkpoint, build::CacheInfo},
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -107,7 +107,7 @@ impl Tape {
     }
 
     /// A dentry is looked at.
-    pub fn look(&mut self, alloc: &Alloc, directory: &[u8], name: &[u8], negative: bool) {
+    pub fn inspect(&mut self, alloc: &Alloc, directory: &[u8], name: &[u8], negative: bool) {
         let kind = Some(Kind::Dentry { negative, in_root: false, name_bytes: 0 });
         let object = Outstanding { ptr: alloc.ptr, time: alloc.time };
         let label = Label { kind, filesystem: b"ext4", directory, name, pattern: None };
@@ -124,14 +124,14 @@ impl Tape {
 
     /// The end of a block.
     pub fn close(&mut self, time: u64, is_final: bool) {
-        let moment = Moment {
+        let checkpoint = Checkpoint {
             is_final,
             time: self.started + Duration::from_nanos(time),
             now: START + time,
             elapsed: Duration::from_nanos(time),
-            ..Moment::default()
+            ..Checkpoint::default()
         };
-        self.recorder.close(Closing { moment, is_report: true, ..Closing::default() });
+        self.recorder.close(BlockFooter { checkpoint, is_report: true, ..BlockFooter::default() });
     }
 
     pub fn finish(mut self, time: u64) {
@@ -177,7 +177,7 @@ pub fn leak(path: &Path, host: &str, started: SystemTime, objects: u64) {
         tape.name(object(n), b"nssdb", format!(".{n}_dOeSnotExist_.db").as_bytes());
         if n % 2 == 0 {
             let name = format!(".{n}_dOeSnotExist_.db");
-            tape.look(&curl, b"/etc/pki/nssdb", name.as_bytes(), true);
+            tape.inspect(&curl, b"/etc/pki/nssdb", name.as_bytes(), true);
         }
     }
     tape.close(SECOND, false);

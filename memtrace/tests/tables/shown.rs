@@ -24,7 +24,7 @@ pub fn hostile(path: &Path) {
     tape.read(SECOND / 2);
     tape.alloc(evil);
     tape.name(FIRST, b"a dir", b"\xff\xfe\n\"quoted\" \\ \xe2\x80\xae.exe");
-    tape.look(&evil, b"/tmp/\t", b"<script>|`=1", true);
+    tape.inspect(&evil, b"/tmp/\t", b"<script>|`=1", true);
     tape.mark(SECOND / 2, b"two words\r");
     tape.free(free(FIRST, Some(DENTRY)));
     // Of an object from before the start, and of one that may be of any cache.

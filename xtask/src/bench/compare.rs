@@ -161,7 +161,7 @@ impl Cost {
 }
 
 /// A tracer that saw fewer events than that had nothing to do with the workload.
-const LEAST_EVENTS_PER_OP: f64 = 0.1;
+const MIN_EVENTS_PER_OP: f64 = 0.1;
 
 impl TracerCost {
     /// None of no runs.
@@ -174,7 +174,7 @@ impl TracerCost {
         };
         let cpu_per_event = |(run, tracer): &(&Run, &Use)| tracer.cpu_ns as f64 / events(run, tracer);
         let per_op = runs.iter().map(|(run, tracer)| events(run, tracer) / run.measured.ops as f64);
-        let has_events = median(&per_op.collect::<Vec<_>>())? >= LEAST_EVENTS_PER_OP;
+        let has_events = median(&per_op.collect::<Vec<_>>())? >= MIN_EVENTS_PER_OP;
         let cpu_ns: Vec<f64> = runs.iter().filter(|_| has_events).map(cpu_per_event).collect();
         let counted: Vec<f64> = runs.iter().filter_map(|(_, tracer)| Some(tracer.events? as f64)).collect();
         let lost: Vec<u64> = runs.iter().filter_map(|(_, tracer)| tracer.lost).collect();

@@ -86,13 +86,13 @@ impl Contender {
         match self {
             Self::Bare => "nothing, the workload once more: what it seems to cost is chance",
             Self::Floor => "one empty program on each tracepoint that memtrace attaches to for one cache",
-            Self::FloorTwice => "as many empty programs there as memtrace attaches (it has understudies)",
+            Self::FloorTwice => "as many empty programs there as memtrace attaches (it has backups)",
             Self::FloorAll => "one empty program on each tracepoint that memtrace attaches to for all caches",
             Self::FloorAllTwice => "as many empty programs there as memtrace attaches",
             Self::RingAll => {
                 "one program there that writes a record as large as memtrace's into a ring buffer"
             }
-            Self::FilteredSingle => "memtrace on a cache in which nothing happens, without understudies",
+            Self::FilteredSingle => "memtrace on a cache in which nothing happens, without backups",
             Self::Filtered => "memtrace on a cache in which nothing happens: every event is filtered out",
             Self::Dentry => "memtrace on dentry, without names",
             Self::All => "memtrace on all caches, without names",
@@ -177,7 +177,7 @@ impl Contender {
             | Self::FloorAll
             | Self::FloorAllTwice
             | Self::RingAll => return None,
-            Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,understudies"),
+            Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,backups"),
             Self::Filtered => memtrace.command(memtrace.quiet_cache, NO_NAMES),
             Self::Dentry => memtrace.command("dentry", NO_NAMES),
             Self::All => memtrace.command("all", NO_NAMES),

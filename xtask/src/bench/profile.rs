@@ -171,7 +171,7 @@ fn infos(ids: &[u32]) -> Result<Vec<ProgramInfo>> {
 }
 
 /// So many functions are shown.
-const MOST_SYMBOLS: usize = 16;
+const MAX_SYMBOLS: usize = 16;
 
 fn samples_of(process: &str, file: &Path) -> Result<Samples> {
     let report = Command::new("perf")
@@ -190,7 +190,7 @@ fn symbols(report: &str) -> Vec<(f64, String)> {
         let symbol = symbol.trim_end_matches(['-', ' ']).trim();
         Some((percent.parse().ok()?, symbol.to_owned()))
     };
-    report.lines().filter_map(symbol).take(MOST_SYMBOLS).collect()
+    report.lines().filter_map(symbol).take(MAX_SYMBOLS).collect()
 }
 
 #[cfg(test)]

@@ -344,7 +344,7 @@ fn programs(profile: &Profile) -> Section {
             profile::WORKLOAD.name(),
             human::ns(profile.statistics_ns_per_run)
         ),
-        "A program's call is not in it: the floor shows that. The kernel keeps 15 bytes of a name; the second of a name is the understudy.".into(),
+        "A program's call is not in it: the floor shows that. The kernel keeps 15 bytes of a name; the second of a name is the backup.".into(),
     ];
     Section { title: "Programs".into(), about, table }
 }

@@ -25,7 +25,7 @@ pub struct Plan {
 }
 
 /// The slowest contender may take so many times longer than the bare workload; then its run is cut short.
-const MOST_TIMES: u32 = 30;
+const MAX_TIMES: u32 = 30;
 
 /// Operations that events are counted over.
 const COUNTED_OPS: u64 = 20_000;
@@ -84,7 +84,7 @@ impl Bench<'_> {
     fn calibrate(&self, workload: Workload) -> Result<Bound> {
         let bound = Bound { ops: u64::MAX, time: self.plan.time };
         let ops = self.load(workload, bound)?.run()?.ops;
-        Ok(Bound { ops, time: self.plan.time * MOST_TIMES })
+        Ok(Bound { ops, time: self.plan.time * MAX_TIMES })
     }
 
     /// Counts by the kernel's own statistics of empty programs: independent of any tracer.

@@ -95,7 +95,7 @@ pub(super) const FLOODS: [Workload; 2] = [Workload::Mix, Workload::Eventfd];
 const QUEUED: Duration = Duration::from_millis(300);
 
 /// More CPUs are not loaded.
-const MOST_CPUS: usize = 64;
+const MAX_CPUS: usize = 64;
 
 impl Bench<'_> {
     pub fn run(&self) -> Result<Sessions> {
@@ -228,7 +228,7 @@ impl Bench<'_> {
 }
 
 pub(super) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_CPUS)
+    std::thread::available_parallelism().map_or(1, usize::from).min(MAX_CPUS)
 }
 
 struct Start {

@@ -18,7 +18,7 @@ use super::ring_floor::RingFloor;
 use super::{peers, perf_data, scratch};
 
 /// How long a tracer may take to attach, and to end.
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
+const MAX_PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 /// It has attached when it has probes and opened no more of them for so long.
 pub const UNCHANGED: Duration = Duration::from_millis(60);
@@ -111,7 +111,7 @@ impl Traced {
 
     /// Returns since when it has been.
     fn wait_until_attached(&mut self, unchanged: Duration) -> Result<Instant> {
-        let deadline = Instant::now() + MOST_PATIENCE;
+        let deadline = Instant::now() + MAX_PATIENCE;
         let mut attached = (Vec::new(), Instant::now());
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -125,7 +125,7 @@ impl Traced {
             }
             sleep(POLL);
         }
-        bail!("it attached nothing in {} s: {}", MOST_PATIENCE.as_secs(), self.complaint());
+        bail!("it attached nothing in {} s: {}", MAX_PATIENCE.as_secs(), self.complaint());
     }
 
     pub fn id(&self) -> rustix::process::Pid {
@@ -171,14 +171,14 @@ impl Traced {
 
     /// Waits until it has ended.
     pub fn wait(&mut self) -> Result<()> {
-        let deadline = Instant::now() + MOST_PATIENCE;
+        let deadline = Instant::now() + MAX_PATIENCE;
         while Instant::now() < deadline {
             if self.child.try_wait()?.is_some() {
                 return Ok(());
             }
             sleep(Duration::from_millis(1));
         }
-        bail!("it did not end in {} s after the signal", MOST_PATIENCE.as_secs());
+        bail!("it did not end in {} s after the signal", MAX_PATIENCE.as_secs());
     }
 
     /// The last thing it said on stderr.

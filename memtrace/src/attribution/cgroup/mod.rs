@@ -12,8 +12,8 @@ pub use self::{
 use crate::stream::event::CgroupId;
 
 /// Most cgroups whose names are kept, and most bytes of their paths: 100,000 of 160 bytes, as containers have.
-const MOST_CGROUPS: usize = 1 << 17;
-const MOST_BYTES: usize = 32 << 20;
+const MAX_CGROUPS: usize = 1 << 17;
+const MAX_BYTES: usize = 32 << 20;
 
 /// The cgroups that were seen: those that were removed keep their names.
 pub struct Cgroups {
@@ -90,13 +90,13 @@ impl Cgroups {
     }
 
     fn leave_out(&mut self, id: CgroupId) {
-        if self.left_out.len() < MOST_CGROUPS {
+        if self.left_out.len() < MAX_CGROUPS {
             self.left_out.insert(id);
         }
     }
 
     fn is_full(&self) -> bool {
-        self.paths.len() >= MOST_CGROUPS || self.bytes >= MOST_BYTES
+        self.paths.len() >= MAX_CGROUPS || self.bytes >= MAX_BYTES
     }
 
     /// Where there is no room for more, forgets the cgroups that are not of interest, and learns those that were left out and
@@ -133,7 +133,7 @@ mod tests {
         let path = |id: CgroupId| format!("/kubepods.slice/pod-{id:0140}").into_bytes();
         let mut cgroups = Cgroups::known((1..=100_000).map(|id| (id, path(id))));
         assert!(!cgroups.is_full(), "{} bytes", cgroups.bytes);
-        cgroups.keep(100_001, Some(vec![b'x'; MOST_BYTES]));
+        cgroups.keep(100_001, Some(vec![b'x'; MAX_BYTES]));
         assert!(cgroups.is_full());
         for id in 200_000..200_010 {
             cgroups.leave_out(id);
@@ -148,7 +148,7 @@ mod tests {
     fn what_there_is_no_room_for_is_counted() {
         let Ok(hierarchy) = Hierarchy::find() else { return };
         let mut cgroups = Cgroups::new(Some(hierarchy));
-        cgroups.keep(u64::MAX, Some(vec![b'x'; MOST_BYTES]));
+        cgroups.keep(u64::MAX, Some(vec![b'x'; MAX_BYTES]));
         (1_000..1_010).for_each(|id| cgroups.learn(id));
         (1_000..1_005).for_each(|id| cgroups.learn(id));
         assert_eq!((cgroups.left_out(), cgroups.paths.len()), (10, 1));

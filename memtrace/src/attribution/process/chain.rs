@@ -10,10 +10,10 @@ pub type ChainId = u32;
 pub const NO_CHAIN: ChainId = 0;
 
 /// Longer chains lose what is in the middle: a process that starts itself again and again would make one without end.
-const MOST_LINKS: u8 = 32;
+const MAX_LINKS: u8 = 32;
 
 /// Most chains that are kept. Beyond, a process is given the chain of its parent.
-const MOST_CHAINS: usize = 1 << 16;
+const MAX_CHAINS: usize = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -35,14 +35,14 @@ impl Chains {
     /// once: a shell's subshells say nothing more.
     pub fn below(&mut self, comm: Comm, up: ChainId) -> ChainId {
         let links = match self.link(up) {
-            Some(link) if link.comm == comm || link.links == MOST_LINKS => return up,
+            Some(link) if link.comm == comm || link.links == MAX_LINKS => return up,
             Some(link) => link.links + 1,
             None => 1,
         };
         if let Some(&id) = self.ids.get(&(comm, up)) {
             return id;
         }
-        if self.links.len() == MOST_CHAINS {
+        if self.links.len() == MAX_CHAINS {
             return up;
         }
         self.links.push(Link { comm, up, links });
@@ -101,7 +101,7 @@ mod tests {
             for number in numbers {
                 id = chains.below(comm(number), id);
                 let letter = (b'a' + number) as char;
-                if !expected.starts_with(letter) && expected.len() < MOST_LINKS.into() {
+                if !expected.starts_with(letter) && expected.len() < MAX_LINKS.into() {
                     expected.insert(0, letter);
                 }
                 prop_assert_eq!(text(&chains, id), expected.as_str());
@@ -122,11 +122,11 @@ mod tests {
     fn where_there_is_no_room_a_chain_is_cut() {
         let mut chains = Chains::default();
         let first = chains.below(comm(0), NO_CHAIN);
-        for number in 0..MOST_CHAINS {
+        for number in 0..MAX_CHAINS {
             let name = Comm::truncated(number.to_string().as_bytes());
             chains.below(name, NO_CHAIN);
         }
-        assert_eq!(chains.links.len(), MOST_CHAINS);
+        assert_eq!(chains.links.len(), MAX_CHAINS);
         assert_eq!(chains.below(comm(1), first), first);
         assert_eq!(text(&chains, first), "a");
     }

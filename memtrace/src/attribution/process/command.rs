@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::stream::event::Program;
 
 /// Most different ones that are kept. Beyond, a process has none.
-const MOST_COMMANDS: usize = 1 << 14;
+const MAX_COMMANDS: usize = 1 << 14;
 
 /// A program and its arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,11 +38,11 @@ impl Commands {
         if let Some(known) = self.0.get(&command) {
             return Some(Arc::clone(known));
         }
-        if self.0.len() >= MOST_COMMANDS {
+        if self.0.len() >= MAX_COMMANDS {
             // Some were of processes that nobody asks for any more.
             self.0.retain(|command| Arc::strong_count(command) > 1);
         }
-        if self.0.len() >= MOST_COMMANDS {
+        if self.0.len() >= MAX_COMMANDS {
             return None;
         }
         let command = Arc::new(command);
@@ -73,12 +73,12 @@ mod tests {
             arguments: number.to_string().into_bytes().into(),
             ..Command::default()
         };
-        let held: Vec<_> = (0..MOST_COMMANDS).map(|number| commands.share(command(number))).collect();
+        let held: Vec<_> = (0..MAX_COMMANDS).map(|number| commands.share(command(number))).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(Arc::ptr_eq(&commands.share(command(7)).unwrap(), held[7].as_ref().unwrap()));
-        assert_eq!(commands.share(command(MOST_COMMANDS)), None);
+        assert_eq!(commands.share(command(MAX_COMMANDS)), None);
         drop(held);
-        assert!(commands.share(command(MOST_COMMANDS)).is_some());
+        assert!(commands.share(command(MAX_COMMANDS)).is_some());
         assert_eq!(commands.0.len(), 1, "what nobody holds is forgotten");
     }
 }

@@ -26,7 +26,7 @@ pub struct Seen {
 }
 
 /// Looks at a process; None where there is none, or none that can be read.
-pub fn look(tgid: u32) -> Option<Seen> {
+pub fn read(tgid: u32) -> Option<Seen> {
     let directory = Path::new("/proc").join(tgid.to_string());
     let (parent, comm, started) = stat(&fs::read(directory.join("stat")).ok()?)?;
     let arguments = first(ARGUMENTS_LEN, &directory.join("cmdline")).unwrap_or_default();
@@ -97,11 +97,11 @@ mod tests {
 
     #[test]
     fn we_see_ourselves() {
-        let seen = look(std::process::id()).unwrap();
+        let seen = read(std::process::id()).unwrap();
         assert_eq!(seen.process.tgid, std::process::id());
         assert_eq!(seen.parent, rustix::process::getppid().map_or(0, |parent| parent.as_raw_pid() as u32));
         assert!(!seen.command.path.is_empty() && !seen.command.arguments.is_empty());
-        assert_eq!(look(u32::MAX), None);
+        assert_eq!(read(u32::MAX), None);
     }
 
     /// Those that are there are told whole, or not at all: never the number of one with the name of another.
@@ -111,13 +111,13 @@ mod tests {
         for _ in 0..300 {
             let mut child = std::process::Command::new("true").spawn().unwrap();
             let tgid = child.id();
-            for seen in (0..20).map_while(|_| look(tgid)) {
+            for seen in (0..20).map_while(|_| read(tgid)) {
                 let is_ours_before_exec = seen.parent == std::process::id() && seen.comm != name;
                 assert!(seen.process.tgid == tgid && (seen.comm == name || is_ours_before_exec), "{seen:?}");
                 told += 1;
             }
             child.wait().unwrap();
-            assert_eq!(look(tgid).filter(|seen| seen.comm == name), None);
+            assert_eq!(read(tgid).filter(|seen| seen.comm == name), None);
         }
         assert!(told > 0, "none was seen alive");
     }

@@ -15,13 +15,13 @@ use super::{
 use crate::stream::event::{Comm, ProcessEvent, ProcessId};
 
 /// Most processes that are kept; beyond, new ones are not.
-const MOST_PROCESSES: usize = 1 << 18;
+const MAX_PROCESSES: usize = 1 << 18;
 
 /// Processes that ended are forgotten when so many more did, unless they are still of interest.
 const PRUNE_AFTER: usize = 1 << 12;
 
 /// Parents that are looked up for a process at most.
-const MOST_PARENTS: usize = 64;
+const MAX_PARENTS: usize = 64;
 
 /// The first process, which all others descend from: to say so of each tells nothing.
 const INIT: u32 = 1;
@@ -165,7 +165,7 @@ impl Processes {
         let mut unknown = Vec::new();
         let mut tgid = id.tgid;
         // A process that is not there any more leaves who started it unknown; the others are adopted by the first.
-        while tgid > INIT && unknown.len() < MOST_PARENTS {
+        while tgid > INIT && unknown.len() < MAX_PARENTS {
             let Some(seen) = look(tgid) else { break };
             let is_known = !unknown.is_empty() && self.get(seen.process).is_some();
             let parent = seen.parent;
@@ -221,7 +221,7 @@ impl Processes {
 
     /// There is no room for more processes: who started new ones is not known.
     pub fn is_full(&self) -> bool {
-        self.len >= MOST_PROCESSES
+        self.len >= MAX_PROCESSES
     }
 
     /// The chain of what a process of this name starts.

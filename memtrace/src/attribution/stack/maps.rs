@@ -84,13 +84,13 @@ struct Area {
 }
 
 /// A library that is not found twice will not be found the third time.
-const MOST_LOOKS: u32 = 8;
+const MAX_INSPECTED: u32 = 8;
 
 impl Maps {
     /// None where the process is gone, or its number is another's.
     pub fn read(process: ProcessId, files: &mut Files) -> Option<Self> {
         let text = fs::read(format!("/proc/{}/maps", process.tgid)).ok()?;
-        let seen = procfs::look(process.tgid)?;
+        let seen = procfs::read(process.tgid)?;
         (process.started.wrapping_sub(seen.process.started) <= seen.slack).then_some(())?;
         let maps = Some(Self::parse(&text, process.tgid, files)).filter(|maps| !maps.areas.is_empty())?;
         files.learn(process.tgid, &maps.areas);
@@ -105,7 +105,7 @@ impl Maps {
     /// Whether it is worth looking again.
     pub fn may_have_changed(&self) -> bool {
         self.looks.set(self.looks.get() + 1);
-        self.looks.get() <= MOST_LOOKS
+        self.looks.get() <= MAX_INSPECTED
     }
 
     /// None outside of all areas.

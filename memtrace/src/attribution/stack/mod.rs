@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// Most stacks that are kept; beyond, allocations are counted without theirs.
-const MOST_STACKS: usize = 1 << 16;
+const MAX_STACKS: usize = 1 << 16;
 
 /// Most processes whose memory maps are remembered.
-const MOST_MAPS: usize = 1 << 10;
+const MAX_MAPS: usize = 1 << 10;
 
 /// One call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ impl Stacks {
         if let Some(&id) = self.ids.get(&calls[..]) {
             return id;
         }
-        if self.stacks.len() == MOST_STACKS {
+        if self.stacks.len() == MAX_STACKS {
             self.refused += 1;
             return NO_STACK;
         }
@@ -144,7 +144,7 @@ impl Stacks {
         if let Some(frame) = self.files.known(call) {
             return frame;
         }
-        if self.maps.len() >= MOST_MAPS && !self.maps.contains_key(&process) {
+        if self.maps.len() >= MAX_MAPS && !self.maps.contains_key(&process) {
             self.maps.clear();
         }
         let files = &mut self.files;

@@ -17,7 +17,7 @@ use crate::{
 const INDENT: usize = 2;
 
 /// More names that are merged are counted.
-const MOST_ALIASES: usize = 8;
+const MAX_ALIASES: usize = 8;
 
 pub fn explain(answer: &Answer, width: usize) -> String {
     let mut page = Page { text: String::new(), width };
@@ -220,8 +220,8 @@ fn size(cache: &SlabCache, page_size: u64) -> String {
 }
 
 fn merged(cache: &SlabCache) -> Option<String> {
-    let shown: Vec<_> = cache.aliases.iter().take(MOST_ALIASES).map(|alias| printable(alias)).collect();
-    let more = match cache.aliases.len().saturating_sub(MOST_ALIASES) {
+    let shown: Vec<_> = cache.aliases.iter().take(MAX_ALIASES).map(|alias| printable(alias)).collect();
+    let more = match cache.aliases.len().saturating_sub(MAX_ALIASES) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };

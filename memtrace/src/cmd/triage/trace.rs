@@ -9,13 +9,13 @@ use std::{
 use crate::{
     evidence::{
         recording::Reader,
-        replay::{self, Ask, filter::Filter},
+        replay::{self, Query, filter::Filter},
     },
     knowledge::incidents::Incidents,
     output::{Output, Shown},
     session::{self, Options, SessionError, budget::CpuLimit},
     triage::tracing::Tracing,
-    view::{By, Snapshot, Sort, build::Request},
+    view::{By, Snapshot, Sort, build::ReportOptions},
 };
 
 /// What the session may take. A guest on a host that has a problem already.
@@ -26,7 +26,7 @@ const ROWS: usize = 5;
 
 /// The verdict needs some.
 const REPORTS: u32 = 15;
-const LEAST_INTERVAL: Duration = Duration::from_millis(300);
+const MIN_INTERVAL: Duration = Duration::from_millis(300);
 
 /// What is freed late, by RCU, is no leak.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -62,8 +62,8 @@ pub fn recorded(caches: Vec<String>, reader: &Reader, incidents: Incidents) -> T
     }
     let patterns: Vec<String> = caches.iter().map(|name| glob::Pattern::escape(name)).collect();
     let report = Filter::new(&patterns, &[], &[]).map_err(|error| error.to_string()).and_then(|filter| {
-        let ask = Ask {
-            request: request(),
+        let ask = Query {
+            report_options: report_options(),
             filter,
             incidents,
             from: None,
@@ -91,8 +91,8 @@ fn first_sentence(error: &SessionError) -> String {
     line.trim_end_matches(':').to_owned()
 }
 
-fn request() -> Request {
-    Request { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: ROWS }
+fn report_options() -> ReportOptions {
+    ReportOptions { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: ROWS }
 }
 
 fn options(caches: &[String], duration: Duration) -> Options {
@@ -100,9 +100,9 @@ fn options(caches: &[String], duration: Duration) -> Options {
         caches: caches.to_vec(),
         pids: Vec::new(),
         comms: Vec::new(),
-        request: request(),
+        report_options: report_options(),
         // Only the last report is shown; the others tell how the rows move.
-        interval: (duration / REPORTS).max(LEAST_INTERVAL).min(duration),
+        interval: (duration / REPORTS).max(MIN_INTERVAL).min(duration),
         duration: Some(duration),
         count: None,
         stacks: None,

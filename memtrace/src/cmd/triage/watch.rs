@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const BESIDE_TRACING: Duration = Duration::from_millis(1500);
 
 /// A session for less is not worth its start.
-const LEAST_TRACING: Duration = Duration::from_secs(1);
+const MIN_TRACING: Duration = Duration::from_secs(1);
 
 /// What the session took of the kernel's memory is given back after this.
 const AFTER_TRACING: Duration = Duration::from_millis(300);
@@ -46,7 +46,7 @@ const AFTER_TRACING: Duration = Duration::from_millis(300);
 const MEASURED: usize = 5;
 
 /// Larger ones are left out: their page tables take too long to walk.
-const LARGEST_MEASURED: u64 = 16 << 30;
+const MAX_MEASURED: u64 = 16 << 30;
 
 #[derive(Debug, Error)]
 pub enum WatchError {
@@ -148,7 +148,7 @@ async fn between(
             _ = look.tick(), if session.is_none() => {
                 let caches = caches_to_trace(slab, before, start.elapsed(), time);
                 let left = end.saturating_duration_since(Instant::now() + BESIDE_TRACING);
-                if !caches.is_empty() && left >= LEAST_TRACING {
+                if !caches.is_empty() && left >= MIN_TRACING {
                     progress.trace(&caches);
                     session = Some(Box::pin(trace::trace(caches, left)));
                 }
@@ -208,7 +208,7 @@ fn both(
     grown.sort_unstable();
     let mut ids = biggest(after);
     ids.extend(grown.into_iter().rev().take(MEASURED).map(|(_, id)| id));
-    ids.retain(|id| after.list.get(id).is_some_and(|process| process.resident <= LARGEST_MEASURED));
+    ids.retain(|id| after.list.get(id).is_some_and(|process| process.resident <= MAX_MEASURED));
     let now = proportional(files, ids);
     now.into_iter().map(|(id, now)| (id, (was.get(&id).copied(), Some(now)))).collect()
 }

@@ -10,10 +10,10 @@ use super::Member;
 use crate::{evidence::redact::Redactor, procfs::cgroup::Cgroups, text::escape};
 
 /// Of one file, at most. The largest, slabinfo or mounts of a host with 10,000 containers, has some megabytes.
-const LONGEST: u64 = 8 << 20;
+const MAX: u64 = 8 << 20;
 
 /// Cgroups that are listed, the biggest first.
-const MOST_CGROUPS: usize = 50;
+const MAX_CGROUPS: usize = 50;
 
 /// What changes: read before and after.
 const FIGURES: [(&str, &str, &str); 9] = [
@@ -104,14 +104,13 @@ impl HostFiles {
     /// None where it cannot be read, which is noted, once.
     fn read(&mut self, path: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        let read =
-            File::open(self.root.join(path)).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+        let read = File::open(self.root.join(path)).and_then(|file| file.take(MAX).read_to_end(&mut bytes));
         let note = match read {
-            Ok(len) if len as u64 == LONGEST => Some(format!("/{path} is cut: it is longer than 8 MiB")),
+            Ok(len) if len as u64 == MAX => Some(format!("/{path} is cut: it is longer than 8 MiB")),
             Ok(_) => None,
             Err(error) => Some(format!("/{path} cannot be read: {}", reason(&error))),
         };
-        let is_read = note.as_ref().is_none_or(|_| bytes.len() as u64 == LONGEST);
+        let is_read = note.as_ref().is_none_or(|_| bytes.len() as u64 == MAX);
         if let Some(note) = note.filter(|note| !self.missing.contains(note)) {
             self.missing.push(note);
         }
@@ -154,7 +153,7 @@ fn cgroups_text(cgroups: &Cgroups) -> String {
     let mut list: Vec<_> = cgroups.list.iter().collect();
     list.sort_by(|(a, one), (b, other)| other.memory.cmp(&one.memory).then_with(|| a.cmp(b)));
     let mut text = String::from("memory slab path\n");
-    for (path, cgroup) in list.into_iter().take(MOST_CGROUPS) {
+    for (path, cgroup) in list.into_iter().take(MAX_CGROUPS) {
         let slab = cgroup.slab.map_or_else(|| "-".to_owned(), |slab| slab.to_string());
         text += &format!("{} {slab} /{}\n", cgroup.memory, escape::terminal(path));
     }
@@ -188,7 +187,7 @@ mod tests {
         fs::create_dir_all(root.path().join("proc")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", root.path().join("proc/slabinfo")).unwrap();
         let mut files = HostFiles::at(root.path());
-        assert_eq!(files.read("proc/slabinfo").map(|bytes| bytes.len() as u64), Some(LONGEST));
+        assert_eq!(files.read("proc/slabinfo").map(|bytes| bytes.len() as u64), Some(MAX));
         assert_eq!(files.missing, ["/proc/slabinfo is cut: it is longer than 8 MiB"]);
     }
 

@@ -13,7 +13,7 @@ use crate::{
 pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Member>> {
     let snapshot = &report.snapshot;
     let profile =
-        report.state.with_known(|known| Profile::new(&report.state.ledger, &report.moment, known, older));
+        report.state.with_known(|known| Profile::new(&report.state.ledger, &report.checkpoint, known, older));
     let (mut table, mut flames, mut pprof) = (Vec::new(), Vec::new(), Vec::new());
     let _ = Screen::stream(&mut table).show(snapshot)?;
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;

@@ -4,7 +4,7 @@
 use super::{
     columns::{Columns, Encoder},
     definitions::Definitions,
-    moment::Closing,
+    footer::BlockFooter,
     wire::{Cursor, Malformed},
 };
 use crate::stream::event::TimeNs;
@@ -15,7 +15,7 @@ pub const FRAME_LEN: usize = 64;
 pub const ALIGNMENT: u64 = 64;
 
 /// A block is made smaller than this by far: see [`super::recorder`]. What says that it is larger is not believed.
-pub const LONGEST_PLAIN: usize = 128 << 20;
+pub const MAX_PLAIN: usize = 128 << 20;
 
 /// What a frame is in front of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Frame {
             end: long(48),
             entries: long(56),
         };
-        Some(frame).filter(|frame| frame.start <= frame.end && frame.plain_len as usize <= LONGEST_PLAIN)
+        Some(frame).filter(|frame| frame.start <= frame.end && frame.plain_len as usize <= MAX_PLAIN)
     }
 
     /// Bytes that it takes in the file, its frame and filling included.
@@ -120,7 +120,7 @@ impl Packer {
 
     /// Appends a frame, the packed bytes, and the filling.
     pub fn pack(&mut self, plain: &[u8], about: About, out: &mut Vec<u8>) -> std::io::Result<Frame> {
-        if plain.len() > LONGEST_PLAIN {
+        if plain.len() > MAX_PLAIN {
             return Err(std::io::Error::other("a block is larger than its readers believe"));
         }
         let packed = self.0.compress(plain)?;
@@ -164,9 +164,9 @@ pub fn unpack(frame: &Frame, packed: &[u8]) -> Result<Vec<u8>, BlockError> {
 }
 
 /// A block's bytes.
-pub fn put(encoder: &mut Encoder, definitions: &Definitions, closing: &Closing, out: &mut Vec<u8>) {
+pub fn put(encoder: &mut Encoder, definitions: &Definitions, footer: &BlockFooter, out: &mut Vec<u8>) {
     definitions.put(out);
-    closing.put(out);
+    footer.put(out);
     encoder.finish(out);
 }
 
@@ -175,7 +175,7 @@ pub fn put(encoder: &mut Encoder, definitions: &Definitions, closing: &Closing, 
 pub struct Block<'a> {
     pub definitions: Definitions,
     /// How things stood behind its last entry.
-    pub closing: Closing,
+    pub footer: BlockFooter,
     pub columns: Columns<'a>,
 }
 
@@ -184,7 +184,7 @@ impl<'a> Block<'a> {
         let mut cursor = Cursor::new(plain);
         Ok(Self {
             definitions: Definitions::read(&mut cursor)?,
-            closing: Closing::read(&mut cursor)?,
+            footer: BlockFooter::read(&mut cursor)?,
             columns: Columns::read(&mut cursor)?,
         })
     }

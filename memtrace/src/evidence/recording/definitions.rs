@@ -15,16 +15,16 @@ use crate::{
 };
 
 /// Bytes that copies of texts take in one block at most. A thousand stacks' names take a megabyte.
-const MOST_COPIED: usize = 256 << 20;
+const MAX_COPIED: usize = 256 << 20;
 
 /// What a copy takes beside its text.
 const COPY_BYTES: usize = 48;
 
 /// As PATH_MAX; arguments are shorter.
-const LONGEST_PATH: usize = 4096;
+const MAX_PATH: usize = 4096;
 
 /// No slab object is larger. With what the ledger holds at most, bytes fit into 64 bits whatever a file says.
-const LARGEST_OBJECT: u64 = 1 << 20;
+const MAX_OBJECT: u64 = 1 << 20;
 
 /// All that one block needs, whatever came before it, and what changed since the last one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +69,7 @@ impl Definitions {
     }
 
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
-        let mut texts = Copies { texts: cursor.list(Cursor::bytes)?, left: MOST_COPIED };
+        let mut texts = Copies { texts: cursor.list(Cursor::bytes)?, left: MAX_COPIED };
         Ok(Self {
             caches: cursor.list(|cursor| Ok((cursor.varint()?, cache(cursor)?)))?,
             processes: cursor.list(|cursor| process(cursor, &mut texts))?,
@@ -122,7 +122,7 @@ impl<'a> Copies<'a> {
 }
 
 fn cut(path: &[u8]) -> &[u8] {
-    &path[..path.len().min(LONGEST_PATH)]
+    &path[..path.len().min(MAX_PATH)]
 }
 
 fn put_cache(out: &mut Vec<u8>, info: &CacheInfo) {
@@ -139,7 +139,7 @@ fn cache(cursor: &mut Cursor<'_>) -> Result<CacheInfo, Malformed> {
     Ok(CacheInfo {
         name: cursor.text()?,
         aliases: cursor.list(Cursor::text)?,
-        object_size: cursor.varint()?.min(LARGEST_OBJECT),
+        object_size: cursor.varint()?.min(MAX_OBJECT),
         reclaimable: cursor.option(Cursor::bool)?,
         slack: cursor.option(Cursor::figure)?,
         is_requested: cursor.bool()?,

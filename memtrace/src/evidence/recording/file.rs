@@ -17,7 +17,7 @@ use super::{
 };
 
 /// A ring has room for some blocks, the largest of which take some megabytes.
-pub const LEAST_RING: u64 = 64 << 20;
+pub const MIN_RING: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

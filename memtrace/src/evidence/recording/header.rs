@@ -13,7 +13,7 @@ pub const VERSION: u32 = 1;
 /// Magic, version, the body's length, and its checksum.
 pub const FIXED_LEN: usize = 20;
 /// A body is a few hundred bytes.
-pub const LONGEST_BODY: usize = 1 << 20;
+pub const MAX_BODY: usize = 1 << 20;
 
 /// What holds for the whole recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ impl Header {
             return Err(HeaderError::Newer(version));
         }
         let (len, checksum) = (number(12)? as usize, number(16)?);
-        if len > LONGEST_BODY {
+        if len > MAX_BODY {
             return Err(HeaderError::Damaged("its length cannot be"));
         }
         let body = bytes.get(FIXED_LEN..FIXED_LEN + len).ok_or(HeaderError::Damaged("it ends there"))?;

@@ -1,7 +1,7 @@
 //! The end of a recording: where its blocks are. It only saves time: without it, as after a crash, the blocks' frames tell.
 
 use super::{
-    moment::Outstanding,
+    footer::Outstanding,
     wire::{Cursor, Malformed, put_list, put_varint},
 };
 use crate::stream::event::TimeNs;

@@ -11,7 +11,7 @@ pub mod entry;
 pub mod wire;
 pub mod columns;
 pub mod definitions;
-pub mod moment;
+pub mod footer;
 pub mod block;
 pub mod header;
 pub mod index;

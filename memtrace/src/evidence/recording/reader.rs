@@ -14,9 +14,9 @@ use rustix::{
 
 use super::{
     block::{self, ALIGNMENT, BlockError, Contents, FRAME_LEN, Frame, MAGIC},
+    footer::Outstanding,
     header::{self, Header, HeaderError},
     index::{self, Place, TRAILER_LEN},
-    moment::Outstanding,
 };
 use crate::stream::event::TimeNs;
 
@@ -65,7 +65,7 @@ impl Reader {
             return Err(ReadError::NoFile(path.to_owned()));
         }
         let file_len = metadata.len();
-        let longest = (header::FIXED_LEN + header::LONGEST_BODY) as u64;
+        let longest = (header::FIXED_LEN + header::MAX_BODY) as u64;
         let mut beginning = vec![0; longest.min(file_len) as usize];
         let read = read_at(&file, &mut beginning, 0).map_err(error)?;
         let (header, start, is_mended) = match Header::read(&beginning[..read]) {
@@ -111,7 +111,7 @@ impl Reader {
 
 /// What stands behind the frame at this place.
 fn unpacked(file: &File, frame: &Frame, offset: u64) -> Result<Vec<u8>, BlockError> {
-    if frame.packed_len as usize > zstd::zstd_safe::compress_bound(block::LONGEST_PLAIN) {
+    if frame.packed_len as usize > zstd::zstd_safe::compress_bound(block::MAX_PLAIN) {
         return Err(BlockError::Packing);
     }
     let mut packed = vec![0; frame.packed_len as usize];
@@ -121,7 +121,7 @@ fn unpacked(file: &File, frame: &Frame, offset: u64) -> Result<Vec<u8>, BlockErr
 
 /// The header's copy, which is behind it.
 fn copied(file: &File, len: u64) -> Option<Header> {
-    let len = len.min(2 * header::LONGEST_BODY as u64);
+    let len = len.min(2 * header::MAX_BODY as u64);
     let mut offset = 0;
     while let Some(place) = search(file, offset, len).ok()? {
         if let Some(frame) = frame_at(file, place).ok()?.filter(|frame| frame.contents == Contents::Header) {

@@ -18,9 +18,9 @@ use super::{
     directory::Directory,
     entry::Entry,
     file::{Sink, WriteError},
+    footer::BlockFooter,
     header::Header,
     index::Place,
-    moment::Closing,
 };
 use crate::{
     kernel::symbols::Symbols,
@@ -36,9 +36,9 @@ const CHUNK: usize = 1 << 14;
 const QUEUE: usize = 24;
 
 /// A block ends with the first moment behind so much, or after so long.
-const MOST_ENTRIES: u64 = 1 << 19;
-const MOST_TEXT: usize = 12 << 20;
-const LONGEST: Duration = Duration::from_secs(1);
+const MAX_ENTRIES: u64 = 1 << 19;
+const MAX_TEXT: usize = 12 << 20;
+const MAX: Duration = Duration::from_secs(1);
 
 /// An entry whose texts stand elsewhere.
 #[derive(Clone, Copy)]
@@ -77,7 +77,7 @@ pub struct Chunk {
 enum Message {
     Chunk(Chunk),
     Define(Box<Definitions>),
-    Close(Box<Closing>),
+    Close(Box<BlockFooter>),
 }
 
 /// How far the writing has come.
@@ -161,16 +161,16 @@ impl Recorder {
 
     /// Whether a moment should be taken, so that the block does not become too large or too long.
     pub fn is_due(&self, now: TimeNs) -> bool {
-        self.entries >= MOST_ENTRIES
-            || self.text >= MOST_TEXT
-            || (self.entries > 0 && Duration::from_nanos(now.saturating_sub(self.closed_at)) >= LONGEST)
+        self.entries >= MAX_ENTRIES
+            || self.text >= MAX_TEXT
+            || (self.entries > 0 && Duration::from_nanos(now.saturating_sub(self.closed_at)) >= MAX)
     }
 
     /// Ends a block.
-    pub fn close(&mut self, closing: Closing) {
+    pub fn close(&mut self, footer: BlockFooter) {
         self.flush();
-        (self.entries, self.text, self.closed_at) = (0, 0, closing.moment.now);
-        self.send(Message::Close(Box::new(closing)));
+        (self.entries, self.text, self.closed_at) = (0, 0, footer.checkpoint.now);
+        self.send(Message::Close(Box::new(footer)));
     }
 
     /// Nothing is written any more: there was an error, which [`Self::finish`] tells.
@@ -296,7 +296,7 @@ impl Writer {
                     self.progress.entries.fetch_add(chunk.entries.len() as u64, Relaxed);
                 }
                 Message::Define(definitions) => self.directory.define(*definitions),
-                Message::Close(closing) => self.close(&closing)?,
+                Message::Close(footer) => self.close(&footer)?,
             }
         }
         self.written.bytes = self.sink.finish(&self.places, &mut self.packer)?;
@@ -305,16 +305,16 @@ impl Writer {
         Ok(self.written)
     }
 
-    fn close(&mut self, closing: &Closing) -> Result<(), WriteError> {
+    fn close(&mut self, footer: &BlockFooter) -> Result<(), WriteError> {
         self.plain.clear();
         self.packed.clear();
         let needed = self.directory.needed(self.encoder.common(), self.encoder.tags());
-        if closing.forgot_ended {
+        if footer.forgot_ended {
             self.directory.forget_ended(self.encoder.common());
         }
         let entries = self.encoder.entries();
-        block::put(&mut self.encoder, &needed, closing, &mut self.plain);
-        let (sequence, start, end) = (self.sequence, self.start, closing.moment.now);
+        block::put(&mut self.encoder, &needed, footer, &mut self.plain);
+        let (sequence, start, end) = (self.sequence, self.start, footer.checkpoint.now);
         let about = About { contents: Contents::Block, sequence, start, end, entries };
         self.packer.pack(&self.plain, about, &mut self.packed).map_err(WriteError::Pack)?;
         let overwritten = |place: &Place, first: u64| place.sequence < first;
@@ -326,7 +326,7 @@ impl Writer {
             start,
             end,
             entries,
-            outstanding: closing.outstanding,
+            outstanding: footer.outstanding,
         });
         self.written.overwritten = appended.first;
         self.written.entries += entries;

@@ -1,11 +1,11 @@
 //! Numbers and texts as bytes. Whole numbers are varints (LEB128), texts have their length in front.
 //!
 //! What is read may be damaged or made up: nothing is trusted. A count is never larger than the bytes that are left could hold,
-//! nor than [`MOST_ITEMS`], since what takes a byte in the file may take a hundred in memory. Figures and times that no machine has
+//! nor than [`MAX_ITEMS`], since what takes a byte in the file may take a hundred in memory. Figures and times that no machine has
 //! count as the largest that there may be, so that whoever adds them up needs no care; they are no reason to refuse what stands
 //! beside them.
 
-use crate::stream::ledger::HIGHEST_PERIOD;
+use crate::stream::ledger::MAX_PERIOD;
 
 /// Bytes that nobody here has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,16 +13,16 @@ use crate::stream::ledger::HIGHEST_PERIOD;
 pub struct Malformed(pub &'static str);
 
 /// Most items of one list: a block has seldom a tenth of it.
-pub const MOST_ITEMS: usize = 1 << 21;
+pub const MAX_ITEMS: usize = 1 << 21;
 
 /// No count or number of bytes is larger: every machine's memory is smaller, and floating point has it exactly.
-pub const MOST_FIGURE: u64 = 1 << 53;
+pub const MAX_FIGURE: u64 = 1 << 53;
 
 /// No time is later, on either clock: in 2262.
 const LATEST: u64 = i64::MAX as u64;
 
 /// A varint of 64 bits has so many bytes at most.
-const LONGEST_VARINT: usize = 10;
+const MAX_VARINT: usize = 10;
 
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -120,10 +120,10 @@ impl<'a> Cursor<'a> {
 
     fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
-        for (at, &byte) in self.rest.iter().take(LONGEST_VARINT).enumerate() {
+        for (at, &byte) in self.rest.iter().take(MAX_VARINT).enumerate() {
             let bits = u64::from(byte & 0x7f);
             // Of the tenth byte there is room for one bit.
-            if at == LONGEST_VARINT - 1 && bits > 1 {
+            if at == MAX_VARINT - 1 && bits > 1 {
                 break;
             }
             value |= bits << (7 * at);
@@ -142,12 +142,12 @@ impl<'a> Cursor<'a> {
 
     /// A count or a number of bytes.
     pub fn figure(&mut self) -> Result<u64, Malformed> {
-        Ok(self.varint()?.min(MOST_FIGURE))
+        Ok(self.varint()?.min(MAX_FIGURE))
     }
 
     /// Of either sign.
     pub fn signed_figure(&mut self) -> Result<i64, Malformed> {
-        let most = MOST_FIGURE as i64;
+        let most = MAX_FIGURE as i64;
         Ok(self.signed()?.clamp(-most, most))
     }
 
@@ -158,7 +158,7 @@ impl<'a> Cursor<'a> {
 
     /// One in so many.
     pub fn period(&mut self) -> Result<u32, Malformed> {
-        Ok(self.u32()?.clamp(1, HIGHEST_PERIOD))
+        Ok(self.u32()?.clamp(1, MAX_PERIOD))
     }
 
     pub fn u32(&mut self) -> Result<u32, Malformed> {
@@ -212,7 +212,7 @@ impl<'a> Cursor<'a> {
         &mut self,
         read: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<C, Malformed> {
-        self.list_of(MOST_ITEMS, read)
+        self.list_of(MAX_ITEMS, read)
     }
 
     /// Not more than so many of them.
@@ -277,8 +277,8 @@ mod tests {
 
     #[test]
     fn a_count_is_not_larger_than_what_follows() {
-        assert!(Cursor::new(&[3, 1, 1]).count(MOST_ITEMS).is_err());
-        assert_eq!(Cursor::new(&[2, 1, 1]).count(MOST_ITEMS), Ok(2));
+        assert!(Cursor::new(&[3, 1, 1]).count(MAX_ITEMS).is_err());
+        assert_eq!(Cursor::new(&[2, 1, 1]).count(MAX_ITEMS), Ok(2));
         assert!(Cursor::new(&[2, 1, 1]).count(1).is_err());
     }
 
@@ -290,18 +290,18 @@ mod tests {
             (Cursor::new(&out).figure(), Cursor::new(&out).time())
         };
         assert_eq!(read(7), (Ok(7), Ok(7)));
-        assert_eq!(read(LATEST), (Ok(MOST_FIGURE), Ok(LATEST)));
-        assert_eq!(read(u64::MAX), (Ok(MOST_FIGURE), Ok(LATEST)));
+        assert_eq!(read(LATEST), (Ok(MAX_FIGURE), Ok(LATEST)));
+        assert_eq!(read(u64::MAX), (Ok(MAX_FIGURE), Ok(LATEST)));
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(Cursor::new(&value.to_bits().to_le_bytes()).f64(), Ok(None), "{value}");
         }
-        let most = MOST_FIGURE as i64;
+        let most = MAX_FIGURE as i64;
         for (value, read) in [(-7, -7), (i64::MIN, -most), (i64::MAX, most)] {
             let mut out = Vec::new();
             put_signed(&mut out, value);
             assert_eq!(Cursor::new(&out).signed_figure(), Ok(read), "{value}");
         }
-        for (value, read) in [(0, 1), (64, 64), (u64::from(u32::MAX), HIGHEST_PERIOD)] {
+        for (value, read) in [(0, 1), (64, 64), (u64::from(u32::MAX), MAX_PERIOD)] {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             assert_eq!(Cursor::new(&out).period(), Ok(read), "{value}");

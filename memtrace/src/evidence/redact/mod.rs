@@ -34,7 +34,7 @@ const VOWELS: &[u8; 4] = b"iouy";
 const SYLLABLES: usize = 5;
 
 /// Longer runs of digits are no numbers that are counted up.
-const LONGEST_NUMBER: usize = 20;
+const MAX_NUMBER: usize = 20;
 
 /// Ends of sockets that every host has.
 const COMMON_ADDRESSES: [&str; 5] = ["", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"];
@@ -165,7 +165,7 @@ impl Redactor {
 
     /// As many digits; the hyphens of a uuid stay.
     fn put_digits(&self, id: &[u8], out: &mut Vec<u8>) {
-        if id.len() <= LONGEST_NUMBER && id.iter().all(u8::is_ascii_digit) {
+        if id.len() <= MAX_NUMBER && id.iter().all(u8::is_ascii_digit) {
             return out.extend(self.number(id));
         }
         for (at, &byte) in id.iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::{
     attribution::process::{Command, Definition},
     evidence::recording::{
         Block, Encoder, Entry, Header, Place, Reader,
-        block::{self, About, Contents, LONGEST_PLAIN, Packer},
+        block::{self, About, Contents, MAX_PLAIN, Packer},
         columns::Common,
         definitions::Definitions,
         file::{Sink, WriteError},
@@ -70,7 +70,7 @@ impl Copy<'_> {
     fn block(&mut self, reader: &Reader, place: &Place) -> Result<Option<Vec<u8>>, WriteError> {
         let Ok(plain) = reader.plain(place) else { return Ok(None) };
         let Ok(plain) = self.plain(&plain) else { return Ok(None) };
-        if plain.len() > LONGEST_PLAIN {
+        if plain.len() > MAX_PLAIN {
             return Ok(None);
         }
         let Place { sequence, start, end, entries, .. } = *place;
@@ -81,7 +81,7 @@ impl Copy<'_> {
     }
 
     fn plain(&mut self, plain: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let Block { definitions, closing, columns } = Block::read(plain)?;
+        let Block { definitions, footer, columns } = Block::read(plain)?;
         let threads = columns.common.iter().filter(|Common { task, .. }| task.is_kthread);
         self.kernel_threads.extend(threads.map(|common| common.task.process()));
         // What is left of a block that could not be copied to its end.
@@ -91,7 +91,7 @@ impl Copy<'_> {
         }
         let definitions = self.redactor.definitions(definitions, &self.kernel_threads);
         let mut out = Vec::with_capacity(plain.len());
-        block::put(&mut self.encoder, &definitions, &closing, &mut out);
+        block::put(&mut self.encoder, &definitions, &footer, &mut out);
         Ok(out)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     output::events::EventOutput,
     stream::{
         event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, Name, TimeNs, cache_tag},
-        ledger::{Apart, Held, OriginKey},
+        ledger::{Held, OriginDetail, OriginKey},
     },
     view::{
         event::{EventKind, EventView},
@@ -26,7 +26,7 @@ use crate::{
 
 /// Which events are shown.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct EventQuery {
     pub filter: Filter,
     /// Empty for all.
     pub kinds: Vec<EventKind>,
@@ -45,7 +45,7 @@ pub enum StreamError {
 /// Shows a recording's events. `progress` is told how many of how many blocks were read.
 pub fn events(
     reader: &Reader,
-    choice: &Choice,
+    choice: &EventQuery,
     out: &mut dyn EventOutput,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(), StreamError> {
@@ -126,9 +126,9 @@ pub struct Teller {
 }
 
 impl Teller {
-    pub fn new(header: &Header, choice: &Choice) -> Self {
+    pub fn new(header: &Header, choice: &EventQuery) -> Self {
         let kinds = if choice.kinds.is_empty() { EventKind::ALL.to_vec() } else { choice.kinds.clone() };
-        let apart = Apart { call_sites: true, ..Apart::default() };
+        let apart = OriginDetail { call_sites: true, ..OriginDetail::default() };
         Self {
             state: State::new(header, choice.filter.clone(), Incidents::built_in(), apart),
             kinds,

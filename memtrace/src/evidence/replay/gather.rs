@@ -5,16 +5,16 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     stream::event::TimeNs,
     view::{
-        Moment, Snapshot,
+        Checkpoint, Snapshot,
         series::{Line, Mark, Point, Series},
     },
 };
 
 /// Lines of a series at most, of caches and of rows, and how many of the biggest are looked at each time.
-const MOST_LINES: usize = 60;
+const MAX_LINES: usize = 60;
 const BIGGEST: usize = 20;
 /// Points of a series at most: when there are more, every second one goes.
-const MOST_POINTS: usize = 2_000;
+const MAX_POINTS: usize = 2_000;
 
 /// Gathers a series, bounded in points and lines.
 #[derive(Default)]
@@ -34,19 +34,19 @@ struct Lines(HashMap<Vec<u8>, Held>);
 type Held = Vec<(u64, u64)>;
 
 impl Gatherer {
-    pub fn add(&mut self, moment: &Moment, snapshot: &Snapshot) {
+    pub fn add(&mut self, checkpoint: &Checkpoint, snapshot: &Snapshot) {
         self.every = self.every.max(1);
         self.seen += 1;
-        let is_point = (self.seen - 1).is_multiple_of(self.every) || moment.is_final;
+        let is_point = (self.seen - 1).is_multiple_of(self.every) || checkpoint.is_final;
         if !is_point {
             return;
         }
         let before = self.points.len();
         self.points.push(Point {
-            time: moment.time,
-            elapsed: moment.elapsed,
-            slab: moment.meminfo.map(|meminfo| meminfo.slab),
-            available: moment.meminfo.and_then(|meminfo| meminfo.available),
+            time: checkpoint.time,
+            elapsed: checkpoint.elapsed,
+            slab: checkpoint.meminfo.map(|meminfo| meminfo.slab),
+            available: checkpoint.meminfo.and_then(|meminfo| meminfo.available),
         });
         let caches = snapshot.caches.iter().map(|cache| {
             (cache.name.clone().into_bytes(), cache.outstanding_objects, cache.outstanding_bytes)
@@ -54,7 +54,7 @@ impl Gatherer {
         self.caches.add(before, caches);
         let rows = snapshot.rows.iter().map(|row| (row.keys.join(&b", "[..]), row.objects, row.bytes));
         self.rows.add(before, rows);
-        if self.points.len() > MOST_POINTS {
+        if self.points.len() > MAX_POINTS {
             halve(&mut self.points);
             self.caches.halve();
             self.rows.halve();
@@ -82,7 +82,7 @@ impl Lines {
     fn add(&mut self, before: usize, all: impl Iterator<Item = (Vec<u8>, u64, u64)>) {
         for (rank, (name, objects, bytes)) in all.enumerate() {
             let is_known = self.0.contains_key(&name);
-            if is_known || (rank < BIGGEST && self.0.len() < MOST_LINES) {
+            if is_known || (rank < BIGGEST && self.0.len() < MAX_LINES) {
                 let line = self.0.entry(name).or_default();
                 line.resize(before, (0, 0));
                 line.push((objects, bytes));

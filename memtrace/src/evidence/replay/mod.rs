@@ -16,13 +16,13 @@ use self::{
     window::{Times, When, Window, WindowError, wall},
 };
 use crate::{
-    evidence::recording::{Block, Place, Reader, moment::Closing},
+    evidence::recording::{Block, Place, Reader, footer::BlockFooter},
     knowledge::incidents::Incidents,
-    stream::{event::TimeNs, ledger::Apart},
+    stream::{event::TimeNs, ledger::OriginDetail},
     text::escape,
     view::{
-        Moment, Snapshot,
-        build::{Builder, Request},
+        Checkpoint, Snapshot,
+        build::{Builder, ReportOptions},
         series::Series,
     },
 };
@@ -33,7 +33,7 @@ pub struct Report {
     pub series: Series,
     pub state: State,
     /// How things stood at the window's end.
-    pub moment: Moment,
+    pub checkpoint: Checkpoint,
     /// The window, by the wall clock.
     pub from: SystemTime,
     pub to: SystemTime,
@@ -41,8 +41,8 @@ pub struct Report {
 
 /// How to look at a recording.
 #[derive(Clone)]
-pub struct Ask {
-    pub request: Request,
+pub struct Query {
+    pub report_options: ReportOptions,
     pub filter: Filter,
     pub incidents: Incidents,
     pub from: Option<When>,
@@ -69,18 +69,19 @@ pub fn window(
 /// Makes the report of a window. `progress` is told how many of how many blocks were read.
 pub fn report(
     reader: &Reader,
-    ask: &Ask,
+    ask: &Query,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Report, WindowError> {
     let header = &reader.header;
     let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref())?;
     let base = base(reader, window);
-    let by = ask.request.by.apart();
-    let apart = Apart { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
+    let by = ask.report_options.by.detail();
+    let apart =
+        OriginDetail { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
     let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart);
     let mut replay = Replay {
         state,
-        builder: Builder::new(ask.request.clone()),
+        builder: Builder::new(ask.report_options.clone()),
         base,
         series: Gatherer::default(),
         last: None,
@@ -97,9 +98,9 @@ pub fn report(
 }
 
 /// How things stood where the window begins, or as near before it as can be read; None at the very beginning.
-fn base(reader: &Reader, window: Window) -> Option<Closing> {
-    let closing = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.closing);
-    reader.places()[..window.first].iter().rev().find_map(closing)
+fn base(reader: &Reader, window: Window) -> Option<BlockFooter> {
+    let footer = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.footer);
+    reader.places()[..window.first].iter().rev().find_map(footer)
 }
 
 /// What has to be known of the whole recording before a window can be told.
@@ -115,7 +116,8 @@ impl Survey {
         if !from.into_iter().chain(to).any(|when| matches!(when, When::Mark(_) | When::Peak)) {
             return survey;
         }
-        let mut state = State::new(&reader.header, filter.clone(), Incidents::built_in(), Apart::default());
+        let mut state =
+            State::new(&reader.header, filter.clone(), Incidents::built_in(), OriginDetail::default());
         let mut most = 0;
         for (index, place) in reader.places().iter().enumerate() {
             let Ok(plain) = reader.plain(place) else { continue };
@@ -137,9 +139,9 @@ impl Survey {
 struct Replay {
     state: State,
     builder: Builder,
-    base: Option<Closing>,
+    base: Option<BlockFooter>,
     series: Gatherer,
-    last: Option<(Moment, Snapshot)>,
+    last: Option<(Checkpoint, Snapshot)>,
     damaged: Vec<Place>,
 }
 
@@ -154,59 +156,59 @@ impl Replay {
                 Err(_) => self.damaged.push(*place),
             }
         }
-        self.close(block.closing, is_last);
+        self.close(block.footer, is_last);
     }
 
-    fn close(&mut self, closing: Closing, is_last: bool) {
-        let mut moment = match &self.base {
-            Some(base) => self.own(window::since(base, &closing.moment)),
-            None => closing.moment.clone(),
+    fn close(&mut self, footer: BlockFooter, is_last: bool) {
+        let mut checkpoint = match &self.base {
+            Some(base) => self.own(window::since(base, &footer.checkpoint)),
+            None => footer.checkpoint.clone(),
         };
         // Whoever made the file may have made up its times.
-        let before = self.last.as_ref().map(|(moment, _)| (moment.elapsed, moment.now));
+        let before = self.last.as_ref().map(|(checkpoint, _)| (checkpoint.elapsed, checkpoint.now));
         let (elapsed, now) = before.unwrap_or_default();
-        moment.elapsed = moment.elapsed.max(elapsed);
-        moment.now = moment.now.max(now);
-        moment.is_final |= is_last;
-        if closing.is_report || is_last {
-            let snapshot = self.state.snapshot(&mut self.builder, &moment);
-            self.series.add(&moment, &snapshot);
-            self.last = Some((moment, snapshot));
+        checkpoint.elapsed = checkpoint.elapsed.max(elapsed);
+        checkpoint.now = checkpoint.now.max(now);
+        checkpoint.is_final |= is_last;
+        if footer.is_report || is_last {
+            let snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
+            self.series.add(&checkpoint, &snapshot);
+            self.last = Some((checkpoint, snapshot));
         }
-        self.state.close(&closing);
+        self.state.close(&footer);
     }
 
     /// A moment with what the ledger counted itself, since it did not see all.
-    fn own(&self, mut moment: Moment) -> Moment {
+    fn own(&self, mut checkpoint: Checkpoint) -> Checkpoint {
         let tally = self.state.ledger.tally();
-        let trust = &mut moment.trust;
+        let trust = &mut checkpoint.trust;
         trust.applied = tally.total();
         trust.emitted = trust.applied + trust.lost_allocs + trust.lost_frees + trust.lost_names;
         trust.unknown_frees = tally.unknown_frees;
         trust.reused_pointers = tally.reused_pointers;
         trust.refused = tally.refused;
-        moment
+        checkpoint
     }
 
     fn finish(mut self, reader: &Reader, window: Window) -> Report {
         let places = &reader.places()[window.first..window.end];
-        let (mut moment, mut snapshot) = self.last.take().unwrap_or_else(|| {
+        let (mut checkpoint, mut snapshot) = self.last.take().unwrap_or_else(|| {
             // Of its blocks none could be read.
-            let moment = Moment { is_final: true, ..Moment::default() };
-            let snapshot = self.state.snapshot(&mut self.builder, &moment);
-            (moment, snapshot)
+            let checkpoint = Checkpoint { is_final: true, ..Checkpoint::default() };
+            let snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
+            (checkpoint, snapshot)
         });
         // The last block may be damaged.
         if !snapshot.is_final {
-            moment.is_final = true;
-            snapshot = self.state.snapshot(&mut self.builder, &moment);
+            checkpoint.is_final = true;
+            snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
         }
         snapshot.notes.extend(self.notes(reader, window));
         let marks = std::mem::take(&mut self.state.marks);
         Report {
             series: self.series.finish(marks, places[0].start),
             snapshot,
-            moment,
+            checkpoint,
             from: wall(&reader.header, places[0].start),
             to: wall(&reader.header, places[places.len() - 1].end),
             state: self.state,

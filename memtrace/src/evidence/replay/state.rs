@@ -8,34 +8,34 @@ use crate::{
     evidence::recording::{
         Entry, Header,
         definitions::Definitions,
-        moment::{Closing, Outstanding},
+        footer::{BlockFooter, Outstanding},
     },
     kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
     stream::{
         calls::{CallSites, StackNames},
         event::{Address, StackId, TimeNs},
-        ledger::{Apart, Ledger, OriginKey},
+        ledger::{Ledger, OriginDetail, OriginKey},
     },
     view::{
-        Moment, Snapshot,
+        Checkpoint, Snapshot,
         build::{Builder, CacheInfo, Caches, Known},
         object::Names,
     },
 };
 
 /// A recording tells how much its ledger may take. Nobody's word is good for more than this.
-const MOST_LEDGER_BYTES: u64 = 4 << 30;
+const MAX_LEDGER_BYTES: u64 = 4 << 30;
 
 /// Bytes that names of caches, of places in the kernel and of stacks may take. Those of a host take some megabytes.
-const MOST_NAME_BYTES: usize = 1 << 30;
+const MAX_NAME_BYTES: usize = 1 << 30;
 
 /// What a name takes beside its text.
 const NAME_BYTES: usize = 100;
 
 /// A mark more tells nothing, nor does a longer label: there is a command that writes them.
-const MOST_MARKS: usize = 10_000;
-const LONGEST_LABEL: usize = 1_000;
+const MAX_MARKS: usize = 10_000;
+const MAX_LABEL: usize = 1_000;
 
 pub struct State {
     pub ledger: Ledger,
@@ -123,10 +123,10 @@ impl StackNames for RecordedStacks {
 }
 
 impl State {
-    pub fn new(header: &Header, filter: Filter, incidents: Incidents, apart: Apart) -> Self {
-        let mut ledger = Ledger::new(header.ledger_bytes.min(MOST_LEDGER_BYTES) as usize);
+    pub fn new(header: &Header, filter: Filter, incidents: Incidents, apart: OriginDetail) -> Self {
+        let mut ledger = Ledger::new(header.ledger_bytes.min(MAX_LEDGER_BYTES) as usize);
         ledger.set_period(header.period);
-        ledger.tell_apart(apart);
+        ledger.set_detail(apart);
         Self {
             ledger,
             caches: Caches::new(),
@@ -142,7 +142,7 @@ impl State {
             filter,
             passed: HashMap::new(),
             period: header.period,
-            room: Room(MOST_NAME_BYTES),
+            room: Room(MAX_NAME_BYTES),
             marks: Vec::new(),
             read_at: header.started_ns,
         }
@@ -180,16 +180,16 @@ impl State {
             }
             Entry::Period(_) => {}
             Entry::Read(time) => self.read_at = time,
-            Entry::Mark(time, label) if self.marks.len() < MOST_MARKS => {
-                self.marks.push((time, label[..label.len().min(LONGEST_LABEL)].to_vec()));
+            Entry::Mark(time, label) if self.marks.len() < MAX_MARKS => {
+                self.marks.push((time, label[..label.len().min(MAX_LABEL)].to_vec()));
             }
             Entry::Mark(..) => {}
         }
     }
 
     /// The end of a block.
-    pub(super) fn close(&mut self, closing: &Closing) {
-        if closing.forgot_ended {
+    pub(super) fn close(&mut self, footer: &BlockFooter) {
+        if footer.forgot_ended {
             self.processes.forget_ended(self.ledger.holders());
         }
     }
@@ -224,8 +224,8 @@ impl State {
         passes_cache.unwrap_or(!self.filter.is_on()) && self.filter.passes_unknown_tasks()
     }
 
-    pub(super) fn snapshot(&self, builder: &mut Builder, moment: &Moment) -> Snapshot {
-        let mut snapshot = self.with_known(|known| builder.snapshot(&self.ledger, moment, known));
+    pub(super) fn snapshot(&self, builder: &mut Builder, checkpoint: &Checkpoint) -> Snapshot {
+        let mut snapshot = self.with_known(|known| builder.snapshot(&self.ledger, checkpoint, known));
         if self.filter.is_on() {
             let shown = |name: &str| {
                 self.caches.values().any(|info| info.name == name && self.filter.passes_cache(info))

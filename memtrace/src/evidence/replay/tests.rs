@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Ask, Report, filter::Filter, report, window::When};
+use super::{Query, Report, filter::Filter, report, window::When};
 use crate::{
     evidence::recording::{
         Reader,
@@ -21,13 +21,13 @@ use crate::{
     },
     knowledge::incidents::Incidents,
     stream::ledger::Ledger,
-    view::{By, Sort, build::Request},
+    view::{By, Sort, build::ReportOptions},
 };
 
 /// Of all that was recorded, by command name, or by all that allocations tell.
-fn ask(by: By) -> Ask {
-    Ask {
-        request: Request { by: by.into(), sort: Sort::Bytes, older: None, top: 100 },
+fn ask(by: By) -> Query {
+    Query {
+        report_options: ReportOptions { by: by.into(), sort: Sort::Bytes, older: None, top: 100 },
         filter: Filter::default(),
         incidents: Incidents::built_in(),
         from: None,
@@ -42,7 +42,7 @@ fn at(end: u64) -> When {
     When::After(Duration::from_nanos(end - START_NS))
 }
 
-fn replay(path: &Path, ask: &Ask) -> Report {
+fn replay(path: &Path, ask: &Query) -> Report {
     report(&Reader::open(path).unwrap(), ask, &mut |_, _| {}).unwrap()
 }
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    evidence::recording::{Header, Place, moment::Closing},
+    evidence::recording::{Header, Place, footer::BlockFooter},
     stream::event::{Address, TimeNs},
-    view::{Moment, Trust, moment::Losses, reconcile::Growth},
+    view::{Checkpoint, Trust, checkpoint::Losses, reconcile::Growth},
 };
 
 /// A time in a recording.
@@ -133,14 +133,14 @@ pub fn wall(header: &Header, time: TimeNs) -> SystemTime {
 
 /// A moment, as a session would have had it that began at the end of another block. What the ledger counted itself is its own
 /// to say.
-pub fn since(base: &Closing, moment: &Moment) -> Moment {
-    let Moment { elapsed, losses, growth, trust, .. } = moment;
-    Moment {
-        elapsed: elapsed.saturating_sub(base.moment.elapsed),
-        losses: losses_since(&base.moment.losses, losses),
-        growth: growth_since(&base.moment.growth, growth),
-        trust: trust_since(&base.moment.trust, trust),
-        ..moment.clone()
+pub fn since(base: &BlockFooter, checkpoint: &Checkpoint) -> Checkpoint {
+    let Checkpoint { elapsed, losses, growth, trust, .. } = checkpoint;
+    Checkpoint {
+        elapsed: elapsed.saturating_sub(base.checkpoint.elapsed),
+        losses: losses_since(&base.checkpoint.losses, losses),
+        growth: growth_since(&base.checkpoint.growth, growth),
+        trust: trust_since(&base.checkpoint.trust, trust),
+        ..checkpoint.clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Constant expressions of C, as far as the kernel's formats have them: numbers, names, casts, `~`, `<<`, `&` and `|`.
 
 /// No expression of the kernel's is nested as deeply by far.
-const MOST_DEPTH: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// The value of an expression, in which `named` tells the values of names. None where it is another kind of expression.
 pub fn value(text: &str, named: &dyn Fn(&str) -> Option<u32>) -> Option<u64> {
@@ -44,7 +44,7 @@ impl Parser<'_> {
 
     fn operand(&mut self) -> Option<u64> {
         self.depth += 1;
-        if self.depth > MOST_DEPTH {
+        if self.depth > MAX_DEPTH {
             return None;
         }
         let value = if self.takes("~") {

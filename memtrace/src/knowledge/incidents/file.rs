@@ -12,7 +12,7 @@ use super::{
 use crate::knowledge::{Line, Prose};
 
 /// Some thousand incidents; who names a disk image by mistake is told so.
-pub const MOST_BYTES: u64 = 1 << 20;
+pub const MAX_BYTES: u64 = 1 << 20;
 
 /// As it stands in the file.
 #[derive(Deserialize)]
@@ -70,8 +70,8 @@ impl TryFrom<Table> for Incident {
 pub fn read(path: &Path) -> Result<Vec<Incident>, IncidentsError> {
     let failed = |source| IncidentsError::Read { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MOST_BYTES {
+    File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(IncidentsError::TooLong { path: path.to_path_buf() });
     }
     parse(&bytes).map_err(|fault| IncidentsError::Faulty { path: path.to_path_buf(), fault })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{knowledge::Pattern, procfs::slab::root_name};
 
 /// A command name in the kernel has room for so many bytes (TASK_COMM_LEN, less the zero).
-const LONGEST_COMM: usize = 15;
+const MAX_COMM: usize = 15;
 
 /// One of each list is enough; a list that is empty says nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,12 +78,12 @@ impl TryFrom<Pattern> for Comm {
 
     fn try_from(pattern: Pattern) -> Result<Self, String> {
         let text = pattern.as_str();
-        if crate::procfs::slab::resolve::is_glob(text) || text.len() <= LONGEST_COMM {
+        if crate::procfs::slab::resolve::is_glob(text) || text.len() <= MAX_COMM {
             return Ok(Self(pattern));
         }
-        let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= LONGEST_COMM);
+        let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= MAX_COMM);
         let cut = &text[..cut.last().unwrap_or(0)];
-        Err(format!("the kernel cuts command names at {LONGEST_COMM} bytes: write '{cut}'"))
+        Err(format!("the kernel cuts command names at {MAX_COMM} bytes: write '{cut}'"))
     }
 }
 

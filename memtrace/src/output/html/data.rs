@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// More points than that make a page that browsers open slowly, and more than any window is wide.
-const MOST_POINTS: usize = 7_200;
+const MAX_POINTS: usize = 7_200;
 
 /// Of the year 9999.
 const LAST_MILLISECOND: u64 = 253_402_300_799_999;
@@ -113,7 +113,7 @@ impl LineJson {
 /// Which of so many points are drawn: each n-th, and the last.
 fn kept(points: usize) -> Vec<usize> {
     let Some(last) = points.checked_sub(1) else { return Vec::new() };
-    let every = points.div_ceil(MOST_POINTS).max(1);
+    let every = points.div_ceil(MAX_POINTS).max(1);
     (0..last).step_by(every).chain([last]).collect()
 }
 
@@ -214,9 +214,9 @@ mod tests {
         check(0, &[]);
         check(1, &[0]);
         check(3, &[0, 1, 2]);
-        for points in [MOST_POINTS, MOST_POINTS + 1, 10 * MOST_POINTS + 7] {
+        for points in [MAX_POINTS, MAX_POINTS + 1, 10 * MAX_POINTS + 7] {
             let kept = kept(points);
-            assert!(kept.len() <= MOST_POINTS + 1 && kept.len() > MOST_POINTS / 2 && kept.is_sorted());
+            assert!(kept.len() <= MAX_POINTS + 1 && kept.len() > MAX_POINTS / 2 && kept.is_sorted());
             assert_eq!((kept[0], kept.last()), (0, Some(&(points - 1))));
         }
     }

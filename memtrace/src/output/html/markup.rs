@@ -84,7 +84,7 @@ pub(super) fn number(exact: impl std::fmt::Display, shown: &str, class: &str) ->
 }
 
 /// To the second, in UTC: `2026-11-25 03:12:04`.
-pub(super) fn moment(time: SystemTime) -> String {
+pub(super) fn checkpoint(time: SystemTime) -> String {
     let time = time.max(SystemTime::UNIX_EPOCH);
     humantime::format_rfc3339_seconds(time).to_string().trim_end_matches('Z').replace('T', " ")
 }

@@ -1,7 +1,7 @@
 //! What the page is about: the host, its kernel, the window, where the figures come from.
 
 use super::Document;
-use super::markup::{clean, host, moment, text};
+use super::markup::{checkpoint, clean, host, text};
 use super::rows::by_words;
 use crate::{
     procfs::slab::Meminfo,
@@ -42,7 +42,7 @@ pub(super) fn fact(term: &str, value: &str) -> String {
 
 /// `2026-11-25 03:12:04 to 03:22:04 UTC, 10 m 0 s`; the day once where it is the same.
 fn window(document: &Document<'_>) -> String {
-    let (from, to) = (moment(document.about.from), moment(document.about.to));
+    let (from, to) = (checkpoint(document.about.from), checkpoint(document.about.to));
     let (day, _) = from.split_once(' ').unwrap_or_default();
     let to = to.strip_prefix(day).map_or(to.as_str(), str::trim_start);
     let length = human::duration(document.snapshot.elapsed);

@@ -32,8 +32,8 @@ pub(in crate::output) struct Generation {
     survivors: u64,
 }
 
-impl From<&view::Generation> for Generation {
-    fn from(generation: &view::Generation) -> Self {
+impl From<&view::Cohort> for Generation {
+    fn from(generation: &view::Cohort) -> Self {
         Generation {
             from_ns: nanos(generation.from),
             to_ns: nanos(generation.to),

@@ -9,5 +9,5 @@ mod table;
 
 pub use self::{
     events::Events,
-    outstanding::{MOST_OBJECTS, Taken, write as outstanding},
+    outstanding::{MAX_OBJECTS, Taken, write as outstanding},
 };

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Rows at most: of more objects a sample is written, each of which stands for several.
-pub const MOST_OBJECTS: usize = 10_000_000;
+pub const MAX_OBJECTS: usize = 10_000_000;
 
 /// As of when objects are outstanding, and how sure that is.
 pub struct Taken<'a> {

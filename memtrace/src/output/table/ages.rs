@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Keep, Line, Tone};
 use crate::{
     text::{escape, human, width},
-    view::{AgeBucket, Generation, Row, Snapshot},
+    view::{AgeBucket, Cohort, Row, Snapshot},
 };
 
 /// The first rows, by what is left of what they allocated.
@@ -24,7 +24,7 @@ pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     }
     let width = width.unwrap_or(usize::MAX);
     let mut lines = ages(&snapshot.ages, width);
-    lines.extend(generations(snapshot, width));
+    lines.extend(cohorts(snapshot, width));
     lines
 }
 
@@ -50,17 +50,17 @@ fn ages(buckets: &[AgeBucket], width: usize) -> Vec<Line> {
 }
 
 /// A line for all, one for each of the first rows. Nothing where there is nothing to compare, or no room.
-fn generations(snapshot: &Snapshot, width: usize) -> Vec<Line> {
-    let parts = &snapshot.generations;
+fn cohorts(snapshot: &Snapshot, width: usize) -> Vec<Line> {
+    let parts = &snapshot.cohorts;
     let is_idle = parts.iter().all(|part| part.allocs == 0);
     if parts.len() < 2 || is_idle || width < NAME + PART * parts.len() {
         return Vec::new();
     }
     let starts = parts.iter().map(|part| since(part.from));
     let allocated = parts.iter().map(|part| human::count(part.allocs));
-    let rows = snapshot.rows.iter().filter(|row| !row.generations.is_empty()).take(ROWS);
+    let rows = snapshot.rows.iter().filter(|row| !row.cohorts.is_empty()).take(ROWS);
     let all = [line("objects", allocated), line("kept", kept(parts))];
-    let rows = rows.map(|row| line(&format!("  {}", name(row)), kept(&row.generations)));
+    let rows = rows.map(|row| line(&format!("  {}", name(row)), kept(&row.cohorts)));
     section(line("ALLOCATED FROM", starts), all.into_iter().chain(rows))
 }
 
@@ -69,7 +69,7 @@ fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
     width::pad_right(&width::cut(name, NAME), NAME) + &cells
 }
 
-fn kept(parts: &[Generation]) -> impl Iterator<Item = String> {
+fn kept(parts: &[Cohort]) -> impl Iterator<Item = String> {
     parts.iter().map(|part| part.kept().map_or_else(|| "-".to_owned(), human::percent))
 }
 

@@ -3,13 +3,13 @@
 use super::{Keep, Line, Tone, clean, header, partial, place};
 use crate::{
     text::{escape, human, width},
-    view::{By, Circumstances, Row, Sampling, Snapshot, Sort, Trend, key},
+    view::{AllocContext, By, Row, Sampling, Snapshot, Sort, Trend, key},
 };
 
 /// Between two columns.
 const GAP: usize = 2;
 /// As many rows stay, if there are as many, before lines around the table go.
-const LEAST_ROWS: usize = 3;
+const MIN_ROWS: usize = 3;
 /// A command name in full: 15 bytes and the brackets of a kernel thread.
 const KEY_MIN: usize = 17;
 /// A node's number is short, but it may be unknown.
@@ -59,7 +59,7 @@ impl<'a> Table<'a> {
         if self.is_empty() {
             return 1;
         }
-        let rows = self.snapshot.rows.len().min(LEAST_ROWS);
+        let rows = self.snapshot.rows.len().min(MIN_ROWS);
         1 + rows + usize::from(rows < self.snapshot.rows.len() || self.snapshot.rest.is_some())
     }
 
@@ -77,7 +77,7 @@ impl<'a> Table<'a> {
             return self.draw(all, with_total, width);
         }
         // First the total goes, then rows.
-        let with_total = with_total && body > LEAST_ROWS + 1;
+        let with_total = with_total && body > MIN_ROWS + 1;
         let shown = body.saturating_sub(usize::from(with_total));
         let shown = if more || all > shown { shown.saturating_sub(1) } else { shown };
         self.draw(shown.clamp(1, all.max(1)).min(all), with_total, width)
@@ -245,7 +245,7 @@ impl<'a> Table<'a> {
             stacked_objects: 0,
             stacks: Vec::new(),
             call_site: None,
-            circumstances: Circumstances::default(),
+            alloc_context: AllocContext::default(),
             processes: 0,
             objects: count(|row| row.objects),
             bytes: count(|row| row.bytes),
@@ -257,7 +257,7 @@ impl<'a> Table<'a> {
             growth_per_s: rate(|row| row.growth_per_s),
             oldest: rows.iter().filter_map(|row| row.oldest).max(),
             ages: Vec::new(),
-            generations: Vec::new(),
+            cohorts: Vec::new(),
             named_objects: 0,
             negatives: None,
             names: Vec::new(),

@@ -7,9 +7,9 @@ use crate::{
 };
 
 /// Below that, paths tell too little.
-const LEAST_WIDTH: usize = 24;
+const MIN_WIDTH: usize = 24;
 /// With less, a directory is not worth a line.
-const LEAST_SHARE: f64 = 0.01;
+const MIN_SHARE: f64 = 0.01;
 /// Behind the path.
 const FIGURES: usize = 2 + human::COUNT_WIDTH + 2 + SHARE.len() + 2 + NEGATIVE.len();
 const SHARE: &str = "SHARE";
@@ -17,13 +17,13 @@ const NEGATIVE: &str = "NEGATIVE";
 
 pub(super) fn lines(snapshot: &Snapshot, width: Option<usize>) -> Vec<Line> {
     let directories: Vec<&Directory> =
-        snapshot.directories.iter().filter(|directory| directory.share >= LEAST_SHARE).collect();
+        snapshot.directories.iter().filter(|directory| directory.share >= MIN_SHARE).collect();
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(FIGURES));
-    if directories.is_empty() || room < LEAST_WIDTH {
+    if directories.is_empty() || room < MIN_WIDTH {
         return Vec::new();
     }
     let names: Vec<String> = directories.iter().map(|directory| name(directory, room)).collect();
-    let widest = names.iter().map(|name| width::cells(name)).max().unwrap_or(0).max(LEAST_WIDTH);
+    let widest = names.iter().map(|name| width::cells(name)).max().unwrap_or(0).max(MIN_WIDTH);
     let line = |name: &str, objects: &str, share: &str, negative: &str, filesystem: &str| {
         let [objects, share, negative] =
             [(objects, human::COUNT_WIDTH), (share, SHARE.len()), (negative, NEGATIVE.len())]

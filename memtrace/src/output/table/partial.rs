@@ -9,7 +9,7 @@ const MARK: &str = "partial";
 pub(super) const WIDTH: usize = MARK.len();
 
 /// A row is marked from this share of its objects on: a few of such a cache do not change what it says.
-const LEAST_SHARE: f64 = 0.1;
+const MIN_SHARE: f64 = 0.1;
 
 /// For a cache's line.
 pub(in crate::output) fn of_cache(cache: &CacheTotals) -> String {
@@ -29,7 +29,7 @@ pub(in crate::output) fn of_row(snapshot: &Snapshot, row: &Row) -> &'static str 
             cache.partial.is_some() && row.cache.as_ref().is_some_and(|name| *name == cache.name)
         })
     } else {
-        row.partial_objects > 0 && row.partial_objects as f64 >= row.objects as f64 * LEAST_SHARE
+        row.partial_objects > 0 && row.partial_objects as f64 >= row.objects as f64 * MIN_SHARE
     };
     if is_marked { MARK } else { "" }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::output::sample;
-use crate::view::{AgeBucket, By, CacheTotals, Generation, Sort, reconcile};
+use crate::view::{AgeBucket, By, CacheTotals, Cohort, Sort, reconcile};
 
 fn wide(width: usize) -> Frame {
     Frame { width: Some(width), height: None }
@@ -317,14 +317,14 @@ fn ages_and_generations_of_a_month() {
             bytes: 1 << 40,
         })
         .collect();
-    let parts = |survivors: u64| -> Vec<Generation> {
-        let part = |n| Generation { from: day * n * 4, to: day * (n + 1) * 4, allocs: 9_999_999, survivors };
+    let parts = |survivors: u64| -> Vec<Cohort> {
+        let part = |n| Cohort { from: day * n * 4, to: day * (n + 1) * 4, allocs: 9_999_999, survivors };
         (0..8).map(part).collect()
     };
-    snapshot.generations = parts(9_999_998);
-    snapshot.rows[0].generations = parts(5_000_000);
-    snapshot.rows[1].generations = parts(0);
-    snapshot.rows[1].generations[..5].iter_mut().for_each(|part| part.allocs = 0);
+    snapshot.cohorts = parts(9_999_998);
+    snapshot.rows[0].cohorts = parts(5_000_000);
+    snapshot.rows[1].cohorts = parts(0);
+    snapshot.rows[1].cohorts[..5].iter_mut().for_each(|part| part.allocs = 0);
     let text = plain(&snapshot, wide(80));
     let from = text.find("\nAGE").unwrap();
     assert_snapshot!(&text[from..text.find("\nDIRECTORY").unwrap()]);

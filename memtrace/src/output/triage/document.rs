@@ -23,7 +23,7 @@ use crate::{
 const CGROUP_FIGURES: usize = 44;
 
 /// A part that is smaller and did not change is left out; it is in the sum all the same.
-const LEAST_PART: u64 = 64 << 10;
+const MIN_PART: u64 = 64 << 10;
 
 pub(super) fn blocks(page: &Page, width: usize) -> Vec<Block> {
     let mut blocks = vec![Block::Title(title(page)), Block::Lines(answer(page))];
@@ -76,7 +76,7 @@ fn usage(page: &Page) -> String {
 fn memory(page: &Page) -> Vec<Block> {
     let share = |bytes: i64| human::percent(bytes.max(0) as f64 / page.total.max(1) as f64);
     let is_shown =
-        |row: &&PartRow| row.bytes.unsigned_abs() >= LEAST_PART || row.growth.unsigned_abs() >= LEAST_PART;
+        |row: &&PartRow| row.bytes.unsigned_abs() >= MIN_PART || row.growth.unsigned_abs() >= MIN_PART;
     let row = |row: &PartRow| {
         let bytes = human::bytes(row.bytes.unsigned_abs());
         let sign = if row.bytes < 0 { "-" } else { "" };

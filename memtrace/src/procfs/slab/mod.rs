@@ -4,7 +4,7 @@
 //! carry. /sys/kernel/slab has the names that were merged into each cache, and whether its memory can be reclaimed.
 //! Where only one of the two can be read, [`SlabCaches`] says which is missing and has what the other one knows.
 
-mod at_hand;
+mod per_cpu_free;
 pub mod meminfo;
 pub mod nearest;
 pub mod resolve;
@@ -16,8 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use at_hand::AtHand;
 pub use meminfo::{Meminfo, MeminfoError};
+pub use per_cpu_free::PerCpuFree;
 pub use resolve::{ResolveError, Selection, printable, resolve, root_name};
 pub use slabinfo::{SlabinfoError, SlabinfoLine};
 use sysfs::Group;
@@ -56,7 +56,7 @@ pub struct SlabCache {
     /// The kernel can reclaim this memory under pressure.
     pub reclaimable: Option<bool>,
     /// None where sysfs does not say.
-    pub at_hand: Option<AtHand>,
+    pub per_cpu_free: Option<PerCpuFree>,
     /// None where slabinfo cannot be read.
     pub counts: Option<Counts>,
 }
@@ -249,7 +249,7 @@ fn from_group(group: &Group, is_alias: impl Fn(&str) -> bool) -> SlabCache {
         object_size: group.attributes.object_size,
         slab_size: group.attributes.slab_size,
         reclaimable: group.attributes.reclaimable,
-        at_hand: group.attributes.at_hand,
+        per_cpu_free: group.attributes.per_cpu_free,
         ..SlabCache::default()
     }
 }

@@ -28,13 +28,13 @@ pub struct SlabinfoLine {
 
 /// Of a cache with more partial slabs than this (`MAX_PARTIAL_TO_SCAN`), the kernel counts the free objects in so many, and
 /// takes the others to be like these.
-const MOST_SLABS_COUNTED: u64 = 10_000;
+const MAX_SLABS_COUNTED: u64 = 10_000;
 
 impl SlabinfoLine {
     /// By how much `active_objs` may be wrong.
     pub fn inexact(&self) -> u64 {
         let free = self.num_objs.saturating_sub(self.active_objs);
-        if self.slabs > MOST_SLABS_COUNTED { free / 2 } else { 0 }
+        if self.slabs > MAX_SLABS_COUNTED { free / 2 } else { 0 }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use foldhash::fast::FixedState;
 use thiserror::Error;
 
-use super::AtHand;
+use super::PerCpuFree;
 
 /// One `struct kmem_cache` as sysfs shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Attributes {
     /// Bytes that one object takes.
     pub slab_size: Option<u64>,
     pub reclaimable: Option<bool>,
-    pub at_hand: Option<AtHand>,
+    pub per_cpu_free: Option<PerCpuFree>,
 }
 
 #[derive(Debug, Error)]
@@ -103,7 +103,7 @@ fn attributes(directory: &Path) -> Attributes {
         slab_size: number("slab_size"),
         reclaimable: number("reclaim_account").map(|flag| flag != 0),
         // Not every kernel has the other two.
-        at_hand: number("objs_per_slab").map(|objects_per_slab| AtHand {
+        per_cpu_free: number("objs_per_slab").map(|objects_per_slab| PerCpuFree {
             objects_per_slab,
             cpu_partial: number("cpu_partial").unwrap_or(0),
             sheaf_capacity: number("sheaf_capacity").unwrap_or(0),

@@ -107,9 +107,12 @@ fn an_entry_that_comes_or_goes_changes_the_fingerprint() {
 fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
     let (_root, host) = host(Some(SLABINFO), true);
     let caches = host.caches().unwrap();
-    let at_hand = |name| caches.get(name).unwrap().at_hand;
-    assert_eq!(at_hand("dentry"), Some(AtHand { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 }));
-    assert_eq!([at_hand("pid"), at_hand("odd")], [None, None]);
+    let per_cpu_free = |name| caches.get(name).unwrap().per_cpu_free;
+    assert_eq!(
+        per_cpu_free("dentry"),
+        Some(PerCpuFree { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 })
+    );
+    assert_eq!([per_cpu_free("pid"), per_cpu_free("odd")], [None, None]);
 }
 
 #[test]

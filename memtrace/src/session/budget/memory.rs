@@ -2,10 +2,10 @@
 
 /// By default memtrace takes at most this share of the host's memory.
 const DEFAULT_SHARE: u64 = 32;
-const LEAST_DEFAULT: u64 = 64 << 20;
+const MIN_DEFAULT: u64 = 64 << 20;
 
 /// With less, the ledger holds too few objects to be of use; with this, some 200,000.
-pub const LEAST: u64 = 32 << 20;
+pub const MIN: u64 = 32 << 20;
 
 /// The process itself and reports.
 const PROCESS: u64 = 16 << 20;
@@ -28,7 +28,7 @@ pub struct MemoryBudget {
 impl MemoryBudget {
     /// For a host of so many bytes.
     pub fn default_of(host: u64, cpus: usize) -> Self {
-        Self::new((host / DEFAULT_SHARE).max(LEAST_DEFAULT), cpus)
+        Self::new((host / DEFAULT_SHARE).max(MIN_DEFAULT), cpus)
     }
 
     pub fn new(total: u64, cpus: usize) -> Self {
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_least_is_of_use() {
-        assert_eq!(MemoryBudget::new(LEAST, 256).rings, SMALLEST_RINGS);
-        assert_eq!(MemoryBudget::new(LEAST, 256).ledger(SMALLEST_RINGS), 8 << 20);
+        assert_eq!(MemoryBudget::new(MIN, 256).rings, SMALLEST_RINGS);
+        assert_eq!(MemoryBudget::new(MIN, 256).ledger(SMALLEST_RINGS), 8 << 20);
     }
 }

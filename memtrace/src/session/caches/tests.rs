@@ -1,6 +1,6 @@
 use std::{collections::HashSet, time::Duration};
 
-use memtrace_common::succession::PREDECESSORS;
+use memtrace_common::generation::GENERATION_MASK;
 
 use super::Directory;
 use crate::{
@@ -75,7 +75,7 @@ fn caches_that_are_made_are_seen_once() {
 #[test]
 fn a_cache_that_the_kernel_side_saw_being_made_in_another_s_place_is_another() {
     let mut directory = directory(&[]);
-    directory.successors.insert(FUSE, FUSE + 1);
+    directory.generations.insert(FUSE, FUSE + 1);
     let succeeded = directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
     assert_eq!((succeeded, directory.number(FUSE)), (vec![], FUSE + 1));
     assert_eq!((directory.name_of(FUSE), directory.name_of(FUSE + 1)), ("fuse_inode", "ovl_inode"));
@@ -86,7 +86,7 @@ fn a_cache_whose_name_has_changed_is_another() {
     let mut directory = directory(&[]);
     let succeeded = directory.update(now(&[(FUSE, "ovl_inode"), (DENTRY, "dentry")]), Duration::ZERO);
     let number = directory.number(FUSE);
-    assert_eq!((succeeded, number & !PREDECESSORS), (vec![FUSE], FUSE));
+    assert_eq!((succeeded, number & !GENERATION_MASK), (vec![FUSE], FUSE));
     assert_eq!((directory.name_of(FUSE), directory.name_of(number)), ("fuse_inode", "ovl_inode"));
     directory.update(now(&[(FUSE, "fuse_inode"), (DENTRY, "dentry")]), Duration::ZERO);
     assert_eq!(directory.name_at(FUSE), "fuse_inode");

@@ -70,7 +70,7 @@ impl EventOutput for Slow {
 }
 
 fn target(output: impl EventOutput + Send + 'static, told: &Arc<Told>) -> Target {
-    let choice = Choice { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
+    let choice = EventQuery { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
     Target { choice, output: Box::new(move |_| Ok(Box::new(output))), told: Arc::clone(told) }
 }
 

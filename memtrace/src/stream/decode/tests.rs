@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use proptest::{collection::vec, prelude::*};
 
-use memtrace_common::event::MOST_FRAMES;
+use memtrace_common::event::MAX_FRAMES;
 
 use super::*;
 use crate::stream::event::COMM_LEN;
@@ -117,8 +117,8 @@ fn records() -> Vec<Vec<u8>> {
             alloc: AllocEvent { header: header(KIND_ALLOC_STACK), ..alloc_event() },
             kernel_len: 16,
             user_len: 32,
-            kernel: [1; MOST_FRAMES],
-            user: [user_call(Some(UserCall::At(2))); MOST_FRAMES],
+            kernel: [1; MAX_FRAMES],
+            user: [user_call(Some(UserCall::At(2))); MAX_FRAMES],
         }),
     ]
 }
@@ -233,11 +233,11 @@ proptest! {
 
     #[test]
     fn stacks_arrive_as_sent(
-        kernel in vec(any::<u64>(), 0..=MOST_FRAMES),
-        user in vec(any_user_call(), 0..=MOST_FRAMES),
+        kernel in vec(any::<u64>(), 0..=MAX_FRAMES),
+        user in vec(any_user_call(), 0..=MAX_FRAMES),
         fails in any::<bool>(),
     ) {
-        fn padded<T: Copy>(frames: &[T], with: T) -> [T; MOST_FRAMES] {
+        fn padded<T: Copy>(frames: &[T], with: T) -> [T; MAX_FRAMES] {
             std::array::from_fn(|at| frames.get(at).copied().unwrap_or(with))
         }
         let alloc = AllocEvent { header: header(KIND_ALLOC_STACK), ..alloc_event() };

@@ -10,7 +10,7 @@ use super::{Ledger, objects::Place};
 use crate::stream::event::{Alloc, Event, Free, Name};
 
 /// Reads beyond some tens do not overlap any more.
-pub const MOST: usize = 64;
+pub const MAX: usize = 64;
 
 /// Events on their way to a ledger, in their order.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Batch {
             }
         };
         self.events.push((Place::of(ptr), waiting));
-        if self.events.len() == MOST {
+        if self.events.len() == MAX {
             self.apply(ledger);
         }
     }

@@ -26,7 +26,7 @@ const _: () = assert!(KEY_AT + KEY_BITS == u128::BITS);
 pub const LAST_TICK: Tick = (1 << TIME_BITS) - 1;
 
 /// How many origins there may be: all ids but the last, which is that of [`Entry::VACANT`].
-pub const MOST_ORIGIN_IDS: usize = (1 << ORIGIN_BITS) - 1;
+pub const MAX_ORIGIN_IDS: usize = (1 << ORIGIN_BITS) - 1;
 
 /// An object, or none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ mod tests {
         fn an_entry_keeps_all_parts(
             key in 0..1_u64 << KEY_BITS,
             time in 0..=LAST_TICK,
-            origin in 0..MOST_ORIGIN_IDS as OriginId,
+            origin in 0..MAX_ORIGIN_IDS as OriginId,
             group in any::<GroupId>(),
         ) {
             let object = Object { time, origin, group };

@@ -55,7 +55,7 @@ fn tick(time: TimeNs) -> Tick {
 }
 
 /// One object in so many is followed at least. Less makes no sense: of a million objects, sixteen are left.
-pub const HIGHEST_PERIOD: u32 = 1 << 16;
+pub const MAX_PERIOD: u32 = 1 << 16;
 
 /// Bytes that are set aside for one outstanding object, its share of the table included. The table takes 23 to 28 of
 /// them; the rest is for when its origin's objects were allocated.
@@ -130,12 +130,12 @@ pub struct Ledger {
     /// One object in so many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
-    apart: Apart,
+    apart: OriginDetail,
 }
 
 /// By what origins are told apart besides process, cache, cgroup and stack: there may be many times as many then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Apart {
+pub struct OriginDetail {
     /// The place in the kernel that allocated.
     pub call_sites: bool,
     pub gfp: bool,
@@ -155,8 +155,8 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// What there is room for in so many bytes.
     fn within(bytes: usize) -> Self {
-        let origins = (bytes / ORIGINS_PART / BYTES_PER_ORIGIN).clamp(1, origins::MOST_ORIGINS);
-        let groups = (bytes / GROUPS_PART / BYTES_PER_GROUP).clamp(1, names::MOST_GROUPS);
+        let origins = (bytes / ORIGINS_PART / BYTES_PER_ORIGIN).clamp(1, origins::MAX_ORIGINS);
+        let groups = (bytes / GROUPS_PART / BYTES_PER_GROUP).clamp(1, names::MAX_GROUPS);
         let rest = bytes.saturating_sub(origins * BYTES_PER_ORIGIN + groups * BYTES_PER_GROUP);
         Self { objects: rest / BYTES_PER_OBJECT, origins, groups }
     }
@@ -179,12 +179,12 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
-            apart: Apart::default(),
+            apart: OriginDetail::default(),
         }
     }
 
     /// Tells origins apart also by these.
-    pub fn tell_apart(&mut self, apart: Apart) {
+    pub fn set_detail(&mut self, apart: OriginDetail) {
         self.apart = apart;
     }
 
@@ -250,7 +250,7 @@ impl Ledger {
 
     /// Whether a batch more might not find room.
     pub fn is_full(&self) -> bool {
-        self.objects.len() + batch::MOST > self.most_objects
+        self.objects.len() + batch::MAX > self.most_objects
     }
 
     /// Number of outstanding objects that are followed.
@@ -366,7 +366,7 @@ impl Ledger {
 
     /// Who an allocation counts for.
     pub fn origin_of(&self, alloc: &Alloc) -> OriginKey {
-        let Apart { call_sites, gfp, nodes, io_workers } = self.apart;
+        let OriginDetail { call_sites, gfp, nodes, io_workers } = self.apart;
         OriginKey {
             cache: alloc.cache,
             task: alloc.task,

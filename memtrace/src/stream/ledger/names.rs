@@ -18,7 +18,7 @@ pub const OTHER_GROUP: GroupId = 0;
 pub const OTHER_PATTERN: &[u8] = b"(other names)";
 
 /// Most groups that are kept.
-pub const MOST_GROUPS: usize = NO_GROUP as usize;
+pub const MAX_GROUPS: usize = NO_GROUP as usize;
 
 /// Heap memory that a group's texts take on average, at most.
 const TEXT_BYTES: usize = 200;

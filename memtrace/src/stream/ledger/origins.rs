@@ -8,20 +8,20 @@ use hashbrown::{HashMap, HashTable, hash_map::Entry};
 use super::{
     GroupId, OriginId, Tick,
     ages::Ages,
-    entry::{MOST_ORIGIN_IDS, Object},
+    entry::{MAX_ORIGIN_IDS, Object},
     names::NO_GROUP,
 };
 use crate::stream::event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NO_STACK, NodeId, StackId, Task};
 
 /// Most origins that are kept; beyond, those that hold nothing any more are folded together, and where all hold
 /// something, new ones. There may be as many sums of folded ones.
-pub const MOST_ORIGINS: usize = 1 << 18;
+pub const MAX_ORIGINS: usize = 1 << 18;
 
 /// Most new ones that are remembered for whoever wants to know about them.
-const MOST_MADE: usize = 1 << 12;
+const MAX_MADE: usize = 1 << 12;
 
 /// There is room in an entry for all of them, their sums, and the others of so many caches.
-const _: () = assert!(3 * MOST_ORIGINS <= MOST_ORIGIN_IDS);
+const _: () = assert!(3 * MAX_ORIGINS <= MAX_ORIGIN_IDS);
 
 /// The process id of origins that stand for several processes: those that hold nothing any more by their command name,
 /// and [`OTHERS`].
@@ -180,7 +180,7 @@ impl Origins {
         self.origins.iter().filter(|origin| origin.allocs > 0)
     }
 
-    /// Those made since the last call, [`MOST_MADE`] at most.
+    /// Those made since the last call, [`MAX_MADE`] at most.
     pub fn take_made(&mut self) -> Vec<OriginKey> {
         std::mem::take(&mut self.made)
     }
@@ -255,7 +255,7 @@ impl Origins {
             }
         };
         self.sums += usize::from(key.task.tgid == FOLDED);
-        if self.made.len() < MOST_MADE {
+        if self.made.len() < MAX_MADE {
             self.made.push(key);
         }
         self.by_key.insert_unique(hash, (hash, id), |&(hash, _)| hash);

@@ -9,8 +9,8 @@ use proptest::{collection::vec, prelude::*};
 
 use self::model::{Called, Model, Totals, seen_in_ledger, seen_in_model};
 use super::{
-    names::{MOST_GROUPS, OTHER_PATTERN},
-    origins::MOST_ORIGINS,
+    names::{MAX_GROUPS, OTHER_PATTERN},
+    origins::MAX_ORIGINS,
     pattern::pattern,
     *,
 };
@@ -155,7 +155,7 @@ fn run_sampled(bounds: Bounds, steps: &[Step], factors: &[u32]) -> (Ledger, Mode
 }
 
 fn bounds(objects: usize) -> Bounds {
-    Bounds { objects, origins: MOST_ORIGINS, groups: MOST_GROUPS }
+    Bounds { objects, origins: MAX_ORIGINS, groups: MAX_GROUPS }
 }
 
 proptest! {

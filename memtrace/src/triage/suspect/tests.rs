@@ -21,7 +21,7 @@ const GIB: u64 = 1 << 30;
 
 /// A host of 64 GiB at a moment, in MiB.
 #[derive(Clone, Debug)]
-struct Moment {
+struct Checkpoint {
     anon: u64,
     shmem: u64,
     cached: u64,
@@ -36,7 +36,7 @@ struct Moment {
     processes: Vec<(&'static str, u32, u64)>,
 }
 
-const USUAL: Moment = Moment {
+const USUAL: Checkpoint = Checkpoint {
     anon: 8000,
     shmem: 500,
     cached: 20_000,
@@ -49,7 +49,7 @@ const USUAL: Moment = Moment {
     processes: Vec::new(),
 };
 
-impl Moment {
+impl Checkpoint {
     fn glance(&self) -> Glance {
         let of_slab = self.reclaimable + self.unreclaimable;
         let free = 65_536 - self.anon - self.cached - of_slab - self.page_tables;
@@ -101,11 +101,11 @@ impl Moment {
     }
 }
 
-fn window(moments: &[Moment]) -> Window {
+fn window(moments: &[Checkpoint]) -> Window {
     let [first, between @ .., last] = moments else { panic!("a window has two ends") };
     Window {
         before: first.sample(),
-        between: between.iter().map(Moment::glance).collect(),
+        between: between.iter().map(Checkpoint::glance).collect(),
         after: last.sample(),
         own_pid: 7,
         proportional: HashMap::new(),
@@ -113,7 +113,7 @@ fn window(moments: &[Moment]) -> Window {
 }
 
 /// What is found when the host goes from one moment to another.
-fn found(before: &Moment, after: &Moment) -> Vec<Finding> {
+fn found(before: &Checkpoint, after: &Checkpoint) -> Vec<Finding> {
     judge(&window(&[before.clone(), after.clone()]))
 }
 
@@ -124,28 +124,28 @@ fn kinds(findings: &[Finding]) -> Vec<Kind> {
 #[test]
 fn a_host_at_work_has_no_suspect() {
     let after =
-        Moment { anon: 8080, shmem: 510, cached: 20_800, reclaimable: 905, unreclaimable: 401, ..USUAL };
+        Checkpoint { anon: 8080, shmem: 510, cached: 20_800, reclaimable: 905, unreclaimable: 401, ..USUAL };
     assert_eq!(found(&USUAL, &USUAL), []);
     assert_eq!(found(&USUAL, &after), []);
 }
 
 #[test]
 fn what_goes_to_and_fro_does_not_grow() {
-    let high = Moment { anon: 12_000, reclaimable: 1200, ..USUAL };
-    let higher = Moment { anon: 8200, reclaimable: 920, ..USUAL };
+    let high = Checkpoint { anon: 12_000, reclaimable: 1200, ..USUAL };
+    let higher = Checkpoint { anon: 8200, reclaimable: 920, ..USUAL };
     assert_eq!(judge(&window(&[USUAL, high.clone(), USUAL, high, higher.clone()])), []);
     assert_eq!(kinds(&found(&USUAL, &higher)), [Kind::Slab(Filling::Cache), Kind::Processes]);
 }
 
 #[test]
 fn the_command_that_grows_is_named_with_all_its_processes() {
-    let before = Moment {
+    let before = Checkpoint {
         processes: vec![("java", 1, 900), ("php", 2, 10), ("php", 3, 10), ("memtrace", 7, 600)],
         ..USUAL
     };
     let processes =
         vec![("java", 1, 920), ("php", 3, 210), ("php", 4, 210), ("php", 5, 5), ("memtrace", 7, 600)];
-    let after = Moment { anon: 8400, processes, ..USUAL };
+    let after = Checkpoint { anon: 8400, processes, ..USUAL };
     let findings = found(&before, &after);
     assert_eq!(kinds(&findings), [Kind::Processes]);
     let php = &findings[0].commands[0];
@@ -156,16 +156,16 @@ fn the_command_that_grows_is_named_with_all_its_processes() {
 
 #[test]
 fn memtraces_own_memory_is_no_finding() {
-    let before = Moment { processes: vec![("memtrace", 7, 10)], ..USUAL };
-    let after = Moment { anon: 8300, processes: vec![("memtrace", 7, 310)], ..USUAL };
+    let before = Checkpoint { processes: vec![("memtrace", 7, 10)], ..USUAL };
+    let after = Checkpoint { anon: 8300, processes: vec![("memtrace", 7, 310)], ..USUAL };
     assert_eq!(found(&before, &after), []);
 }
 
 #[test]
 fn a_big_command_is_a_finding_where_memory_is_scarce() {
     let processes = vec![("java", 1, 30_000), ("sh", 2, 1)];
-    let rich = Moment { anon: 31_000, processes: processes.clone(), ..USUAL };
-    let poor = Moment { available: 5000, ..rich.clone() };
+    let rich = Checkpoint { anon: 31_000, processes: processes.clone(), ..USUAL };
+    let poor = Checkpoint { available: 5000, ..rich.clone() };
     assert_eq!(found(&rich, &rich), []);
     let findings = found(&poor, &poor);
     assert_eq!(kinds(&findings), [Kind::Processes]);
@@ -175,21 +175,21 @@ fn a_big_command_is_a_finding_where_memory_is_scarce() {
 
 #[test]
 fn tmpfs_is_not_taken_for_page_cache_though_cached_has_it() {
-    let after = Moment { shmem: 900, cached: 20_400, ..USUAL };
+    let after = Checkpoint { shmem: 900, cached: 20_400, ..USUAL };
     assert_eq!(kinds(&found(&USUAL, &after)), [Kind::Shared]);
 }
 
 #[test]
 fn page_cache_is_the_suspect_only_where_nothing_else_is() {
-    let reads = Moment { cached: 25_000, ..USUAL };
+    let reads = Checkpoint { cached: 25_000, ..USUAL };
     assert_eq!(kinds(&found(&USUAL, &reads)), [Kind::PageCache]);
-    let leaks_too = Moment { unreclaimable: 410, ..reads };
+    let leaks_too = Checkpoint { unreclaimable: 410, ..reads };
     assert_eq!(kinds(&found(&USUAL, &leaks_too)), [Kind::Slab(Filling::Cache), Kind::PageCache]);
 }
 
 #[test]
 fn what_one_kind_of_slab_gives_back_does_not_hide_that_the_other_grows() {
-    let after = Moment { reclaimable: 500, unreclaimable: 420, ..USUAL };
+    let after = Checkpoint { reclaimable: 500, unreclaimable: 420, ..USUAL };
     let findings = found(&USUAL, &after);
     assert_eq!((kinds(&findings), findings[0].growth), (vec![Kind::Slab(Filling::Cache)], 20 * MIB as i64));
 }
@@ -197,7 +197,8 @@ fn what_one_kind_of_slab_gives_back_does_not_hide_that_the_other_grows() {
 #[test]
 fn a_slab_that_is_big_is_a_finding_though_it_stands_still() {
     let dentries = vec![("dentry", 34_000, 180_000_000), ("filp", 10, 40_000)];
-    let big = Moment { reclaimable: 35_000, cached: 9000, negative: 179_000_000, caches: dentries, ..USUAL };
+    let big =
+        Checkpoint { reclaimable: 35_000, cached: 9000, negative: 179_000_000, caches: dentries, ..USUAL };
     let findings = found(&big, &big);
     assert_eq!(kinds(&findings), [Kind::Slab(Filling::NegativeDentries)]);
     assert!(findings[0].is_big && !findings[0].grows);
@@ -208,15 +209,15 @@ fn a_slab_that_is_big_is_a_finding_though_it_stands_still() {
 #[test]
 fn the_incident_is_found_in_half_a_minute() {
     // 2,000 names a second of 192 bytes on 64 GiB.
-    let before = Moment { caches: vec![("dentry", 100, 500_000)], ..USUAL };
+    let before = Checkpoint { caches: vec![("dentry", 100, 500_000)], ..USUAL };
     let after =
-        Moment { reclaimable: 911, negative: 70_000, caches: vec![("dentry", 111, 560_000)], ..USUAL };
+        Checkpoint { reclaimable: 911, negative: 70_000, caches: vec![("dentry", 111, 560_000)], ..USUAL };
     assert_eq!(kinds(&found(&before, &after)), [Kind::Slab(Filling::NegativeDentries)]);
 }
 
 #[test]
 fn page_tables_and_their_like_are_named() {
-    let after = Moment { page_tables: 200, ..USUAL };
+    let after = Checkpoint { page_tables: 200, ..USUAL };
     assert_eq!(kinds(&found(&USUAL, &after)), [Kind::Kernel(Part::PageTables)]);
 }
 
@@ -227,10 +228,10 @@ fn check_filling(grown: &[(&'static str, u64, u64)], negative: u64, expect: Fill
         grown.iter().map(|&(name, mib, objects)| (name, 10 + mib, 10_000 + objects)).collect()
     };
     let nothing: Vec<_> = grown.iter().map(|&(name, ..)| (name, 0, 0)).collect();
-    let before = Moment { caches: caches(&nothing), ..USUAL };
+    let before = Checkpoint { caches: caches(&nothing), ..USUAL };
     let mib: u64 = grown.iter().map(|(_, mib, _)| mib).sum();
     let (caches, negative) = (caches(grown), USUAL.negative + negative);
-    let after = Moment { caches, negative, unreclaimable: USUAL.unreclaimable + mib, ..USUAL };
+    let after = Checkpoint { caches, negative, unreclaimable: USUAL.unreclaimable + mib, ..USUAL };
     assert_eq!(kinds(&found(&before, &after)), [Kind::Slab(expect)], "{grown:?}");
 }
 
@@ -296,14 +297,14 @@ fn what_is_usual_depends_on_the_host() {
     assert!(is_much_slab(13 * GIB, 64 * GIB) && !is_much_slab(12 * GIB, 64 * GIB));
 }
 
-fn any_moment() -> impl Strategy<Value = Moment> {
+fn any_moment() -> impl Strategy<Value = Checkpoint> {
     (any::<[u16; 8]>(), prop::collection::vec((0_u64..3000, any::<u32>()), 3)).prop_map(|(values, caches)| {
         let [anon, shmem, cached, reclaimable, unreclaimable, page_tables, available, negative] =
             values.map(|v| u64::from(v) / 8);
         let names = ["dentry", "filp", "sock_inode_cache"];
         let caches =
             names.into_iter().zip(caches).map(|(name, (mib, objects))| (name, mib, u64::from(objects)));
-        Moment {
+        Checkpoint {
             anon,
             shmem,
             cached,

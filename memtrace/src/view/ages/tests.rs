@@ -94,11 +94,11 @@ fn survivors_are_of_the_part_in_which_they_were_allocated() {
     for (reports, until) in [(1, 3), (2, 5), (3, 8)] {
         allocs.report(&super::tests::timeline((1..=reports).map(|at| at * 1_000)).0, until);
     }
-    let generations = survivors(&timeline, now, &ledger).generations(&allocs);
+    let cohorts = survivors(&timeline, now, &ledger).cohorts(&allocs);
     let told: Vec<_> =
-        generations.iter().map(|it| (it.from.as_secs(), it.to.as_secs(), it.allocs, it.survivors)).collect();
+        cohorts.iter().map(|it| (it.from.as_secs(), it.to.as_secs(), it.allocs, it.survivors)).collect();
     assert_eq!(told, [(0, 1, 3, 2), (1, 2, 2, 1), (2, 3, 3, 1)]);
-    assert_eq!(generations[1].kept(), Some(0.5));
+    assert_eq!(cohorts[1].kept(), Some(0.5));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_sample_stands_for_all() {
     let survivors = survivors(&timeline, now, &ledger);
     assert!(objects.is_multiple_of(4) && objects.abs_diff(4_000) < 1_000, "{objects}");
     assert_eq!(told(&survivors.ages()), [(0, Some(1), objects)]);
-    assert_eq!(survivors.generations(&allocs)[0].survivors, objects);
+    assert_eq!(survivors.cohorts(&allocs)[0].survivors, objects);
 }
 
 #[test]
@@ -161,7 +161,7 @@ proptest! {
             growing.report(START + report * MILLISECOND, Duration::from_millis(report), false);
             allocs.report(&growing, times.iter().filter(|&&time| time <= report).count() as u64);
         }
-        for generation in survivors.generations(&allocs) {
+        for generation in survivors.cohorts(&allocs) {
             let (from, to) = (generation.from.as_millis() as u64, generation.to.as_millis() as u64);
             let in_it = |times: &[u64]| times.iter().filter(|&&time| from < time && time <= to).count() as u64;
             prop_assert_eq!(generation.allocs, in_it(&times));
@@ -194,13 +194,13 @@ proptest! {
             let (least, most) = (older(&left, time, age + off), older(&left, time, age.saturating_sub(off)));
             prop_assert!(least <= told && told <= most, "{} to {}, not {} of {:?}", least, most, told, bucket);
         }
-        let generations = survivors.generations(&AllocsUntil::default());
-        prop_assert!(generations.is_empty(), "nobody reported allocations");
+        let cohorts = survivors.cohorts(&AllocsUntil::default());
+        prop_assert!(cohorts.is_empty(), "nobody reported allocations");
         let mut allocs = AllocsUntil::default();
         allocs.report(&timeline, times.len() as u64);
-        let generations = survivors.generations(&allocs);
-        prop_assert_eq!(generations.iter().map(|it| it.survivors).sum::<u64>(), left.len() as u64);
-        prop_assert_eq!(generations.iter().map(|it| it.allocs).sum::<u64>(), times.len() as u64);
+        let cohorts = survivors.cohorts(&allocs);
+        prop_assert_eq!(cohorts.iter().map(|it| it.survivors).sum::<u64>(), left.len() as u64);
+        prop_assert_eq!(cohorts.iter().map(|it| it.allocs).sum::<u64>(), times.len() as u64);
     }
 
     /// A session is in at most eight parts of equally many reports each, but for the last.

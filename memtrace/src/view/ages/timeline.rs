@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::Moment;
+use super::Checkpoint;
 use crate::stream::event::TimeNs;
 
 /// Parts at most, an even number. With one more, two each become one.
-const MOST: usize = 8;
+const MAX: usize = 8;
 
 /// Where the parts of a session end. Moments are on the clock of the events.
 #[derive(Debug)]
 pub struct Timeline {
     /// Of each part, the last its latest report.
-    ends: Vec<(Moment, Duration)>,
+    ends: Vec<(Checkpoint, Duration)>,
     /// All but the last one's moments.
-    boundaries: Vec<Moment>,
+    boundaries: Vec<Checkpoint>,
     /// Reports that make a part, and that the last has.
     each: usize,
     last: usize,
@@ -30,7 +30,7 @@ impl Default for Timeline {
 impl Timeline {
     /// A report. Times must not go back. The final one may come just behind another: it makes no part of its own then.
     pub fn report(&mut self, now: TimeNs, elapsed: Duration, is_final: bool) {
-        let end = (now as Moment, elapsed);
+        let end = (now as Checkpoint, elapsed);
         let is_extra =
             is_final && self.ends.last().is_some_and(|&(_, last)| self.is_just_behind(last, elapsed));
         if self.last < self.each && !self.ends.is_empty() || is_extra {
@@ -41,12 +41,12 @@ impl Timeline {
         self.ends.push(end);
         self.last += usize::from(!is_extra);
         self.reports += usize::from(!is_extra);
-        if self.ends.len() > MOST {
+        if self.ends.len() > MAX {
             // The last, of one report, stays as it is, for others to be added.
             self.ends = joined(&self.ends);
             self.each *= 2;
         }
-        self.boundaries = self.ends.iter().map(|&(moment, _)| moment).collect();
+        self.boundaries = self.ends.iter().map(|&(checkpoint, _)| checkpoint).collect();
         self.boundaries.pop();
     }
 
@@ -60,7 +60,7 @@ impl Timeline {
         self.ends.last().map_or(Duration::ZERO, |&(_, elapsed)| elapsed)
     }
 
-    pub(super) fn boundaries(&self) -> &[Moment] {
+    pub(super) fn boundaries(&self) -> &[Checkpoint] {
         &self.boundaries
     }
 

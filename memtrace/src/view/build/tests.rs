@@ -4,21 +4,21 @@ pub(in crate::view) mod script;
 
 use proptest::{collection::vec, prelude::*};
 
-use self::script::{Session, check, request};
+use self::script::{Session, check, report_options};
 use super::{
     super::{By, Keys},
     *,
 };
 use crate::view::{
     Verdict,
-    moment::{Losses, Slabinfo},
+    checkpoint::{Losses, Slabinfo},
     reconcile::Sign,
 };
 
 /// Each start of a process allocates and frees many kinds of objects.
 #[test]
 fn who_leaks_in_one_cache_may_churn_in_others() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     for second in 1..=10 {
         session.run(&format!("at {second}s; alloc curl:10 dentry x100"));
         for _ in 0..5 {
@@ -37,7 +37,7 @@ fn who_leaks_in_one_cache_may_churn_in_others() {
 #[test]
 fn by_command_name() {
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         "alloc curl:10 dentry x3; alloc curl:11 dentry x2; alloc bash:20 inode x1; free curl:10 dentry x1",
         "key objects bytes allocs frees processes",
         &["bash 1 1000 1 0 1", "curl 4 768 5 1 2"],
@@ -47,7 +47,7 @@ fn by_command_name() {
 #[test]
 fn by_process() {
     check(
-        request(By::Pid),
+        report_options(By::Pid),
         "alloc curl:10 dentry x3; alloc curl:11 dentry x2; alloc bash:11 dentry x3",
         "key pid comm objects processes",
         // A process that changed its name goes by the one that holds most.
@@ -58,7 +58,7 @@ fn by_process() {
 #[test]
 fn by_cache() {
     check(
-        request(By::Cache),
+        report_options(By::Cache),
         "alloc curl:10 dentry x3; alloc bash:11 dentry x2; alloc bash:11 inode x1",
         "key cache comm pid objects bytes processes",
         &["inode inode bash 11 1 1000 1", "dentry dentry - - 5 960 2"],
@@ -68,7 +68,7 @@ fn by_cache() {
 #[test]
 fn a_row_says_what_it_has_only_one_of() {
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         "alloc curl:10 dentry x1; alloc bash:20 dentry x2; alloc bash:20 inode x1; alloc sh:30 dentry x1; alloc sh:31 dentry x1",
         "key comm pid cache",
         &["bash bash 20 -", "sh sh - dentry", "curl curl 10 dentry"],
@@ -78,7 +78,7 @@ fn a_row_says_what_it_has_only_one_of() {
 #[test]
 fn what_the_tracer_itself_allocates_is_not_shown() {
     let script = "alloc curl:10 dentry x3; alloc memtrace:999 dentry x5; free memtrace:999 dentry x1; alloc memtrace:999 inode x2";
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run(script);
     session.expect("key objects allocs", &["curl 3 3"]);
     assert_eq!(session.show_caches(), ["dentry +3 -0 = 3, 576 B", "asked-for +0 -0 = 0, 0 B"]);
@@ -89,9 +89,9 @@ fn what_the_tracer_itself_allocates_is_not_shown() {
 fn rows_say_how_much_of_them_is_of_partial_caches() {
     let script =
         "alloc curl:10 dentry x3; alloc bash:20 dentry x5; alloc curl:10 inode x4; reuse curl:10 inode x20";
-    check(request(By::Comm), script, "key objects partial", &["curl 7 4", "bash 5 0"]);
-    check(request(By::Cache), script, "key objects partial", &["inode 4 4", "dentry 8 0"]);
-    let mut session = Session::new(request(By::Comm));
+    check(report_options(By::Comm), script, "key objects partial", &["curl 7 4", "bash 5 0"]);
+    check(report_options(By::Cache), script, "key objects partial", &["inode 4 4", "dentry 8 0"]);
+    let mut session = Session::new(report_options(By::Comm));
     session.run(script);
     let Snapshot { caches, notes, .. } = session.snapshot();
     let partial: Vec<_> = caches.iter().map(|cache| (cache.name.as_str(), cache.partial)).collect();
@@ -106,19 +106,19 @@ fn a_row_is_about_those_who_hold_something() {
     let script = "alloc curl:10 dentry x2; alloc bash:20 dentry x1; alloc bash:20 inode x1; free bash:20 dentry x1; \
                   free bash:20 inode x1";
     check(
-        request(By::Cache),
+        report_options(By::Cache),
         script,
         "key cache comm pid processes objects allocs frees",
         &["dentry dentry curl 10 1 2 3 1", "inode inode - - 0 0 1 1"],
     );
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         script,
         "key cache comm pid processes objects",
         &["curl dentry curl 10 1 2", "bash - bash - 0 0"],
     );
     check(
-        request(By::Pid),
+        report_options(By::Pid),
         script,
         "key cache comm pid processes objects",
         &["10 dentry curl 10 1 2", "20 - bash 20 0 0"],
@@ -129,12 +129,17 @@ fn a_row_is_about_those_who_hold_something() {
 fn kernel_threads_stand_in_brackets_and_idle_tasks_are_one() {
     let script = "alloc [kswapd0]:40 dentry x3; alloc kswapd0:41 dentry x2; alloc swapper/0:0 dentry x1; alloc swapper/7:0 dentry x3";
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         script,
         "key comm pid objects",
         &["[swapper] [swapper] 0 4", "[kswapd0] [kswapd0] 40 3", "kswapd0 kswapd0 41 2"],
     );
-    check(request(By::Pid), script, "key comm objects", &["0 [swapper] 4", "40 [kswapd0] 3", "41 kswapd0 2"]);
+    check(
+        report_options(By::Pid),
+        script,
+        "key comm objects",
+        &["0 [swapper] 4", "40 [kswapd0] 3", "41 kswapd0 2"],
+    );
 }
 
 #[test]
@@ -147,15 +152,15 @@ fn orders() {
         (Sort::Growth, ["many", "grows", "big", "busy", "old", "gone"]),
         (Sort::Age, ["old", "big", "many", "grows", "busy", "gone"]),
     ] {
-        check(Request { sort, ..request(By::Comm) }, script, "key", &expected);
+        check(ReportOptions { sort, ..report_options(By::Comm) }, script, "key", &expected);
     }
 }
 
 /// Since the last report `many` and `big` stood still.
 #[test]
 fn growth_orders_by_the_last_interval() {
-    let request = Request { sort: Sort::Growth, ..request(By::Comm) };
-    let mut session = Session::new(request);
+    let report_options = ReportOptions { sort: Sort::Growth, ..report_options(By::Comm) };
+    let mut session = Session::new(report_options);
     session.run("alloc many:2 dentry x9; alloc shrinks:3 dentry x5; at 2s");
     session.snapshot();
     session.run("alloc grows:5 dentry x2; free shrinks:3 dentry x1; at 4s");
@@ -165,7 +170,7 @@ fn growth_orders_by_the_last_interval() {
 #[test]
 fn equals_stand_still() {
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         "alloc c:3 dentry x1; alloc a:1 dentry x1; alloc b:2 dentry x1; alloc d:4 dentry x2; free d:4 dentry x1",
         "key objects",
         &["d 1", "a 1", "b 1", "c 1"],
@@ -174,7 +179,7 @@ fn equals_stand_still() {
 
 #[test]
 fn rates_are_over_the_interval_and_at_the_end_over_the_session() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run("alloc curl:10 dentry x4; free curl:10 dentry x2; at 2s");
     session.expect("key allocs/s frees/s growth", &["curl 2 1 1"]);
     session.run("alloc curl:10 dentry x2; alloc bash:20 dentry x1; at 4s");
@@ -187,7 +192,7 @@ fn rates_are_over_the_interval_and_at_the_end_over_the_session() {
 
 #[test]
 fn a_report_at_the_same_moment_has_no_rates() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run("alloc curl:10 dentry x4");
     session.expect("key allocs/s frees/s growth", &["curl 0 0 0"]);
     session.expect("key allocs/s frees/s growth", &["curl 0 0 0"]);
@@ -197,7 +202,8 @@ fn a_report_at_the_same_moment_has_no_rates() {
 fn older_counts_only_what_is_that_old() {
     let script = "alloc curl:10 dentry x1 db/a.1; at 2s; alloc curl:10 dentry x2 db/a.2; at 5s; alloc curl:11 dentry x4 db/b; \
                   alloc bash:20 inode x1; at 6s";
-    let older = |seconds| Request { older: Some(Duration::from_secs(seconds)), ..request(By::Comm) };
+    let older =
+        |seconds| ReportOptions { older: Some(Duration::from_secs(seconds)), ..report_options(By::Comm) };
     for (seconds, expected) in [
         (1, ["curl 7 1344 7 0 2 2", "bash 1 1000 1 0 1 0"]),
         (2, ["curl 3 576 7 0 1 1", "bash 0 0 1 0 0 0"]),
@@ -215,7 +221,7 @@ fn older_counts_only_what_is_that_old() {
 fn top_cuts_and_the_rest_is_added_up() {
     let script = "alloc a:1 dentry x5; alloc b:2 dentry x4; alloc c:3 dentry x3; alloc d:4 inode x1";
     let rest_of = |top| {
-        let mut session = Session::new(Request { top, ..request(By::Comm) });
+        let mut session = Session::new(ReportOptions { top, ..report_options(By::Comm) });
         session.run(script);
         let snapshot = session.snapshot();
         (snapshot.rows.len(), snapshot.rest)
@@ -229,7 +235,7 @@ fn top_cuts_and_the_rest_is_added_up() {
 #[test]
 fn names_add_up_over_processes_and_caches() {
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         "alloc curl:10 dentry x2 db/.1_x.db; alloc curl:11 dentry#2 x3 db/.2_x.db; alloc curl:10 dentry x1 db/y; alloc curl:10 dentry x1",
         "key objects named names",
         &["curl 7 6 db/.<n>_x.db=5,db/y=1"],
@@ -238,23 +244,23 @@ fn names_add_up_over_processes_and_caches() {
 
 #[test]
 fn names_are_the_most_frequent_ones() {
-    let mut session = Session::new(request(By::Comm));
-    for n in 0..MOST_NAMES + 5 {
+    let mut session = Session::new(report_options(By::Comm));
+    for n in 0..MAX_NAMES + 5 {
         let letter = char::from(b'a' + n as u8);
         session.run(&format!("alloc curl:10 dentry x{} db/{letter}", n + 1));
     }
     let snapshot = session.snapshot();
     let names = &snapshot.rows[0].names;
-    assert_eq!(names.len(), MOST_NAMES);
+    assert_eq!(names.len(), MAX_NAMES);
     assert_eq!(snapshot.rows[0].named_objects, snapshot.rows[0].objects, "also those that are not listed");
     assert_eq!((&names[0].pattern[..], names[0].objects), (&b"y"[..], 25));
-    assert_eq!((&names[MOST_NAMES - 1].pattern[..], names[MOST_NAMES - 1].objects), (&b"f"[..], 6));
+    assert_eq!((&names[MAX_NAMES - 1].pattern[..], names[MAX_NAMES - 1].objects), (&b"f"[..], 6));
 }
 
 #[test]
 fn age_is_that_of_the_oldest_outstanding_object() {
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         "at 1s; alloc curl:10 dentry x1; at 3s; alloc curl:11 dentry x2; alloc bash:20 dentry x1; free bash:20 dentry x1; \
          free curl:10 dentry x1; at 10s",
         "key age",
@@ -266,9 +272,9 @@ fn age_is_that_of_the_oldest_outstanding_object() {
 #[test]
 fn several_caches_of_one_name_are_one() {
     let script = "alloc curl:10 dentry x3; alloc curl:10 dentry#2 x2; alloc bash:20 dentry#2 x1";
-    check(request(By::Cache), script, "key objects bytes", &["dentry 6 1152"]);
-    check(request(By::Comm), script, "key cache objects", &["curl dentry 5", "bash dentry 1"]);
-    let mut session = Session::new(request(By::Cache));
+    check(report_options(By::Cache), script, "key objects bytes", &["dentry 6 1152"]);
+    check(report_options(By::Comm), script, "key cache objects", &["curl dentry 5", "bash dentry 1"]);
+    let mut session = Session::new(report_options(By::Cache));
     session.run(script);
     assert_eq!(session.show_caches(), ["dentry +6 -0 = 6, 1152 B", "asked-for +0 -0 = 0, 0 B"]);
 }
@@ -278,18 +284,18 @@ fn circumstances_tell_rows_apart_where_they_are_asked_for() {
     let script = "gfp 3264; node 1; alloc curl:10 dentry x3; node 0; alloc curl:10 dentry x2; io_worker true; \
                   alloc curl:10 dentry x1; io_worker false; gfp 2080; alloc [ksoftirqd/0]:14 dentry x7; \
                   node 65535; gfp 4294967295; alloc [swapper/0]:0 dentry x9";
-    let circumstances = "key objects circumstances";
-    check(request(By::Node), script, circumstances, &["0 10 -/-/0", "(unknown) 9 -/-/-", "1 3 -/-/1"]);
+    let alloc_context = "key objects circumstances";
+    check(report_options(By::Node), script, alloc_context, &["0 10 -/-/0", "(unknown) 9 -/-/-", "1 3 -/-/1"]);
     check(
-        request(By::Gfp),
+        report_options(By::Gfp),
         script,
-        circumstances,
+        alloc_context,
         &["(unknown) 9 -/-/-", "0x820 7 -/0x820/-", "0xcc0 6 -/0xcc0/-"],
     );
     check(
-        request(By::Context),
+        report_options(By::Context),
         script,
-        circumstances,
+        alloc_context,
         &[
             "interrupt 9 Interrupt/-/-",
             "softirq 7 Softirq/-/-",
@@ -298,14 +304,14 @@ fn circumstances_tell_rows_apart_where_they_are_asked_for() {
         ],
     );
     // Nobody asked, so there is one origin for each task.
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run(script);
     assert_eq!(session.ledger().origins().count(), 3);
 }
 
 #[test]
 fn caches_that_were_asked_for_are_there_from_the_start() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     assert_eq!(session.show_caches(), ["asked-for +0 -0 = 0, 0 B"]);
     session.run("alloc curl:10 dentry x1; alloc curl:10 inode x2; free curl:10 inode x2");
     assert_eq!(
@@ -317,7 +323,7 @@ fn caches_that_were_asked_for_are_there_from_the_start() {
 
 #[test]
 fn caches_bring_what_the_kernel_says_of_them() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.slabinfo("dentry", Slabinfo { objects: 1000, objects_per_s: Some(2.5), inexact: 0 });
     session.run("alloc curl:10 dentry x1; alloc curl:10 inode x1");
     let caches = session.snapshot().caches;
@@ -334,7 +340,7 @@ fn processes_that_are_not_told_apart() {
     let script = "alloc curl:10 dentry x1; free curl:10 dentry x1; alloc curl:11 dentry x1; free curl:11 dentry x1; \
                   alloc curl:12 dentry x1; alloc bash:20 dentry x2; alloc sh:30 dentry x4; alloc zsh:31 dentry x4";
     let rows = |by| {
-        let mut session = Session::of_two_processes(request(by));
+        let mut session = Session::of_two_processes(report_options(by));
         session.run(script);
         session.show("key comm pid objects allocs frees")
     };
@@ -344,7 +350,7 @@ fn processes_that_are_not_told_apart() {
 
 #[test]
 fn losses_are_of_their_cache_by_name() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run("alloc curl:10 dentry x3");
     session.lose("dentry", Losses { allocs: 1, frees: 2 });
     session.lose("dentry#2", Losses { allocs: 10, frees: 20 });
@@ -368,8 +374,8 @@ proptest! {
         top in 1..6usize,
         two_processes in any::<bool>(),
     ) {
-        let request = Request { by: by.into(), sort, top, ..request(by) };
-        let mut session = if two_processes { Session::of_two_processes(request) } else { Session::new(request) };
+        let report_options = ReportOptions { by: by.into(), sort, top, ..report_options(by) };
+        let mut session = if two_processes { Session::of_two_processes(report_options) } else { Session::new(report_options) };
         for (what, tgid, comm, cache, count) in steps {
             let verb = ["alloc", "free"][what as usize];
             let comm = ["curl", "bash", "[kswapd0]"][comm];
@@ -396,13 +402,13 @@ fn rows_tell_who_started_whom() {
     let script = "exec cron:100 1; fork cron:200 100; exec probe.sh:200 100; fork probe.sh:300 200; exec curl:300 200; \
                   exec curl:400 1; alloc curl:300 dentry x3; alloc curl:400 dentry x2; alloc probe.sh:200 dentry x1";
     check(
-        request(By::Ancestors),
+        report_options(By::Ancestors),
         script,
         "key objects processes",
         &["curl < probe.sh < cron 3 1", "curl 2 1", "probe.sh < cron 1 1"],
     );
     check(
-        request(By::Comm),
+        report_options(By::Comm),
         script,
         "key started_by command",
         &["curl probe.sh<cron=3,=2 -", "probe.sh cron=1 it -v"],
@@ -413,7 +419,10 @@ fn rows_tell_who_started_whom() {
 fn rows_are_told_apart_by_all_keys() {
     let script = "alloc curl:3 dentry x1; cgroup 2; alloc curl:4 dentry x2; alloc cron:5 dentry x4; cgroup 3; \
                   alloc curl:4 dentry x3; cgroup 99; alloc curl:4 dentry x5; cgroup 0; alloc curl:4 dentry x6";
-    let by = |keys: &[By]| Request { by: Keys::new(keys.iter().copied()).unwrap(), ..request(By::Comm) };
+    let by = |keys: &[By]| ReportOptions {
+        by: Keys::new(keys.iter().copied()).unwrap(),
+        ..report_options(By::Comm)
+    };
     check(
         by(&[By::Cgroup, By::Comm]),
         script,

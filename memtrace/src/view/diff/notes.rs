@@ -11,7 +11,7 @@ const SAME_LENGTH: f64 = 0.1;
 const SAME_START: Duration = Duration::from_secs(2);
 
 /// A note names so many caches.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 pub(super) fn all(before: &Taken<'_>, after: &Taken<'_>, rows: &[RowChange]) -> Vec<String> {
     let both = [before, after];
@@ -159,11 +159,11 @@ fn partial(both: [&Taken<'_>; 2]) -> Option<String> {
     if names.is_empty() {
         return None;
     }
-    let more = match names.len().saturating_sub(MOST_NAMED) {
+    let more = match names.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    names.truncate(MOST_NAMED);
+    names.truncate(MAX_NAMED);
     Some(format!(
         "frees of {}{more} are not all seen: what they seem to grow by may be free",
         names.join(", ")

@@ -8,7 +8,7 @@ use crate::{
     stream::calls::{CallSites, StackNames},
     view::{
         By,
-        build::tests::script::{OWN_TGID, Session, request},
+        build::tests::script::{OWN_TGID, Session, report_options},
     },
 };
 
@@ -38,9 +38,9 @@ impl CallSites for Names {
 }
 
 fn profile(session: &Session, older: Option<Duration>) -> Profile {
-    session.with_known(|ledger, moment, known| {
+    session.with_known(|ledger, checkpoint, known| {
         let known = Known { stacks: Some(&Names), call_sites: Some(&Names), ..known };
-        Profile::new(ledger, moment, known, older)
+        Profile::new(ledger, checkpoint, known, older)
     })
 }
 
@@ -61,7 +61,7 @@ fn show(profile: &Profile) -> Vec<String> {
 
 #[track_caller]
 fn check(script: &str, expected: &[&str]) {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run(script);
     assert_eq!(show(&profile(&session, None)), expected);
 }
@@ -136,7 +136,7 @@ fn a_stack_without_a_name_is_none() {
 /// Where places in the kernel are told apart, each has its own stacks, or stands for itself.
 #[test]
 fn a_place_stands_for_stacks_that_nobody_told() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.tell_call_sites();
     session.run(
         "callsite 110; alloc curl:10 dentry x4; callsite 150; alloc curl:10 dentry x1; callsite 5000; alloc curl:10 dentry x2; \
@@ -159,7 +159,7 @@ fn our_own_process_is_left_out() {
 
 #[test]
 fn only_old_objects_count_as_outstanding() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.run("stack 1; alloc curl:10 dentry x2; at 10s; alloc curl:10 dentry x3; stack 2; alloc curl:10 dentry x1; at 12s");
     assert_eq!(
         show(&profile(&session, Some(Duration::from_secs(5)))),
@@ -172,11 +172,11 @@ fn only_old_objects_count_as_outstanding() {
 
 #[test]
 fn a_live_session_names_places_by_the_kernel_s_symbols() {
-    let mut session = Session::new(request(By::Comm));
+    let mut session = Session::new(report_options(By::Comm));
     session.tell_call_sites();
     session.run("stack 1; callsite 110; alloc curl:10 dentry x2");
     // This one has neither symbols nor stacks.
-    let live = session.with_known(|ledger, moment, known| Profile::new(ledger, moment, known, None));
+    let live = session.with_known(|ledger, checkpoint, known| Profile::new(ledger, checkpoint, known, None));
     assert_eq!(live.stacks_period, None);
     assert_eq!(show(&live), ["curl / dentry 0x6e +2 384 B = 2 384 B"]);
 }
@@ -190,8 +190,8 @@ proptest! {
         two_processes in any::<bool>(),
         period in prop_oneof![Just(1), 2..5u32],
     ) {
-        let request = request(By::Comm);
-        let mut session = if two_processes { Session::of_two_processes(request) } else { Session::new(request) };
+        let report_options = report_options(By::Comm);
+        let mut session = if two_processes { Session::of_two_processes(report_options) } else { Session::new(report_options) };
         if tells_call_sites {
             session.tell_call_sites();
         }

@@ -39,12 +39,12 @@ impl World {
     }
 
     /// With so many free objects at hand, of `slack` at most.
-    fn reading(&self, at_hand: u64, slack: u64) -> Reading {
-        Reading { objects: self.objects() + at_hand, slack, before: self.traced(), after: self.traced() }
+    fn reading(&self, per_cpu_free: u64, slack: u64) -> Reading {
+        Reading { objects: self.objects() + per_cpu_free, slack, before: self.traced(), after: self.traced() }
     }
 
-    fn start(old: u64, at_hand: u64, slack: u64) -> Reading {
-        Self { old, ..Self::default() }.reading(at_hand, slack)
+    fn start(old: u64, per_cpu_free: u64, slack: u64) -> Reading {
+        Self { old, ..Self::default() }.reading(per_cpu_free, slack)
     }
 }
 
@@ -66,11 +66,11 @@ proptest! {
     fn a_cache_whose_frees_are_all_seen_is_whole(
         world in honest(),
         slack in 0..20_000_u64,
-        at_hand in 0.0..=1.0,
+        per_cpu_free in 0.0..=1.0,
         at_hand_before in 0.0..=1.0,
     ) {
         let start = World::start(world.old, part(slack, at_hand_before), slack);
-        let growth = Growth::between(&start, &world.reading(part(slack, at_hand), slack));
+        let growth = Growth::between(&start, &world.reading(part(slack, per_cpu_free), slack));
         prop_assert_eq!(Partial::find(&world.traced(), Some(&growth)), None);
         prop_assert!(!growth.disagrees());
     }
@@ -82,7 +82,7 @@ proptest! {
         unseen in 0.2..=1.0,
         reused in 0.0..=1.0,
         slack in 0..2_000_u64,
-        at_hand in 0.0..=1.0,
+        per_cpu_free in 0.0..=1.0,
     ) {
         prop_assume!(world.allocs - world.frees > 20_000);
         let freed = part(world.allocs - world.frees, unseen);
@@ -91,11 +91,11 @@ proptest! {
         // So much is promised to be found; of the rest, a little is handed out again and a little hidden, and neither tells.
         let outstanding = world.allocs - world.frees - world.reused;
         let seen = world.frees + world.old_frees;
-        let is_handed_out_again = world.reused as f64 >= LEAST_SHARE * (seen + world.reused) as f64 && world.reused >= LEAST_REUSED;
-        let is_missed = world.hidden.saturating_sub(2 * slack) as f64 >= LEAST_HIDDEN_SHARE * outstanding as f64;
+        let is_handed_out_again = world.reused as f64 >= MIN_SHARE * (seen + world.reused) as f64 && world.reused >= MIN_REUSED;
+        let is_missed = world.hidden.saturating_sub(2 * slack) as f64 >= MIN_HIDDEN_SHARE * outstanding as f64;
         prop_assume!(is_handed_out_again || is_missed);
         let start = World::start(world.old, 0, slack);
-        let growth = Growth::between(&start, &world.reading(part(slack, at_hand), slack));
+        let growth = Growth::between(&start, &world.reading(part(slack, per_cpu_free), slack));
         let partial = Partial::find(&world.traced(), Some(&growth));
         prop_assert!(partial.is_some(), "{growth:?}");
         let off = (partial.unwrap().unseen_frees_share - world.unseen_share()).abs();
@@ -166,8 +166,8 @@ fn addresses_that_are_handed_out_twice_need_no_slabinfo() {
 
 #[test]
 fn a_few_of_them_prove_nothing() {
-    assert_eq!(reused(0, LEAST_REUSED - 1, 0), None);
-    assert!(reused(0, LEAST_REUSED, 0).is_some());
+    assert_eq!(reused(0, MIN_REUSED - 1, 0), None);
+    assert!(reused(0, MIN_REUSED, 0).is_some());
     // 43 of a million are what a kernel with late frees was seen to have.
     assert_eq!(reused(1_000_000, 43, 0), None);
     assert!(reused(1_000_000, 2_000, 0).is_some());

@@ -34,16 +34,16 @@ pub fn send(count: usize, payload: usize) -> Prepared {
 #[repr(C)]
 pub struct Message {
     kind: libc::c_long,
-    payload: [u8; Message::MOST],
+    payload: [u8; Message::MAX],
 }
 
 impl Message {
-    const MOST: usize = 1024;
+    const MAX: usize = 1024;
 }
 
 impl Default for Message {
     fn default() -> Self {
-        Self { kind: 1, payload: [0; Self::MOST] }
+        Self { kind: 1, payload: [0; Self::MAX] }
     }
 }
 
@@ -57,7 +57,7 @@ impl Queue {
     }
 
     pub fn send(&self, message: &Message, payload: usize) -> io::Result<()> {
-        assert!(payload <= Message::MOST);
+        assert!(payload <= Message::MAX);
         // SAFETY: the message lives, and has the payload that is asked for.
         let sent = unsafe { libc::msgsnd(self.0, (&raw const *message).cast(), payload, 0) };
         checked(sent).map(drop)
@@ -65,7 +65,7 @@ impl Queue {
 
     /// Waits for a message with a payload of at most so many bytes.
     pub fn receive(&self, payload: usize) -> io::Result<()> {
-        assert!(payload <= Message::MOST);
+        assert!(payload <= Message::MAX);
         let mut message = Message::default();
         // SAFETY: the message lives, and has room for the payload.
         let received = unsafe { libc::msgrcv(self.0, (&raw mut message).cast(), payload, 0, 0) };

@@ -137,7 +137,7 @@ fn a_proc_without_end_is_not_followed_for_ever() {
         let process = id(tgid);
         Some(Seen { process, slack: 1, parent: tgid + 1, comm: comm("x"), command: Command::default() })
     });
-    assert_eq!(asked, MOST_PARENTS);
+    assert_eq!(asked, MAX_PARENTS);
     assert!(processes.get(id(2)).is_some());
 }
 

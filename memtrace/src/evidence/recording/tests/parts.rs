@@ -15,19 +15,19 @@ use crate::{
         Header, Place,
         block::{About, Contents, FRAME_LEN, Frame, Packer, unpack},
         definitions::Definitions,
+        footer::{BlockFooter, Outstanding},
         header::{HeaderError, Ring, VERSION},
         index,
-        moment::{Closing, Outstanding},
         tests::script,
-        wire::{Cursor, MOST_FIGURE, put_varint},
+        wire::{Cursor, MAX_FIGURE, put_varint},
     },
     kernel::gfp::GfpNames,
     procfs::slab::Meminfo,
     stream::event::ProcessId,
     view::{
-        Moment, OwnCost, Sampling, Settled, Trust,
+        Checkpoint, OwnCost, Sampling, Settled, Trust,
         build::CacheInfo,
-        moment::{Losses, Slabinfo},
+        checkpoint::{Losses, Slabinfo},
         reconcile::Growth,
     },
 };
@@ -37,7 +37,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn figure() -> std::ops::RangeInclusive<u64> {
-    0..=MOST_FIGURE
+    0..=MAX_FIGURE
 }
 
 fn cache() -> impl Strategy<Value = CacheInfo> {
@@ -84,7 +84,7 @@ fn time() -> impl Strategy<Value = Duration> {
 }
 
 fn growth() -> impl Strategy<Value = Growth> {
-    let most = MOST_FIGURE as i64;
+    let most = MAX_FIGURE as i64;
     (-most..=most, -most..=most, figure(), figure(), figure()).prop_map(
         |(slabinfo, traced, slack, outstanding, reused)| Growth {
             slabinfo,
@@ -126,7 +126,7 @@ fn trust() -> impl Strategy<Value = Trust> {
     })
 }
 
-fn moment() -> impl Strategy<Value = Moment> {
+fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let meminfo = (figure(), figure(), figure(), option::of(figure())).prop_map(
         |(slab, sreclaimable, sunreclaim, available)| Meminfo { slab, sreclaimable, sunreclaim, available },
     );
@@ -141,7 +141,7 @@ fn moment() -> impl Strategy<Value = Moment> {
     (times, option::of(meminfo), own_cost(), maps, trust(), vec(text(), 0..3)).prop_map(
         |(times, meminfo, own_cost, (losses, slabinfo, growth), trust, notes)| {
             let (is_final, time, now, elapsed, settled, period) = times;
-            Moment {
+            Checkpoint {
                 is_final,
                 time: SystemTime::UNIX_EPOCH + time,
                 now: now.as_nanos() as u64,
@@ -214,20 +214,20 @@ proptest! {
 
     #[test]
     fn a_moment_is_read_as_it_was_put(
-        moment in moment(),
+        checkpoint in checkpoint(),
         [is_report, forgot_ended] in any::<[bool; 2]>(),
         (objects, bytes) in (figure(), figure()),
     ) {
         let outstanding = Outstanding { objects, bytes };
-        let closing = Closing { moment, is_report, forgot_ended, outstanding };
+        let footer = BlockFooter { checkpoint, is_report, forgot_ended, outstanding };
         let mut out = Vec::new();
-        closing.put(&mut out);
+        footer.put(&mut out);
         let mut cursor = Cursor::new(&out);
-        prop_assert_eq!(Closing::read(&mut cursor), Ok(closing.clone()));
+        prop_assert_eq!(BlockFooter::read(&mut cursor), Ok(footer.clone()));
         prop_assert!(cursor.is_empty());
         // Maps have no order, files do.
         let mut again = Vec::new();
-        Closing::read(&mut Cursor::new(&out)).unwrap().put(&mut again);
+        BlockFooter::read(&mut Cursor::new(&out)).unwrap().put(&mut again);
         prop_assert_eq!(out, again);
     }
 
@@ -287,7 +287,7 @@ proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..300)) {
         let _ = Definitions::read(&mut Cursor::new(&bytes));
-        let _ = Closing::read(&mut Cursor::new(&bytes));
+        let _ = BlockFooter::read(&mut Cursor::new(&bytes));
         let _ = index::read(&bytes, 10);
         let _ = Header::read(&bytes);
         let _ = Header::read(&[&b"MEMTRACE\x01\0\0\0"[..], &bytes].concat());

@@ -17,7 +17,7 @@ use crate::{
         Entry, Header, Progress, Recorder, Written,
         definitions::Definitions,
         file::{Sink, WriteError},
-        moment::{self, Closing},
+        footer::{self, BlockFooter},
     },
     kernel::gfp::GfpNames,
     procfs::slab::Meminfo,
@@ -25,7 +25,7 @@ use crate::{
         event::{Alloc, Comm, Event, FileType, Free, Kind, ProcessId, Task},
         ledger::{Ledger, Outstanding},
     },
-    view::{Moment, Trust, build::CacheInfo, moment::Slabinfo},
+    view::{Checkpoint, Trust, build::CacheInfo, checkpoint::Slabinfo},
 };
 
 /// CLOCK_MONOTONIC at the start, and the wall clock.
@@ -65,7 +65,7 @@ pub fn header() -> Header {
 pub struct Stretch {
     pub entries: Vec<Owned>,
     pub definitions: Definitions,
-    pub closing: Closing,
+    pub footer: BlockFooter,
 }
 
 /// Numbers by chance: splitmix64.
@@ -92,7 +92,7 @@ pub fn session(seed: u64, stretches: u64, entries: u64) -> Vec<Stretch> {
             .chain((number == 2).then(|| Owned::Mark(end - 1, b"deploy".to_vec())))
             .collect();
         entries.iter().for_each(|entry| apply(&mut ledger, &entry.entry()));
-        Stretch { entries, definitions: definitions(number), closing: closing(&ledger, number, stretches) }
+        Stretch { entries, definitions: definitions(number), footer: footer(&ledger, number, stretches) }
     };
     (0..stretches).map(stretch).collect()
 }
@@ -170,11 +170,11 @@ fn definitions(number: u64) -> Definitions {
     }
 }
 
-fn closing(ledger: &Ledger, number: u64, stretches: u64) -> Closing {
+fn footer(ledger: &Ledger, number: u64, stretches: u64) -> BlockFooter {
     let elapsed = Duration::from_nanos((number + 1) * STEP_NS);
     let tally = ledger.tally();
     let slabinfo = HashMap::from([("dentry".to_owned(), Slabinfo { objects: 7, ..Slabinfo::default() })]);
-    let moment = Moment {
+    let checkpoint = Checkpoint {
         is_final: number + 1 == stretches,
         time: SystemTime::UNIX_EPOCH + STARTED + elapsed,
         now: START_NS + elapsed.as_nanos() as u64,
@@ -193,10 +193,10 @@ fn closing(ledger: &Ledger, number: u64, stretches: u64) -> Closing {
             reused_pointers: tally.reused_pointers,
             ..Trust::default()
         },
-        ..Moment::default()
+        ..Checkpoint::default()
     };
-    let outstanding = moment::Outstanding { objects: ledger.outstanding() as u64, bytes: 0 };
-    Closing { moment, is_report: true, forgot_ended: false, outstanding }
+    let outstanding = footer::Outstanding { objects: ledger.outstanding() as u64, bytes: 0 };
+    BlockFooter { checkpoint, is_report: true, forgot_ended: false, outstanding }
 }
 
 /// As a session applies it.
@@ -212,10 +212,10 @@ pub fn apply(ledger: &mut Ledger, entry: &Entry<'_>) {
 /// Records a session.
 pub fn record(sink: Sink, stretches: &[Stretch]) -> Result<Written, WriteError> {
     let mut recorder = Recorder::start(header(), sink, None, Arc::new(Progress::default()))?;
-    for Stretch { entries, definitions, closing } in stretches {
+    for Stretch { entries, definitions, footer } in stretches {
         recorder.define(definitions.clone());
         entries.iter().for_each(|entry| recorder.push(&entry.entry()));
-        recorder.close(closing.clone());
+        recorder.close(footer.clone());
     }
     recorder.finish()
 }

@@ -195,7 +195,7 @@ fn a_window_behind_damage_has_its_own_figures() {
     let bytes = fs::read(&path).unwrap();
     flip(&path, blocks(&bytes)[2].2 - 1, 1);
     let from = Some(When::After(Duration::from_secs(3)));
-    let report = replay(&path, &Ask { from, ..ask(By::Comm) });
+    let report = replay(&path, &Query { from, ..ask(By::Comm) });
     assert_eq!(report.snapshot.trust.applied, script::events(&stretches[3..]));
     assert!(report.snapshot.elapsed <= Duration::from_secs(3), "{:?}", report.snapshot.elapsed);
 }

@@ -11,8 +11,8 @@ use crate::{
             Header, Progress, Recorder,
             definitions::Definitions,
             file::Sink,
+            footer::BlockFooter,
             header::Ring,
-            moment::Closing,
             tests::{
                 entries::{Owned, likely_entry},
                 script::{self, Pipe, STARTED, Stretch},
@@ -20,14 +20,14 @@ use crate::{
         },
         replay::window::{WindowError, wall},
     },
-    stream::ledger::Apart,
-    view::Moment,
+    stream::ledger::OriginDetail,
+    view::Checkpoint,
 };
 
 /// The ledger that applies these.
 fn ledger<'a>(stretches: impl IntoIterator<Item = &'a Stretch>, tells_call_sites: bool) -> Ledger {
     let mut ledger = Ledger::new(script::header().ledger_bytes as usize);
-    ledger.tell_apart(Apart { call_sites: tells_call_sites, ..Apart::default() });
+    ledger.set_detail(OriginDetail { call_sites: tells_call_sites, ..OriginDetail::default() });
     let entries = stretches.into_iter().flat_map(|stretch| &stretch.entries);
     // It only rises.
     let mut period = 1;
@@ -43,7 +43,7 @@ fn ledger<'a>(stretches: impl IntoIterator<Item = &'a Stretch>, tells_call_sites
 }
 
 fn end_of(stretch: &Stretch) -> u64 {
-    stretch.closing.moment.now
+    stretch.footer.checkpoint.now
 }
 
 /// Stretches of these entries, a second each.
@@ -52,14 +52,14 @@ fn stretches(of: Vec<Vec<Owned>>) -> Vec<Stretch> {
     let stretch = |(number, entries): (u64, Vec<Owned>)| Stretch {
         entries,
         definitions: Definitions::default(),
-        closing: Closing {
-            moment: Moment {
+        footer: BlockFooter {
+            checkpoint: Checkpoint {
                 now: script::START_NS + (number + 1) * script::STEP_NS,
                 is_final: number + 1 == count,
-                ..Moment::default()
+                ..Checkpoint::default()
             },
             is_report: true,
-            ..Closing::default()
+            ..BlockFooter::default()
         },
     };
     (0..).zip(of).map(stretch).collect()
@@ -137,7 +137,7 @@ fn times_can_be_told_in_every_way() {
     let (_directory, path) = place();
     script::record_to(&path, None, &stretches);
     let events = |from: Option<When>, to: Option<When>| {
-        let ask = Ask { from, to, ..ask(By::Comm) };
+        let ask = Query { from, to, ..ask(By::Comm) };
         report(&Reader::open(&path).unwrap(), &ask, &mut |_, _| {})
             .map(|report| report.snapshot.trust.applied)
     };
@@ -163,7 +163,7 @@ fn times_can_be_told_in_every_way() {
     // By what was outstanding at the blocks' ends.
     let objects = |end: usize| ledger(&stretches[..end], false).outstanding();
     let most = (1..=5).map(objects).max().unwrap();
-    let peak = replay(&path, &Ask { to: Some(When::Peak), ..ask(By::Comm) });
+    let peak = replay(&path, &Query { to: Some(When::Peak), ..ask(By::Comm) });
     assert!(peak.state.ledger.outstanding() * 10 > most * 9, "{} of {most}", peak.state.ledger.outstanding());
 }
 
@@ -201,16 +201,17 @@ fn hostile_figures_are_survived() {
     for (stretch, (now, elapsed)) in
         stretches.iter_mut().zip([(u64::MAX, u64::MAX), (0, 0), (5, u64::MAX - 1)])
     {
-        let moment = &mut stretch.closing.moment;
-        (moment.now, moment.elapsed) = (now, Duration::from_nanos(elapsed));
-        moment.trust.lost_allocs = u64::MAX;
-        moment.trust.lost_frees = u64::MAX;
-        moment.trust.emitted = u64::MAX;
-        moment.trust.recursion_misses = u64::MAX;
-        moment.own_cost.userspace_cpu = Some(f64::NAN);
-        moment.own_cost.probe_ns_per_event = Some(f64::NEG_INFINITY);
-        let losses = crate::view::moment::Losses { allocs: u64::MAX, frees: u64::MAX };
-        moment.losses = (0..9).map(|cache| (cache, losses)).chain([(stretches_cache(), losses)]).collect();
+        let checkpoint = &mut stretch.footer.checkpoint;
+        (checkpoint.now, checkpoint.elapsed) = (now, Duration::from_nanos(elapsed));
+        checkpoint.trust.lost_allocs = u64::MAX;
+        checkpoint.trust.lost_frees = u64::MAX;
+        checkpoint.trust.emitted = u64::MAX;
+        checkpoint.trust.recursion_misses = u64::MAX;
+        checkpoint.own_cost.userspace_cpu = Some(f64::NAN);
+        checkpoint.own_cost.probe_ns_per_event = Some(f64::NEG_INFINITY);
+        let losses = crate::view::checkpoint::Losses { allocs: u64::MAX, frees: u64::MAX };
+        checkpoint.losses =
+            (0..9).map(|cache| (cache, losses)).chain([(stretches_cache(), losses)]).collect();
         let growth = crate::view::reconcile::Growth {
             slabinfo: i64::MIN,
             traced: i64::MAX,
@@ -218,10 +219,10 @@ fn hostile_figures_are_survived() {
             outstanding: u64::MAX,
             reused: u64::MAX,
         };
-        moment.growth.insert("dentry".to_owned(), growth);
-        let meminfo = moment.meminfo.as_mut().unwrap();
+        checkpoint.growth.insert("dentry".to_owned(), growth);
+        let meminfo = checkpoint.meminfo.as_mut().unwrap();
         (meminfo.slab, meminfo.available) = (u64::MAX, Some(u64::MAX));
-        stretch.closing.outstanding.bytes = u64::MAX;
+        stretch.footer.outstanding.bytes = u64::MAX;
     }
     let header =
         Header { period: u32::MAX, ledger_bytes: u64::MAX, started_ns: u64::MAX, ..script::header() };
@@ -234,23 +235,23 @@ fn hostile_figures_are_survived() {
             std::sync::Arc::new(Progress::default()),
         )
         .unwrap();
-        for Stretch { entries, definitions, closing } in &stretches {
+        for Stretch { entries, definitions, footer } in &stretches {
             recorder.define(definitions.clone());
             entries.iter().for_each(|entry| recorder.push(&entry.entry()));
-            recorder.close(closing.clone());
+            recorder.close(footer.clone());
         }
         recorder.finish().unwrap();
         for older in [None, Some(Duration::from_secs(1))] {
             let mut ask = ask(By::Comm);
-            ask.request.older = older;
+            ask.report_options.older = older;
             show(&path, &ask);
         }
         // Where the times make no window, that is said.
         let reader = Reader::open(&path).unwrap();
-        let _ = report(&reader, &Ask { from: Some(When::Peak), ..ask(By::Comm) }, &mut |_, _| {});
+        let _ = report(&reader, &Query { from: Some(When::Peak), ..ask(By::Comm) }, &mut |_, _| {});
         let _ = report(
             &reader,
-            &Ask { to: Some(When::Mark("late".to_owned())), ..ask(By::Comm) },
+            &Query { to: Some(When::Mark("late".to_owned())), ..ask(By::Comm) },
             &mut |_, _| {},
         );
     }
@@ -261,7 +262,7 @@ fn stretches_cache() -> u64 {
 }
 
 /// As everything that a report can be shown as.
-fn show(path: &Path, ask: &Ask) {
+fn show(path: &Path, ask: &Query) {
     use crate::{
         output::{Output as _, csv, json, markdown, ndjson, screen::Screen},
         view::profile::Profile,
@@ -274,9 +275,9 @@ fn show(path: &Path, ask: &Ask) {
     csv::report(snapshot);
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).unwrap();
-    report
-        .state
-        .with_known(|known| Profile::new(&report.state.ledger, &report.moment, known, ask.request.older));
+    report.state.with_known(|known| {
+        Profile::new(&report.state.ledger, &report.checkpoint, known, ask.report_options.older)
+    });
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::super::{Builder, CacheInfo, Caches, Known, Request};
+use super::super::{Builder, CacheInfo, Caches, Known, ReportOptions};
 use crate::{
     attribution::{cgroup::Cgroups, process::Processes},
     knowledge::incidents::Incidents,
@@ -24,12 +24,12 @@ use crate::{
             Address, Alloc, CgroupId, Comm, Event, Free, Gfp, NO_GFP, NO_NODE, NO_STACK, Name, NodeId,
             ProcessEvent, ProcessId, Program, StackId, Task,
         },
-        ledger::{Apart, Bounds, Ledger},
+        ledger::{Bounds, Ledger, OriginDetail},
     },
     text::duration,
     view::{
-        Ancestors, By, CgroupShare, Circumstances, Moment, NameGroup, Row, Snapshot, Sort,
-        moment::{Losses, Slabinfo},
+        AllocContext, Ancestors, By, CgroupShare, Checkpoint, NameGroup, Row, Snapshot, Sort,
+        checkpoint::{Losses, Slabinfo},
         reconcile::Growth,
     },
 };
@@ -63,14 +63,14 @@ fn known_caches() -> Caches {
 }
 
 /// By bytes, all rows, all objects.
-pub fn request(by: By) -> Request {
-    Request { by: by.into(), sort: Sort::Bytes, older: None, top: 100 }
+pub fn report_options(by: By) -> ReportOptions {
+    ReportOptions { by: by.into(), sort: Sort::Bytes, older: None, top: 100 }
 }
 
 /// Runs the script, and compares these columns of its rows.
 #[track_caller]
-pub fn check(request: Request, script: &str, columns: &str, expected: &[&str]) {
-    let mut session = Session::new(request);
+pub fn check(report_options: ReportOptions, script: &str, columns: &str, expected: &[&str]) {
+    let mut session = Session::new(report_options);
     session.run(script);
     session.expect(columns, expected);
 }
@@ -98,20 +98,23 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(request: Request) -> Self {
-        Self::with_ledger(request, Ledger::new(1 << 20))
+    pub fn new(report_options: ReportOptions) -> Self {
+        Self::with_ledger(report_options, Ledger::new(1 << 20))
     }
 
     /// The ledger has room for two processes, and for two sums of others.
-    pub fn of_two_processes(request: Request) -> Self {
-        Self::with_ledger(request, Ledger::with_bounds(Bounds { objects: 1 << 20, origins: 2, groups: 100 }))
+    pub fn of_two_processes(report_options: ReportOptions) -> Self {
+        Self::with_ledger(
+            report_options,
+            Ledger::with_bounds(Bounds { objects: 1 << 20, origins: 2, groups: 100 }),
+        )
     }
 
-    fn with_ledger(request: Request, mut ledger: Ledger) -> Self {
-        ledger.tell_apart(request.by.apart());
+    fn with_ledger(report_options: ReportOptions, mut ledger: Ledger) -> Self {
+        ledger.set_detail(report_options.by.detail());
         Self {
             ledger,
-            builder: RefCell::new(Builder::new(request)),
+            builder: RefCell::new(Builder::new(report_options)),
             caches: known_caches(),
             processes: Processes::default(),
             cgroups: Cgroups::known([
@@ -142,7 +145,7 @@ impl Session {
 
     /// Places in the kernel are told apart from here on.
     pub fn tell_call_sites(&mut self) {
-        self.ledger.tell_apart(Apart { call_sites: true, ..Apart::default() });
+        self.ledger.set_detail(OriginDetail { call_sites: true, ..OriginDetail::default() });
     }
 
     /// One object in so many is followed from here on.
@@ -243,19 +246,21 @@ impl Session {
     }
 
     pub fn snapshot(&mut self) -> Snapshot {
-        self.with_known(|ledger, moment, known| self.builder.borrow_mut().snapshot(ledger, moment, known))
+        self.with_known(|ledger, checkpoint, known| {
+            self.builder.borrow_mut().snapshot(ledger, checkpoint, known)
+        })
     }
 
     /// How things stand at this moment, and what is known.
-    pub fn with_known<T>(&self, ask: impl FnOnce(&Ledger, &Moment, Known<'_>) -> T) -> T {
-        let moment = Moment {
+    pub fn with_known<T>(&self, ask: impl FnOnce(&Ledger, &Checkpoint, Known<'_>) -> T) -> T {
+        let checkpoint = Checkpoint {
             is_final: self.is_final,
             now: self.now(),
             elapsed: self.elapsed,
             losses: self.losses.clone(),
             slabinfo: self.slabinfo.clone(),
             growth: self.growth.clone(),
-            ..Moment::default()
+            ..Checkpoint::default()
         };
         let known = Known {
             host: "host",
@@ -269,7 +274,7 @@ impl Session {
             incidents: &self.incidents,
             is_shown: &|origin| origin.task.tgid != OWN_TGID,
         };
-        ask(&self.ledger, &moment, known)
+        ask(&self.ledger, &checkpoint, known)
     }
 
     #[track_caller]
@@ -332,7 +337,7 @@ fn column(row: &Row, name: &str) -> String {
         "comm" => or_none(row.comm.as_deref().map(text)),
         "pid" => or_none(row.pid.map(|pid| pid.to_string())),
         "circumstances" => {
-            let Circumstances { context, gfp, node } = &row.circumstances;
+            let AllocContext { context, gfp, node } = &row.alloc_context;
             let gfp = or_none(gfp.as_ref().map(|gfp| format!("{:#x}", gfp.flags)));
             let context = or_none(context.map(|context| format!("{context:?}")));
             format!("{context}/{gfp}/{}", or_none(node.map(|node| node.to_string())))

@@ -12,16 +12,16 @@ use super::wire::{
 use crate::{
     procfs::slab::Meminfo,
     view::{
-        Moment, OwnCost, Sampling, Settled, Trust,
-        moment::{Losses, Slabinfo},
+        Checkpoint, OwnCost, Sampling, Settled, Trust,
+        checkpoint::{Losses, Slabinfo},
         reconcile::Growth,
     },
 };
 
 /// The end of a block.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Closing {
-    pub moment: Moment,
+pub struct BlockFooter {
+    pub checkpoint: Checkpoint,
     /// The live session made a report of it.
     pub is_report: bool,
     /// Those that ended and held nothing were forgotten just before.
@@ -37,13 +37,13 @@ pub struct Outstanding {
     pub bytes: u64,
 }
 
-impl Closing {
+impl BlockFooter {
     pub fn put(&self, out: &mut Vec<u8>) {
         put_bool(out, self.is_report);
         put_bool(out, self.forgot_ended);
         put_varint(out, self.outstanding.objects);
         put_varint(out, self.outstanding.bytes);
-        put_moment(out, &self.moment);
+        put_moment(out, &self.checkpoint);
     }
 
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
@@ -51,40 +51,40 @@ impl Closing {
             is_report: cursor.bool()?,
             forgot_ended: cursor.bool()?,
             outstanding: Outstanding { objects: cursor.figure()?, bytes: cursor.figure()? },
-            moment: moment(cursor)?,
+            checkpoint: checkpoint(cursor)?,
         })
     }
 }
 
-fn put_moment(out: &mut Vec<u8>, moment: &Moment) {
-    put_bool(out, moment.is_final);
-    put_time(out, moment.time);
-    put_varint(out, moment.now);
-    put_duration(out, moment.elapsed);
-    put_option(out, moment.settled, |out, settled| {
+fn put_moment(out: &mut Vec<u8>, checkpoint: &Checkpoint) {
+    put_bool(out, checkpoint.is_final);
+    put_time(out, checkpoint.time);
+    put_varint(out, checkpoint.now);
+    put_duration(out, checkpoint.elapsed);
+    put_option(out, checkpoint.settled, |out, settled| {
         put_duration(out, settled.time);
         put_varint(out, settled.freed);
     });
-    put_varint(out, moment.sampling.period.into());
-    put_option(out, moment.meminfo, put_meminfo);
-    put_own_cost(out, &moment.own_cost);
+    put_varint(out, checkpoint.sampling.period.into());
+    put_option(out, checkpoint.meminfo, put_meminfo);
+    put_own_cost(out, &checkpoint.own_cost);
     put_map(
         out,
-        &moment.losses,
+        &checkpoint.losses,
         |out, &cache| put_varint(out, cache),
         |out, losses| {
             put_varint(out, losses.allocs);
             put_varint(out, losses.frees);
         },
     );
-    put_map(out, &moment.slabinfo, put_name, put_slabinfo);
-    put_map(out, &moment.growth, put_name, put_growth);
-    put_trust(out, &moment.trust);
-    put_list(out, moment.notes.iter(), put_name);
+    put_map(out, &checkpoint.slabinfo, put_name, put_slabinfo);
+    put_map(out, &checkpoint.growth, put_name, put_growth);
+    put_trust(out, &checkpoint.trust);
+    put_list(out, checkpoint.notes.iter(), put_name);
 }
 
-fn moment(cursor: &mut Cursor<'_>) -> Result<Moment, Malformed> {
-    Ok(Moment {
+fn checkpoint(cursor: &mut Cursor<'_>) -> Result<Checkpoint, Malformed> {
+    Ok(Checkpoint {
         is_final: cursor.bool()?,
         time: time(cursor)?,
         now: cursor.time()?,

@@ -7,25 +7,25 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError},
 };
 use memtrace_common::{
+    generation::{SLOTS, slot},
     names::map,
-    succession::{SLOTS, slot},
 };
 
 use super::load::LoadError;
 
 /// What the kernel side knows of them.
-pub struct Successors {
+pub struct Generations {
     numbers: HashMap<MapData, u64, u64>,
     slots: Array<MapData, [u8; SLOTS]>,
 }
 
-impl Successors {
+impl Generations {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         let mut take = |name| ebpf.take_map(name).expect("the object has this map");
         let error = |name| move |error| LoadError::Map(name, error);
         Ok(Self {
-            numbers: take(map::SUCCESSORS).try_into().map_err(error(map::SUCCESSORS))?,
-            slots: take(map::SUCCESSOR_SLOTS).try_into().map_err(error(map::SUCCESSOR_SLOTS))?,
+            numbers: take(map::CACHE_GENERATIONS).try_into().map_err(error(map::CACHE_GENERATIONS))?,
+            slots: take(map::GENERATION_SLOTS).try_into().map_err(error(map::GENERATION_SLOTS))?,
         })
     }
 

@@ -58,7 +58,7 @@ const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-const LONGEST_UNIX_PATH: usize = 108;
+const MAX_UNIX_PATH: usize = 108;
 
 /// Whether a slab cache of this name has sockets.
 pub fn is_cache(name: &str) -> bool {
@@ -185,7 +185,7 @@ fn unix_path(memory: &Memory, fields: &Fields, address: Address) -> Option<Vec<u
     let bound = memory.u64(address.checked_add(of.unix_address?.into())?).ok().filter(|&bound| bound != 0)?;
     let len = memory.u32(bound.checked_add(of.unix_address_len?.into())?).ok()? as usize;
     // Behind the family.
-    let len = len.checked_sub(2)?.min(LONGEST_UNIX_PATH);
+    let len = len.checked_sub(2)?.min(MAX_UNIX_PATH);
     let mut path = vec![0; len];
     memory.read(bound.checked_add(u64::from(of.unix_address_name?) + 2)?, &mut path).ok()?;
     if let [0, rest @ ..] = &path[..] {

@@ -11,7 +11,7 @@ use crate::{
 
 /// What a row's objects have in common by its keys; None where it is not grouped by it, or it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct AllocContext {
     pub context: Option<Context>,
     pub gfp: Option<GfpFlags>,
     /// The NUMA node of the objects' memory.

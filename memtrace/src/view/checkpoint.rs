@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moment {
+pub struct Checkpoint {
     /// The session has ended: probes are detached and the rings are drained.
     pub is_final: bool,
     pub time: SystemTime,
@@ -35,7 +35,7 @@ pub struct Moment {
     pub notes: Vec<String>,
 }
 
-impl Default for Moment {
+impl Default for Checkpoint {
     fn default() -> Self {
         Self {
             is_final: false,

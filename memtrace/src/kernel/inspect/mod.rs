@@ -20,7 +20,7 @@ use crate::stream::event::{Address, Kind, Label};
 
 /// What kind of objects a slab cache has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum Inspectable {
     Dentry,
     /// With where the inode is in the object.
     Inode(u32),
@@ -31,10 +31,10 @@ pub enum Subject {
     Socket(Address),
 }
 
-impl Subject {
+impl Inspectable {
     /// By any of the names of a cache. None where looking at an object of it would tell nothing.
     pub fn of_cache(name: &str, address: Address, layout: &Layout) -> Option<Self> {
-        let fields = &layout.look;
+        let fields = &layout.inspect;
         match name {
             "dentry" => fields.dentry.name.map(|_| Self::Dentry),
             "filp" => fields.file.dentry.map(|_| Self::File),
@@ -52,7 +52,7 @@ const SOCKETS: &str = "sock_inode_cache";
 
 /// What was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct Inspection {
     kind: Kind,
     filesystem: Vec<u8>,
     directory: Vec<u8>,
@@ -60,7 +60,7 @@ pub struct Sight {
     pattern: Option<Vec<u8>>,
 }
 
-impl Sight {
+impl Inspection {
     pub fn label(&self) -> Label<'_> {
         Label {
             kind: Some(self.kind),
@@ -73,32 +73,32 @@ impl Sight {
 }
 
 /// Looks at objects for one report.
-pub struct Looker<'a> {
+pub struct Inspector<'a> {
     memory: &'a Memory,
     layout: &'a Layout,
     paths: Paths<'a>,
 }
 
-impl<'a> Looker<'a> {
+impl<'a> Inspector<'a> {
     pub fn new(memory: &'a Memory, layout: &'a Layout) -> Self {
         Self { memory, layout, paths: Paths::new(memory, layout) }
     }
 
     /// Looks at the object at an address; None where that tells nothing.
-    pub fn look(&mut self, subject: Subject, address: Address) -> Option<Sight> {
+    pub fn inspect(&mut self, subject: Inspectable, address: Address) -> Option<Inspection> {
         match subject {
-            Subject::Dentry => self.look_at_dentry(address),
-            Subject::Inode(offset) => self.look_at_inode(address.checked_add(offset.into())?),
-            Subject::SocketInode(offset) => {
+            Inspectable::Dentry => self.inspect_dentry(address),
+            Inspectable::Inode(offset) => self.inspect_inode(address.checked_add(offset.into())?),
+            Inspectable::SocketInode(offset) => {
                 let sock = self.sock_of_inode(address);
-                sock.or_else(|| self.look_at_inode(address.checked_add(offset.into())?))
+                sock.or_else(|| self.inspect_inode(address.checked_add(offset.into())?))
             }
-            Subject::File => self.look_at_file(address),
-            Subject::Socket(cache) => self.look_at_sock(address, Some(cache)),
+            Inspectable::File => self.inspect_file(address),
+            Inspectable::Socket(cache) => self.inspect_sock(address, Some(cache)),
         }
     }
 
-    fn look_at_inode(&mut self, address: Address) -> Option<Sight> {
+    fn inspect_inode(&mut self, address: Address) -> Option<Inspection> {
         let inode = self.inode(address)?;
         let kind = Kind::Inode(inode.file_type);
         // One that is being freed has something else in place of its first alias.
@@ -116,11 +116,11 @@ impl<'a> Looker<'a> {
                 None => [&filesystem[..], b":"].concat(),
             };
         let name = number(inode.number);
-        Some(Sight { kind, filesystem: filesystem.to_vec(), directory, name, pattern: None })
+        Some(Inspection { kind, filesystem: filesystem.to_vec(), directory, name, pattern: None })
     }
 
-    fn look_at_file(&mut self, address: Address) -> Option<Sight> {
-        let fields = &self.layout.look.file;
+    fn inspect_file(&mut self, address: Address) -> Option<Inspection> {
+        let fields = &self.layout.inspect.file;
         let part = Part::read(self.memory, address, &fields.span)?;
         let dentry = self.paths.dentry(part.u64(fields.dentry)?)?;
         let inode = part.u64(fields.inode)?;
@@ -132,9 +132,9 @@ impl<'a> Looker<'a> {
         self.named(dentry, |_| kind)
     }
 
-    fn look_at_sock(&self, address: Address, cache: Option<Address>) -> Option<Sight> {
-        let Sock { protocol, pattern, name } = Sock::read(self.memory, &self.layout.look, address, cache)?;
-        Some(Sight {
+    fn inspect_sock(&self, address: Address, cache: Option<Address>) -> Option<Inspection> {
+        let Sock { protocol, pattern, name } = Sock::read(self.memory, &self.layout.inspect, address, cache)?;
+        Some(Inspection {
             kind: Kind::Socket,
             filesystem: Vec::new(),
             directory: protocol.into_bytes(),
@@ -143,28 +143,28 @@ impl<'a> Looker<'a> {
         })
     }
 
-    fn sock_of_inode(&self, address: Address) -> Option<Sight> {
-        let at = address.checked_add(self.layout.look.sock.of_inode?.into())?;
+    fn sock_of_inode(&self, address: Address) -> Option<Inspection> {
+        let at = address.checked_add(self.layout.inspect.sock.of_inode?.into())?;
         let sock = self.memory.u64(at).ok().filter(|&sock| sock != 0)?;
-        self.look_at_sock(sock, None)
+        self.inspect_sock(sock, None)
     }
 
     fn inode(&self, address: Address) -> Option<Inode> {
-        Inode::read(self.memory, &self.layout.look.inode, address)
+        Inode::read(self.memory, &self.layout.inspect.inode, address)
     }
 
-    fn look_at_dentry(&mut self, address: Address) -> Option<Sight> {
+    fn inspect_dentry(&mut self, address: Address) -> Option<Inspection> {
         let dentry = self.paths.dentry(address)?;
         let (negative, name_bytes) = (dentry.inode == Some(0), dentry.name_bytes);
         self.named(dentry, |in_root| Kind::Dentry { negative, in_root, name_bytes })
     }
 
     /// What has a dentry, by the path of that. `kind` is told whether its directory is a root.
-    fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> Kind) -> Option<Sight> {
+    fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> Kind) -> Option<Inspection> {
         if !dentry.is_root() {
             let directory = self.paths.directory(dentry.parent)?;
             let (kind, filesystem) = (kind(directory.is_root()), directory.filesystem.to_vec());
-            return Some(Sight {
+            return Some(Inspection {
                 kind,
                 filesystem,
                 directory: directory.path(),
@@ -178,7 +178,7 @@ impl<'a> Looker<'a> {
         let path = root.path();
         if root.is_mounted() || dentry.name == b"/" {
             let (directory, name) = paths::split(&path);
-            return Some(Sight {
+            return Some(Inspection {
                 kind,
                 filesystem,
                 directory: directory.to_vec(),
@@ -187,7 +187,7 @@ impl<'a> Looker<'a> {
             });
         }
         let name = if dentry.name.is_empty() { self.number_of(&dentry) } else { dentry.name };
-        Some(Sight { kind, filesystem, directory: path, name, pattern: None })
+        Some(Inspection { kind, filesystem, directory: path, name, pattern: None })
     }
 
     /// Pipes and sockets have no names; they go by their inodes' numbers, as in /proc/PID/fd.

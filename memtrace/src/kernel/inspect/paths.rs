@@ -17,15 +17,15 @@ use crate::{
 };
 
 /// Parents that are followed: paths are of 4,096 bytes, so a directory may be 2,000 deep. Beyond, a path begins with `…`.
-const MOST_PARENTS: usize = 64;
+const MAX_PARENTS: usize = 64;
 /// A mount point may itself be in a mount, and so on.
-const MOST_MOUNT_LEVELS: usize = 32;
+const MAX_MOUNT_LEVELS: usize = 32;
 /// Mounts of one filesystem that are considered.
-const MOST_MOUNTS: usize = 1_000;
+const MAX_MOUNTS: usize = 1_000;
 /// Of these, mounts of one directory, in our namespace and in others: a host of many containers has very many.
-const MOST_AT_ONE: usize = 64;
+const MAX_AT_ONE: usize = 64;
 /// Bytes of a path; one that is longer loses its beginning.
-const LONGEST_PATH: usize = 1_024;
+const MAX_PATH: usize = 1_024;
 /// Errors and other values that are no address of the kernel's.
 const NO_ADDRESS: std::ops::RangeInclusive<Address> = (-4095_i64 as u64)..=u64::MAX;
 
@@ -81,7 +81,7 @@ pub struct Paths<'a> {
 impl Directory {
     /// The path, or its end if it is too long.
     pub fn path(&self) -> Vec<u8> {
-        let Some(excess) = self.path.len().checked_sub(LONGEST_PATH) else { return self.path.clone() };
+        let Some(excess) = self.path.len().checked_sub(MAX_PATH) else { return self.path.clone() };
         let end = &self.path[excess..];
         let end = end.iter().position(|&byte| byte == b'/').map_or(end, |slash| &end[slash..]);
         [ELIDED.as_bytes(), end].concat()
@@ -98,7 +98,7 @@ impl Directory {
 
 impl<'a> Paths<'a> {
     pub fn new(memory: &'a Memory, layout: &'a Layout) -> Self {
-        let fields = &layout.look;
+        let fields = &layout.inspect;
         let ours = memory.current_task().ok().and_then(|task| {
             let namespaces = memory.u64(task + u64::from(layout.task.nsproxy)).ok()?;
             memory.u64(namespaces + u64::from(fields.nsproxy_mounts?)).ok()
@@ -116,7 +116,7 @@ impl<'a> Paths<'a> {
         let mut at = address;
         let mut directory = loop {
             if let Some(known) = self.directories.get(&at)
-                && (below.is_empty() || known.depth + below.len() <= MOST_PARENTS)
+                && (below.is_empty() || known.depth + below.len() <= MAX_PARENTS)
             {
                 break Rc::clone(known);
             }
@@ -126,7 +126,7 @@ impl<'a> Paths<'a> {
             }
             at = dentry.parent;
             below.push(dentry);
-            if below.len() > MOST_PARENTS {
+            if below.len() > MAX_PARENTS {
                 return Some(self.keep(address, |paths| paths.elided(&below)));
             }
         };
@@ -160,12 +160,12 @@ impl<'a> Paths<'a> {
 
     /// A directory too deep to be walked up from.
     fn elided(&mut self, from_below: &[Dentry]) -> Directory {
-        let path = from_below[..MOST_PARENTS]
+        let path = from_below[..MAX_PARENTS]
             .iter()
             .rev()
             .fold(ELIDED.as_bytes().to_vec(), |path, dentry| join(&path, &dentry.name));
         let filesystem = from_below.first().map(|dentry| self.filesystem_of(dentry)).unwrap_or_default();
-        Directory { path, depth: MOST_PARENTS + 1, reach: Reach::Unmounted, filesystem }
+        Directory { path, depth: MAX_PARENTS + 1, reach: Reach::Unmounted, filesystem }
     }
 
     fn filesystem_of(&mut self, dentry: &Dentry) -> Rc<[u8]> {
@@ -188,14 +188,14 @@ impl<'a> Paths<'a> {
         let mounts = superblock.mounts.get(&dentry.address)?;
         let ours = self.ours;
         let in_ours = |is: bool| {
-            mounts.iter().filter(move |mount| (ours == Some(mount.namespace)) == is).take(MOST_AT_ONE)
+            mounts.iter().filter(move |mount| (ours == Some(mount.namespace)) == is).take(MAX_AT_ONE)
         };
         let here = in_ours(true).filter_map(|mount| {
-            let path = self.mount_point(mount, MOST_MOUNT_LEVELS)?;
+            let path = self.mount_point(mount, MAX_MOUNT_LEVELS)?;
             Some((Reach::Ours(Reverse(path.len())), path))
         });
         let elsewhere = in_ours(false).filter_map(|mount| {
-            let path = self.mount_point(mount, MOST_MOUNT_LEVELS)?;
+            let path = self.mount_point(mount, MAX_MOUNT_LEVELS)?;
             let number = self.field_u32(mount.namespace, self.fields.namespace_number)?;
             let marked = [format!("mnt:[{number}]").as_bytes(), &path].concat();
             Some((Reach::OtherNamespace(Reverse(path.len())), marked))
@@ -225,7 +225,7 @@ impl<'a> Paths<'a> {
         let head = superblock.checked_add(self.fields.superblock.mounts?.into())?;
         let mut mounts: HashMap<Address, Vec<Mount>> = HashMap::new();
         let mut link = self.memory.u64(head).ok()?;
-        for _ in 0..MOST_MOUNTS {
+        for _ in 0..MAX_MOUNTS {
             if link == 0 || link == head {
                 break;
             }
@@ -269,7 +269,7 @@ impl<'a> Paths<'a> {
         let mut at = mount.mountpoint;
         while at != parent.root {
             let dentry = self.dentry(at)?;
-            if dentry.is_root() || names.len() > MOST_PARENTS {
+            if dentry.is_root() || names.len() > MAX_PARENTS {
                 return None;
             }
             at = dentry.parent;

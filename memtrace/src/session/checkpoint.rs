@@ -13,16 +13,16 @@ use crate::{
     kernel::{clock, events::Events},
     procfs::slab,
     stream::event::Address,
-    view::{Moment, Trust, moment::Losses},
+    view::{Checkpoint, Trust, checkpoint::Losses},
 };
 
 impl Session {
     /// How things stand.
-    pub(super) fn moment(&self, events: &Events, is_final: bool) -> Result<Moment, SessionError> {
+    pub(super) fn checkpoint(&self, events: &Events, is_final: bool) -> Result<Checkpoint, SessionError> {
         // Ages and rates are those of the moment when allocations ceased to be traced.
         let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
         let trust = self.trust(events)?;
-        Ok(Moment {
+        Ok(Checkpoint {
             is_final,
             time: SystemTime::now(),
             now,

@@ -8,14 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use memtrace_common::succession::PREDECESSORS;
+use memtrace_common::generation::GENERATION_MASK;
 
 use super::caches::Directory;
 use crate::{
     kernel::{
         clock,
         discover::Kernel,
-        look::{Looker, Sight, Subject},
+        inspect::{Inspectable, Inspection, Inspector},
     },
     stream::{
         event::{Address, Comm},
@@ -24,52 +24,52 @@ use crate::{
 };
 
 /// Objects looked at for a report at most: some milliseconds.
-const LOOKS: usize = 1_000;
+const INSPECTED: usize = 1_000;
 /// Where looking takes longer, the ring should not wait, nor whoever ends the session.
-const LOOKED_FOR: Duration = Duration::from_millis(50);
+const INSPECT_FOR: Duration = Duration::from_millis(50);
 /// Objects that are walked over for them: a few milliseconds.
-const MOST_WALKED: usize = 1_000_000;
+const MAX_WALKED: usize = 1_000_000;
 
 /// Looks at other objects each time.
 #[derive(Default)]
-pub struct Looks {
+pub struct SurvivorInspector {
     turn: usize,
 }
 
-impl Looks {
+impl SurvivorInspector {
     /// Looks at [`LOOKS`] outstanding objects at most, in an order that has nothing to do with whose they are. One command
     /// name gets half of a cache's at most, so that a flood does not hide everybody else's.
-    pub fn look(
+    pub fn inspect(
         &mut self,
         kernel: &Kernel,
         caches: &Directory,
         ledger: &Ledger,
-    ) -> Vec<(Outstanding, Sight)> {
+    ) -> Vec<(Outstanding, Inspection)> {
         let subjects = subjects(kernel, caches, ledger);
         if subjects.is_empty() {
             return Vec::new();
         }
-        let deadline = Instant::now() + LOOKED_FOR;
+        let deadline = Instant::now() + INSPECT_FOR;
         self.turn = self.turn.wrapping_add(1);
         let mut looks: HashMap<(Address, Comm), usize> = HashMap::new();
-        let objects = ledger.sample(self.turn, clock::now(), MOST_WALKED).filter_map(|(origin, object)| {
+        let objects = ledger.sample(self.turn, clock::now(), MAX_WALKED).filter_map(|(origin, object)| {
             let key = origin.key;
             let subject = *subjects.get(&key.cache)?;
             let looks = looks.entry((key.cache, key.task.comm)).or_default();
             *looks += 1;
-            (*looks <= LOOKS / 2).then_some((subject, object))
+            (*looks <= INSPECTED / 2).then_some((subject, object))
         });
-        let mut looker = Looker::new(&kernel.memory, &kernel.layout);
+        let mut looker = Inspector::new(&kernel.memory, &kernel.layout);
         objects
-            .take(LOOKS)
+            .take(INSPECTED)
             .take_while(|_| Instant::now() < deadline)
-            .filter_map(|(subject, object)| Some((object, looker.look(subject, object.ptr)?)))
+            .filter_map(|(subject, object)| Some((object, looker.inspect(subject, object.ptr)?)))
             .collect()
     }
 }
 
 /// The caches that have objects to look at, and what these are.
-fn subjects(kernel: &Kernel, caches: &Directory, ledger: &Ledger) -> HashMap<Address, Subject> {
+fn subjects(kernel: &Kernel, caches: &Directory, ledger: &Ledger) -> HashMap<Address, Inspectable> {
     let mut subjects = HashMap::new();
     for origin in ledger.origins().filter(|origin| origin.outstanding() > 0) {
         let cache = origin.key.cache;
@@ -78,7 +78,7 @@ fn subjects(kernel: &Kernel, caches: &Directory, ledger: &Ledger) -> HashMap<Add
         }
         let subject = caches.infos().get(&cache).and_then(|info| {
             let mut names = std::iter::once(&info.name).chain(&info.aliases);
-            names.find_map(|name| Subject::of_cache(name, cache & !PREDECESSORS, &kernel.layout))
+            names.find_map(|name| Inspectable::of_cache(name, cache & !GENERATION_MASK, &kernel.layout))
         });
         subjects.insert(cache, subject);
     }

@@ -5,10 +5,10 @@
 //! happened after it: two objects may be in different rings. What it does not see, userspace finds in sysfs, and tells it.
 
 /// A `struct kmem_cache` is aligned to a cache line: these bits of its address are zero.
-pub const PREDECESSORS: u64 = 63;
+pub const GENERATION_MASK: u64 = 63;
 
 /// Addresses at which there may be successors. Caches that are made at more go by their address.
-pub const MOST_ADDRESSES: u32 = 512;
+pub const MAX_ADDRESSES: u32 = 512;
 
 /// Slots that say at which addresses there may be a successor: nearly all others need no look-up then.
 pub const SLOTS: usize = 64;
@@ -21,7 +21,7 @@ pub const fn slot(address: u64) -> usize {
 /// The number of the cache that is made next at this address.
 pub const fn next(number: u64) -> u64 {
     // Behind so many predecessors it is taken for the last one.
-    if number & PREDECESSORS == PREDECESSORS { number } else { number + 1 }
+    if number & GENERATION_MASK == GENERATION_MASK { number } else { number + 1 }
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     fn numbers_stay_within_the_address() {
         let address = 0xffff_8881_0000_0100;
         let last = (0..100).fold(address, |number, _| next(number));
-        assert_eq!((next(address), last), (address + 1, address | PREDECESSORS));
+        assert_eq!((next(address), last), (address + 1, address | GENERATION_MASK));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     discover::Kernel,
     memory::Memory,
     object,
-    plan::{CacheWay, NamesWay, Plan},
+    plan::{CacheStrategy, NameStrategy, Plan},
     privileges,
     trials::{Avoid, Reason},
     types::KernelTypes,
@@ -21,7 +21,7 @@ pub struct Item {
 
 /// What the host offers, and what memtrace makes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Offer {
+pub struct HostSupport {
     pub host: Vec<Item>,
     pub tracepoints: Vec<Item>,
     pub ways: Vec<Item>,
@@ -32,29 +32,29 @@ pub struct Offer {
 const TRACEPOINTS: [&str; 6] =
     ["kmem_cache_alloc", "kmem_cache_alloc_node", "kmem_cache_free", "kmalloc", "kmalloc_node", "kfree"];
 
-impl Offer {
+impl HostSupport {
     /// Asks, and tries. Each program that is tried does nothing and is gone at once.
-    pub fn find_out(avoid: &[Avoid]) -> Self {
-        let mut offer = Self::default();
-        offer.say("programs", object::ensure_built().map(|()| "built in".to_owned()).map_err(text));
-        offer.say("privileges", held_privileges());
-        offer.say("lockdown", lockdown());
+    pub fn probe(avoid: &[Avoid]) -> Self {
+        let mut support = Self::default();
+        support.say("programs", object::ensure_built().map(|()| "built in".to_owned()).map_err(text));
+        support.say("privileges", held_privileges());
+        support.say("lockdown", lockdown());
         let types = KernelTypes::load();
-        offer.say("BTF", types.as_ref().map(|_| "/sys/kernel/btf/vmlinux".to_owned()).map_err(text));
+        support.say("BTF", types.as_ref().map(|_| "/sys/kernel/btf/vmlinux".to_owned()).map_err(text));
         if let Ok(types) = types {
-            offer.tracepoints = tracepoints(&types);
-            offer.say("iterators", iterators(&types));
+            support.tracepoints = tracepoints(&types);
+            support.say("iterators", iterators(&types));
         }
         privileges::raise_memlock();
-        offer.say(
+        support.say(
             "test_run",
             Memory::open().map(|_| "reads kernel memory on request".to_owned()).map_err(text),
         );
         match Kernel::discover(avoid) {
-            Ok(kernel) => offer.try_and_plan(&kernel, avoid),
-            Err(why) => offer.obstacle = Some(why.to_string()),
+            Ok(kernel) => support.try_and_plan(&kernel, avoid),
+            Err(why) => support.obstacle = Some(why.to_string()),
         }
-        offer
+        support
     }
 
     fn try_and_plan(&mut self, kernel: &Kernel, avoid: &[Avoid]) {
@@ -77,7 +77,7 @@ impl Offer {
 
 /// What objects tell when they are looked at.
 fn looking(kernel: &Kernel) -> Result<String, Reason> {
-    let told = kernel.layout.look.told();
+    let told = kernel.layout.inspect.told();
     let (known, unknown): (Vec<_>, Vec<_>) = told.iter().partition(|(_, is_known)| *is_known);
     let names = |parts: Vec<&(&'static str, bool)>| {
         parts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
@@ -132,10 +132,10 @@ fn form(types: &KernelTypes, tracepoint: &str) -> Result<String, Reason> {
 }
 
 fn ways(plan: &Plan) -> Vec<Item> {
-    let way = |way: &CacheWay, tracepoint: &str, functions: &str| match way {
-        CacheWay::Argument => format!("tracepoint {tracepoint}, which names the cache"),
-        CacheWay::Trampoline => format!("{functions}, because the tracepoint does not name the cache"),
-        CacheWay::Page => format!("tracepoint {tracepoint}; the cache by the object's page"),
+    let way = |way: &CacheStrategy, tracepoint: &str, functions: &str| match way {
+        CacheStrategy::Argument => format!("tracepoint {tracepoint}, which names the cache"),
+        CacheStrategy::Trampoline => format!("{functions}, because the tracepoint does not name the cache"),
+        CacheStrategy::Page => format!("tracepoint {tracepoint}; the cache by the object's page"),
     };
     let alloc = plan.alloc.as_ref().map(|it| way(it, "kmem_cache_alloc", "fexit on kmem_cache_alloc*"));
     let free = plan.free.as_ref().map(|it| way(it, "kmem_cache_free", "fentry on kmem_cache_free"));
@@ -144,8 +144,10 @@ fn ways(plan: &Plan) -> Vec<Item> {
         .as_ref()
         .map(|_| "tracepoints kmalloc and kfree; the cache by the object's page".to_owned());
     let names = match &plan.names {
-        Ok(NamesWay::Fexit) => "each new one, by fexit on d_alloc and d_alloc_parallel".to_owned(),
-        Ok(NamesWay::Kretprobe) => "each new one, by kretprobes on d_alloc and d_alloc_parallel".to_owned(),
+        Ok(NameStrategy::Fexit) => "each new one, by fexit on d_alloc and d_alloc_parallel".to_owned(),
+        Ok(NameStrategy::Kretprobe) => {
+            "each new one, by kretprobes on d_alloc and d_alloc_parallel".to_owned()
+        }
         Err(why) => format!("a sample, read from surviving dentries: {why}"),
     };
     let bulk = plan.bulk.as_ref().map(|hooks| {

@@ -1,7 +1,7 @@
 //! Numbers for caches that took the place of another: see [`memtrace_common::succession`].
 
 use aya_ebpf::bindings::BPF_ANY;
-use memtrace_common::succession::{next, slot};
+use memtrace_common::generation::{next, slot};
 
 use crate::maps;
 
@@ -10,9 +10,9 @@ use crate::maps;
 #[inline(always)]
 pub fn begin(address: u64) -> Option<()> {
     // SAFETY: the value is a plain integer.
-    let before = unsafe { maps::SUCCESSORS.get(address) }.copied().unwrap_or(address);
-    maps::SUCCESSORS.insert(address, next(before), u64::from(BPF_ANY)).ok()?;
-    let slots = maps::SUCCESSOR_SLOTS.get_ptr_mut(0)?;
+    let before = unsafe { maps::CACHE_GENERATIONS.get(address) }.copied().unwrap_or(address);
+    maps::CACHE_GENERATIONS.insert(address, next(before), u64::from(BPF_ANY)).ok()?;
+    let slots = maps::GENERATION_SLOTS.get_ptr_mut(0)?;
     // SAFETY: the pointer is to the live map value, and a slot is within it. Volatile, because other CPUs read it.
     unsafe { slots.cast::<u8>().add(slot(address)).write_volatile(1) };
     Some(())
@@ -20,12 +20,12 @@ pub fn begin(address: u64) -> Option<()> {
 
 /// The number of the cache that is at this address now.
 #[inline(always)]
-pub fn number(address: u64) -> u64 {
-    let Some(slots) = maps::SUCCESSOR_SLOTS.get_ptr(0) else { return address };
+pub fn cache_id(address: u64) -> u64 {
+    let Some(slots) = maps::GENERATION_SLOTS.get_ptr(0) else { return address };
     // SAFETY: as above.
     if unsafe { slots.cast::<u8>().add(slot(address)).read_volatile() } == 0 {
         return address;
     }
     // SAFETY: the value is a plain integer.
-    unsafe { maps::SUCCESSORS.get(address) }.copied().unwrap_or(address)
+    unsafe { maps::CACHE_GENERATIONS.get(address) }.copied().unwrap_or(address)
 }

@@ -9,7 +9,7 @@ const SHEAVES_PER_CPU: u64 = 3;
 
 /// How much a cache keeps at hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AtHand {
+pub struct PerCpuFree {
     pub objects_per_slab: u64,
     /// Free objects that a CPU may have in slabs of its own, if these are half full; 0 where CPUs have none.
     pub cpu_partial: u64,
@@ -18,7 +18,7 @@ pub struct AtHand {
     pub sheaf_capacity: u64,
 }
 
-impl AtHand {
+impl PerCpuFree {
     /// How many objects these are at most: each CPU's slab and its partial slabs may be empty by now. Since Linux commit
     /// b47291ef02b0 ("mm, slub: change percpu partial accounting from objects to pages") (in v5.16) partial slabs are
     /// counted as half full.
@@ -32,14 +32,14 @@ impl AtHand {
 
 #[cfg(test)]
 mod tests {
-    use super::AtHand;
+    use super::PerCpuFree;
 
     #[test]
     fn slabs_and_sheaves_of_all_cpus_and_nodes_add_up() {
-        let slabs = AtHand { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 };
+        let slabs = PerCpuFree { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 };
         assert_eq!([slabs.most(1, 1), slabs.most(2, 1)], [21 * 13, 2 * 21 * 13]);
-        let sheaves = AtHand { objects_per_slab: 16, cpu_partial: 0, sheaf_capacity: 32 };
+        let sheaves = PerCpuFree { objects_per_slab: 16, cpu_partial: 0, sheaf_capacity: 32 };
         assert_eq!(sheaves.most(2, 1), 2 * (16 + 3 * 32) + 10 * 32);
-        assert_eq!(AtHand::default().most(256, 8), 0);
+        assert_eq!(PerCpuFree::default().most(256, 8), 0);
     }
 }

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::kernel::{
-    look::fields::{DentryFields, MountFields, SuperblockFields},
+    inspect::fields::{DentryFields, MountFields, SuperblockFields},
     memory::MemoryError,
 };
 
@@ -94,8 +94,8 @@ fn a_chain_that_bites_its_tail_ends() {
     // 0 is in 2, 2 in 1, 1 in 0.
     let memory = dentries(&[2, 0, 1]);
     let path = path(&memory, 1);
-    assert!(path.starts_with("…/d/d") && path.len() < 2 * MOST_PARENTS + 10, "{path}");
-    assert!(memory.reads.get() <= MOST_PARENTS + 3, "{} reads", memory.reads.get());
+    assert!(path.starts_with("…/d/d") && path.len() < 2 * MAX_PARENTS + 10, "{path}");
+    assert!(memory.reads.get() <= MAX_PARENTS + 3, "{} reads", memory.reads.get());
 }
 
 #[test]
@@ -104,16 +104,16 @@ fn directories_4000_deep_are_walked_up_in_part() {
     let memory = dentries(&parents);
     assert_eq!(path(&memory, 3), ":d/d/d");
     let deepest = path(&memory, 3_999);
-    assert!(deepest.starts_with("…/d/d") && deepest.len() < 2 * MOST_PARENTS + 10, "{deepest}");
+    assert!(deepest.starts_with("…/d/d") && deepest.len() < 2 * MAX_PARENTS + 10, "{deepest}");
     // All of them, one after the other: each costs the parents that are followed at most, and a bounded path.
     memory.reads.set(0);
     let fields = fields();
     let mut paths = paths(&memory, &fields);
     for object in (0..4_000).rev() {
         let directory = paths.directory(address(object)).expect("it can be read");
-        assert!(directory.path().len() < 2 * MOST_PARENTS + 10);
+        assert!(directory.path().len() < 2 * MAX_PARENTS + 10);
     }
-    assert!(memory.reads.get() <= 4_000 * (MOST_PARENTS + 2), "{} reads", memory.reads.get());
+    assert!(memory.reads.get() <= 4_000 * (MAX_PARENTS + 2), "{} reads", memory.reads.get());
 }
 
 proptest! {
@@ -128,7 +128,7 @@ proptest! {
         let fields = fields();
         let _ = paths(&memory, &fields).directory(address(from));
         // For each directory on the way up, each mount of it, each mount that this is in, each parent of its mount point.
-        let most = (MOST_PARENTS + 2) * (MOST_MOUNTS + 2 * MOST_AT_ONE * MOST_MOUNT_LEVELS * (MOST_PARENTS + 2));
+        let most = (MAX_PARENTS + 2) * (MAX_MOUNTS + 2 * MAX_AT_ONE * MAX_MOUNT_LEVELS * (MAX_PARENTS + 2));
         prop_assert!(memory.reads.get() <= most, "{} reads", memory.reads.get());
     }
 }

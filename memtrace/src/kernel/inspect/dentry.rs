@@ -4,7 +4,7 @@ use super::{fields::DentryFields, part::Part};
 use crate::{kernel::memory::Readable, stream::event::Address};
 
 /// A longer name is no name of Linux (NAME_MAX).
-const LONGEST: usize = 255;
+const MAX: usize = 255;
 
 /// What the kernel adds to a name whose file was removed.
 const DELETED: &[u8] = b" (deleted)";
@@ -28,7 +28,7 @@ impl Dentry {
     pub fn read(memory: &dyn Readable, fields: &DentryFields, address: Address) -> Option<Self> {
         let part = Part::read(memory, address, &fields.span)?;
         let (at, len) = (part.u64(fields.name)?, part.u32(fields.name_len)? as usize);
-        if len > LONGEST {
+        if len > MAX {
             return None;
         }
         let inside = part.at(at, len);
