@@ -1,7 +1,7 @@
 //! Builds the programs that tests run, and finds them by what cargo says.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -9,8 +9,15 @@ use serde_json::Value;
 use crate::command::cargo;
 use crate::paths;
 
-/// What the kernels of VMs run, whatever the host is.
-pub const VM_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// How programs are built.
+pub enum Build {
+    /// As a developer's own `cargo test` builds them: what did not change is there already.
+    Plain,
+    /// With the profile of the tests, for this host.
+    ForHost,
+    /// Likewise for VMs, whose kernels are those of x86-64. Where this host is one, these are the same programs, and built once.
+    ForVm,
+}
 
 #[derive(Debug, PartialEq)]
 pub struct Executable {
@@ -24,26 +31,32 @@ pub struct Executable {
     pub package: PathBuf,
 }
 
-/// What this host runs.
-pub fn host_target() -> String {
-    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+impl Build {
+    fn target(&self) -> Option<String> {
+        match self {
+            Self::Plain => None,
+            Self::ForHost => Some(format!("{}-unknown-linux-gnu", std::env::consts::ARCH)),
+            Self::ForVm => Some("x86_64-unknown-linux-gnu".to_owned()),
+        }
+    }
+
+    /// The build's command. A VM has no libraries, so what runs there is linked statically, and so is what runs here.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut cargo = cargo();
+        cargo.args(args).arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+        if let Some(target) = self.target() {
+            cargo
+                .args(["--profile", "tests", "--target", &target, "--target-dir"])
+                .arg(paths::target("static"));
+            cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        }
+        cargo
+    }
 }
 
-/// Builds with the profile of the tests, and gives the executables that were made or are up to date.
-///
-/// They are linked statically: there are no libraries in a VM. So the host's tests and those of VMs are the same programs, and
-/// built once.
-pub fn build(target: &str, args: &[&str]) -> Result<Vec<Executable>> {
-    let output = cargo()
-        .args(args)
-        .args(["--profile", "tests", "--target", target, "--message-format=json-render-diagnostics"])
-        .arg("--target-dir")
-        .arg(paths::target("static"))
-        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
+/// Builds, and gives the executables that were made or are up to date.
+pub fn build(build: &Build, args: &[&str]) -> Result<Vec<Executable>> {
+    let output = build.command(args).output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("the build failed");
     }

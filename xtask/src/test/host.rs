@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::summary::Row;
 use super::transcript::Transcript;
 use super::{KERNEL_TESTS, MACHINE, NO_SKIP};
-use crate::executables::{self, Executable};
+use crate::executables::{self, Build, Executable};
 use crate::{host, paths};
 
 pub const UNIT_TESTS: &str = "unit tests";
@@ -21,8 +21,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    pub fn build() -> Result<Self> {
-        let built = executables::build(&executables::host_target(), &["test", "--no-run", "--workspace"])?;
+    pub fn build(build: &Build) -> Result<Self> {
+        let built = executables::build(build, &["test", "--no-run", "--workspace"])?;
         let mut unit: Vec<_> = built.into_iter().filter(|executable| executable.is_test).collect();
         let kernel = unit.iter().position(|test| test.kind == "test" && test.name == "kernel");
         let kernel = unit.remove(kernel.context("cargo built no kernel tests")?);

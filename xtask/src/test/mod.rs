@@ -17,6 +17,7 @@ use self::boots::Boot;
 use self::host::{Programs, UNIT_TESTS};
 use self::progress::{Part, Progress};
 use self::summary::{Row, Summary};
+use crate::executables::Build;
 use crate::setup::{self, Part as SetupPart};
 use crate::{build_ebpf, vm};
 
@@ -71,7 +72,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     progress.part("setup", || setup::ensure(needed))?;
     progress.part("build eBPF object", build_ebpf::build)?;
     if args.list_machines {
-        Programs::build()?.list_machines()?;
+        Programs::build(&Build::Plain)?.list_machines()?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut summary = Summary::default();
@@ -95,7 +96,8 @@ fn run(args: &Args, progress: &Progress, summary: &mut Summary) -> Result<()> {
     let (host, vms, kernels) = thread::scope(|scope| {
         let kernels = scope.spawn(|| boots::obtain_kernels(&boots));
         let vms = (!boots.is_empty()).then(|| progress.part("build for VMs", vm::build_programs));
-        let host = (!args.no_host).then(|| progress.part("build for this host", Programs::build));
+        let build = if args.quick { Build::Plain } else { Build::ForHost };
+        let host = (!args.no_host).then(|| progress.part("build for this host", || Programs::build(&build)));
         (host.transpose(), vms.transpose(), kernels.join().expect("it does not panic"))
     });
     let (host, vms) = (host?, vms?);

@@ -21,7 +21,7 @@ pub use self::kernels::{Choice as KernelChoice, Kernel, names as kernel_names, o
 use self::named::Named;
 pub use self::qemu::{CPUS, Machine};
 use self::qemu::{Console, Watchdog};
-use crate::executables::{self, VM_TARGET};
+use crate::executables::{self, Build};
 use crate::setup::Part;
 use crate::{build_ebpf, paths, setup};
 
@@ -165,9 +165,9 @@ fn winsize() -> Option<(u16, u16)> {
 
 /// Builds what goes into a VM.
 pub fn build_programs() -> Result<Programs> {
-    let init = executables::build(VM_TARGET, &["build", "--package", "vm-init"])?;
+    let init = executables::build(&Build::ForVm, &["build", "--package", "vm-init"])?;
     // Of the whole workspace, so that features are those of the other tests' build.
-    let tests = executables::build(VM_TARGET, &["test", "--no-run", "--workspace", "--test", "kernel"])?;
+    let tests = executables::build(&Build::ForVm, &["test", "--no-run", "--workspace", "--test", "kernel"])?;
     Ok(Programs {
         init: executables::find(&init, "bin", "vm-init")?.path.clone(),
         memtrace: executables::find(&tests, "bin", "memtrace")?.path.clone(),
