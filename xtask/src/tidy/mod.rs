@@ -1,4 +1,8 @@
-//! The tree's own rules, as far as a program can check them by reading lines.
+//! The tree's own rules, as far as a program can check them by reading it.
+
+mod modules;
+mod order;
+mod stats;
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -6,10 +10,23 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 
+use self::modules::Crate;
 use crate::command::{CommandExt, cargo};
 use crate::paths;
 
-pub fn main() -> Result<ExitCode> {
+/// Check that the tree keeps its rules, is formatted and has no lints
+#[derive(clap::Args)]
+pub struct Args {
+    /// Instead print the tree in figures: code by folder, longest functions, circles, words by document
+    #[arg(long)]
+    stats: bool,
+}
+
+pub fn main(args: &Args) -> Result<ExitCode> {
+    if args.stats {
+        stats::print(&read_tree()?, &read_crate()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let broken = report(&check_tree()?);
     cargo().args(["fmt", "--all", "--check"]).check()?;
     cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).check()?;
@@ -22,14 +39,14 @@ struct Source {
     text: String,
 }
 
-pub struct Rule {
+struct Rule {
     what: &'static str,
     applies: fn(&str) -> bool,
     /// The lines that break it, numbered from 1.
     broken_at: fn(&Source) -> Vec<usize>,
 }
 
-pub const RULES: [Rule; 6] = [
+const RULES: [Rule; 6] = [
     Rule {
         what: "source files have at most 600 lines",
         applies: is_rust,
@@ -76,6 +93,36 @@ pub const RULES: [Rule; 6] = [
     },
 ];
 
+/// A rule about how the main crate's files hang together.
+struct StructureRule {
+    what: &'static str,
+    /// Where it is broken, as `path:line`.
+    broken_at: fn(&Crate) -> Vec<String>,
+}
+
+const STRUCTURE_RULES: [StructureRule; 3] = [
+    StructureRule {
+        what: "a folder imports only from folders above it in memtrace/src/lib.rs",
+        broken_at: order::upward_imports,
+    },
+    StructureRule { what: "files do not import each other in circles", broken_at: order::circles },
+    StructureRule { what: "functions have at most 60 lines", broken_at: long_functions },
+];
+
+const MAX_FUNCTION_LINES: usize = 60;
+
+fn long_functions(tree: &Crate) -> Vec<String> {
+    let long = tree.modules.iter().flat_map(|module| {
+        let long = module.functions.iter().filter(|function| function.lines > MAX_FUNCTION_LINES);
+        long.map(|function| format!("{}:{} ({} lines)", module.file, function.line, function.lines))
+    });
+    long.collect()
+}
+
+fn read_crate() -> Result<Crate> {
+    Crate::read(paths::root(), &paths::root().join("memtrace/src"))
+}
+
 /// The places where each rule is broken, as `path:line`.
 pub fn check_tree() -> Result<Vec<(&'static str, Vec<String>)>> {
     let tree = read_tree()?;
@@ -87,7 +134,10 @@ pub fn check_tree() -> Result<Vec<(&'static str, Vec<String>)>> {
             })
             .collect()
     };
-    Ok(RULES.iter().map(|rule| (rule.what, places(rule))).collect())
+    let structure = read_crate()?;
+    let by_line = RULES.iter().map(|rule| (rule.what, places(rule)));
+    let by_structure = STRUCTURE_RULES.iter().map(|rule| (rule.what, (rule.broken_at)(&structure)));
+    Ok(by_line.chain(by_structure).collect())
 }
 
 /// Prints the broken rules, and gives their number.
@@ -219,7 +269,7 @@ mod tests {
         check("memtrace/src/kernel/load.rs", "unsafe { x() }", 0);
         check(
             "memtrace/src/stream/ledger/mod.rs",
-            "use crate::event::Event;\n#[cfg(test)]\nuse proptest::prelude::*;",
+            "use crate::stream::event::Event;\n#[cfg(test)]\nuse proptest::prelude::*;",
             0,
         );
         check("docs/x.md", concat!("data", "/home", "/x"), 0);
