@@ -126,7 +126,7 @@ pub fn test(
     env.push(format!("MEMTRACE_TEST_RECORDING={RECORDING}"));
     let fetch = Some(Fetch { from: RECORDING.to_owned(), to: recording(machine) });
     let job = Job { argv, env, fetch, ..Job::default() };
-    let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
+    let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(30 * 60) };
     boot(&job, programs, machine, Console::Batch(watchdog, line))
 }
 
