@@ -177,7 +177,7 @@ fn slab_for_good(filling: Filling) -> &'static [&'static str] {
 
 fn slab_by_hand(filling: Filling, cache: &str) -> Vec<(String, &'static str)> {
     let mut commands = vec![
-        command(&format!("memtrace explain {cache}"), "what the cache holds, and what usually fills it"),
+        command(&format!("memtrace explain {cache}"), "what it holds, and what usually fills it"),
         command(&format!("sudo memtrace -c {cache}"), "who allocates and keeps the objects"),
         command("slabtop -o -s c", "slab caches by size"),
     ];
