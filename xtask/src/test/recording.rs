@@ -7,15 +7,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::command::CommandExt;
-use crate::paths;
 
 /// What the test in the VM recorded.
 const COMM: &str = "for-the-host";
 const OBJECTS: u64 = 700;
 
-/// Whether the recording of this kernel tells what was there.
-pub fn check(recording: &Path, kernel: &str) -> Result<()> {
-    let report = Command::new(paths::target("debug/memtrace"))
+/// Fails unless the recording is of this kernel and has what was there.
+pub fn check(memtrace: &Path, recording: &Path, kernel: &str) -> Result<()> {
+    let report = Command::new(memtrace)
         .arg("report")
         .arg(recording)
         .args(["--output", "json"])
