@@ -34,6 +34,7 @@ mod machine;
 mod modules;
 mod names;
 mod objects;
+mod outputs;
 mod program;
 mod recording;
 mod session;
@@ -156,6 +157,7 @@ fn main() -> ExitCode {
         bundle::tests(),
         explain::tests(),
         recording::tests(),
+        outputs::tests(),
         elsewhere::tests(),
         ways::tests(),
     ];
