@@ -28,9 +28,9 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = tests![Nothing: a_mark_without_a_recording_is_an_error];
-    tests.extend(tests![Tracing: a_window_between_marks_is_exact, who_may_not_mark_is_told]);
-    tests.extend(tests![Disk: a_bundle_names_the_flooder, a_redacted_bundle_has_no_names]);
+    let mut tests = tests![Nothing, Once: a_mark_without_a_recording_is_an_error];
+    tests.extend(tests![Tracing, Once: a_window_between_marks_is_exact, who_may_not_mark_is_told]);
+    tests.extend(tests![Disk, OneKernel: a_bundle_names_the_flooder, a_redacted_bundle_has_no_names]);
     tests
 }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
+    tests![Tracing, Once:
         a_recording_has_exact_counts,
         live_and_recorded_reports_are_the_same_bytes,
         killed_at_any_time_it_reads_to_there,
