@@ -1,6 +1,7 @@
 //! What leaves the program: one file per format, one trait over them.
 
 pub mod table;
+pub mod file;
 pub mod screen;
 pub mod json;
 pub mod ndjson;

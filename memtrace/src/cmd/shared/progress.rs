@@ -1,22 +1,22 @@
-//! How a recording goes on, in one line that is written anew for each report.
+//! How far a recording is, in a line that is written anew for each report.
 
 use std::{
-    io::{self, Write},
+    io::{self, Stderr, Write},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
+use super::status::StatusLine;
 use crate::{
     evidence::recording::Progress,
-    output::{Output, Shown, shown},
+    output::{Output, Shown},
     text::human,
     view::Snapshot,
 };
 
-/// Shows a recording's progress. Where the output is no terminal, there is nothing to show before the end.
-pub struct ProgressLine<W> {
-    out: W,
-    is_terminal: bool,
+/// Shows a recording's progress.
+pub struct ProgressLine<W: Write = Stderr> {
+    line: StatusLine<W>,
     progress: Arc<Progress>,
     /// When it will end by itself.
     duration: Option<Duration>,
@@ -24,8 +24,8 @@ pub struct ProgressLine<W> {
 }
 
 impl<W: Write> ProgressLine<W> {
-    pub fn new(out: W, is_terminal: bool, progress: Arc<Progress>, duration: Option<Duration>) -> Self {
-        Self { out, is_terminal, progress, duration, previous: (Duration::ZERO, 0) }
+    pub fn new(line: StatusLine<W>, progress: Arc<Progress>, duration: Option<Duration>) -> Self {
+        Self { line, progress, duration, previous: (Duration::ZERO, 0) }
     }
 }
 
@@ -35,15 +35,13 @@ impl<W: Write> Output for ProgressLine<W> {
         let seconds = snapshot.elapsed.saturating_sub(before).as_secs_f64();
         let rate = snapshot.trust.applied.saturating_sub(events) as f64 / seconds.max(1e-9);
         self.previous = (snapshot.elapsed, snapshot.trust.applied);
-        if !self.is_terminal {
-            return Ok(Shown::Yes);
+        if snapshot.is_final {
+            self.line.clear();
+        } else {
+            let bytes = self.progress.bytes.load(Relaxed);
+            self.line.show(&line(snapshot, rate, bytes, self.duration));
         }
-        let bytes = self.progress.bytes.load(Relaxed);
-        let line = line(snapshot, rate, bytes, self.duration);
-        // The line before is cleared to its end.
-        let end = if snapshot.is_final { "\r\x1b[K" } else { "\x1b[K\r" };
-        let line = if snapshot.is_final { String::new() } else { line };
-        shown(write!(self.out, "{line}{end}").and_then(|()| self.out.flush()))
+        Ok(Shown::Yes)
     }
 }
 
@@ -74,23 +72,25 @@ mod tests {
         let progress = Arc::new(Progress::default());
         progress.bytes.store(12_345_678, Relaxed);
         let mut out = Vec::new();
-        let mut line =
-            ProgressLine::new(&mut out, true, Arc::clone(&progress), Some(Duration::from_secs(600)));
+        let status = StatusLine::new(&mut out, true);
+        let mut line = ProgressLine::new(status, Arc::clone(&progress), Some(Duration::from_secs(600)));
         let mut snapshot = sample::dentry();
         let _ = line.show(&snapshot).unwrap();
         snapshot.is_final = true;
         let _ = line.show(&snapshot).unwrap();
+        drop(line);
         insta::assert_snapshot!(
             String::from_utf8(out).unwrap().escape_debug(),
-            @r"recording 12.3 s  2,444,938 events  198 k/s  11.8 MiB  0 lost  9 m 47 s left\u{1b}[K\r\r\u{1b}[K"
+            @r"\r\u{1b}[Krecording 12.3 s  2,444,938 events  198 k/s  11.8 MiB  0 lost  9 m 47 s left\r\u{1b}[K"
         );
     }
 
     #[test]
     fn a_file_gets_none() {
         let mut out = Vec::new();
-        let mut line = ProgressLine::new(&mut out, false, Arc::default(), None);
+        let mut line = ProgressLine::new(StatusLine::new(&mut out, false), Arc::default(), None);
         assert_eq!(line.show(&sample::dentry()).unwrap(), Shown::Yes);
+        drop(line);
         assert!(out.is_empty());
     }
 }

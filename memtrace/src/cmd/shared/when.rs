@@ -26,7 +26,7 @@ pub fn parse(text: &str) -> Result<When, String> {
 
 fn wall(text: &str) -> Result<SystemTime, String> {
     humantime::parse_rfc3339_weak(text)
-        .map_err(|_| "a time of day has a date, and is in UTC: 2026-11-25T03:00:00Z".to_owned())
+        .map_err(|_| "not a date and time in UTC, such as 2026-11-25T03:00:00Z".to_owned())
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_in_many_ways() {
+    fn times_have_many_forms() {
         let second = Duration::from_secs(1);
         let check = |text, expected| assert_eq!(parse(text), Ok(expected), "{text}");
         check("90s", When::After(90 * second));

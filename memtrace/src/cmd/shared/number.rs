@@ -6,13 +6,13 @@ use crate::stream::ledger::MAX_PERIOD;
 
 /// For the non-zero types, whose own message is for programmers.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
-    text.parse().map_err(|_| "it is not a whole number of 1 or more")
+    text.parse().map_err(|_| "not a whole number of 1 or more")
 }
 
-/// One object in so many.
+/// Of sampling: one object in this many.
 pub fn period(text: &str) -> Result<u32, &'static str> {
     let period = text.parse().ok().filter(|period| (1..=MAX_PERIOD).contains(period));
-    period.ok_or("it is not a whole number from 1 to 65536")
+    period.ok_or("not a whole number from 1 to 65536")
 }
 
 /// Percent of one CPU, with or without the sign.
@@ -21,13 +21,13 @@ pub fn percent(text: &str) -> Result<f64, &'static str> {
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let percent =
         number.parse().ok().filter(|percent: &f64| is_plain && *percent > 0.0 && percent.is_finite());
-    percent.ok_or("it is not a number above 0, in percent of one CPU")
+    percent.ok_or("not a number above 0, in percent of one CPU")
 }
 
 /// The kernel's process ids are positive `int`s; 0, the idle task, cannot be chosen.
 pub fn process_id(text: &str) -> Result<u32, &'static str> {
     let id = text.parse().ok().filter(|id| (1..=i32::MAX as u32).contains(id));
-    id.ok_or("a process id is a whole number from 1 to 2147483647")
+    id.ok_or("not a process id (1 to 2147483647)")
 }
 
 #[cfg(test)]

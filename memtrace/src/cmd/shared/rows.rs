@@ -1,4 +1,4 @@
-//! What the rows of a report are, live or from a recording.
+//! The rows of a report, live or from a recording.
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -13,23 +13,23 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 pub struct RowArgs {
-    /// What each row stands for; several keys together, with commas: cgroup,comm
+    /// What each row stands for; keys can be combined with commas: cgroup,comm
     #[arg(long, value_enum, value_name = "KEY", value_delimiter = ',', default_value = "comm")]
     pub by: Vec<By>,
 
-    /// Show the first N rows; the others are added up
+    /// Show the first N rows; the rest are summed up
     #[arg(short, long, value_name = "N", default_value = "20", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
     pub top: NonZeroUsize,
 
-    /// What to order by, biggest or oldest first
+    /// Sort key, largest or oldest first
     #[arg(long, value_enum, value_name = "KEY", default_value_t = Sort::Bytes)]
     pub sort: Sort,
 
-    /// Count only objects that are at least this old (10s, 5m)
+    /// Count only objects at least this old (10s, 5m)
     #[arg(long, value_name = "AGE", value_parser = duration::parse, allow_hyphen_values = true)]
     pub older: Option<Duration>,
 
-    /// A file of further incidents for the verdict (docs/incidents.md); may be repeated
+    /// File with additional known incidents for the verdict (docs/incidents.md); may be repeated
     #[arg(long, value_name = "FILE")]
     pub incidents: Vec<PathBuf>,
 }
