@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{kernel::handle, stream::event::CgroupId};
+use crate::{kernel::handle, stream::event::CgroupId, text::escape};
 
 const MOUNTS: &str = "/proc/self/mountinfo";
 
@@ -17,7 +17,7 @@ pub enum HierarchyError {
     Mounts(#[source] io::Error),
     #[error("no cgroup hierarchy is mounted")]
     NotMounted,
-    #[error("cannot open {path}: {source}", path = .path.display())]
+    #[error("cannot open {}: {source}", escape::path(path))]
     Open { path: PathBuf, source: io::Error },
 }
 
