@@ -6,7 +6,7 @@ mod evidence;
 mod file;
 mod signs;
 
-use std::{collections::HashMap, io, path::Path, path::PathBuf, sync::LazyLock};
+use std::{collections::HashMap, io, path::PathBuf, sync::LazyLock};
 
 pub use evidence::{Evidence, Match};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub use signs::{Field, Share, Signs};
 use thiserror::Error;
 
 use super::{Line, Prose};
-use crate::procfs::slab::printable;
+use crate::{procfs::slab::printable, text::escape};
 
 static BUILT_IN: LazyLock<Vec<Incident>> =
     LazyLock::new(|| file::parse(include_bytes!("incidents.toml")).expect("a test reads the same text"));
@@ -43,11 +43,11 @@ pub struct Incident {
 
 #[derive(Debug, Error)]
 pub enum IncidentsError {
-    #[error("{}: {source}", shown(path))]
+    #[error("{}: {source}", escape::path(path))]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}: a file of incidents has at most {} bytes", shown(path), file::MAX_BYTES)]
+    #[error("{}: a file of incidents has at most {} bytes", escape::path(path), file::MAX_BYTES)]
     TooLong { path: PathBuf },
-    #[error("{}, line {}: {}; docs/incidents.md has the format", shown(path), fault.line, printable(&fault.problem))]
+    #[error("{}, line {}: {}; docs/incidents.md has the format", escape::path(path), fault.line, printable(&fault.problem))]
     Faulty { path: PathBuf, fault: Fault },
 }
 
@@ -57,10 +57,6 @@ pub enum IncidentsError {
 pub struct Fault {
     pub line: usize,
     pub problem: String,
-}
-
-fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
 }
 
 impl Incidents {

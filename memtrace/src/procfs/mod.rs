@@ -29,12 +29,13 @@ use self::{
     buddyinfo::FreeBlocks, dentry_state::DentryState, meminfo::Meminfo, mountinfo::Mount, pressure::Pressure,
     tmpfs::Tmpfs, vmstat::Vmstat,
 };
+use crate::text::escape;
 
 #[derive(Debug, Error)]
 pub enum HostError {
-    #[error("cannot read {}: {source}; is /proc mounted?", path.display())]
+    #[error("cannot read {}: {source}; is /proc mounted?", escape::path(path))]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{} has no line `MemTotal:` with a number of kB", path.display())]
+    #[error("{} has no line `MemTotal:` with a number of kB", escape::path(path))]
     NoTotal { path: PathBuf },
 }
 

@@ -14,6 +14,7 @@ use crate::{
         mountinfo,
     },
     stream::event::CgroupId,
+    text::escape,
 };
 
 const MOUNTS: &str = "/proc/self/mountinfo";
@@ -24,7 +25,7 @@ pub enum HierarchyError {
     Mounts(#[source] io::Error),
     #[error("no cgroup hierarchy is mounted")]
     NotMounted,
-    #[error("cannot open {path}: {source}", path = .path.display())]
+    #[error("cannot open {}: {source}", escape::path(path))]
     Open { path: PathBuf, source: io::Error },
 }
 

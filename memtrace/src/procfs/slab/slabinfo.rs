@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::text::escape;
 use thiserror::Error;
 
 /// One line: one cache, under the name that the kernel's `struct kmem_cache` has.
@@ -40,11 +41,14 @@ impl SlabinfoLine {
 
 #[derive(Debug, Error)]
 pub enum SlabinfoError {
-    #[error("{} is readable by root only: run as root (sudo)", path.display())]
+    #[error("{} is readable by root only: run as root (sudo)", escape::path(path))]
     NotPermitted { path: PathBuf },
-    #[error("{} does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG", path.display())]
+    #[error(
+        "{} does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG",
+        escape::path(path)
+    )]
     Absent { path: PathBuf },
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", escape::path(path))]
     Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Malformed(#[from] Malformed),
