@@ -35,7 +35,7 @@ pub static SAMPLE_LIMIT: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static CACHE_GENERATIONS: HashMap<u64, u64> = HashMap::with_max_entries(MAX_ADDRESSES, 0);
 
-/// 1 where [`SUCCESSORS`] may have an address of this slot.
+/// 1 where [`CACHE_GENERATIONS`] may have an address of this slot.
 #[map]
 pub static GENERATION_SLOTS: Array<[u8; SLOTS]> = Array::with_max_entries(1, 0);
 
