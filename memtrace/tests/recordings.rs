@@ -107,12 +107,13 @@ type Target = fn(&[u8]);
 /// What the fuzzers begin with, and what they found.
 #[test]
 fn what_fuzzers_found_is_survived() {
-    let targets: [(&str, Target); 5] = [
+    let targets: [(&str, Target); 6] = [
         ("block", feed::block),
         ("definitions", feed::definitions),
         ("index", feed::index),
         ("header", feed::header),
         ("recording", feed::recording),
+        ("btf", feed::btf),
     ];
     for (target, feed) in targets {
         let mut files = 0;

@@ -1,4 +1,4 @@
-//! What is checked without running memtrace: the tree's rules, the format, clippy's lints.
+//! What is checked without running memtrace: the format, clippy's lints, licences, the tree's rules.
 
 use std::time::Instant;
 
@@ -6,15 +6,16 @@ use anyhow::Result;
 
 use super::summary::Row;
 use crate::command::{CommandExt, cargo};
-use crate::tidy;
+use crate::{licences, tidy};
 
-/// A lint, a wrong format and a broken rule are each a failure.
+/// Each check that does not pass is a failure.
 pub fn check() -> Row {
     let start = Instant::now();
     let mut row = Row::new("lints", "");
     count(&mut row, cargo().args(["fmt", "--all", "--check"]).check());
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     count(&mut row, cargo().args(clippy).check());
+    licences::check().into_iter().for_each(|result| count(&mut row, result));
     match tidy::check_tree() {
         Ok(rules) => {
             let broken = tidy::report(&rules);

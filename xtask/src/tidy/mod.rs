@@ -24,7 +24,8 @@ pub struct Args {
 
 pub fn main(args: &Args) -> Result<ExitCode> {
     if args.stats {
-        stats::print(&read_tree()?, &read_crate()?)?;
+        let tree = read_tree()?;
+        stats::print(&tree, &read_crates(&tree)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let broken = report(&check_tree()?);
@@ -93,9 +94,10 @@ const RULES: [Rule; 6] = [
     },
 ];
 
-/// A rule about how the main crate's files hang together.
+/// A rule about how the files of a crate hang together.
 struct StructureRule {
     what: &'static str,
+    applies: fn(&str) -> bool,
     /// Where it is broken, as `path:line`.
     broken_at: fn(&Crate) -> Vec<String>,
 }
@@ -103,11 +105,19 @@ struct StructureRule {
 const STRUCTURE_RULES: [StructureRule; 3] = [
     StructureRule {
         what: "a folder imports only from folders above it in memtrace/src/lib.rs",
+        applies: |root| root == CRATE,
         broken_at: order::upward_imports,
     },
-    StructureRule { what: "files do not import each other in circles", broken_at: order::circles },
-    StructureRule { what: "functions have at most 60 lines", broken_at: long_functions },
+    StructureRule {
+        what: "files do not import each other in circles",
+        applies: |_| true,
+        broken_at: order::circles,
+    },
+    StructureRule { what: "functions have at most 60 lines", applies: |_| true, broken_at: long_functions },
 ];
+
+/// The main crate's root.
+const CRATE: &str = "memtrace/src/lib.rs";
 
 const MAX_FUNCTION_LINES: usize = 60;
 
@@ -119,8 +129,14 @@ fn long_functions(tree: &Crate) -> Vec<String> {
     long.collect()
 }
 
-fn read_crate() -> Result<Crate> {
-    Crate::read(paths::root(), &paths::root().join("memtrace/src"))
+/// All crates in the tree, by their roots.
+fn read_crates(tree: &[Source]) -> Result<Vec<(&str, Crate)>> {
+    let is_root = |path: &&str| {
+        ["src/lib.rs", "src/main.rs"].iter().any(|root| path.ends_with(root))
+            && *path != "memtrace/src/main.rs"
+    };
+    let roots = tree.iter().map(|source| source.path.as_str()).filter(is_root);
+    roots.map(|root| Ok((root, Crate::read(paths::root(), &paths::root().join(root))?))).collect()
 }
 
 /// The places where each rule is broken, as `path:line`.
@@ -134,9 +150,13 @@ pub fn check_tree() -> Result<Vec<(&'static str, Vec<String>)>> {
             })
             .collect()
     };
-    let structure = read_crate()?;
+    let crates = read_crates(&tree)?;
+    let structure = |rule: &StructureRule| {
+        let crates = crates.iter().filter(|(root, _)| (rule.applies)(root));
+        crates.flat_map(|(_, tree)| (rule.broken_at)(tree)).collect()
+    };
     let by_line = RULES.iter().map(|rule| (rule.what, places(rule)));
-    let by_structure = STRUCTURE_RULES.iter().map(|rule| (rule.what, (rule.broken_at)(&structure)));
+    let by_structure = STRUCTURE_RULES.iter().map(|rule| (rule.what, structure(rule)));
     Ok(by_line.chain(by_structure).collect())
 }
 

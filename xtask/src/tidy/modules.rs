@@ -1,4 +1,4 @@
-//! The crate `memtrace` as modules and what each names of the others, read from its source. Tests are left out.
+//! A crate as modules and what each names of the others, read from its source. Tests are left out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,17 +44,17 @@ pub struct Edge {
 
 pub struct Crate {
     pub modules: Vec<Module>,
-    /// The folders beside `lib.rs`, in the order in which it lists them.
+    /// The public modules, in the order in which the root lists them.
     pub rooms: Vec<String>,
 }
 
 impl Crate {
-    /// Reads `src/lib.rs` and all modules below it. `src` is shown in `file`s relative to `root`.
-    pub fn read(root: &Path, src: &Path) -> Result<Self> {
+    /// Reads the crate whose root is `file`, and all modules below it. Files are named relative to `tree`.
+    pub fn read(tree: &Path, file: &Path) -> Result<Self> {
         let mut modules = Vec::new();
-        read_module(root, &src.join("lib.rs"), Vec::new(), &mut modules)?;
-        let lib = fs::read_to_string(src.join("lib.rs"))?;
-        let rooms = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        read_module(tree, file, Vec::new(), &mut modules)?;
+        let text = fs::read_to_string(file)?;
+        let rooms = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
         let rooms = rooms.map(str::to_owned).collect();
         Ok(Self { modules, rooms })
     }
@@ -120,7 +120,7 @@ fn read_module(root: &Path, file: &Path, path: Segments, modules: &mut Vec<Modul
 
 /// Where the module `child` of the module in `parent` is.
 fn file_of(parent: &Path, child: &str) -> PathBuf {
-    let is_folder = ["mod.rs", "lib.rs"].iter().any(|name| parent.ends_with(name));
+    let is_folder = ["mod.rs", "lib.rs", "main.rs"].iter().any(|name| parent.ends_with(name));
     let folder = if is_folder { parent.parent().map(Path::to_owned) } else { None };
     let folder = folder.unwrap_or_else(|| parent.with_extension(""));
     let file = folder.join(format!("{child}.rs"));

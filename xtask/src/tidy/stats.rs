@@ -4,26 +4,28 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::modules::Crate;
-use super::{Source, order};
+use super::{CRATE, Source, order};
 use crate::paths;
 
 /// Functions that are listed.
 const LONGEST: usize = 10;
 
-const CRATE: &str = "memtrace/src";
+/// The main crate's.
+const FOLDER: &str = "memtrace/src";
 
-/// Prints the figures.
-pub fn print(tree: &[Source], crate_: &Crate) -> Result<()> {
-    print_code(tree, crate_)?;
-    print_functions(crate_);
-    let edges = crate_.edges();
-    println!("\nimports between files {}, upward {}", edges.len(), order::upward_imports(crate_).len());
+/// Prints the figures of the tree and of its crates.
+pub fn print(tree: &[Source], crates: &[(&str, Crate)]) -> Result<()> {
+    let (_, main) = crates.iter().find(|(root, _)| *root == CRATE).context("there is no main crate")?;
+    print_code(tree, main)?;
+    print_functions(crates);
+    let circles: usize = crates.iter().map(|(_, crate_)| order::circles(crate_).len()).sum();
+    println!("\nimports between files {}, upward {}", main.edges().len(), order::upward_imports(main).len());
     println!(
-        "circles of files      {} (meant: {})",
-        order::circles(crate_).len() + order::number_meant(),
+        "circles of files      {}, of them meant {}",
+        circles + order::number_meant(),
         order::number_meant()
     );
     print_words(tree);
@@ -43,7 +45,7 @@ fn print_code(tree: &[Source], crate_: &Crate) -> Result<()> {
         let folder = folder_of(&module.file);
         add(&folder, code_lines(&text, &module.tests));
     }
-    let of_crate = |path: &str| path.starts_with(CRATE) && path.ends_with(".rs");
+    let of_crate = |path: &str| path.starts_with(FOLDER) && path.ends_with(".rs");
     let is_counted =
         |source: &&Source| is_code(&source.path) && !of_crate(&source.path) && !is_test(&source.path);
     for source in tree.iter().filter(is_counted) {
@@ -62,7 +64,7 @@ fn print_code(tree: &[Source], crate_: &Crate) -> Result<()> {
 fn folder_of(path: &str) -> String {
     let mut parts = path.split('/');
     let depth = match parts.next() {
-        Some("memtrace") if path.starts_with(CRATE) => 3,
+        Some("memtrace") if path.starts_with(FOLDER) => 3,
         Some("xtask") => 2,
         _ => 1,
     };
@@ -98,11 +100,10 @@ fn code_lines(text: &str, tests: &[(usize, usize)]) -> usize {
     super::numbered(text).filter(|(number, line)| is_code(line) && !is_test(*number)).count()
 }
 
-fn print_functions(crate_: &Crate) {
-    let functions = crate_
-        .modules
-        .iter()
-        .flat_map(|module| module.functions.iter().map(move |function| (module, function)));
+fn print_functions(crates: &[(&str, Crate)]) {
+    let modules = crates.iter().flat_map(|(_, crate_)| &crate_.modules);
+    let functions =
+        modules.flat_map(|module| module.functions.iter().map(move |function| (module, function)));
     let mut functions: Vec<_> = functions.collect();
     functions.sort_by_key(|(_, function)| std::cmp::Reverse(function.lines));
     println!("\n{:<5} FUNCTION", "LINES");
