@@ -1,4 +1,4 @@
-//! What is checked without running memtrace: the format, clippy's lints, licences, the tree's rules.
+//! What is checked without running memtrace: the tree's rules, the format, clippy's lints, other people's licences.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::summary::Row;
 use crate::command::{CommandExt, cargo};
 use crate::{licences, tidy};
 
-/// Each check that does not pass is a failure.
+/// A lint, a wrong format, a licence that is not accepted and a broken rule are each a failure.
 pub fn check() -> Row {
     let start = Instant::now();
     let mut row = Row::new("lints", "");
