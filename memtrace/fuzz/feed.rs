@@ -97,7 +97,9 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
     let profile = report::profile(report, older);
-    html::of_report(report, &profile, b"a.mt").expect("all of it can be shown");
+    let profile = report::profile(report, older);
+    let recorded = html::Recorded { file: b"a.mt", series: &report.series, profile: &profile };
+    html::report(snapshot, recorded).expect("all of it can be shown");
 }
 
 /// The input in parts, each with its length before it: blocks, a second apart.

@@ -21,7 +21,7 @@ use crate::{
         },
     },
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, screen::Screen},
+    output::{self, Output as _, html::Recorded, screen::Screen},
     view::{
         object,
         profile::{Profile, Weight},
@@ -229,7 +229,10 @@ fn write(
         Format::Folded => return output::folded::write(&profile(), args.out.weight, &mut out),
         Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.out.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
-        Format::Html => output::html::of_report(report, &profile(), file_name(&args.file))?,
+        Format::Html => {
+            let (file, series, profile) = (file_name(&args.file), &report.series, &profile());
+            output::html::report(snapshot, Recorded { file, series, profile })?
+        }
         Format::Parquet => return write_parquet(args, header, report, out),
     };
     out.write_all(text.as_bytes())

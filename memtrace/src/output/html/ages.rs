@@ -1,33 +1,34 @@
 //! How old what is outstanding is. A leak has all ages; what is in use is young, or as old as its process.
 
-use super::markup::{bar, text};
+use maud::{Markup, html};
+
+use super::{markup::bar, section as section_of};
 use crate::{text::human, view::ages::AgeBucket};
 
-pub(super) fn section(ages: &[AgeBucket]) -> String {
+pub(super) fn section(ages: &[AgeBucket]) -> Markup {
+    let most = ages.iter().map(|bucket| bucket.bytes).max().unwrap_or(0).max(1) as f64;
+    let all = ages.iter().map(|bucket| bucket.bytes).fold(0, u64::saturating_add).max(1) as f64;
     if ages.iter().all(|bucket| bucket.objects == 0) {
-        return String::new();
+        return html! {};
     }
-    let most = ages.iter().map(|bucket| bucket.bytes).max().unwrap_or(0);
-    let all = ages.iter().map(|bucket| bucket.bytes).fold(0, u64::saturating_add);
-    let lines: String = ages.iter().map(|bucket| line(bucket, most, all)).collect();
-    format!(
-        "<section id=\"ages\" aria-labelledby=\"ages-title\">\n<h2 id=\"ages-title\">Age</h2>\n\
-         <p class=\"lede\">How long ago what is still there was allocated. A leak fills every age alike, in proportion to its span.</p>\n\
-         <table class=\"ages\"><thead><tr><th scope=\"col\">Age</th><th scope=\"col\" class=\"plot\"></th><th scope=\"col\" class=\"num\">Bytes</th>\
-         <th scope=\"col\" class=\"num\">Share</th><th scope=\"col\" class=\"num\">Objects</th></tr></thead>\n<tbody>{lines}</tbody></table>\n</section>"
-    )
-}
-
-fn line(bucket: &AgeBucket, most: u64, all: u64) -> String {
-    let share = bucket.bytes as f64 / all.max(1) as f64;
-    format!(
-        "<tr><th scope=\"row\">{}</th><td class=\"plot\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td></tr>\n",
-        text(&span(bucket)),
-        bar(bucket.bytes as f64 / most.max(1) as f64, "held"),
-        human::bytes(bucket.bytes),
-        text(&human::percent(share)),
-        human::grouped(bucket.objects),
-    )
+    let table = html! {
+        p.lede { "How long ago outstanding objects were allocated. A leak fills all ages evenly, in proportion to their span." }
+        table.ages {
+            thead { tr { th scope="col" { "Age" } th.plot scope="col" {} @for title in ["Bytes", "Share", "Objects"] { th.num scope="col" { (title) } } } }
+            tbody {
+                @for bucket in ages {
+                    tr {
+                        th scope="row" { (span(bucket)) }
+                        td.plot { (bar(bucket.bytes as f64 / most, "held")) }
+                        td.num { (human::bytes(bucket.bytes)) }
+                        td.num { (human::percent(bucket.bytes as f64 / all)) }
+                        td.num { (human::grouped(bucket.objects)) }
+                    }
+                }
+            }
+        }
+    };
+    section_of("ages", "Age", &table)
 }
 
 fn span(bucket: &AgeBucket) -> String {

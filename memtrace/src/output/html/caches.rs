@@ -1,19 +1,22 @@
 //! The slab caches: what this session saw of them, and what the kernel says.
 
-use super::markup::{bar, clean, finite, number, objects, text};
+use maud::{Markup, PreEscaped};
+
+use super::detail;
 use super::rows::{Kind, head};
+use super::strings::{bar, clean, finite, number, objects, text};
 use crate::{
     output::table::partial,
     text::human,
-    view::{CacheTotals, Sampling, Snapshot},
+    view::{CacheTotals, Sampling, Snapshot, series},
 };
 
-pub(super) fn section(snapshot: &Snapshot) -> String {
+pub(super) fn section(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {
     let title = "<h2 id=\"caches-title\">Slab caches</h2>";
     if snapshot.caches.is_empty() {
-        return format!(
+        return PreEscaped(format!(
             "<section id=\"caches\" aria-labelledby=\"caches-title\">\n{title}\n<p class=\"empty\">No traced cache saw an event.</p>\n</section>"
-        );
+        ));
     }
     let heads: String = [
         ("Cache", Kind::Text, "key"),
@@ -31,17 +34,22 @@ pub(super) fn section(snapshot: &Snapshot) -> String {
     .map(|(title, kind, class)| head(title, kind, class))
     .concat();
     let most = snapshot.caches.iter().map(|cache| cache.outstanding_bytes).max().unwrap_or(0);
-    let lines: String = snapshot
+    let body: String = snapshot
         .caches
         .iter()
         .enumerate()
-        .map(|(at, cache)| line(at, cache, snapshot.sampling, most))
+        .map(|(at, cache)| {
+            let series = lines.iter().find(|line| line.name == cache.name.as_bytes());
+            let detail = detail::of_cache(cache, series).into_string();
+            line(at, cache, snapshot.sampling, most)
+                + &format!("<tr class=\"detail\" hidden><td colspan=\"11\">{detail}</td></tr>")
+        })
         .collect();
-    format!(
+    PreEscaped(format!(
         "<section id=\"caches\" aria-labelledby=\"caches-title\">\n{title}\n<p class=\"lede\">What was traced of each, beside the kernel's own count.</p>\n\
-         <div class=\"scroll\"><table class=\"data\" id=\"caches-table\" data-limit=\"20\" data-what=\"caches\"><thead><tr>{heads}</tr></thead>\n\
-         <tbody>{lines}</tbody></table></div>\n</section>"
-    )
+         <div class=\"scroll\"><table class=\"data\" id=\"caches-table\" data-limit=\"20\" data-what=\"caches\" data-sorted=\"bytes\"><thead><tr>{heads}</tr></thead>\n\
+         <tbody>{body}</tbody></table></div>\n</section>"
+    ))
 }
 
 fn line(at: usize, cache: &CacheTotals, sampling: Sampling, most: u64) -> String {
@@ -78,5 +86,5 @@ fn line(at: usize, cache: &CacheTotals, sampling: Sampling, most: u64) -> String
         format!("<td class=\"broad\">{memory}</td>"),
         format!("<td class=\"wide\">{seen}</td>"),
     ];
-    format!("<tr data-cache=\"{at}\">{}</tr>\n", cells.concat())
+    format!("<tr data-cache=\"{at}\">{}</tr>", cells.concat())
 }

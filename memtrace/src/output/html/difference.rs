@@ -2,10 +2,12 @@
 
 use std::io;
 
-use super::markup::{clean, finite, host, number, place, text};
-use super::masthead::fact;
+use maud::{Markup, PreEscaped, html};
+
 use super::rows::{Kind, by_words, head, head_of_row, of_key, table_class};
-use super::{data, fill, framed, stacks, trust};
+use super::strings::{clean, finite, number, place, text};
+use super::{contents, data, page, stacks, tip, trust, without_script};
+use super::{markup, masthead::fact};
 use crate::{
     output::table::{difference as words, verdict},
     text::human,
@@ -16,62 +18,53 @@ use crate::{
     },
 };
 
-const DIFFERENCE: &str = include_str!("difference.html");
-const SCRIPT: &str = script!("figures.js", "table.js", "flame.js", "difference.js");
-
 /// The whole page. `added` is of what is outstanding after and was not before.
 pub fn difference(difference: &Difference, added: &Profile) -> io::Result<String> {
-    let profile = data::of_profile(added)?;
-    let part = |name: &str| match name {
-        "masthead" => masthead(difference),
-        "notes" => trust::notes("What speaks against comparing them", &difference.notes),
-        "stacks" => stacks(
-            "Calls that led to what was added",
-            "What is outstanding after and was not before: who called stands above whom. What went is not here.",
-        ),
-        "rows" => rows(difference),
-        "caches" => caches(difference),
-        "profile_json" => profile.clone(),
-        _ => String::new(),
+    let body = html! {
+        a.skip href="#rows" { "Skip to what changed" }
+        header.masthead {
+            (masthead(difference))
+            (contents())
+        }
+        main {
+            (trust::notes("Why the two may not be comparable", &difference.notes))
+            (rows(difference))
+            (caches(difference))
+            (stacks("Calls that led to what was added", "What is outstanding after and was not before. Callers are above what they call. What went is not shown."))
+            (without_script("The call stacks need"))
+        }
+        (tip())
+        (super::data("profile-json", &data::of_profile(added)?))
     };
-    let title = format!("{} – memtrace diff", clean(&difference.after.host));
-    Ok(framed(&title, &fill(DIFFERENCE, part), SCRIPT))
+    Ok(page(&format!("{} – memtrace diff", markup::host(difference.after.host.as_bytes())), &body))
 }
 
-fn masthead(difference: &Difference) -> String {
+fn masthead(difference: &Difference) -> Markup {
     let Difference { before, after, total, .. } = difference;
-    let hosts = if before.host == after.host {
-        clean(&after.host)
-    } else {
-        format!("{} → {}", clean(&before.host), clean(&after.host))
-    };
-    let facts = [
-        fact("Change", &text(&words::total(total))),
-        side("Before", before, total.before.bytes),
-        side("After", after, total.after.bytes),
-    ];
-    format!(
-        "<p class=\"eyebrow\">memtrace diff</p>\n<h1>{hosts}</h1>\n<dl class=\"facts sides\">{}</dl>",
-        facts.concat()
-    )
+    let hosts = [before, after].map(|side| markup::host(side.host.as_bytes()));
+    html! {
+        p.eyebrow { "memtrace diff" }
+        h1 { @if before.host != after.host { (hosts[0]) " → " } (hosts[1]) }
+        dl.facts.sides {
+            (fact("Change", words::total(total)))
+            (side("Before", before, total.before.bytes))
+            (side("After", after, total.after.bytes))
+        }
+    }
 }
 
 /// One of the reports, with its verdict.
-fn side(name: &str, side: &Side, bytes: u64) -> String {
-    let verdict = side
-        .verdict
-        .as_ref()
-        .map_or_else(|| "no telling yet".to_owned(), |known| verdict::claim(known, verdict::TERMINAL));
-    let about = format!(
-        "{} <small>{} outstanding after {}, {}, {}</small><p>{}</p>",
-        host(&side.label),
-        human::bytes(bytes),
-        text(&human::duration(side.elapsed)),
-        text(&words::when(side)),
-        clean(&side.kernel),
-        text(&verdict),
-    );
-    fact(name, &about)
+fn side(name: &str, side: &Side, bytes: u64) -> Markup {
+    let verdict = side.verdict.as_ref().map(|verdict| verdict::claim(verdict, verdict::TERMINAL));
+    let about = html! {
+        (markup::host(&side.label)) " "
+        small {
+            (human::bytes(bytes)) " outstanding after " (human::duration(side.elapsed)) ", " (words::when(side)) ", "
+            (markup::host(side.kernel.as_bytes()))
+        }
+        p { (verdict.as_deref().unwrap_or("no verdict: the session was too short")) }
+    };
+    fact(name, about)
 }
 
 /// What sorts a share of nothing: behind all others.
@@ -107,12 +100,12 @@ fn heads(columns: impl IntoIterator<Item = (&'static str, Kind, &'static str)>) 
     columns.into_iter().map(|(title, kind, class)| head(title, kind, class)).collect()
 }
 
-fn rows(difference: &Difference) -> String {
+fn rows(difference: &Difference) -> Markup {
     let title = "<h2 id=\"rows-title\">Who holds more, and who less</h2>";
     if difference.rows.is_empty() && difference.rest.is_none() {
-        return format!(
+        return PreEscaped(format!(
             "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"empty\">Nothing changed.</p>\n</section>"
-        );
+        ));
     }
     let keys = difference.by.iter().map(|by| {
         let (title, kind) = of_key(by);
@@ -141,14 +134,14 @@ fn rows(difference: &Difference) -> String {
         let change = changes(&rest.change, Seen::Both);
         format!("<tfoot><tr><th scope=\"row\" class=\"key\" colspan=\"{columns}\">{name}</th>{change}<td class=\"wider\"></td><td class=\"wide\"></td><td class=\"broad\"></td></tr></tfoot>")
     });
-    format!(
+    PreEscaped(format!(
         "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"lede\">What is outstanding, by {}. What changed most comes first.{unchanged}</p>\n\
          <div class=\"scroll\"><table class=\"{}\" id=\"rows-table\" data-limit=\"20\" data-what=\"rows\" data-sorted=\"{sorted}\"><thead><tr>{heads}</tr></thead>\n\
          <tbody>{lines}</tbody>\n{}</table></div>\n</section>",
         by_words(&difference.by),
         table_class(&difference.by),
         rest.unwrap_or_default(),
-    )
+    ))
 }
 
 fn line(difference: &Difference, row: &RowChange) -> String {
@@ -167,20 +160,20 @@ fn line(difference: &Difference, row: &RowChange) -> String {
     )
 }
 
-fn caches(difference: &Difference) -> String {
+fn caches(difference: &Difference) -> Markup {
     if difference.caches.is_empty() {
-        return String::new();
+        return html! {};
     }
     let columns = [("Cache", Kind::Text, "key")].into_iter().chain(CHANGES);
     let columns = columns
         .chain([("In slabinfo before", Kind::Number, "wider"), ("In slabinfo after", Kind::Number, "wide")]);
     let lines: String = difference.caches.iter().map(cache).collect();
-    format!(
+    PreEscaped(format!(
         "<section id=\"caches\" aria-labelledby=\"caches-title\">\n<h2 id=\"caches-title\">Slab caches</h2>\n<p class=\"lede\">What was traced of each, beside all that the kernel counts.</p>\n\
          <div class=\"scroll\"><table class=\"data\" id=\"caches-table\" data-limit=\"20\" data-what=\"caches\" data-sorted=\"bytes\"><thead><tr>{}</tr></thead>\n\
          <tbody>{lines}</tbody></table></div>\n</section>",
         heads(columns)
-    )
+    ))
 }
 
 fn cache(cache: &CacheChange) -> String {

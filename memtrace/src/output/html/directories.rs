@@ -1,6 +1,8 @@
 //! Where dentries are, as a tree that folds without any script.
 
-use super::markup::{bar, host, text};
+use maud::{Markup, PreEscaped, html};
+
+use super::strings::{bar, host, path, text};
 use crate::{
     text::human,
     view::{Directory, Snapshot},
@@ -9,9 +11,9 @@ use crate::{
 /// Deeper ones are not indented further.
 const DEEPEST: usize = 8;
 
-pub(super) fn section(snapshot: &Snapshot) -> String {
+pub(super) fn section(snapshot: &Snapshot) -> Markup {
     if snapshot.directories.is_empty() {
-        return String::new();
+        return html! {};
     }
     let mut tree = String::new();
     let mut directories = snapshot.directories.as_slice();
@@ -20,12 +22,12 @@ pub(super) fn section(snapshot: &Snapshot) -> String {
         tree += &node(first, inside);
         directories = after;
     }
-    format!(
+    PreEscaped(format!(
         "<section id=\"directories\" aria-labelledby=\"directories-title\">\n<h2 id=\"directories-title\">Directories</h2>\n\
          <p class=\"lede\">Where the dentries are, each directory with all that is below it.</p>\n\
          <div class=\"tree\"><div class=\"entry heads\" aria-hidden=\"true\"><span class=\"name\">Directory</span><span class=\"num\">Dentries</span>\
          <span class=\"shares\">Share of all</span><span class=\"shares\">Negative</span><span class=\"fs\">Filesystem</span></div>\n{tree}</div>\n</section>"
-    )
+    ))
 }
 
 /// Those that are inside of the first one, and those after.
@@ -62,7 +64,7 @@ fn entry(directory: &Directory) -> String {
     format!(
         "<span class=\"name d{}\">{}</span><span class=\"num\">{}</span>{}{}<span class=\"fs\">{}</span>",
         directory.depth.min(DEEPEST),
-        super::markup::path(rest),
+        path(rest),
         human::grouped(directory.objects),
         shares(share, "held"),
         shares(negative, "negative"),

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use super::markup::{bar, clean, finite, host, number, objects, place, text};
+use maud::{Markup, PreEscaped};
+
+use super::detail;
+use super::strings::{bar, clean, finite, host, number, objects, place, text};
 use crate::{
     output::{
         json,
         table::{columns, partial},
     },
     text::human,
-    view::{By, Keys, Row, Snapshot, Trend, key},
+    view::{By, Keys, Row, Snapshot, Sort, Trend, key, series},
 };
 
 /// Beyond, a share of a row's objects is not told beside what it is of.
@@ -44,27 +47,43 @@ pub(super) fn head(title: &str, kind: Kind, class: &str) -> String {
     format!("<th scope=\"col\" class=\"{number}{class}\" data-sort=\"{}\">{title}</th>", kind.name())
 }
 
-pub(super) fn section(snapshot: &Snapshot) -> String {
+pub(super) fn section(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {
     let title = "<h2 id=\"rows-title\">Who holds it</h2>";
     if snapshot.rows.is_empty() && snapshot.rest.is_none() {
-        return format!(
+        return PreEscaped(format!(
             "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"empty\">{}</p>\n</section>",
             text(&sentence(&columns::empty(snapshot)))
-        );
+        ));
     }
     let columns = columns_of(snapshot);
     let heads: String = columns.iter().map(|column| head(column.title, column.kind, column.class)).collect();
     let most = snapshot.rows.iter().map(|row| row.bytes).max().unwrap_or(0);
-    let rows: String =
-        snapshot.rows.iter().enumerate().map(|(at, row)| line(at, row, snapshot, &columns, most)).collect();
-    format!(
+    let rows: String = snapshot
+        .rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| {
+            let name = row.keys.join(&b", "[..]);
+            let series = lines.iter().find(|line| line.name == name);
+            let detail = detail::of_row(row, snapshot.sampling, series).into_string();
+            line(at, row, snapshot, &columns, most)
+                + &format!("<tr class=\"detail\" hidden><td colspan=\"{}\">{detail}</td></tr>", columns.len())
+        })
+        .collect();
+    PreEscaped(format!(
         "<section id=\"rows\" aria-labelledby=\"rows-title\">\n{title}\n<p class=\"lede\">Objects allocated in the window and not freed, by {}. A row opens to all that is known of it.</p>\n\
-         <div class=\"scroll\"><table class=\"{}\" id=\"rows-table\" data-limit=\"20\" data-what=\"rows\"><thead><tr>{heads}</tr></thead>\n\
+         <div class=\"scroll\"><table class=\"{}\" id=\"rows-table\" data-limit=\"20\" data-what=\"rows\" data-sorted=\"{}\"><thead><tr>{heads}</tr></thead>\n\
          <tbody>{rows}</tbody>\n{}</table></div>\n</section>",
         by_words(&snapshot.by),
         table_class(&snapshot.by),
+        match snapshot.sort {
+            Sort::Bytes => "bytes",
+            Sort::Objects => "objects",
+            Sort::Growth => "growth",
+            Sort::Age => "oldest",
+        },
         foot(snapshot, &columns),
-    )
+    ))
 }
 
 /// Several keys share the room of one.
@@ -155,7 +174,7 @@ fn line(at: usize, row: &Row, snapshot: &Snapshot, columns: &[Column], most: u64
         .iter()
         .map(|column| cell(column, row, key_cell(column, row, snapshot, &mut keys), snapshot, most))
         .collect();
-    format!("<tr data-row=\"{at}\">{cells}</tr>\n")
+    format!("<tr data-row=\"{at}\">{cells}</tr>")
 }
 
 /// The next key, for a column that is one. Below a command name stands who started it.
