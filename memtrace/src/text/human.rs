@@ -57,6 +57,12 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// The exact number with its sign: `+1,234,567`.
+pub fn grouped_change(change: i64) -> String {
+    let sign = if change < 0 { "-" } else { "+" };
+    format!("{sign}{}", grouped(change.unsigned_abs()))
+}
+
 /// By how much memory changed: `+1.9 MiB`, `-12.0 KiB`, `0 B`.
 pub fn bytes_change(change: i64) -> String {
     format!("{}{}", sign(change), bytes(change.unsigned_abs()))
