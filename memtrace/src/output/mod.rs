@@ -2,6 +2,7 @@
 
 pub mod model;
 pub mod phrases;
+pub mod render;
 pub mod tables;
 
 pub mod table;

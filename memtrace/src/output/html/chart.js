@@ -128,13 +128,17 @@ function growthChart(section, series) {
     const step = (X_STEPS_S.find((s) => (state.to - state.from) / 1000 / s <= room) ?? (state.to - state.from) / 1000 / room) * 1000;
     const shown = step < 60000 ? 8 : 5;
     const round = Math.ceil((start + state.from) / step) * step;
+    // Where the next label may begin.
+    let free = 0;
     for (let time = round; time <= start + state.to; time += step) {
       const x = frame.x(time - start);
       const label = step < 1000 ? new Date(time).toISOString().slice(17, 21) : clock(time).slice(0, shown);
       svg.append(draw('line', { class: 'axis', x1: x, x2: x, y1: frame.bottom, y2: frame.bottom + 5 }));
-      // One that would stick out on the right would also run into the one before.
-      if (x + label.length * LETTER / 2 > frame.right + MARGIN) continue;
-      svg.append(draw('text', { x, y: frame.bottom + 20, 'text-anchor': 'middle' }, label));
+      const half = (label.length * LETTER) / 2;
+      const middle = Math.min(x, frame.right + MARGIN - half);
+      if (middle - half < free) continue;
+      svg.append(draw('text', { x: middle, y: frame.bottom + 20, 'text-anchor': 'middle' }, label));
+      free = middle + half + LETTER;
     }
   }
 

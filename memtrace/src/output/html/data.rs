@@ -6,7 +6,7 @@ use std::io;
 use std::iter::repeat;
 use std::time::{Duration, SystemTime};
 
-use maud::PreEscaped;
+use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
 use crate::{
@@ -21,17 +21,18 @@ use crate::{
 /// Of the year 9999.
 const LAST_MILLISECOND: u64 = 253_402_300_799_999;
 
-pub(super) fn of_series(series: &Series) -> io::Result<PreEscaped<String>> {
-    embedded(&SeriesJson::from(series))
+/// A script element with data in it.
+pub(super) fn script(id: &str, data: &impl Serialize) -> io::Result<Markup> {
+    let json = PreEscaped(escape::json_in_html(json::line_of(data)?.trim_end()));
+    Ok(html! { script type="application/json" id=(id) { (json) } })
 }
 
-pub(super) fn of_profile(profile: &Profile) -> io::Result<PreEscaped<String>> {
-    embedded(&ProfileJson::from(profile))
+pub(super) fn of_series(series: &Series) -> impl Serialize + use<> {
+    SeriesJson::from(series)
 }
 
-/// For the inside of a script element.
-fn embedded(data: &impl Serialize) -> io::Result<PreEscaped<String>> {
-    Ok(PreEscaped(escape::json_in_html(json::line_of(data)?.trim_end())))
+pub(super) fn of_profile(profile: &Profile) -> impl Serialize + use<> {
+    ProfileJson::from(profile)
 }
 
 #[derive(Serialize)]

@@ -2,30 +2,33 @@
 
 use maud::{Markup, Render, html};
 
-use super::markup::{host, hosts, place};
+use super::tables::sentence;
 use crate::{
     attribution::cgroup::Owner,
+    output::{
+        model::{Cell, Name},
+        phrases::{self, place},
+        render::html::host,
+    },
     text::human,
     view::{CacheTotals, CgroupShare, NameGroup, Row, Sampling, key, series::Line},
 };
 
 /// Points of a trend line.
-const POINTS: usize = 400;
+const POINTS: usize = 200;
 
 pub(super) fn of_row(row: &Row, sampling: Sampling, line: Option<&Line>) -> Markup {
     let started_by = row.started_by.iter().map(|ancestors| {
-        let comms = hosts(ancestors.comms.iter().map(Vec::as_slice), " < ");
-        (ancestors.objects, if comms.is_empty() { "(unknown)".to_owned() } else { comms }.render())
+        let chain = phrases::chain(&ancestors.comms);
+        (ancestors.objects, if chain.is_empty() { "(unknown)".into() } else { host(&chain) }.render())
     });
     let cgroups = row.cgroups.iter().map(|share| (share.objects, cgroup(share)));
     let caches = row.caches.iter().map(|cache| {
         (cache.objects, html! { (host(cache.name.as_bytes())) " " (human::bytes(cache.bytes)) })
     });
-    let names = row.names.iter().map(|group| (group.objects, name(group)));
-    let stacks = row
-        .stacks
-        .iter()
-        .map(|stack| (stack.objects, hosts(stack.frames.iter().map(String::as_bytes), " < ").render()));
+    let names = row.names.iter().map(|group| (group.objects, name(group, row)));
+    let stacks =
+        row.stacks.iter().map(|stack| (stack.objects, host(stack.frames.join(" < ").as_bytes()).render()));
     let stacks_title = format!("Call stacks of {} objects", human::grouped(row.stacked_objects));
     html! {
         div.detail-grid {
@@ -45,68 +48,62 @@ fn figures(row: &Row, sampling: Sampling) -> Markup {
     let interval =
         interval.map(|n| format!(" ({} to {})", human::grouped(*n.start()), human::grouped(*n.end())));
     let process = row.process.as_ref();
-    let known = |text: &Vec<u8>| (!text.is_empty()).then(|| host(text).into_owned());
-    let call_site = row.call_site.as_ref();
+    let known = |text: &Vec<u8>| if text.is_empty() { Cell::Blank } else { Cell::name(&**text) };
+    let count_and_rate = |n, per_s| Cell::words(format!("{}, {}", human::grouped(n), human::rate(per_s)));
     facts([
-        ("Objects", Some(human::grouped(row.objects) + &interval.unwrap_or_default())),
-        ("Bytes", Some(format!("{} ({})", human::bytes(row.bytes), human::grouped(row.bytes)))),
-        ("Allocations", Some(format!("{}, {}", human::grouped(row.allocs), human::rate(row.allocs_per_s)))),
-        ("Frees", Some(format!("{}, {}", human::grouped(row.frees), human::rate(row.frees_per_s)))),
-        ("Growth", Some(human::growth(row.growth_per_s))),
-        ("Kept", Some(human::percent(row.survival()))),
-        ("Oldest", row.oldest.map(human::duration)),
-        ("Processes", Some(human::grouped(row.processes))),
-        ("Pid", row.pid.map(|pid| pid.to_string())),
-        ("Program", process.and_then(|process| known(&process.program))),
-        ("Command line", process.and_then(|process| known(&process.command_line))),
-        ("Process", process.filter(|process| process.has_ended).map(|_| "has ended".to_owned())),
+        ("Objects", Cell::words(human::grouped(row.objects) + &interval.unwrap_or_default())),
+        ("Bytes", Cell::words(format!("{} ({})", human::bytes(row.bytes), human::grouped(row.bytes)))),
+        ("Allocations", count_and_rate(row.allocs, row.allocs_per_s)),
+        ("Frees", count_and_rate(row.frees, row.frees_per_s)),
+        ("Growth", Cell::Growth(row.growth_per_s)),
+        ("Kept", Cell::Share(row.survival())),
+        ("Oldest", Cell::some(row.oldest, Cell::Duration)),
+        ("Processes", Cell::Count(row.processes)),
+        ("Pid", Cell::some(row.pid, |pid| Cell::Number(pid.into()))),
+        ("Program", Cell::some(process, |process| known(&process.program))),
+        ("Command line", Cell::some(process, |process| known(&process.command_line))),
+        ("Process", Cell::some(process.filter(|process| process.has_ended), |_| Cell::words("has ended"))),
         (
             "Call site",
-            call_site.map(|site| match &site.symbol {
-                Some(symbol) => host(symbol.as_bytes()).into_owned(),
-                None => format!("{:#x}", site.address),
+            Cell::some(row.call_site.as_ref(), |site| {
+                Cell::name(site.symbol.clone().unwrap_or_else(|| format!("{:#x}", site.address)))
             }),
         ),
         (
             "May be free",
-            (row.partial_objects > 0)
-                .then(|| format!("{}, in partial caches", human::grouped(row.partial_objects))),
+            Cell::some(Some(row.partial_objects).filter(|n| *n > 0), |n| {
+                Cell::words(format!("{}, in partial caches", human::grouped(n)))
+            }),
         ),
     ])
 }
 
 pub(super) fn of_cache(cache: &CacheTotals, line: Option<&Line>) -> Markup {
-    let some = |n: u64| (n > 0).then(|| human::grouped(n));
-    let change = |n: i64| format!("{}{}", if n < 0 { '-' } else { '+' }, human::grouped(n.unsigned_abs()));
+    let some = |n: u64| Cell::some(Some(n).filter(|n| *n > 0), Cell::Count);
+    let change = |n: i64| Cell::words(human::grouped_change(n));
+    let outstanding =
+        format!("{}, {}", human::grouped(cache.outstanding_objects), human::bytes(cache.outstanding_bytes));
+    let unseen = cache.partial.map(|partial| human::about(partial.unseen_frees_share));
     let figures = facts([
-        (
-            "Outstanding",
-            Some(format!(
-                "{}, {}",
-                human::grouped(cache.outstanding_objects),
-                human::bytes(cache.outstanding_bytes)
-            )),
-        ),
-        ("Allocations", Some(human::grouped(cache.allocs))),
-        ("Frees", Some(human::grouped(cache.frees))),
-        ("Object size", Some(human::bytes(cache.object_size))),
-        ("In slabinfo", cache.slabinfo_objects.map(human::grouped)),
-        ("Growth in slabinfo", cache.slabinfo_objects_per_s.map(human::growth)),
-        ("Change in slabinfo", cache.growth.map(|growth| change(growth.slabinfo))),
-        ("Change traced", cache.growth.map(|growth| change(growth.traced))),
+        ("Outstanding", Cell::words(outstanding)),
+        ("Allocations", Cell::Count(cache.allocs)),
+        ("Frees", Cell::Count(cache.frees)),
+        ("Object size", Cell::Bytes(cache.object_size)),
+        ("In slabinfo", Cell::some(cache.slabinfo_objects, Cell::Count)),
+        ("Growth in slabinfo", Cell::some(cache.slabinfo_objects_per_s, Cell::Growth)),
+        ("Change in slabinfo", Cell::some(cache.growth, |growth| change(growth.slabinfo))),
+        ("Change traced", Cell::some(cache.growth, |growth| change(growth.traced))),
         ("Lost allocations", some(cache.lost_allocs)),
         ("Lost frees", some(cache.lost_frees)),
-        ("Unseen frees", cache.partial.map(|partial| human::about(partial.unseen_frees_share))),
-        ("Memory", cache.reclaimable.map(|is| if is { "reclaimable" } else { "unreclaimable" }.to_owned())),
+        ("Unseen frees", Cell::some(unseen, Cell::words)),
+        ("Memory", Cell::some(cache.reclaimable, |is| Cell::words(phrases::reclaimable(Some(is))))),
     ]);
-    let aliases = hosts(cache.aliases.iter().map(String::as_bytes), ", ");
+    let aliases = phrases::merged_with(&cache.aliases, usize::MAX);
     html! {
         div.detail-grid {
             (block("Figures", figures))
             (trend(line))
-            @if !aliases.is_empty() {
-                (block("Merged by the kernel with", html! { p { (aliases) ": their objects cannot be told apart." } }))
-            }
+            @if let Some(aliases) = aliases { (block("Aliases", html! { p { (sentence(&aliases)) } })) }
         }
     }
 }
@@ -115,8 +112,8 @@ fn block(title: &str, content: impl Render) -> Markup {
     html! { div { h3 { (title) } (content) } }
 }
 
-fn facts<const N: usize>(facts: [(&str, Option<String>); N]) -> Markup {
-    html! { dl { @for (term, value) in facts { @if let Some(value) = value { dt { (term) } dd { (value) } } } } }
+fn facts<const N: usize>(facts: [(&str, Cell); N]) -> Markup {
+    html! { dl { @for (term, value) in facts { @if value != Cell::Blank { dt { (term) } dd { (value) } } } } }
 }
 
 /// Things, each with its share of the whole.
@@ -138,17 +135,15 @@ fn cgroup(share: &CgroupShare) -> Markup {
     html! { (host(path)) @if let Some(container) = container { small { " " (container) } } }
 }
 
-fn name(group: &NameGroup) -> Markup {
-    let negative = group.negatives.filter(|dentries| dentries.negative > 0);
+fn name(group: &NameGroup, row: &Row) -> Markup {
     let asides = [
-        negative.map(|dentries| format!("negative {}", human::percent(dentries.share()))),
         group.filesystem.as_deref().map(|name| host(name).into_owned()),
         Some(&group.example)
             .filter(|example| !example.is_empty() && **example != group.pattern)
             .map(|example| format!("such as {}", host(example))),
     ];
     let asides = asides.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    html! { (place(group)) @if !asides.is_empty() { small { "  " (asides) } } }
+    html! { (Name { tail: String::new(), ..place::name(group, row) }) @if !asides.is_empty() { small { "  " (asides) } } }
 }
 
 /// How its bytes moved over the window.

@@ -41,7 +41,8 @@ function duration(ms) {
   const [m, h, d] = [Math.floor(s / 60), Math.floor(s / 3600), Math.floor(s / 86400)];
   if (s < 3600) return `${m} m ${s % 60} s`;
   if (s < 86400) return `${h} h ${m % 60} m`;
-  return d < 100 ? `${d} d ${h % 24} h` : `${d} d`;
+  if (d < 100) return `${d} d ${h % 24} h`;
+  return d < 10000 ? `${d} d` : '>9999 d';
 }
 
 function percent(share) {

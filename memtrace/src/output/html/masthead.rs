@@ -2,10 +2,12 @@
 
 use maud::{Markup, Render, html};
 
-use super::markup::{host, utc};
-use super::rows::by_words;
 use crate::{
-    output::provenance,
+    output::{
+        json,
+        phrases::{self, provenance},
+        render::html::host,
+    },
     procfs::slab::Meminfo,
     text::human,
     view::{OwnCost, Snapshot},
@@ -36,6 +38,8 @@ pub(super) fn fact(term: &str, value: impl Render) -> Markup {
 
 /// `2026-11-25 03:12:04 to 03:22:04 UTC, 10 m 0 s`; the date once where it is the same.
 fn window(snapshot: &Snapshot) -> Markup {
+    // `2026-11-25T03:12:04` and the rest.
+    let utc = |time| json::rfc3339(time)[..19].replace('T', " ");
     let [from, to] = [provenance::start(snapshot), provenance::end(snapshot)].map(utc);
     let (date, _) = from.split_once(' ').unwrap_or_default();
     let to = to.strip_prefix(date).map_or(to.as_str(), str::trim_start);
@@ -50,7 +54,7 @@ fn traced(snapshot: &Snapshot) -> Markup {
             caches => { (caches.len()) " slab caches" },
         }
         @if snapshot.sampling.is_on() { ", one object in " (snapshot.sampling.period) }
-        " " small { "rows by " (by_words(&snapshot.by)) }
+        " " small { "rows by " (phrases::keys(&snapshot.by)) }
     }
 }
 

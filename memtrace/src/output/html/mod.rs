@@ -5,17 +5,12 @@
 //! style and the script whose digests it names. Text from the host is escaped as for a terminal, then for HTML by `maud`; the
 //! script only ever sets it as text.
 
-mod ages;
-mod caches;
 mod data;
 mod detail;
 mod difference;
-mod directories;
 mod guide;
-mod markup;
 mod masthead;
-mod rows;
-mod strings;
+mod tables;
 mod trust;
 mod verdict;
 
@@ -29,8 +24,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 pub use self::difference::difference;
-use self::markup::host;
-use crate::view::{Snapshot, profile::Profile, series::Series};
+use crate::{
+    output::render::html::host,
+    view::{Snapshot, profile::Profile, series::Series},
+};
 
 const STYLE: &str = include_str!("page.css");
 /// One program in several files, in a scope of its own.
@@ -65,18 +62,18 @@ pub fn report(snapshot: &Snapshot, recorded: Recorded<'_>) -> io::Result<String>
             (verdict::section(snapshot))
             (trust::section(snapshot))
             (growth())
-            (rows::section(snapshot, &recorded.series.rows))
-            (caches::section(snapshot, &recorded.series.caches))
-            (directories::section(snapshot))
+            (tables::rows(snapshot, &recorded.series.rows))
+            (tables::caches(snapshot, &recorded.series.caches))
+            (tables::directories(snapshot))
             (stacks("Call stacks", "The calls that led to what is outstanding. Callers are above what they call."))
-            (ages::section(&snapshot.ages))
+            (tables::ages(&snapshot.ages))
             (trust::notes("Notes", &snapshot.notes))
             (without_script("The growth chart and the call stacks need"))
             (guide::section())
         }
         (tip())
-        (data("series-json", &data::of_series(recorded.series)?))
-        (data("profile-json", &data::of_profile(recorded.profile)?))
+        (data::script("series-json", &data::of_series(recorded.series))?)
+        (data::script("profile-json", &data::of_profile(recorded.profile))?)
     };
     Ok(page(&format!("{} – memtrace report", host(snapshot.host.as_bytes())), &body))
 }
@@ -195,9 +192,4 @@ fn without_script(what: &str) -> Markup {
 
 fn tip() -> Markup {
     html! { div.tip role="status" hidden {} }
-}
-
-/// JSON for the script.
-fn data(id: &str, json: &PreEscaped<String>) -> Markup {
-    html! { script type="application/json" id=(id) { (json) } }
 }

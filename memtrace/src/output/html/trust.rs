@@ -2,9 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::{markup::host, section as section_of};
+use super::section as section_of;
 use crate::{
-    output::table::{agreement, trust},
+    output::{
+        model::Sentence,
+        phrases::{self, trust},
+        render::html::host,
+    },
     text::human,
     view::{Snapshot, reconcile},
 };
@@ -14,8 +18,6 @@ const GOOD_AGREEMENT: f64 = 0.95;
 
 pub(super) fn section(snapshot: &Snapshot) -> Markup {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let line = trust::summary(&snapshot.trust, snapshot.sampling);
-    let line = line.strip_prefix("trust: ").unwrap_or(&line);
     let (kind, status) = match () {
         () if !problems.is_empty() => ("limited", "Limited"),
         () if snapshot.trust.emitted == 0 => ("none", "Nothing seen"),
@@ -25,10 +27,7 @@ pub(super) fn section(snapshot: &Snapshot) -> Markup {
         section #trust.trust.(kind) aria-labelledby="trust-title" {
             h2 #trust-title { "Trust" }
             div {
-                p.line {
-                    strong { (status) } " " (line)
-                    @if let Some(agreement) = agreement::words(snapshot) { " · " (agreement) }
-                }
+                p.line { strong { (status) } " " (Sentence::from(trust::summary(snapshot))) }
                 ul.meaning {
                     @for problem in problems { li.problem { (problem) } }
                     @for sentence in meaning(snapshot) { li { (sentence) } }
@@ -48,7 +47,7 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
         (trust.emitted > 0 && trust::lost(trust) == 0)
             .then(|| "Every event that the probes sent has arrived and is counted.".to_owned()),
         (trust.unknown_frees > 0).then(|| {
-            let frees = trust::number(trust.unknown_frees, "free");
+            let frees = phrases::number(trust.unknown_frees, "free");
             format!("{frees} concerned objects from before the start, which are not counted here.")
         }),
         agrees.then(|| "By the kernel's own count these caches grew by as much as was traced.".to_owned()),
@@ -57,7 +56,7 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
             format!("One object in {period} was followed. Counts are scaled up; ± is the 95% confidence interval.")
         }),
         snapshot.settled.map(|settled| {
-            let (time, freed) = (human::duration(settled.time), trust::number(settled.freed, "object"));
+            let (time, freed) = (human::duration(settled.time), phrases::number(settled.freed, "object"));
             format!("Frees were followed for {time} after the end: {freed} freed late, not counted as outstanding.")
         }),
     ]

@@ -2,9 +2,12 @@
 
 use maud::{Markup, Render, html};
 
-use super::markup::{host, hosts, list, place, prose};
 use crate::{
-    output::table::verdict as words,
+    output::{
+        model::Sentence,
+        phrases::{self, place, verdict as words},
+        render::html::{advice, host},
+    },
     text::human,
     view::{Known, Row, Snapshot, Suspect, Verdict},
 };
@@ -37,16 +40,14 @@ fn calm(kind: &str, status: &str, claim: &str, meaning: &str) -> Markup {
 
 fn leak(suspect: &Suspect, snapshot: &Snapshot) -> Markup {
     let row = snapshot.rows.iter().find(|row| row.keys == suspect.keys);
-    let who = match &suspect.comm {
-        Some(comm) => host(comm).into_owned(),
-        None => hosts(suspect.keys.iter().map(Vec::as_slice), ", "),
-    };
+    let keys = suspect.comm.as_ref().map_or(&*suspect.keys, std::slice::from_ref);
+    let who = Sentence::default().names(keys.iter().map(Vec::as_slice), ", ");
     let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
     html! {
         section #verdict.card.verdict.leak.alone[suspect.known.is_empty()] aria-labelledby="claim" {
             div.case {
                 p.status { "Leak" }
-                h2 #claim { code { (who) } " leaks " (mostly) code { (host(suspect.cache.as_bytes())) } }
+                h2 #claim { (who) " leaks " (mostly) code { (host(suspect.cache.as_bytes())) } }
                 (chain(suspect))
                 (figures(suspect, row))
                 (evidence(suspect, row))
@@ -59,8 +60,7 @@ fn leak(suspect: &Suspect, snapshot: &Snapshot) -> Markup {
 
 /// How many processes, and who started them, nearest first.
 fn chain(suspect: &Suspect) -> Markup {
-    let processes =
-        (suspect.processes > 1).then(|| format!("{} processes", human::grouped(suspect.processes)));
+    let processes = (suspect.processes > 1).then(|| phrases::processes(suspect.processes));
     let started_by = suspect.started_by.iter().map(|comm| html! { "started by " code { (host(comm)) } });
     let parts: Vec<Markup> =
         processes.map(|processes| processes.render()).into_iter().chain(started_by).collect();
@@ -98,7 +98,7 @@ fn evidence(suspect: &Suspect, row: Option<&Row>) -> Markup {
                 dt { "Explains" }
                 dd { (human::percent(share)) " of the growth of " (host(suspect.cache.as_bytes())) " by the kernel's own count (slabinfo)" }
             }
-            @if let Some(group) = &suspect.place { dt { "Where" } dd { "mostly " (place(group)) } }
+            @if let Some(group) = &suspect.place { dt { "Where" } dd { "mostly " (place::of_group(group)) } }
             @if let Some(share) = negative { dt { "What" } dd { (share) " of its dentries are negative: names that do not exist" } }
             dt { "Memory" }
             dd { (words::reclaim(suspect.is_reclaimable)) }
@@ -120,30 +120,30 @@ fn doubts(suspect: &Suspect) -> Markup {
         @if suspect.doubts.is_empty() {
             p.doubts.none { "No measurement contradicts this." }
         } @else {
-            div.doubts { h3 { "Doubts" } ul { @for doubt in &suspect.doubts { li { (words::words(*doubt)) } } } }
+            div.doubts { h3 { "Doubts" } ul { @for doubt in &suspect.doubts { li { (words::doubt(*doubt)) } } } }
         }
     }
 }
 
 /// The most similar incident in full, and the others by title.
 fn known(known: &Known, others: &[Known]) -> Markup {
-    let signs = |known: &Known| hosts(known.signs.iter().map(String::as_bytes), ", ");
+    let signs = |known: &Known| Sentence::outside(known.signs.join(", "));
     let steps = [("Now", &known.now), ("For good", &known.for_good), ("Check that it helped", &known.verify)];
     html! {
         aside.known aria-labelledby="known" {
             p.status { "Known incident" }
-            h2 #known { (prose(&known.title)) }
+            h2 #known { (advice(&known.title)) }
             p.signs { "Similar in: " (signs(known)) }
-            @for (title, sentences) in steps { @if !sentences.is_empty() { h3 { (title) } (list(sentences)) } }
+            @for (title, sentences) in steps { @if !sentences.is_empty() { h3 { (title) } ul { @for sentence in sentences { li { (advice(sentence)) } } } } }
             details {
                 summary { "Cause and references" }
-                p { (prose(&known.cause)) }
+                p { (advice(&known.cause)) }
                 @if !known.references.is_empty() { ul.references { @for url in &known.references { li { (link(url)) } } } }
             }
             @if !others.is_empty() {
                 details {
                     summary { "Other similar incidents" }
-                    ul { @for other in others { li { (prose(&other.title)) " " small { "similar in: " (signs(other)) } } } }
+                    ul { @for other in others { li { (advice(&other.title)) " " small { "similar in: " (signs(other)) } } } }
                 }
             }
         }

@@ -19,27 +19,34 @@ pub fn table(snapshot: &Snapshot) -> Table {
         Column::<CacheTotals>::new("bytes", "BYTES", Kind::Bytes, |cache| {
             Cell::Bytes(cache.outstanding_bytes)
         }),
-        Column::<CacheTotals>::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs)),
-        Column::<CacheTotals>::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)),
+        Column::<CacheTotals>::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs))
+            .rank(10),
+        Column::<CacheTotals>::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10),
         Column::<CacheTotals>::new("object_size", "EACH", Kind::Bytes, |cache| {
             Cell::Bytes(cache.object_size)
-        }),
+        })
+        .rank(10),
         Column::<CacheTotals>::new("slabinfo", "SLABINFO", Kind::Count, |cache| {
             Cell::known(cache.slabinfo_objects, Cell::Count)
-        }),
+        })
+        .rank(4),
         Column::<CacheTotals>::new("slabinfo_grew", "GREW", Kind::CountChange, |cache| {
             Cell::known(cache.growth, |growth| Cell::CountChange(growth.slabinfo))
-        }),
+        })
+        .rank(10),
         Column::<CacheTotals>::new("slabinfo_growth", "GROWTH", Kind::Growth, |cache| {
             Cell::known(cache.slabinfo_objects_per_s, Cell::Growth)
-        }),
+        })
+        .rank(4),
         Column::<CacheTotals>::new("reclaim", "RECLAIM", Kind::Figure, |cache| {
             Cell::known(cache.reclaimable, Cell::YesNo)
-        }),
+        })
+        .rank(4),
         Column::<CacheTotals>::new("traced", "TRACED", Kind::text(6, 40), |cache| match cache.partial {
             None => Cell::words("all"),
             Some(_) => Cell::words(partial::of_cache(cache)),
-        }),
+        })
+        .rank(4),
     ];
     Table::new("caches", &columns, &snapshot.caches)
 }

@@ -116,7 +116,7 @@ fn tables_sort_filter_and_open() {
         browser.click("#rows-table [data-row=\"0\"] .fold");
         assert_eq!(browser.shown("#rows-table tr.detail"), 0);
 
-        browser.click("#caches-table [data-cache=\"2\"] .fold");
+        browser.click("#caches-table [data-row=\"2\"] .fold");
         assert!(browser.text("#caches-table tr.detail:not([hidden])").contains("anon_vma_chain"));
     });
 }
@@ -249,7 +249,7 @@ fn hostile_text_is_inert() {
             "nothing sticks out"
         );
         browser.click("#rows-table [data-row=\"0\"] .fold");
-        browser.click("#caches-table [data-cache=\"0\"] .fold");
+        browser.click("#caches-table [data-row=\"0\"] .fold");
         browser.click("#growth [data-lines=rows]");
         browser.hover("#stacks .frame:last-child", 0.5);
         assert_eq!(browser.shown("img, iframe, object, [onerror]"), 0);
@@ -269,7 +269,7 @@ fn large_pages_draw_what_can_be_seen() {
         assert_eq!(browser.shown("#rows-table tbody tr[data-row]"), 20);
         browser.click("#rows .more");
         assert_eq!(browser.shown("#rows-table tbody tr[data-row]"), 1000);
-        browser.click("#rows-table thead th.growth button");
+        browser.click("#rows-table thead th.growth_per_s button");
         browser.click("#rows .more");
         assert_eq!(browser.shown("#rows-table tbody tr[data-row]"), 20);
         browser.click("#growth [data-lines=rows]");
@@ -309,7 +309,7 @@ fn absurd_figures_stop_nothing() {
 fn nothing_to_tell_is_told() {
     in_each_window(&incident::empty(), |browser, _| {
         assert!(browser.text("#verdict").contains("too early"));
-        assert!(browser.text("#rows").contains("No objects outstanding"));
+        assert!(browser.text("#rows").contains("No outstanding objects"));
         assert_eq!(browser.shown("#growth, #stacks, #directories, #ages"), 0);
     });
 }
