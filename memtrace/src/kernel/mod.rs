@@ -1,11 +1,12 @@
 //! The running kernel: what it is like, what it offers, and memtrace's programs in it.
 //!
-//! `types` (BTF) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
+//! `btf` (the format) -> `types` (the kernel's own) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
 //! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs) ->
 //! `events` (what they tell).
 //! `look` tells what a live object is, when a report asks, `nodes` on which NUMA node it is, and `gfp` what allocation flags are
 //! called.
 
+pub mod btf;
 pub mod bulk;
 pub mod caches;
 pub mod clock;

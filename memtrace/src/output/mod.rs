@@ -6,6 +6,7 @@ pub mod render;
 pub mod tables;
 
 pub mod table;
+pub mod file;
 pub mod screen;
 pub mod json;
 pub mod ndjson;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -24,6 +26,11 @@ pub fn terminal(bytes: &[u8]) -> Cow<'_, str> {
         chunk.invalid().iter().for_each(|&byte| push_byte(&mut out, byte));
     }
     Cow::Owned(out)
+}
+
+/// A path for a terminal, in an error above all: [`terminal`].
+pub fn path(path: &Path) -> Cow<'_, str> {
+    terminal(path.as_os_str().as_bytes())
 }
 
 /// For a JSON string's value, before the JSON writer quotes it: UTF-8 stays what it is, each byte that is not

@@ -308,7 +308,7 @@ fn a_header_says_what_is_wrong() {
     assert_eq!(changed(8, VERSION as u8 + 1), HeaderError::Newer(VERSION + 1));
     assert_eq!(changed(8, 0), HeaderError::Damaged("there is no version 0"));
     assert_eq!(changed(40, 0xff), HeaderError::Damaged("its checksum is wrong"));
-    assert_eq!(changed(15, 0xff), HeaderError::Damaged("its length cannot be"));
+    assert_eq!(changed(15, 0xff), HeaderError::Damaged("its length is impossible"));
     assert_eq!(Header::read(b"MEM"), Err(HeaderError::Damaged("it ends there")));
 }
 
