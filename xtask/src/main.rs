@@ -3,11 +3,10 @@
 mod bench;
 #[cfg(test)]
 mod documents;
+mod executables;
 mod fuzz;
 mod licences;
-mod recording;
 mod run;
-mod summary;
 mod test;
 mod tidy;
 mod vm;

@@ -230,6 +230,9 @@ fn install_bpf_rust() -> Result<()> {
 fn install_bpf_linker(rust: &BpfRust) -> Result<()> {
     without_outer_cargo(&mut cargo())
         .env("LLVM_PREFIX", rust.llvm_prefix())
+        // It links one small object: building it takes longer than all that it will ever do.
+        .envs([("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"), ("CARGO_PROFILE_RELEASE_DEBUG", "0")])
+        .envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")])
         .args(["install", "bpf-linker", "--quiet", "--locked", "--force", "--version", BPF_LINKER_VERSION])
         .args(["--no-default-features", "--features", &format!("llvm-{}", rust.llvm), "--root"])
         .arg(rust.linker_root())

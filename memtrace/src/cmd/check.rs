@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::exit::{Exit, Failure};
 use crate::{
     kernel::{
         support::{HostSupport, Item},
@@ -19,11 +20,11 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
-    /// As text, or as one JSON object
+    /// Output format: text, or one JSON object
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
 
-    /// Do without something that the kernel offers, to see how memtrace fares on kernels that lack it
+    /// Do without a kernel feature, as on kernels that lack it
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', hide = true)]
     pub avoid: Vec<Avoid>,
 }
@@ -37,10 +38,19 @@ pub enum Output {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("a session cannot run here: {0}")]
+    #[error("memtrace cannot trace on this host: {0}")]
     Obstacle(String),
-    #[error("cannot write the answer: {0}")]
+    #[error("cannot write the result: {0}")]
     Write(#[from] io::Error),
+}
+
+impl Failure for CheckError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Obstacle(_) => Exit::Failed,
+            Self::Write(error) => error.exit(),
+        }
+    }
 }
 
 pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
@@ -59,7 +69,7 @@ fn text(kernel: &str, support: &HostSupport) -> String {
     let sections = [
         ("This host offers", &support.host),
         ("Tracepoints", &support.tracepoints),
-        ("memtrace uses", &support.ways),
+        ("memtrace uses", &support.strategies),
     ];
     let names = sections.iter().flat_map(|(_, items)| items.iter()).map(|item| width::cells(item.name));
     let names = names.max().unwrap_or(0);
@@ -112,7 +122,7 @@ fn json(kernel: &str, support: &HostSupport) -> serde_json::Result<String> {
         ok: support.obstacle.is_none(),
         host: json_items(&support.host),
         tracepoints: json_items(&support.tracepoints),
-        ways: json_items(&support.ways),
+        ways: json_items(&support.strategies),
     })
 }
 

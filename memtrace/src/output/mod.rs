@@ -6,6 +6,7 @@ pub mod tables;
 pub mod documents;
 pub mod render;
 
+pub mod file;
 pub mod screen;
 pub mod json;
 pub mod ndjson;

@@ -11,9 +11,7 @@ use crate::{
 pub fn name(group: &NameGroup, row: &Row) -> Name {
     let tail = match row.named_objects {
         0 => String::new(),
-        named => {
-            format!("{}{}", about(named, row.objects), human::percent(group.objects as f64 / named as f64))
-        }
+        named => share(group.objects as f64 / named as f64, named < row.objects),
     };
     Name { tail, aside: aside(group), ..of_group(group) }
 }
@@ -42,8 +40,7 @@ pub fn directory(group: &NameGroup) -> &[u8] {
 /// What share of its dentries is negative, or what kind of file it is.
 fn aside(group: &NameGroup) -> String {
     if let Some(dentries) = group.negatives.filter(|dentries| dentries.negative > 0) {
-        let share = human::percent(dentries.share());
-        return format!("negative {}{share}", about(dentries.looked_at, group.objects));
+        return format!("negative {}", share(dentries.share(), dentries.looked_at < group.objects));
     }
     match group.file_type {
         // The name says it.
@@ -52,8 +49,8 @@ fn aside(group: &NameGroup) -> String {
     }
 }
 
-fn about(known: u64, all: u64) -> &'static str {
-    if known < all { "~" } else { "" }
+fn share(share: f64, is_estimate: bool) -> String {
+    if is_estimate { human::about(share) } else { human::percent(share) }
 }
 
 fn file_type(file_type: FileType) -> &'static str {

@@ -19,23 +19,28 @@ pub fn table(snapshot: &Snapshot) -> Table {
             Cell::Objects(cache.outstanding_objects, sampling)
         }),
         Of::new("bytes", "BYTES", Kind::Bytes, |cache| Cell::Bytes(cache.outstanding_bytes)),
-        Of::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs)),
-        Of::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)),
-        Of::new("object_size", "EACH", Kind::Bytes, |cache| Cell::Bytes(cache.object_size)),
+        Of::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs)).rank(10),
+        Of::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10),
+        Of::new("object_size", "EACH", Kind::Bytes, |cache| Cell::Bytes(cache.object_size)).rank(10),
         Of::new("slabinfo", "SLABINFO", Kind::Count, |cache| {
             Cell::known(cache.slabinfo_objects, Cell::Count)
-        }),
+        })
+        .rank(4),
         Of::new("slabinfo_grew", "GREW", Kind::CountChange, |cache| {
             Cell::known(cache.growth, |growth| Cell::CountChange(growth.slabinfo))
-        }),
+        })
+        .rank(10),
         Of::new("slabinfo_growth", "GROWTH", Kind::Growth, |cache| {
             Cell::known(cache.slabinfo_objects_per_s, Cell::Growth)
-        }),
-        Of::new("reclaim", "RECLAIM", Kind::Figure, |cache| Cell::known(cache.reclaimable, Cell::YesNo)),
+        })
+        .rank(4),
+        Of::new("reclaim", "RECLAIM", Kind::Figure, |cache| Cell::known(cache.reclaimable, Cell::YesNo))
+            .rank(4),
         Of::new("traced", "TRACED", Kind::text(6, 40), |cache| match cache.partial {
             None => Cell::words("all"),
             Some(_) => Cell::words(partial::of_cache(cache)),
-        }),
+        })
+        .rank(4),
     ];
     Table::new("caches", &columns, &snapshot.caches)
 }
