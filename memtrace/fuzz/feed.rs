@@ -101,7 +101,8 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
     let profile = report.profile(older);
-    html::of_report(report, &profile, b"a.mt").expect("all of it can be shown");
+    let recorded = html::Recorded { file: b"a.mt", series: &report.series, profile: &profile };
+    html::report(snapshot, recorded).expect("all of it can be shown");
 }
 
 /// As bytes of a file; and as types and strings behind a header that fits.

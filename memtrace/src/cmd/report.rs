@@ -22,7 +22,7 @@ use crate::{
         },
     },
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, file::FileError, screen::Screen},
+    output::{self, Output as _, file::FileError, html::Recorded, screen::Screen},
     view::{object, profile::Weight},
 };
 
@@ -166,7 +166,10 @@ fn write(
         Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
         Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),
-        Format::Html => output::html::of_report(report, &profile(), file_name(&args.file))?,
+        Format::Html => {
+            let (file, series, profile) = (file_name(&args.file), &report.series, &profile());
+            output::html::report(snapshot, Recorded { file, series, profile })?
+        }
         Format::Parquet => return write_parquet(args, header, report, out),
     };
     out.write_all(text.as_bytes())

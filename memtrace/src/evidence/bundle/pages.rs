@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use super::{Member, RECORDING};
 use crate::{
     evidence::replay::Report,
-    output::{self, Output as _, screen::Screen},
+    output::{self, Output as _, html::Recorded, screen::Screen},
     view::profile::Weight,
 };
 
@@ -17,7 +17,8 @@ pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Mem
     let _ = Screen::stream(&mut table).show(snapshot)?;
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;
     output::pprof::write(&profile, snapshot, &mut pprof)?;
-    let page = output::html::of_report(report, &profile, RECORDING.as_bytes())?;
+    let recorded = Recorded { file: RECORDING.as_bytes(), series: &report.series, profile: &profile };
+    let page = output::html::report(snapshot, recorded)?;
     let (markdown, json) = (output::markdown::report(snapshot), output::json::line(snapshot)?);
     Ok(vec![
         Member::new("report.txt", "who holds the slab: verdict, rows, trust (view with less -S)", table),

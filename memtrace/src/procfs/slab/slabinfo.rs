@@ -15,7 +15,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlabinfoLine {
     pub name: String,
-    /// Objects in use. Objects that CPUs keep for themselves count as in use, and since Linux commit 046f4c69090c
+    /// Objects in use, those in per-CPU lists included. Since Linux commit 046f4c69090c
     /// ("mm/slub: introduce count_partial_free_approx", in v6.10) long lists are estimated.
     pub active_objs: u64,
     /// Objects that the slabs have room for.
@@ -27,8 +27,8 @@ pub struct SlabinfoLine {
     pub slabs: u64,
 }
 
-/// Of a cache with more partial slabs than this (`MAX_PARTIAL_TO_SCAN`), the kernel counts the free objects in so many, and
-/// takes the others to be like these.
+/// In a cache with more partial slabs than this (`MAX_PARTIAL_TO_SCAN`), the kernel counts the free objects of that many slabs and
+/// extrapolates.
 const MAX_SLABS_COUNTED: u64 = 10_000;
 
 impl SlabinfoLine {

@@ -46,7 +46,7 @@ pub fn start(snapshot: &Snapshot) -> SystemTime {
 }
 
 /// When allocations ceased to be traced.
-fn end(snapshot: &Snapshot) -> SystemTime {
+pub fn end(snapshot: &Snapshot) -> SystemTime {
     before(snapshot.time, snapshot.settled.map(|settled| settled.time).unwrap_or_default())
 }
 
