@@ -6,7 +6,7 @@ mod common;
 use std::hint::black_box;
 
 use clap::Parser as _;
-use memtrace::stream::decode::decode;
+use memtrace::stream::{decode::decode, event::Event};
 
 use self::common::{
     measure::cpu_ns,
@@ -28,7 +28,9 @@ fn run(name: &str, records: &Records, rounds: usize) -> Found {
     let start = cpu_ns();
     for _ in 0..rounds {
         for record in records.iter() {
-            let _ = black_box(decode(black_box(record)));
+            let _ = black_box(decode(black_box(record), &mut |event: Event<'_>| {
+                black_box(event);
+            }));
         }
     }
     Found::of(name).speed(rounds * records.len(), cpu_ns() - start)

@@ -50,7 +50,7 @@ use crate::{
     },
     knowledge::incidents::{Incidents, IncidentsError},
     output::triage,
-    session::{self, Options, SessionError, StacksOption, record},
+    session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
     triage::{page::Page, window::Window},
 };
@@ -170,9 +170,9 @@ impl Bundle<'_> {
         let progress = Arc::new(Progress::default());
         let is_terminal = io::stderr().is_terminal();
         let line = ProgressLine::new(io::stderr(), is_terminal, Arc::clone(&progress), options.duration);
-        let target = record::Target {
+        let target = RecordingTarget {
             sink: Sink::create(path, true, None)?,
-            most_bytes: Some(self.args.max_size),
+            max_bytes: Some(self.args.max_size),
             command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             filters: self.args.trace.filters(),
             progress,

@@ -109,7 +109,7 @@ fn tell(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
     // Whoever refuses may have hung up before all was sent: the answer is there all the same.
     let read = stream.take(1).read_to_end(&mut answer);
     match answer.first() {
-        Some(&byte) => Ok(Answer::of_byte(byte)),
+        Some(&byte) => Ok(Answer::from_byte(byte)),
         None => sent.and(read).map(|_| None),
     }
 }

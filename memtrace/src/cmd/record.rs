@@ -26,7 +26,7 @@ use crate::{
     },
     knowledge::incidents::IncidentsError,
     output::{Output, Shown},
-    session::{self, SessionError, record::Target},
+    session::{self, SessionError, sink::RecordingTarget},
     text::{escape, human, size},
     view::Snapshot,
 };
@@ -91,9 +91,9 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
     let duration = args.trace.duration;
     let options = live::options(args.trace.clone(), args.rows.clone())?;
     let is_stream = args.output == Path::new(STANDARD_OUTPUT);
-    let target = Target {
+    let target = RecordingTarget {
         sink: sink(&args, is_stream)?,
-        most_bytes: (!args.ring).then_some(args.max_size),
+        max_bytes: (!args.ring).then_some(args.max_size),
         command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         filters: args.trace.filters(),
         progress: Arc::new(Progress::default()),

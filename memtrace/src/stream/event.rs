@@ -45,6 +45,17 @@ pub enum Event<'a> {
     Name(Name<'a>),
 }
 
+impl Event<'_> {
+    /// The object it happened to.
+    pub fn object(&self) -> Address {
+        match self {
+            Event::Alloc(alloc) => alloc.ptr,
+            Event::Free(free) => free.ptr,
+            Event::Name(name) => name.dentry,
+        }
+    }
+}
+
 /// A slab cache handed out an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alloc {
@@ -86,11 +97,18 @@ pub struct Name<'a> {
     pub parent: &'a [u8],
 }
 
+/// One object: the time of its allocation tells it from others at the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectId {
+    pub ptr: Address,
+    pub time: TimeNs,
+}
+
 /// What an object is called, and what it turned out to be if it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label<'a> {
     /// None where only its name is known.
-    pub kind: Option<Kind>,
+    pub kind: Option<ObjectKind>,
     /// Type of the filesystem that it is of; empty where it is not known, or there is none.
     pub filesystem: &'a [u8],
     /// Where it was looked at, the whole path of the directory that it is in; else that one's name.
@@ -109,7 +127,7 @@ impl<'a> Label<'a> {
 
 /// What an object turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ObjectKind {
     Dentry {
         /// Nothing has this name: the kernel remembers that.
         negative: bool,

@@ -11,7 +11,7 @@ use crate::{
     attribution::{cgroup::Cgroups, process::Command},
     stream::{
         calls::CallSites,
-        event::{Address, Kind, NO_NODE, NodeId, TimeNs},
+        event::{Address, NO_NODE, NodeId, ObjectKind, TimeNs},
         ledger::{FOLDED, Held, Ledger, OriginKey},
     },
 };
@@ -47,7 +47,7 @@ impl<'a> From<Known<'a>> for Names<'a> {
 }
 
 impl<'a> Allocated<'a> {
-    pub fn of(origin: &OriginKey, names: Names<'a>) -> Self {
+    pub fn new(origin: &OriginKey, names: Names<'a>) -> Self {
         let named = |address| names.call_sites.and_then(|names| names.name(address));
         let place = |address| named(address).unwrap_or_else(|| format!("{address:#x}"));
         Self {
@@ -111,17 +111,17 @@ pub fn outstanding<'a>(
     let chosen = move || ledger.objects().filter(move |held| is_old(held) && (known.is_shown)(held.origin));
     let step = chosen().count().div_ceil(most.max(1)).max(1);
     let weight = u64::from(ledger.period()) * step as u64;
-    chosen().step_by(step).map(move |held| ObjectView::of(held, now, weight, known))
+    chosen().step_by(step).map(move |held| ObjectView::new(held, now, weight, known))
 }
 
 impl<'a> ObjectView<'a> {
-    fn of(held: Held<'a>, now: TimeNs, weight: u64, known: Known<'a>) -> Self {
+    fn new(held: Held<'a>, now: TimeNs, weight: u64, known: Known<'a>) -> Self {
         let Held { object, origin, name } = held;
         let above = known.processes.chain(chain(origin.task, known.processes));
         let above: Vec<_> = above.map(|comm| comm.as_bytes().to_vec()).collect();
         let process = known.processes.get(origin.task.process());
         let is_negative = |kind| match kind {
-            Kind::Dentry { negative, .. } => Some(negative),
+            ObjectKind::Dentry { negative, .. } => Some(negative),
             _ => None,
         };
         let text = |text: &'a [u8]| Some(text).filter(|text| !text.is_empty());
@@ -129,7 +129,7 @@ impl<'a> ObjectView<'a> {
             address: object.ptr,
             time: object.time,
             age: Duration::from_nanos(now.saturating_sub(object.time)),
-            allocated: Allocated::of(origin, known.into()),
+            allocated: Allocated::new(origin, known.into()),
             process_tag: origin.task.started,
             node: Some(origin.node).filter(|&node| node != NO_NODE),
             started_by: above.join(STARTED_BY),

@@ -8,7 +8,7 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use super::{Class, NameGroup, Negatives};
 use crate::stream::{
-    event::{FileType, Kind},
+    event::{FileType, ObjectKind},
     ledger::NamedObjects,
 };
 
@@ -68,7 +68,7 @@ impl<'a> Places<'a> {
             sum.example = example;
         }
         sum.objects += objects;
-        if let Some(Kind::Dentry { negative, name_bytes, .. }) = kind {
+        if let Some(ObjectKind::Dentry { negative, name_bytes, .. }) = kind {
             sum.negative += if negative { objects } else { 0 };
             sum.name_bytes += objects * u64::from(name_bytes);
         }
@@ -139,12 +139,12 @@ fn spread(objects: u64, places: &[usize], groups: &mut [NameGroup]) {
 }
 
 impl<'a> Place<'a> {
-    fn new(kind: Kind, filesystem: &'a [u8], directory: &'a [u8], pattern: &'a [u8]) -> Self {
+    fn new(kind: ObjectKind, filesystem: &'a [u8], directory: &'a [u8], pattern: &'a [u8]) -> Self {
         let (class, file_type, in_root) = match kind {
-            Kind::Dentry { in_root, .. } => (Class::Dentry, None, in_root),
-            Kind::Inode(file_type) => (Class::Inode, Some(file_type), false),
-            Kind::File(file_type) => (Class::File, Some(file_type), false),
-            Kind::Socket => (Class::Socket, None, false),
+            ObjectKind::Dentry { in_root, .. } => (Class::Dentry, None, in_root),
+            ObjectKind::Inode(file_type) => (Class::Inode, Some(file_type), false),
+            ObjectKind::File(file_type) => (Class::File, Some(file_type), false),
+            ObjectKind::Socket => (Class::Socket, None, false),
         };
         Self { directory, pattern, filesystem, class, file_type, in_root }
     }
@@ -198,12 +198,12 @@ mod tests {
 
     use super::*;
 
-    const NEGATIVE: Kind = Kind::Dentry { negative: true, in_root: false, name_bytes: 64 };
-    const POSITIVE: Kind = Kind::Dentry { negative: false, in_root: false, name_bytes: 0 };
-    const IN_ROOT: Kind = Kind::Dentry { negative: false, in_root: true, name_bytes: 0 };
+    const NEGATIVE: ObjectKind = ObjectKind::Dentry { negative: true, in_root: false, name_bytes: 64 };
+    const POSITIVE: ObjectKind = ObjectKind::Dentry { negative: false, in_root: false, name_bytes: 0 };
+    const IN_ROOT: ObjectKind = ObjectKind::Dentry { negative: false, in_root: true, name_bytes: 0 };
 
     fn named(
-        kind: Option<Kind>,
+        kind: Option<ObjectKind>,
         directory: &'static str,
         pattern: &'static str,
         objects: u64,
@@ -267,14 +267,20 @@ mod tests {
 
     #[test]
     fn what_is_no_dentry_has_no_part_in_it() {
-        let found =
-            groups(&[named(None, "db", "x", 7), named(Some(Kind::File(FileType::Regular)), "/db", "x", 2)]);
+        let found = groups(&[
+            named(None, "db", "x", 7),
+            named(Some(ObjectKind::File(FileType::Regular)), "/db", "x", 2),
+        ]);
         assert_eq!(found, [place("db x", 7, None), place("/db x", 2, None)]);
     }
 
     fn any_named() -> impl Strategy<Value = NamedObjects<'static>> {
-        let kind =
-            prop_oneof![Just(None), Just(Some(NEGATIVE)), Just(Some(POSITIVE)), Just(Some(Kind::Socket))];
+        let kind = prop_oneof![
+            Just(None),
+            Just(Some(NEGATIVE)),
+            Just(Some(POSITIVE)),
+            Just(Some(ObjectKind::Socket))
+        ];
         let directory = prop_oneof![Just("db"), Just("/a/db"), Just("/b/db"), Just("/"), Just("")];
         (kind, directory, prop_oneof![Just("x"), Just("<n>")], prop_oneof![0..4_u64, 0..1_000_000_u64])
             .prop_map(|(kind, directory, pattern, objects)| named(kind, directory, pattern, objects))

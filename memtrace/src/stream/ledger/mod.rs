@@ -32,27 +32,18 @@ pub use self::{
     origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
 use self::{
-    entry::Object,
+    entry::{GroupId, Object, TICK_NS, tick},
     names::{Groups, NO_GROUP},
-    objects::{Objects, Place, Slot},
+    objects::{HashPlace, Objects, Slot},
     origins::{Called, Origins},
 };
 use crate::stream::event::{
-    Address, Alloc, CacheTag, Event, Free, Kind, Label, NO_GFP, NO_NODE, ProcessId, TimeNs, cache_tag,
+    Address, Alloc, CacheTag, Event, Free, Label, NO_GFP, NO_NODE, ObjectId, ObjectKind, ProcessId, TimeNs,
+    cache_tag,
 };
 
-type OriginId = u32;
-type GroupId = u16;
-
-/// Tenths of milliseconds of CLOCK_MONOTONIC: as precise as times of objects are kept.
-type Tick = u64;
-
-const TICK_NS: TimeNs = 100_000;
-
-/// What is later than an entry can tell counts as the latest: an object leaves by the time that it came with.
-fn tick(time: TimeNs) -> Tick {
-    (time / TICK_NS).min(entry::LAST_TICK)
-}
+/// Events in a [`Batch`] at most: reads beyond some tens do not overlap any more.
+const MAX_BATCH: usize = 64;
 
 /// One object in so many is followed at least. Less makes no sense: of a million objects, sixteen are left.
 pub const MAX_PERIOD: u32 = 1 << 16;
@@ -95,7 +86,7 @@ impl Tally {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedObjects<'a> {
     /// None where they were not looked at; the directory is its last component then.
-    pub kind: Option<Kind>,
+    pub kind: Option<ObjectKind>,
     pub filesystem: &'a [u8],
     pub directory: &'a [u8],
     pub pattern: &'a [u8],
@@ -103,17 +94,10 @@ pub struct NamedObjects<'a> {
     pub objects: u64,
 }
 
-/// One outstanding object, told from others at the same address by its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outstanding {
-    pub ptr: Address,
-    pub time: TimeNs,
-}
-
 /// An outstanding object, and all that is known of it.
 #[derive(Clone, Copy)]
 pub struct Held<'a> {
-    pub object: Outstanding,
+    pub object: ObjectId,
     pub origin: &'a OriginKey,
     /// What it is called: only the pattern is its own, the example is one of its like.
     pub name: Option<NamedObjects<'a>>,
@@ -237,11 +221,21 @@ impl Ledger {
     }
 
     pub fn apply(&mut self, event: Event<'_>) {
+        self.apply_at(HashPlace::new(event.object()), &event);
+    }
+
+    #[inline]
+    fn apply_at(&mut self, place: HashPlace, event: &Event<'_>) {
         match event {
-            Event::Alloc(alloc) => self.alloc(Place::of(alloc.ptr), &alloc),
-            Event::Free(free) => self.free(Place::of(free.ptr), &free),
-            Event::Name(name) => self.name(Place::of(name.dentry), name.parent, name.name),
+            Event::Alloc(alloc) => self.alloc(place, alloc),
+            Event::Free(free) => self.free(place, free),
+            Event::Name(name) => self.name(place, name.parent, name.name),
         }
+    }
+
+    /// Reads what applying an event of this object reads first, so that it is in the CPU's cache then.
+    fn touch(&self, place: HashPlace) -> u64 {
+        self.objects.touch(place)
     }
 
     pub fn tally(&self) -> Tally {
@@ -250,7 +244,7 @@ impl Ledger {
 
     /// Whether a batch more might not find room.
     pub fn is_full(&self) -> bool {
-        self.objects.len() + batch::MAX > self.most_objects
+        self.objects.len() + MAX_BATCH > self.most_objects
     }
 
     /// Number of outstanding objects that are followed.
@@ -307,7 +301,7 @@ impl Ledger {
 
     /// The outstanding object at this address.
     pub fn object(&self, ptr: Address) -> Option<Held<'_>> {
-        self.objects.get(self.objects.slot(Place::of(ptr))).map(|object| self.held(ptr, object))
+        self.objects.get(self.objects.slot(HashPlace::new(ptr))).map(|object| self.held(ptr, object))
     }
 
     /// All outstanding objects that are followed, in no order that has to do with who or when: each nth is a fair sample.
@@ -317,7 +311,7 @@ impl Ledger {
 
     fn held(&self, ptr: Address, object: Object) -> Held<'_> {
         Held {
-            object: Outstanding { ptr, time: object.time * TICK_NS },
+            object: ObjectId { ptr, time: object.time * TICK_NS },
             origin: &self.origins.get(object.origin).key,
             name: (object.group != NO_GROUP).then(|| self.called(object.group, 1)),
         }
@@ -332,23 +326,23 @@ impl Ledger {
         self.follows(alloc.ptr) && !(alloc.may_repeat && is_repeated())
     }
 
-    /// Outstanding objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
+    /// ObjectId objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
     /// another place for each `turn`, in an order that has nothing to do with who or when: what comes first is a fair sample.
     pub fn sample(
         &self,
         turn: usize,
         time: TimeNs,
         most: usize,
-    ) -> impl Iterator<Item = (&Origin, Outstanding)> {
+    ) -> impl Iterator<Item = (&Origin, ObjectId)> {
         let walked = self.objects.iter_from(turn.wrapping_mul(STRIDE)).take(most);
         walked.filter(move |(_, object)| object.time < tick(time)).map(|(ptr, object)| {
-            (self.origins.get(object.origin), Outstanding { ptr, time: object.time * TICK_NS })
+            (self.origins.get(object.origin), ObjectId { ptr, time: object.time * TICK_NS })
         })
     }
 
     /// Labels an object that was looked at, unless it has been freed since.
-    pub fn label(&mut self, object: Outstanding, label: &Label<'_>) {
-        let slot = self.objects.slot(Place::of(object.ptr));
+    pub fn label(&mut self, object: ObjectId, label: &Label<'_>) {
+        let slot = self.objects.slot(HashPlace::new(object.ptr));
         if self.objects.get(slot).is_some_and(|known| known.time == tick(object.time)) {
             self.set_label(slot, label);
         }
@@ -379,7 +373,7 @@ impl Ledger {
         }
     }
 
-    fn alloc(&mut self, place: Place, alloc: &Alloc) {
+    fn alloc(&mut self, place: HashPlace, alloc: &Alloc) {
         self.tally.allocs += 1;
         if !self.follows(alloc.ptr) {
             return;
@@ -416,7 +410,7 @@ impl Ledger {
         *self.reused.entry(cache).or_default() += 1;
     }
 
-    fn free(&mut self, place: Place, free: &Free) {
+    fn free(&mut self, place: HashPlace, free: &Free) {
         self.tally.frees += 1;
         if !self.follows(free.ptr) {
             return;
@@ -448,7 +442,7 @@ impl Ledger {
     }
 
     /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.
-    fn name(&mut self, place: Place, parent: &[u8], name: &[u8]) {
+    fn name(&mut self, place: HashPlace, parent: &[u8], name: &[u8]) {
         self.tally.names += 1;
         self.set_label(self.objects.slot(place), &Label::named(parent, name));
     }
