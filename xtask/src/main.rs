@@ -3,6 +3,8 @@
 mod bench;
 mod build_ebpf;
 mod command;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod host;
 mod paths;
@@ -39,8 +41,7 @@ enum Task {
     Bench(bench::Args),
     #[command(hide = true)]
     BenchWorkload(bench::workload::Args),
-    /// Check that the tree keeps its rules, is formatted and has no lints
-    Tidy,
+    Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::BenchWorkload(args) => bench::workload::main(&args),
-        Task::Tidy => tidy::main(),
+        Task::Tidy(args) => tidy::main(&args),
     };
     match done {
         Ok(code) => code,

@@ -1,4 +1,8 @@
-//! The tree's own rules, as far as a program can check them by reading lines.
+//! The tree's own rules, as far as a program can check them by reading it.
+
+mod modules;
+mod order;
+mod stats;
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -6,10 +10,24 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 
+use self::modules::Crate;
 use crate::command::{CommandExt, cargo};
 use crate::paths;
 
-pub fn main() -> Result<ExitCode> {
+/// Check that the tree keeps its rules, is formatted and has no lints
+#[derive(clap::Args)]
+pub struct Args {
+    /// Instead print the tree in figures: code by folder, longest functions, circles, words by document
+    #[arg(long)]
+    stats: bool,
+}
+
+pub fn main(args: &Args) -> Result<ExitCode> {
+    if args.stats {
+        let tree = read_tree()?;
+        stats::print(&tree, &read_crates(&tree)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let broken = report(&check_tree()?);
     cargo().args(["fmt", "--all", "--check"]).check()?;
     cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).check()?;
@@ -22,14 +40,14 @@ struct Source {
     text: String,
 }
 
-pub struct Rule {
+struct Rule {
     what: &'static str,
     applies: fn(&str) -> bool,
     /// The lines that break it, numbered from 1.
     broken_at: fn(&Source) -> Vec<usize>,
 }
 
-pub const RULES: [Rule; 6] = [
+const RULES: [Rule; 6] = [
     Rule {
         what: "source files have at most 600 lines",
         applies: is_rust,
@@ -76,6 +94,51 @@ pub const RULES: [Rule; 6] = [
     },
 ];
 
+/// A rule about how the files of a crate hang together.
+struct StructureRule {
+    what: &'static str,
+    applies: fn(&str) -> bool,
+    /// Where it is broken, as `path:line`.
+    broken_at: fn(&Crate) -> Vec<String>,
+}
+
+const STRUCTURE_RULES: [StructureRule; 3] = [
+    StructureRule {
+        what: "a folder imports only from folders above it in memtrace/src/lib.rs",
+        applies: |root| root == CRATE,
+        broken_at: order::upward_imports,
+    },
+    StructureRule {
+        what: "files do not import each other in circles",
+        applies: |_| true,
+        broken_at: order::circles,
+    },
+    StructureRule { what: "functions have at most 60 lines", applies: |_| true, broken_at: long_functions },
+];
+
+/// The main crate's root.
+const CRATE: &str = "memtrace/src/lib.rs";
+
+const MAX_FUNCTION_LINES: usize = 60;
+
+fn long_functions(tree: &Crate) -> Vec<String> {
+    let long = tree.modules.iter().flat_map(|module| {
+        let long = module.functions.iter().filter(|function| function.lines > MAX_FUNCTION_LINES);
+        long.map(|function| format!("{}:{} ({} lines)", module.file, function.line, function.lines))
+    });
+    long.collect()
+}
+
+/// All crates in the tree, by their roots.
+fn read_crates(tree: &[Source]) -> Result<Vec<(&str, Crate)>> {
+    let is_root = |path: &&str| {
+        ["src/lib.rs", "src/main.rs"].iter().any(|root| path.ends_with(root))
+            && *path != "memtrace/src/main.rs"
+    };
+    let roots = tree.iter().map(|source| source.path.as_str()).filter(is_root);
+    roots.map(|root| Ok((root, Crate::read(paths::root(), &paths::root().join(root))?))).collect()
+}
+
 /// The places where each rule is broken, as `path:line`.
 pub fn check_tree() -> Result<Vec<(&'static str, Vec<String>)>> {
     let tree = read_tree()?;
@@ -87,7 +150,14 @@ pub fn check_tree() -> Result<Vec<(&'static str, Vec<String>)>> {
             })
             .collect()
     };
-    Ok(RULES.iter().map(|rule| (rule.what, places(rule))).collect())
+    let crates = read_crates(&tree)?;
+    let structure = |rule: &StructureRule| {
+        let crates = crates.iter().filter(|(root, _)| (rule.applies)(root));
+        crates.flat_map(|(_, tree)| (rule.broken_at)(tree)).collect()
+    };
+    let by_line = RULES.iter().map(|rule| (rule.what, places(rule)));
+    let by_structure = STRUCTURE_RULES.iter().map(|rule| (rule.what, structure(rule)));
+    Ok(by_line.chain(by_structure).collect())
 }
 
 /// Prints the broken rules, and gives their number.
@@ -221,7 +291,7 @@ mod tests {
         check("memtrace/src/kernel/load.rs", "unsafe { x() }", 0);
         check(
             "memtrace/src/stream/ledger/mod.rs",
-            "use crate::event::Event;\n#[cfg(test)]\nuse proptest::prelude::*;",
+            "use crate::stream::event::Event;\n#[cfg(test)]\nuse proptest::prelude::*;",
             0,
         );
         check("docs/x.md", concat!("data", "/home", "/x"), 0);
