@@ -242,9 +242,9 @@ fn write_parquet(
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let Report { state, checkpoint, .. } = report;
-    state.with_known(|known| {
+    state.with_lookups(|lookups| {
         let most = output::parquet::MAX_OBJECTS;
-        let objects = object::outstanding(&state.ledger, checkpoint, known, args.rows.older, most);
+        let objects = object::outstanding(&state.ledger, checkpoint, lookups, args.rows.older, most);
         let partial = report.snapshot.caches.iter().filter(|cache| cache.partial.is_some());
         let partial = partial.map(|cache| cache.name.as_str()).collect();
         let taken = output::parquet::Taken { started: header.started_ns, now: checkpoint.now, partial };
@@ -259,7 +259,7 @@ fn file_name(path: &Path) -> &[u8] {
 /// What led to the allocations of a report.
 pub fn profile(report: &Report, older: Option<Duration>) -> Profile {
     let ledger = &report.state.ledger;
-    report.state.with_known(|known| Profile::new(ledger, &report.checkpoint, known, older))
+    report.state.with_lookups(|lookups| Profile::new(ledger, &report.checkpoint, lookups, older))
 }
 
 /// Shows how far it is, where it takes long and somebody looks.

@@ -25,7 +25,7 @@ use crate::{
         event::{Address, Alloc},
         ledger::Ledger,
     },
-    view::build::{CacheInfo, Caches},
+    view::lookups::{CacheInfo, Caches},
 };
 
 /// All caches that were seen, by their numbers.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::view::{
-    build::Caches,
     checkpoint::Slabinfo,
+    lookups::Caches,
     reconcile::{Growth, Reading, Traced},
 };
 
@@ -67,7 +67,7 @@ fn slacks(caches: &Caches) -> HashMap<&str, Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::build::CacheInfo;
+    use crate::view::lookups::CacheInfo;
 
     fn cache(name: &str, slack: Option<u64>) -> CacheInfo {
         CacheInfo { name: name.to_owned(), slack, ..CacheInfo::default() }

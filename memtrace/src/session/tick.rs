@@ -9,7 +9,7 @@ use super::{
 use crate::{
     kernel::{events::Events, load::Attached},
     stream::calls::{CallSites, StackNames},
-    view::{Checkpoint, Snapshot, build::Known},
+    view::{Checkpoint, Snapshot, lookups::Lookups},
 };
 
 impl Session {
@@ -37,7 +37,7 @@ impl Session {
     fn build(&mut self, checkpoint: &Checkpoint) -> Snapshot {
         let own_tgid = std::process::id();
         let State { host, caches, tasks, symbols, stacks, gfp_names, incidents, .. } = &self.state;
-        let known = Known {
+        let lookups = Lookups {
             host: &host.name,
             kernel: &host.kernel,
             caches: caches.infos(),
@@ -49,6 +49,6 @@ impl Session {
             incidents,
             is_shown: &|origin| origin.task.tgid != own_tgid,
         };
-        self.builder.snapshot(&self.ledger, checkpoint, known)
+        self.builder.snapshot(&self.ledger, checkpoint, lookups)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use super::{Class, NameGroup, Negatives};
+use super::names::{Class, NameGroup, Negatives};
 use crate::stream::{
     event::{FileType, ObjectKind},
     ledger::NamedObjects,

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Directory, NameGroup, Negatives, places::Places};
+use super::{
+    names::{Directory, NameGroup, Negatives},
+    places::Places,
+};
 use crate::stream::{
     event::{Address, Comm},
     ledger::{Ledger, Origin},

@@ -15,7 +15,7 @@ use memtrace::{
         Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Label, NO_GFP, NO_NODE, Name, ObjectId,
         ObjectKind, ProcessId, Task, cache_tag,
     },
-    view::{Checkpoint, build::CacheInfo},
+    view::{Checkpoint, lookups::CacheInfo},
 };
 
 pub const SECOND: u64 = 1_000_000_000;

@@ -12,8 +12,9 @@ use crate::{
 /// Every format of `memtrace report` that a ticket has a use for. A page in a further format is one more line here.
 pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Member>> {
     let snapshot = &report.snapshot;
-    let profile =
-        report.state.with_known(|known| Profile::new(&report.state.ledger, &report.checkpoint, known, older));
+    let profile = report
+        .state
+        .with_lookups(|lookups| Profile::new(&report.state.ledger, &report.checkpoint, lookups, older));
     let (mut table, mut flames, mut pprof) = (Vec::new(), Vec::new(), Vec::new());
     let _ = Screen::stream(&mut table).show(snapshot)?;
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;

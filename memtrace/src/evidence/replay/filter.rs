@@ -9,7 +9,7 @@ use crate::{
         event::{Address, Comm},
         ledger::OriginKey,
     },
-    view::build::{CacheInfo, Caches},
+    view::lookups::{CacheInfo, Caches},
 };
 
 /// Empty lists let all pass.

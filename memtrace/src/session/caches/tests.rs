@@ -5,7 +5,7 @@ use memtrace_common::generation::GENERATION_MASK;
 use super::CacheDirectory;
 use crate::{
     stream::event::{Address, Alloc, Comm, NO_GFP, NO_NODE, NO_STACK, Task},
-    view::build::{CacheInfo, Caches},
+    view::lookups::{CacheInfo, Caches},
 };
 
 const CACHES: Address = 0xffff_8881_0000_0000;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{By, RowChange, Seen, Snapshot, Taken};
+use super::change::{RowChange, Seen, Taken};
+use crate::view::{key::By, snapshot::Snapshot};
 
 /// Windows that differ by less are as good as equally long.
 const SAME_LENGTH: f64 = 0.1;

@@ -25,7 +25,7 @@ use crate::{
         event::{Alloc, Comm, Event, FileType, Free, ObjectId, ObjectKind, ProcessId, Task},
         ledger::Ledger,
     },
-    view::{Checkpoint, Trust, build::CacheInfo, checkpoint::Slabinfo},
+    view::{Checkpoint, Trust, checkpoint::Slabinfo, lookups::CacheInfo},
 };
 
 /// CLOCK_MONOTONIC at the start, and the wall clock.

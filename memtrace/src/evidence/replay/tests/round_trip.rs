@@ -275,7 +275,7 @@ fn show(path: &Path, ask: &Query) {
     csv::report(snapshot);
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).unwrap();
-    report.state.with_known(|known| {
+    report.state.with_lookups(|known| {
         Profile::new(&report.state.ledger, &report.checkpoint, known, ask.report_options.older)
     });
 }
