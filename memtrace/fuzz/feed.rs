@@ -1,9 +1,8 @@
-//! What reads recordings, fed with any bytes: by the fuzzer, and by a test with what the fuzzer found.
+//! What reads recordings and the kernel's types, fed with any bytes: by the fuzzer, and by a test with what the fuzzer found.
 
 use std::{fs::File, os::fd::AsRawFd as _, os::unix::fs::FileExt as _, path::PathBuf, time::Duration};
 
 use memtrace::{
-    cmd::report,
     evidence::{
         recording::{
             Block, Header, Reader,
@@ -13,6 +12,11 @@ use memtrace::{
             wire::Cursor,
         },
         replay::{self, Query, filter::Filter, state::State, window::When},
+    },
+    kernel::{
+        btf::{Btf, Bytes},
+        layout::Layout,
+        types::KernelTypes,
     },
     knowledge::incidents::Incidents,
     output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
@@ -83,7 +87,7 @@ pub fn recording(bytes: &[u8]) {
             call_sites: true,
             nodes: true,
         };
-        if let Ok(report) = replay::report(&reader, &ask, &mut |_, _| {}) {
+        if let Ok(report) = replay::report(&reader, &ask, &mut |_| {}) {
             show(&report, older);
         }
     }
@@ -96,8 +100,37 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     csv::report(snapshot);
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
-    let profile = report::profile(report, older);
-    html::of_report(report, &profile, b"a.mt").expect("all of it can be shown");
+    let profile = report.profile(older);
+    let recorded = html::Recorded { file: b"a.mt", series: &report.series, profile: &profile };
+    html::report(snapshot, recorded).expect("all of it can be shown");
+}
+
+/// As bytes of a file; and as types and strings behind a header that fits.
+pub fn btf(bytes: &[u8]) {
+    look_up(bytes);
+    let [low, high, sections @ ..] = bytes else { return };
+    let types_len = usize::from(u16::from_le_bytes([*low, *high])).min(sections.len());
+    let [types_len, strings_len] = [types_len, sections.len() - types_len].map(|len| len as u32);
+    let header = [0x0001_eb9f, 24, 0, types_len, types_len, strings_len];
+    let header = header.iter().flat_map(|word| word.to_ne_bytes());
+    look_up(&header.chain(sections.iter().copied()).collect::<Vec<_>>());
+}
+
+fn look_up(bytes: &[u8]) {
+    let Ok(btf) = Btf::parse(Bytes::Owned(bytes.to_vec()), None) else { return };
+    let types = KernelTypes::from_bytes(Bytes::Owned(bytes.to_vec())).expect("it was read before");
+    let _ = (Layout::from_types(&types), types.with_module(bytes.to_vec()));
+    for ty in btf.types() {
+        let name = String::from_utf8_lossy(ty.name());
+        let _ = (types.size(&name), types.function(&name), types.nameless_enumerators(&name));
+        let _ = types.tracepoint_argument(name.trim_start_matches("btf_trace_"), &name);
+        for member in ty.members() {
+            let _ = types.array_length(&name, &String::from_utf8_lossy(member.name));
+        }
+        for (enumerator, _) in ty.enumerators() {
+            let _ = types.enumerator(&name, &String::from_utf8_lossy(enumerator));
+        }
+    }
 }
 
 /// The input in parts, each with its length before it: blocks, a second apart.

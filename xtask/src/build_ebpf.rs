@@ -1,7 +1,7 @@
 //! The one builder of the eBPF object.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -18,19 +18,30 @@ pub fn main() -> Result<ExitCode> {
 
 /// Builds the object and says what is in it.
 pub fn build() -> Result<()> {
-    let rust = BpfRust::find().context("there is no rustc that can build for BPF; run: cargo xtask setup")?;
-    let linker = rust.linker().with_context(|| {
-        format!("there is no working bpf-linker for LLVM {}; run: cargo xtask setup", rust.llvm)
-    })?;
-    let target = paths::target("bpf");
-    rust.cargo_build(&linker).args(["--package", "memtrace-ebpf", "--target-dir"]).arg(&target).check()?;
-    let built = target.join(BPF_TARGET).join("release/memtrace-ebpf");
+    let built = compile("memtrace-ebpf")?;
     let object = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     print!(
         "{}",
         describe(&object).with_context(|| format!("{} is no object that aya reads", built.display()))?
     );
     publish(&object, &paths::bpf_object())
+}
+
+/// Compiles one of the package's objects, and gives its path.
+pub fn compile(object: &str) -> Result<PathBuf> {
+    let rust = BpfRust::find().context("there is no rustc that can build for BPF; run: cargo xtask setup")?;
+    let linker = rust.linker().with_context(|| {
+        format!("there is no working bpf-linker for LLVM {}; run: cargo xtask setup", rust.llvm)
+    })?;
+    let target = paths::target("bpf");
+    let package = ["--package", "memtrace-ebpf", "--bin", object, "--target-dir"];
+    rust.cargo_build(&linker).args(package).arg(&target).check()?;
+    Ok(compiled(object))
+}
+
+/// Where [`compile`] leaves an object.
+pub fn compiled(object: &str) -> PathBuf {
+    paths::target("bpf").join(BPF_TARGET).join("release").join(object)
 }
 
 /// Leaves an object alone that is the same already: its time says to cargo whether memtrace is out of date.

@@ -1,25 +1,20 @@
 //! `cargo xtask`: everything that a developer does with this tree besides `cargo build`.
 
 mod bench;
-mod build_ebpf;
-mod command;
 #[cfg(test)]
 mod documents;
+mod executables;
 mod fuzz;
-mod host;
-mod paths;
-mod recording;
+mod licences;
 mod run;
-mod setup;
-mod summary;
 mod test;
 mod tidy;
-mod toolchain;
 mod vm;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::{build_ebpf, command, host, paths, setup};
 
 /// Sets up, builds, runs and tests memtrace.
 #[derive(Parser)]
@@ -39,8 +34,8 @@ enum Task {
     Vm(vm::Args),
     Fuzz(fuzz::Args),
     Bench(bench::Args),
-    #[command(hide = true)]
-    BenchWorkload(bench::workload::Args),
+    /// Write THIRD-PARTY.md, the licences of what memtrace contains
+    Licences,
     Tidy(tidy::Args),
 }
 
@@ -53,7 +48,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
-        Task::BenchWorkload(args) => bench::workload::main(&args),
+        Task::Licences => licences::main(),
         Task::Tidy(args) => tidy::main(&args),
     };
     match done {

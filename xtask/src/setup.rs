@@ -1,5 +1,6 @@
 //! Finds or installs what building and testing need, and prints one line for each thing.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -54,7 +55,7 @@ pub fn ensure(part: Part) -> Result<()> {
 fn needs(part: Part) -> Vec<Need> {
     let mut needs = vec![Need::BpfRust, Need::Llvm, Need::BpfLinker];
     if part >= Part::Host {
-        needs.extend([Need::Browser, Need::TableReaders]);
+        needs.extend([Need::CargoDeny, Need::Browser, Need::TableReaders]);
     }
     if part == Part::All {
         needs.extend(TEST_PROGRAMS.map(Need::Program));
@@ -88,6 +89,7 @@ enum Need {
     BpfRust,
     Llvm,
     BpfLinker,
+    CargoDeny,
     Browser,
     /// What reads Parquet in the tests: an environment of Python with what `requirements.txt` beside the script names.
     TableReaders,
@@ -103,6 +105,7 @@ impl Need {
             Self::BpfRust => "rustc for BPF",
             Self::Llvm => "LLVM for bpf-linker",
             Self::BpfLinker => "bpf-linker",
+            Self::CargoDeny => "cargo-deny",
             Self::Browser => "Chromium",
             Self::TableReaders => "DuckDB and pyarrow",
             Self::Program(program) => program.name,
@@ -117,6 +120,10 @@ impl Need {
             Self::BpfLinker => BpfRust::find()?.linker().map(|_| BPF_LINKER_VERSION.to_owned()),
             Self::TableReaders => {
                 prepare_table_readers(&["--check"]).text().ok().map(|text| text.trim().to_owned())
+            }
+            Self::CargoDeny => {
+                let version = Command::new(cargo_deny()).arg("--version").text().ok()?;
+                version.contains(CARGO_DENY_VERSION).then(|| CARGO_DENY_VERSION.to_owned())
             }
             Self::Browser => BROWSERS.iter().find_map(|name| version(name, "--version")),
             Self::Program(program) => version(program.name, program.version_flag),
@@ -156,6 +163,7 @@ impl Need {
             Self::BpfRust => install_bpf_rust(),
             Self::Llvm => host::apt_install(&[format!("llvm-{}-dev", bpf_rust()?.llvm)]),
             Self::BpfLinker => install_bpf_linker(&bpf_rust()?),
+            Self::CargoDeny => install_cargo_deny(),
             Self::Browser => host::apt_install(&[browser_package()?.to_owned()]),
             Self::TableReaders => install_table_readers(),
             Self::Program(program) => host::apt_install(&[program.package.to_owned()]),
@@ -222,9 +230,29 @@ fn install_bpf_rust() -> Result<()> {
 fn install_bpf_linker(rust: &BpfRust) -> Result<()> {
     without_outer_cargo(&mut cargo())
         .env("LLVM_PREFIX", rust.llvm_prefix())
+        // It links one small object: building it takes longer than all that it will ever do.
+        .envs([("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"), ("CARGO_PROFILE_RELEASE_DEBUG", "0")])
+        .envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")])
         .args(["install", "bpf-linker", "--quiet", "--locked", "--force", "--version", BPF_LINKER_VERSION])
         .args(["--no-default-features", "--features", &format!("llvm-{}", rust.llvm), "--root"])
         .arg(rust.linker_root())
+        .check()
+}
+
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// Checks licences and sources of packages.
+pub fn cargo_deny() -> PathBuf {
+    paths::target("tools/cargo-deny/bin/cargo-deny")
+}
+
+/// Not optimised: it builds in half the time, and needs a second for our packages.
+fn install_cargo_deny() -> Result<()> {
+    without_outer_cargo(&mut cargo())
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .args(["install", "cargo-deny", "--quiet", "--locked", "--force", "--debug"])
+        .args(["--version", CARGO_DENY_VERSION, "--root"])
+        .arg(paths::target("tools/cargo-deny"))
         .check()
 }
 
@@ -248,7 +276,7 @@ impl Need {
                 Some(rust) => format!("LLVM {} with its headers; set LLVM_PREFIX to where it is", rust.llvm),
                 None => "LLVM of the same major version as that rustc's (see rustc -vV)".into(),
             }),
-            Self::BpfLinker => None,
+            Self::BpfLinker | Self::CargoDeny => None,
             Self::TableReaders => which("python3").is_none().then(|| "Python 3 with its module venv".into()),
             Self::Browser => Some("Chromium, which the HTML report is tested in".into()),
             Self::Program(program) => Some(format!("as in Debian's package {}", program.package)),

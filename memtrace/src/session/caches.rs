@@ -11,7 +11,7 @@ use std::{
 };
 
 use aya::maps::MapError;
-use memtrace_common::generation::{GENERATION_MASK, next};
+use memtrace_common::generation::{self, next};
 
 use super::host;
 use crate::{
@@ -103,11 +103,11 @@ impl CacheDirectory {
     /// Reads the names of the caches that were just made: some are gone by the next report.
     pub fn learn_new(&mut self, kernel: &Kernel, generations: &Generations) -> Result<(), MapError> {
         for address in std::mem::take(&mut self.new) {
-            let number = generations.number(address)?;
+            let number = generations.id(address)?;
             let cache = caches::read(&kernel.memory, &kernel.layout, address);
             match cache {
                 // The address may have been reused while we read it: check the generation.
-                Some(cache) if generations.number(address)? == number => self.add(address, number, &cache),
+                Some(cache) if generations.id(address)? == number => self.add(address, number, &cache),
                 _ => self.new.push(address),
             }
         }
@@ -126,7 +126,7 @@ impl CacheDirectory {
         let fingerprint = host.fingerprint();
         if fingerprint.is_none() || fingerprint != self.fingerprint {
             // Before the list, or a cache that is made in between would get the name of the one before it.
-            self.generations = generations.numbers()?;
+            self.generations = generations.ids()?;
             // Caches that come and go meanwhile may break the list: then the next report tries again.
             if let Ok(list) = caches::list(&kernel.memory, &kernel.layout) {
                 let known = host.described(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
@@ -178,8 +178,8 @@ impl CacheDirectory {
         let numbers = ledger.origins().map(|origin| origin.key.cache);
         let unknown: HashSet<Address> = numbers.filter(|number| !self.infos.contains_key(number)).collect();
         for number in unknown {
-            let address = number & !GENERATION_MASK;
-            let is_there = generations.number(address)? == number;
+            let address = generation::address(number);
+            let is_there = generations.id(address)? == number;
             match is_there.then(|| caches::read(&kernel.memory, &kernel.layout, address)).flatten() {
                 Some(cache) => self.add(address, number, &cache),
                 None => {

@@ -79,7 +79,7 @@ impl Apply<'_> {
         let State { kernel, caches, nodes, .. } = &mut self.session.state;
         caches.notice(&alloc);
         if let Some(nodes) = nodes {
-            alloc.node = nodes.of(&kernel.memory, alloc.ptr);
+            alloc.node = nodes.node(&kernel.memory, alloc.ptr);
         }
         self.enter(Event::Alloc(alloc));
     }

@@ -6,7 +6,7 @@ use aya::maps::MapError;
 
 use crate::{
     evidence::recording::file::WriteError,
-    kernel::{discover::DiscoverError, load::LoadError, rings::RingError},
+    kernel::{discover::DiscoverError, error::LoadError, rings::RingError},
     procfs::slab::{ResolveError, SlabError},
 };
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     evidence::recording::Written,
-    kernel::{clock, events::Events, load::Attached},
+    kernel::{attach::Attached, clock, events::Events},
     output::Output,
 };
 

@@ -12,7 +12,7 @@ use super::{
     state::{Session, Stopped},
 };
 use crate::{
-    kernel::{clock, events::Events, load::Attached},
+    kernel::{attach::Attached, clock, events::Events},
     view::Settled,
 };
 

@@ -21,17 +21,20 @@ use crate::{
         stack::Stacks,
     },
     kernel::{
+        attach::Attached,
         caches::KernelCache,
         discover::Kernel,
         gfp::GfpNames,
         layout::Layout,
-        load::{Attached, Filters, LoadOptions, Loaded},
+        load::Loaded,
         nodes::Nodes,
+        options::{Filters, LoadOptions},
         plan::{CacheStrategy, Plan},
         privileges,
+        reason::OUR_BUG,
         rings::RingSizes,
         symbols::Symbols,
-        trials::{Avoid, FAULT_OF_OURS},
+        trials::Avoid,
     },
     procfs::slab::{self, Selection},
     stream::event::{Address, Comm},
@@ -146,7 +149,7 @@ fn gfp_names(kernel: &Kernel) -> Result<GfpNames, String> {
     if kernel.layout.arguments.alloc_gfp == config::NO_ARGUMENT {
         return Err("allocation flags are unknown: this kernel's tracepoints do not carry them".to_owned());
     }
-    GfpNames::ask().map_err(|why| format!("allocation flags are shown as numbers: {why}"))
+    GfpNames::read().map_err(|why| format!("allocation flags are shown as numbers: {why}"))
 }
 
 /// How NUMA nodes of objects are found, or a note.
@@ -242,7 +245,7 @@ fn trace_notes(plan: &Plan, filters: &Filters, loaded: &Loaded) -> impl Iterator
 
 /// What could not be attached. A kernel without some of the hooks for bulk functions is nothing new: that needs no note.
 fn attach_notes(attached: &Attached) -> impl Iterator<Item = String> + use<> {
-    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(FAULT_OF_OURS));
+    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(OUR_BUG));
     let no_processes = attached.processes_unavailable.as_ref();
     let notes = [
         fault.map(|why| format!("bulk allocations and frees are not traced: {why}")),

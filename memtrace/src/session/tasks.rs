@@ -3,7 +3,7 @@
 use crate::{
     attribution::{
         cgroup::Cgroups,
-        process::{Processes, procfs},
+        process::{Processes, running},
     },
     stream::{
         event::ProcessEvent,
@@ -22,7 +22,7 @@ impl TaskDirectory {
     }
 
     pub fn apply(&mut self, event: ProcessEvent<'_>) {
-        self.processes.apply(event, procfs::read);
+        self.processes.apply(event, running);
     }
 
     /// Looks up the processes and cgroups that are new in the ledger, while they exist.
@@ -30,7 +30,7 @@ impl TaskDirectory {
         for key in ledger.take_new_origins() {
             self.cgroups.learn(key.cgroup);
             if !key.task.is_kthread && key.task.tgid != FOLDED {
-                self.processes.learn(key.task.process(), procfs::read);
+                self.processes.learn(key.task.process(), running);
             }
         }
     }

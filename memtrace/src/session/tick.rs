@@ -7,7 +7,7 @@ use super::{
     state::{Session, State},
 };
 use crate::{
-    kernel::{events::Events, load::Attached},
+    kernel::{attach::Attached, events::Events},
     stream::calls::{CallSites, StackNames},
     view::{Checkpoint, Snapshot, lookups::Lookups},
 };

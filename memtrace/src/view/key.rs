@@ -171,7 +171,7 @@ pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     let Some(path) = path else {
         return if id == 0 { UNKNOWN.into() } else { format!("(gone: {id})").into_bytes() };
     };
-    Owner::of(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
+    Owner::from_path(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
 }
 
 /// How a row's objects were allocated, as far as its keys say.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing: survivors_are_of_the_part_in_which_they_were_allocated]
+    tests![Tracing, Once: survivors_are_of_the_part_in_which_they_were_allocated]
 }
 
 /// 1,000 files, and 500 more when the session is three times as old; beside somebody who keeps nothing.

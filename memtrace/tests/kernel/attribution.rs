@@ -21,21 +21,21 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = tests![Tracing:
+    let mut tests = tests![Tracing, EachKernel:
         threads_fold_into_their_process,
         rows_by_call_site_name_a_function,
         rows_by_gfp_name_what_was_asked_for,
         rows_by_context_tell_workers_of_io_uring,
-        numa_objects_are_on_the_node_of_their_cpu,
         stacks_lead_from_the_program_to_the_allocation,
         a_process_that_was_there_before_has_its_command_line,
     ];
-    tests.extend(tests![Disk:
+    tests.extend(tests![Tracing, SeveralNodes: numa_objects_are_on_the_node_of_their_cpu]);
+    tests.extend(tests![Disk, EachKernel:
         short_lived_processes_have_one_chain,
         stacks_of_processes_that_are_gone,
         a_cgroup_keeps_its_name_when_it_is_removed,
     ]);
-    tests.extend(tests![OwnMachine: a_number_that_is_used_again_is_another_process]);
+    tests.extend(tests![OwnMachine, EachKernel: a_number_that_is_used_again_is_another_process]);
     tests
 }
 

@@ -11,12 +11,9 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = tests![Tracing:
-        its_own_cost_is_in_every_report,
-        a_sample_stands_for_all,
-        over_its_cpu_budget_a_session_samples_then_detaches,
-    ];
-    tests.extend(tests![Disk: a_ledger_that_fills_samples_and_refuses_nothing]);
+    let mut tests = tests![Tracing, EachKernel: its_own_cost_is_in_every_report, a_sample_stands_for_all];
+    tests.extend(tests![Tracing, OneKernel: over_its_cpu_budget_a_session_samples_then_detaches]);
+    tests.extend(tests![Disk, Once: a_ledger_that_fills_samples_and_refuses_nothing]);
     tests
 }
 

@@ -16,11 +16,11 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
         return vec![];
     }
     let of_maple_nodes = if host::has_cache("maple_node") {
-        tests![Tracing: bulk_nodes_go_with_their_process]
+        tests![Tracing, EachKernel: bulk_nodes_go_with_their_process]
     } else {
         vec![]
     };
-    tests![Tracing: bulk_frees_by_rcu_are_seen, bulk_requests_are_seen, bulk_requests_tell_their_flags, bulk_buffers_leave_nothing]
+    tests![Tracing, EachKernel: bulk_frees_by_rcu_are_seen, bulk_requests_are_seen, bulk_requests_tell_their_flags, bulk_buffers_leave_nothing]
         .into_iter()
         .chain(of_maple_nodes)
         .collect()

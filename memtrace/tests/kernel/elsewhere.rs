@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{Test, host, program::Task, tests, workload::Workload};
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing: a_recording_for_the_host]
+    tests![Tracing, EachKernel: a_recording_for_the_host]
 }
 
 /// Whoever reads it looks for these.

@@ -12,13 +12,13 @@ use crate::{Test, host, tests};
 const NOBODY: u32 = 65534;
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = tests![Nothing: what_cannot_be_asked_for_is_a_usage_error];
-    tests.extend(tests![Tracing:
+    let mut tests = tests![Nothing, Once: what_cannot_be_asked_for_is_a_usage_error];
+    tests.extend(tests![Tracing, Once:
         an_unknown_cache_is_a_usage_error_that_names_the_nearest,
         a_glob_without_match_is_a_usage_error,
         a_process_that_does_not_exist_is_an_error,
-        without_privileges_the_command_to_run_is_shown,
     ]);
+    tests.extend(tests![Tracing, EachKernel: without_privileges_the_command_to_run_is_shown]);
     tests
 }
 

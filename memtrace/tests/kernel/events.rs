@@ -20,7 +20,7 @@ use crate::{
 const FILES: usize = 500;
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
+    tests![Tracing, Once:
         each_allocation_and_free_is_an_event,
         a_stream_ends_quietly_when_its_reader_has_gone,
     ]

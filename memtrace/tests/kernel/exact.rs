@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
+    tests![Tracing, ManyCpus:
         cpus_lose_no_count_in_a_flood_through_the_smallest_ring,
         cpus_lose_no_count_in_a_flood_with_stalls,
         cpus_lose_nothing_in_a_stall_of_a_second,

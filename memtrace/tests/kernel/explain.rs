@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use crate::{Test, host, tests};
 
 pub fn tests() -> Vec<Test> {
-    tests![Nothing: a_cache_is_explained_with_what_this_host_says_of_it, an_unknown_cache_and_a_faulty_file_are_usage_errors]
+    tests![Nothing, Once: a_cache_is_explained_with_what_this_host_says_of_it, an_unknown_cache_and_a_faulty_file_are_usage_errors]
 }
 
 fn explain(arguments: &[&str]) -> Output {

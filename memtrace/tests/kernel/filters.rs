@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
+    tests![Tracing, EachKernel:
         rows_by_pid_are_one_process_each,
         only_the_given_processes_are_shown,
         only_the_given_command_names_are_shown,

@@ -23,7 +23,7 @@ const DENTRIES: usize = 400;
 const MAX_LINES: usize = 2000;
 
 pub fn tests() -> Vec<Test> {
-    tests![Disk:
+    tests![Disk, Once:
         json_keeps_a_hostile_command_name,
         the_table_shows_hostile_names_without_control_characters,
     ]

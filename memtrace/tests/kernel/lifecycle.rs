@@ -23,18 +23,21 @@ use crate::{
 const FILES: u64 = 500;
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
+    let mut tests = tests![Tracing, Once:
         an_interrupt_ends_with_a_final_report,
         a_termination_ends_with_a_final_report,
         a_duration_ends_with_a_final_report,
         a_count_ends_with_a_final_report,
         a_session_ends_quietly_when_its_reader_has_gone,
+    ];
+    tests.extend(tests![Tracing, EachKernel:
         a_killed_session_leaves_no_program_in_the_kernel,
         a_process_may_end_meanwhile,
         two_sessions_are_both_exact,
         a_ring_that_overflows_loses_nothing_unsaid,
         programs_that_log_are_accepted,
-    ]
+    ]);
+    tests
 }
 
 fn an_interrupt_ends_with_a_final_report() {

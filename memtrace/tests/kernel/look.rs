@@ -5,7 +5,7 @@ use std::{fs, net::TcpListener, ops::RangeInclusive, path::Path};
 use memtrace::text::escape;
 
 use crate::{
-    Needs, Test,
+    Needs, Runs, Test,
     host::{self, directory_on_disk},
     modules::{Module, Mounted},
     program::{
@@ -29,12 +29,12 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
         let [negative, positive] = ["negative", "positive"]
             .map(|what| format!("{what}_dentries_are_in_their_directory_by_{}", way.name));
         [
-            Test::new(negative, Needs::Disk, move || are_negative(way)),
-            Test::new(positive, Needs::Disk, move || are_positive(way)),
+            Test::new(negative, Needs::Disk, Runs::EachKernel, move || are_negative(way)),
+            Test::new(positive, Needs::Disk, Runs::EachKernel, move || are_positive(way)),
         ]
     });
     by_way
-        .chain(tests![Tracing:
+        .chain(tests![Tracing, EachKernel:
             files_of_a_mount_of_its_own_have_its_path,
             a_tmpfs_keeps_no_negative_dentries,
             a_path_is_the_shortest_of_all_mounts,
@@ -50,7 +50,7 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
             connections_go_by_port_and_state,
             local_sockets_go_by_their_path,
         ])
-        .chain(tests![Disk: inodes_have_a_type_and_a_path])
+        .chain(tests![Disk, EachKernel: inodes_have_a_type_and_a_path])
         .map(|test| Test { name: format!("look_{}", test.name), ..test })
         .collect()
 }

@@ -19,12 +19,12 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![OwnMachine:
-        cpus_that_go_under_a_flood_take_no_count_along,
-        cpus_that_come_count_too,
+    let mut tests = tests![OwnMachine, ManyCpus: cpus_that_go_under_a_flood_take_no_count_along, cpus_that_come_count_too];
+    tests.extend(tests![OwnMachine, OneKernel:
         a_clock_that_is_set_changes_the_time_and_no_age,
         a_suspend_makes_nothing_older,
-    ]
+    ]);
+    tests
 }
 
 /// A CPU that is offline until it is dropped.

@@ -12,7 +12,8 @@
 //! - `MEMTRACE_TEST_DISK`: a directory on a disk filesystem; else the one for temporary files, if it is on one.
 //! - `MEMTRACE_TEST_MODULES`: a directory of modules for the running kernel, set only where the machine is the tests' own.
 //! - `MEMTRACE_NO_SKIP=1`: what cannot be tested here fails, unless it needs a machine of its own.
-//! - `MEMTRACE_TEST_NODES`: how many NUMA nodes there are, where that is known. Tests about them have names with `numa_`.
+//! - `MEMTRACE_TEST_NODES`: how many NUMA nodes there are, where that is known.
+//! - `MEMTRACE_TEST_MACHINE`: which of the machines of `cargo xtask test` this is: only its tests run ([`runs`]).
 //! - `MEMTRACE_TEST_EVERY_WAY`: set where the kernel is known to have all ways to learn names.
 
 mod ages;
@@ -34,8 +35,10 @@ mod machine;
 mod modules;
 mod names;
 mod objects;
+mod outputs;
 mod program;
 mod recording;
+mod runs;
 mod session;
 mod settle;
 mod snapshot;
@@ -53,10 +56,13 @@ use std::{
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-/// A test: its name, and what it needs beside the right to trace.
+use runs::Runs;
+
+/// A test: its name, what it needs beside the right to trace, and where it runs.
 struct Test {
     name: String,
     needs: Needs,
+    runs: Runs,
     run: Box<dyn Fn() + Send + RefUnwindSafe>,
 }
 
@@ -70,20 +76,28 @@ enum Needs {
     OwnMachine,
 }
 
+/// Instead of libtest's arguments: prints which tests there are, and on which machines they run.
+const LIST_MACHINES: &str = "--list-machines";
+
 /// Attempts at a test.
 const MAX_TRIES: usize = 2;
 
 /// Makes tests of functions; each is called like its function.
 macro_rules! tests {
-    ($needs:ident: $($name:ident),+ $(,)?) => {
-        vec![$($crate::Test::new(stringify!($name), $crate::Needs::$needs, $name)),+]
+    ($needs:ident, $runs:ident: $($name:ident),+ $(,)?) => {
+        vec![$($crate::Test::new(stringify!($name), $crate::Needs::$needs, $crate::Runs::$runs, $name)),+]
     };
 }
 use tests;
 
 impl Test {
-    fn new(name: impl Into<String>, needs: Needs, run: impl Fn() + Send + RefUnwindSafe + 'static) -> Self {
-        Self { name: name.into(), needs, run: Box::new(run) }
+    fn new(
+        name: impl Into<String>,
+        needs: Needs,
+        runs: Runs,
+        run: impl Fn() + Send + RefUnwindSafe + 'static,
+    ) -> Self {
+        Self { name: name.into(), needs, runs, run: Box::new(run) }
     }
 
     /// Runs it; once more if it failed, and says so. The kernel skips a probe that already runs on that CPU, in an
@@ -124,7 +138,8 @@ fn main() -> ExitCode {
     if let Some(code) = program::run_if_asked() {
         return code;
     }
-    let mut arguments = Arguments::from_args();
+    let lists_machines = std::env::args().nth(1).is_some_and(|argument| argument == LIST_MACHINES);
+    let mut arguments = if lists_machines { Arguments::default() } else { Arguments::from_args() };
     // All sessions see the whole system, and a busy one sees more of it.
     arguments.test_threads = Some(1);
     if let Some(reason) = host::lacks(Needs::Disk) {
@@ -156,9 +171,15 @@ fn main() -> ExitCode {
         bundle::tests(),
         explain::tests(),
         recording::tests(),
+        outputs::tests(),
         elsewhere::tests(),
         ways::tests(),
     ];
-    let trials = tests.into_iter().flatten().map(Test::into_trial).collect();
+    let tests: Vec<_> = tests.into_iter().flatten().collect();
+    if lists_machines {
+        runs::print_list(&tests);
+        return ExitCode::SUCCESS;
+    }
+    let trials = runs::of_this_machine(tests).into_iter().map(Test::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

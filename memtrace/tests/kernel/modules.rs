@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![OwnMachine:
+    tests![OwnMachine, EachKernel:
         a_module_s_cache_comes_and_goes,
         a_cache_that_was_asked_for_and_goes_is_missed,
         a_cache_at_the_address_of_another_is_not_taken_for_it,

@@ -1,7 +1,7 @@
 //! Dentries are shown by where they are and what they are called.
 
 use crate::{
-    Needs, Test,
+    Needs, Runs, Test,
     host::directory_on_disk,
     program::{NameStyle, Task},
     session::Session,
@@ -27,12 +27,12 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
     let streamed = ways.names.iter().flat_map(|&way| {
         patterns().map(|(what, style, pattern)| {
             let name = format!("{what}_have_their_directory_and_pattern_by_{}", way.name);
-            Test::new(name, Needs::Disk, move || are_named_all(way, style, &pattern))
+            Test::new(name, Needs::Disk, Runs::EachKernel, move || are_named_all(way, style, &pattern))
         })
     });
     let looked_up = patterns().map(|(what, style, pattern)| {
         let name = format!("{what}_have_their_directory_and_pattern_by_{}", LOOKED_UP.name);
-        Test::new(name, Needs::Disk, move || are_named_by_sample(style, &pattern))
+        Test::new(name, Needs::Disk, Runs::EachKernel, move || are_named_by_sample(style, &pattern))
     });
     streamed.chain(looked_up).collect()
 }

@@ -1,7 +1,7 @@
 //! What programs hold is what memtrace shows: to the object.
 
 use crate::{
-    Needs, Test,
+    Needs, Runs, Test,
     host::{self, directory_on_disk},
     program::{NameStyle, Task},
     session::Session,
@@ -13,19 +13,19 @@ use crate::{
 pub fn tests(ways: &Ways) -> Vec<Test> {
     let by_way = ways.cache.iter().map(|&way| {
         let name = format!("open_files_are_filp_until_they_are_closed_by_{}", way.name);
-        Test::new(name, Needs::Tracing, move || open_files_are_filp(way))
+        Test::new(name, Needs::Tracing, Runs::EachKernel, move || open_files_are_filp(way))
     });
     by_way
-        .chain(tests![Tracing:
+        .chain(tests![Tracing, EachKernel:
             messages_are_of_the_cache_that_grows,
             messages_are_of_one_cache_among_all,
             pipes_are_of_three_caches,
             socket_pairs_are_sockets,
             watches_are_of_their_epoll,
             churn_leaves_nothing,
-            leakers_rank_by_size_above_churn,
         ])
-        .chain(tests![Disk:
+        .chain(tests![Tracing, Once: leakers_rank_by_size_above_churn])
+        .chain(tests![Disk, EachKernel:
             negative_dentries_are_dentries_until_their_directory_goes,
             short_lived_processes_are_one_row,
         ])

@@ -13,11 +13,11 @@ use crate::{
 const PIPES: u64 = 1000;
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
-        objects_that_rcu_frees_after_the_end_are_not_outstanding,
-        a_second_signal_ends_the_settling,
-        without_settling_the_end_is_at_once,
-    ]
+    let mut tests = tests![Tracing, EachKernel: objects_that_rcu_frees_after_the_end_are_not_outstanding];
+    tests.extend(
+        tests![Tracing, Once: a_second_signal_ends_the_settling, without_settling_the_end_is_at_once],
+    );
+    tests
 }
 
 /// A session over a program that makes pipes, whose inodes RCU frees on every kernel.

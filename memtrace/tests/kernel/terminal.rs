@@ -30,7 +30,7 @@ const COLUMNS: NonZero<u16> = NonZero::new(80).unwrap();
 const SILENCE_MOST: Duration = Duration::from_secs(60);
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing: the_table_fits_a_terminal_of_eighty_columns]
+    tests![Tracing, Once: the_table_fits_a_terminal_of_eighty_columns]
 }
 
 fn the_table_fits_a_terminal_of_eighty_columns() {

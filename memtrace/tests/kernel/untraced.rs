@@ -1,7 +1,7 @@
 //! Frees that fire no event: the caches that have them are marked, and no others.
 
 use crate::{
-    Needs, Test,
+    Needs, Runs, Test,
     host::{self, directory_on_disk},
     program::{NameStyle, Task},
     session::Session,
@@ -14,14 +14,18 @@ use crate::{
 pub fn tests(ways: &Ways) -> Vec<Test> {
     let by_way = ways.cache.iter().map(|&way| {
         let name = format!("churn_and_leaks_mark_no_cache_by_{}", way.name);
-        Test::new(name, Needs::Tracing, move || churn_and_leaks_mark_no_cache(way))
+        Test::new(name, Needs::Tracing, Runs::EachKernel, move || churn_and_leaks_mark_no_cache(way))
     });
-    let of_sheaves =
-        if host::has_sheaves() { tests![Tracing: untraced_frees_mark_their_cache] } else { vec![] };
+    let of_sheaves = if host::has_sheaves() {
+        tests![Tracing, EachKernel: untraced_frees_mark_their_cache]
+    } else {
+        vec![]
+    };
     by_way
         .chain(of_sheaves)
-        .chain(tests![Tracing: buffers_are_few_or_marked, a_part_of_a_cache_is_not_compared])
-        .chain(tests![Disk: dentries_that_pile_up_are_no_untraced_frees])
+        .chain(tests![Tracing, EachKernel: buffers_are_few_or_marked])
+        .chain(tests![Tracing, Once: a_part_of_a_cache_is_not_compared])
+        .chain(tests![Disk, EachKernel: dentries_that_pile_up_are_no_untraced_frees])
         .collect()
 }
 

@@ -10,8 +10,8 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = tests![Disk: a_leaker_is_named_with_its_place_and_what_helps];
-    tests.extend(tests![Tracing: who_churns_or_stays_is_no_leaker]);
+    let mut tests = tests![Disk, OneKernel: a_leaker_is_named_with_its_place_and_what_helps];
+    tests.extend(tests![Tracing, OneKernel: who_churns_or_stays_is_no_leaker]);
     tests
 }
 

@@ -8,7 +8,7 @@ use crate::{Needs, Test, host, tests};
 const EVERY_WAY: &str = "MEMTRACE_TEST_EVERY_WAY";
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing: no_way_is_lacking_by_a_fault_of_ours]
+    tests![Tracing, EachKernel: no_way_is_lacking_by_a_fault_of_ours]
 }
 
 /// A way that is lacking is not tested, so a program of ours that no kernel accepts would go unseen.

@@ -12,7 +12,6 @@ use vm_init::{job, to_list};
 
 use super::kernels::Kernel;
 use crate::command::{CommandExt, which};
-use crate::paths;
 
 /// What a VM is to run.
 #[derive(Default)]
@@ -71,7 +70,7 @@ pub fn pack(job: &Job, programs: &Programs, kernel: &Kernel, to: &Path) -> Resul
     for (name, path) in &kernel.test_modules {
         archive.file(&format!("{}/{name}.ko", job::MODULES), 0o644, &module(path)?)?;
     }
-    archive.file(job::DISK_IMAGE, 0o644, &disk_image()?)?;
+    archive.file(job::DISK_IMAGE, 0o644, &disk_image(&to.with_extension("disk"))?)?;
     archive.finish()?.finish()?.flush().with_context(|| format!("cannot write {}", to.display()))
 }
 
@@ -89,12 +88,11 @@ fn module(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// An empty ext4 filesystem. Made anew each time: it is small and takes no time.
-fn disk_image() -> Result<Vec<u8>> {
-    let path = paths::target("vm/disk.img");
+fn disk_image(path: &Path) -> Result<Vec<u8>> {
     let mkfs = which("mkfs.ext4").context("there is no mkfs.ext4; run: cargo xtask setup")?;
-    fs::remove_file(&path).ok();
-    Command::new(mkfs).args(["-q", "-F", "-N", DISK_INODES]).arg(&path).arg(DISK_SIZE).text()?;
-    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    fs::remove_file(path).ok();
+    Command::new(mkfs).args(["-q", "-F", "-N", DISK_INODES]).arg(path).arg(DISK_SIZE).text()?;
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Writes a cpio archive in the "newc" format, as the kernel's Documentation/driver-api/early-userspace/buffer-format.rst has it.

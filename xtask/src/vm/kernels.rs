@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
@@ -34,6 +35,45 @@ pub fn names() -> [&'static str; SERIES.len()] {
     SERIES.each_ref().map(|series| series.name)
 }
 
+/// A kernel that somebody wants: the newest of a series, or one release.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    pub series: &'static str,
+    release: Option<String>,
+}
+
+impl Choice {
+    pub fn newest(series: &'static str) -> Self {
+        Self { series, release: None }
+    }
+
+    /// Whether this release is wanted: 7.3.4 where 7.3 is, and 7.30 not.
+    fn is_met_by(&self, release: &str) -> bool {
+        let Some(wanted) = &self.release else { return true };
+        release
+            .strip_prefix(wanted.as_str())
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    }
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(series) = SERIES.iter().find(|series| series.name == text) {
+            return Ok(Self::newest(series.name));
+        }
+        let is_of = |series: &&Series| {
+            text.strip_prefix(series.prefix)
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let series = SERIES.iter().find(is_of);
+        let series =
+            series.ok_or_else(|| format!("give one of {}, or a release of one", names().join(", ")))?;
+        Ok(Self { series: series.name, release: Some(text.to_owned()) })
+    }
+}
+
 /// A kernel that is here.
 pub struct Kernel {
     pub series: &'static str,
@@ -48,16 +88,23 @@ pub struct Kernel {
 /// Modules with slab caches of their own that need no other module, and are modules in each of these kernels.
 const TEST_MODULES: [&str; 2] = ["overlay", "sunrpc"];
 
-/// Gives the kernel of this series, from the cache if it is there. To get a newer one, remove its directory.
-pub fn obtain(name: &str) -> Result<Kernel> {
-    let series = SERIES.iter().find(|series| series.name == name).context("no such kernel")?;
+/// Gives this kernel, from the cache if it is there. To get a newer one, remove its directory.
+pub fn obtain(choice: &Choice) -> Result<Kernel> {
+    let series = SERIES.iter().find(|series| series.name == choice.series).context("no such kernel")?;
     let directory = paths::target("vm/kernels").join(series.name);
     if !directory.is_dir() {
-        download(series, &directory)
-            .with_context(|| format!("cannot get a {name} kernel from {}", series.suites.join(", ")))?;
+        download(series, &directory).with_context(|| {
+            format!("cannot get a {} kernel from {}", series.name, series.suites.join(", "))
+        })?;
     }
-    unpacked(series, &directory)
-        .with_context(|| format!("{} is not whole; remove it and try again", paths::shown(&directory)))
+    let shown = paths::shown(&directory);
+    let kernel = unpacked(series, &directory)
+        .with_context(|| format!("{shown} is not whole; remove it and try again"))?;
+    if let Some(wanted) = choice.release.as_ref().filter(|_| !choice.is_met_by(&kernel.release)) {
+        let (name, release) = (series.name, &kernel.release);
+        bail!("the {name} kernel here is {release}, not {wanted}; remove {shown} to get the newest");
+    }
+    Ok(kernel)
 }
 
 fn unpacked(series: &'static Series, directory: &Path) -> Result<Kernel> {
@@ -243,6 +290,28 @@ mod tests {
 
     fn index(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_kernel_is_chosen_by_its_series_or_its_release() {
+        let choice = |text: &str| Choice::from_str(text).map(|choice| (choice.series, choice.release));
+        assert_eq!(choice("7.x"), Ok(("7.x", None)));
+        assert_eq!(choice("6.1"), Ok(("6.1", None)));
+        assert_eq!(choice("7.3"), Ok(("7.x", Some("7.3".to_owned()))));
+        assert_eq!(choice("6.12.90"), Ok(("6.12", Some("6.12.90".to_owned()))));
+        for unknown in ["", "7", "7.", "7.y", "5.11", "6.120", "latest"] {
+            assert!(choice(unknown).unwrap_err().contains("5.10, 6.1, 6.12, 7.x"), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_release_is_met_by_what_begins_with_its_numbers() {
+        let meets = |wanted: &str, release: &str| wanted.parse::<Choice>().unwrap().is_met_by(release);
+        assert!(meets("7.x", "7.3.4+deb13-cloud-amd64"));
+        assert!(meets("7.3", "7.3.4+deb13-cloud-amd64"));
+        assert!(meets("6.12.9", "6.12.9+deb13-cloud-amd64"));
+        assert!(!meets("6.12.9", "6.12.90+deb13-cloud-amd64"));
+        assert!(!meets("7.3", "7.30.1+deb13-cloud-amd64"));
     }
 
     #[test]

@@ -2,23 +2,26 @@
 
 mod initramfs;
 mod kernels;
+#[path = "../../../memtrace/tests/kernel/program/named.rs"]
+mod named;
 mod qemu;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use clap::builder::{PossibleValuesParser, RangedI64ValueParser};
-use serde_json::Value;
+use anyhow::Result;
+use clap::ValueEnum;
+use clap::builder::{PossibleValue, RangedI64ValueParser};
 use vm_init::{Outcome, job};
 
 pub use self::initramfs::Programs;
 use self::initramfs::{Fetch, Job, KERNEL_TESTS, MEMTRACE};
-pub use self::kernels::{names as kernel_names, obtain as obtain_kernel};
+pub use self::kernels::{Choice as KernelChoice, Kernel, names as kernel_names, obtain as obtain_kernel};
+use self::named::Named;
 pub use self::qemu::{CPUS, Machine};
 use self::qemu::{Console, Watchdog};
-use crate::command::cargo;
+use crate::executables::{self, Build};
 use crate::setup::Part;
 use crate::{build_ebpf, paths, setup};
 
@@ -28,18 +31,18 @@ use crate::{build_ebpf, paths, setup};
 /// MEMTRACE_VM_ACCEL=kvm makes it faster where KVM works.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Kernel to boot
-    #[arg(long, value_parser = kernel_parser())]
-    kernel: String,
+    /// Kernel to boot: 5.10, 6.1, 6.12, 7.x, or a release of one of them, such as 6.12.90
+    #[arg(long)]
+    kernel: KernelChoice,
     /// CPUs that the VM has
     #[arg(long, default_value_t = CPUS, value_parser = cpus_parser())]
     cpus: u8,
     /// NUMA nodes that share its CPUs and its memory
     #[arg(long, default_value_t = 1, value_parser = nodes_parser())]
     nodes: u8,
-    /// Run this workload of the kernel tests' program beside it
-    #[arg(long, value_name = "ARGS")]
-    workload: Option<String>,
+    /// Run this workload beside it
+    #[arg(long)]
+    workload: Option<Named>,
     /// Afterwards, copy a file out of the VM: /tmp/x.mt=recording.mt
     #[arg(long, value_name = "THERE=HERE", value_parser = fetch_parser)]
     fetch: Option<Fetch>,
@@ -48,8 +51,19 @@ pub struct Args {
     command: Vec<String>,
 }
 
-pub fn kernel_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(kernel_names())
+impl ValueEnum for Named {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Flood => "Short-lived processes called curl look up a million names that do not exist",
+            Self::Churn => "A process makes and closes pipes",
+            Self::Files => "A process opens 3,000 files and keeps them open",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 pub fn cpus_parser() -> RangedI64ValueParser<u8> {
@@ -68,45 +82,52 @@ fn fetch_parser(text: &str) -> Result<Fetch, &'static str> {
 pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(Part::All)?;
     build_ebpf::build()?;
-    let workload = args.workload.as_deref().map(|workload| {
-        let words = [KERNEL_TESTS, "--workload"].into_iter().chain(workload.split_whitespace());
-        words.map(str::to_owned).collect()
-    });
+    let workload = args.workload.map(|named| [KERNEL_TESTS, "--workload", named.name()].map(str::to_owned));
     let job = Job {
         argv: args.command.clone(),
         env: env(&["TERM", "NO_COLOR", "RUST_LOG"]),
-        workload: workload.unwrap_or_default(),
+        workload: workload.map(Vec::from).unwrap_or_default(),
         fetch: args.fetch.clone(),
         winsize: winsize(),
     };
     let kernel = obtain_kernel(&args.kernel)?;
     let machine = Machine { kernel: &kernel, cpus: args.cpus, nodes: args.nodes };
-    let run = boot(&job, &build_programs()?, machine, &Console::Interactive)?;
-    Ok(match run.outcome {
+    Ok(match boot(&job, &build_programs()?, machine, Console::Interactive)? {
         Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Outcome::Killed(_) | Outcome::Broken(_) => ExitCode::FAILURE,
     })
 }
 
-/// Runs the kernel tests in a VM; gives how they ended and all they printed.
+/// Tells the kernel tests which of the machines of `cargo xtask test` this is.
+pub const TEST_MACHINE: &str = "MEMTRACE_TEST_MACHINE";
+
+/// Which of the kernel tests run.
+#[derive(Clone, Copy)]
+pub struct Selection<'a> {
+    /// Those of one of the machines of `cargo xtask test`.
+    pub machine: Option<&'a str>,
+    /// Those whose names contain this.
+    pub filter: Option<&'a str>,
+}
+
+/// Runs the kernel tests in a VM, each line that they print going to `line`; gives how they ended.
 pub fn test(
     machine: Machine<'_>,
     programs: &Programs,
-    filter: Option<&str>,
-    leave_out: Option<&str>,
-) -> Result<(Outcome, String)> {
+    selection: Selection<'_>,
+    line: &mut dyn FnMut(&str),
+) -> Result<Outcome> {
     // One at a time: they look at the whole kernel, so one would see the other.
     let mut argv = vec![KERNEL_TESTS.to_owned(), "--test-threads=1".to_owned(), "--color=never".to_owned()];
-    argv.extend(filter.map(str::to_owned));
-    argv.extend(leave_out.map(|name| format!("--skip={name}")));
+    argv.extend(selection.filter.map(str::to_owned));
     let mut env = env(&["MEMTRACE_NO_SKIP", "RUST_BACKTRACE"]);
+    env.extend(selection.machine.map(|machine| format!("{TEST_MACHINE}={machine}")));
     env.push(format!("MEMTRACE_TEST_NODES={}", machine.nodes));
     env.push(format!("MEMTRACE_TEST_RECORDING={RECORDING}"));
     let fetch = Some(Fetch { from: RECORDING.to_owned(), to: recording(machine) });
     let job = Job { argv, env, fetch, ..Job::default() };
-    let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(20 * 60) };
-    let run = boot(&job, programs, machine, &Console::Batch(watchdog))?;
-    Ok((run.outcome, run.console))
+    let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(30 * 60) };
+    boot(&job, programs, machine, Console::Batch(watchdog, line))
 }
 
 /// Where the tests leave a recording for the host.
@@ -117,7 +138,7 @@ pub fn recording(machine: Machine<'_>) -> PathBuf {
     paths::target("vm/recordings").join(format!("{}.mt", machine.name()))
 }
 
-fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: &Console) -> Result<qemu::Run> {
+fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: Console<'_>) -> Result<Outcome> {
     let initramfs = paths::target("vm").join(format!("{}.cpio.gz", machine.name()));
     initramfs::pack(job, programs, machine.kernel, &initramfs)?;
     let Machine { kernel, cpus, nodes } = machine;
@@ -142,61 +163,57 @@ fn winsize() -> Option<(u16, u16)> {
     Some((size.ws_row, size.ws_col))
 }
 
-/// The kernels are x86-64's, whatever the host is.
-const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// Builds what goes into a VM, linked statically: there are no libraries in there.
+/// Builds what goes into a VM.
 pub fn build_programs() -> Result<Programs> {
-    let init = build_static(&["build", "--package", "vm-init"])?;
-    let tests = build_static(&["test", "--no-run", "--package", "memtrace", "--test", "kernel"])?;
-    let find = |artifacts: &[(String, PathBuf)], name: &str| -> Result<PathBuf> {
-        let found = artifacts.iter().find(|(artifact, _)| artifact == name);
-        Ok(found.with_context(|| format!("cargo built no {name}"))?.1.clone())
-    };
+    let init = executables::build(&Build::ForVm, &["build", "--package", "vm-init"])?;
+    // Of the whole workspace, so that features are those of the other tests' build.
+    let tests = executables::build(&Build::ForVm, &["test", "--no-run", "--workspace", "--test", "kernel"])?;
     Ok(Programs {
-        init: find(&init, "bin vm-init")?,
-        memtrace: find(&tests, "bin memtrace")?,
-        kernel_tests: find(&tests, "test kernel")?,
+        init: executables::find(&init, "bin", "vm-init")?.path.clone(),
+        memtrace: executables::find(&tests, "bin", "memtrace")?.path.clone(),
+        kernel_tests: executables::find(&tests, "test", "kernel")?.path.clone(),
     })
-}
-
-/// Runs cargo and gives the executables it made, by kind and name.
-fn build_static(args: &[&str]) -> Result<Vec<(String, PathBuf)>> {
-    let output = cargo()
-        .args(args)
-        .args(["--release", "--target", STATIC_TARGET, "--message-format=json-render-diagnostics"])
-        // For the linker's and the initramfs's sake; nobody measures or debugs in there.
-        .args(["--config", "profile.release.lto=\"off\"", "--config", "profile.release.strip=true"])
-        .arg("--target-dir")
-        .arg(paths::target("static"))
-        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("the static build for the VMs failed");
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).collect())
-}
-
-/// Reads one of cargo's messages.
-fn executable(message: &str) -> Option<(String, PathBuf)> {
-    let message: Value = serde_json::from_str(message).ok()?;
-    let path = Path::new(message["executable"].as_str()?).to_owned();
-    let target = &message["target"];
-    Some((format!("{} {}", target["kind"][0].as_str()?, target["name"].as_str()?), path))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
 
+    fn parse(args: &[&str]) -> Result<Args, clap::Error> {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("vm"));
+        let matches = command.try_get_matches_from([&["vm"], args, &["--", "memtrace"]].concat())?;
+        <Args as clap::FromArgMatches>::from_arg_matches(&matches)
+    }
+
     #[test]
-    fn executables_are_read_from_cargos_messages() {
-        let message = r#"{"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernel"},"executable":"/x/kernel-1"}"#;
-        assert_eq!(executable(message), Some(("test kernel".to_owned(), "/x/kernel-1".into())));
-        assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null}"#), None);
-        assert_eq!(executable("running 1 test"), None);
+    fn an_unknown_workload_is_a_usage_error_that_lists_the_known_ones() {
+        let error = parse(&["--kernel", "6.12", "--workload", "fl00d"]).map(drop).unwrap_err();
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::InvalidValue, 2));
+        assert!(error.to_string().contains("[possible values: flood, churn, files]"), "{error}");
+        for named in Named::ALL {
+            let args = parse(&["--kernel", "6.12", "--workload", named.name()]).unwrap();
+            assert_eq!(args.workload, Some(named));
+        }
+    }
+
+    #[test]
+    fn the_help_describes_each_workload() {
+        let mut command = <Args as clap::Args>::augment_args(clap::Command::new("vm"));
+        let help = command.render_long_help().to_string();
+        for named in Named::ALL {
+            let value = named.to_possible_value().unwrap();
+            let about = value.get_help().unwrap().to_string();
+            assert!(help.contains(&format!("- {}:", named.name())) && help.contains(&about), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_may_be_given_by_its_release() {
+        assert_eq!(parse(&["--kernel", "7.3"]).unwrap().kernel.series, "7.x");
+        let error = parse(&["--kernel", "8.1"]).map(drop).unwrap_err();
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::ValueValidation, 2));
+        assert!(error.to_string().contains("5.10, 6.1, 6.12, 7.x"), "{error}");
     }
 }

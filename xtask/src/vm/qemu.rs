@@ -52,25 +52,24 @@ pub struct Watchdog {
     pub total: Duration,
 }
 
-pub enum Console {
+pub enum Console<'a> {
     /// Keyboard, screen and Ctrl-C are the job's.
     Interactive,
-    /// No input, and the watchdog looks on.
-    Batch(Watchdog),
-}
-
-/// How a VM's run ended, and what it wrote.
-pub struct Run {
-    pub outcome: Outcome,
-    pub console: String,
+    /// No input, the watchdog looks on, and each line goes to the function.
+    Batch(Watchdog, &'a mut dyn FnMut(&str)),
 }
 
 /// What a kernel says that has died or is about to.
 const PANIC_MARKS: [&str; 4] =
     ["Kernel panic - not syncing", "BUG: unable to handle", "Oops: ", "watchdog: BUG: soft lockup"];
 
-/// What the guest hands over goes to `fetched`.
-pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console, fetched: Option<&Path>) -> Result<Run> {
+/// Runs it until it ends; gives how the job ended. What the guest hands over goes to `fetched`.
+pub fn run(
+    machine: Machine<'_>,
+    initramfs: &Path,
+    console: Console<'_>,
+    fetched: Option<&Path>,
+) -> Result<Outcome> {
     let log_path = log_path(machine)?;
     let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let mut qemu = command(machine, initramfs);
@@ -89,7 +88,7 @@ pub fn run(machine: Machine<'_>, initramfs: &Path, console: &Console, fetched: O
     let text = watched?;
     let log_path = paths::shown(&log_path);
     match text.lines().rev().find_map(Outcome::parse) {
-        Some(outcome) => Ok(Run { outcome, console: text }),
+        Some(outcome) => Ok(outcome),
         None => {
             bail!("the VM ended without an outcome; its last lines (all are in {log_path}):\n{}", tail(&text))
         }
@@ -151,24 +150,31 @@ fn accelerator() -> String {
 }
 
 /// Copies the console to the log and the screen until the VM ends or has to be ended, and gives all of it.
-fn watch(stdout: ChildStdout, mut log: File, console: &Console) -> Result<String> {
+fn watch(stdout: ChildStdout, mut log: File, mut console: Console<'_>) -> Result<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || read_chunks(stdout, &sender));
     let start = Instant::now();
     let mut text = Vec::new();
+    // Where the line begins that is not whole yet.
+    let mut line_start = 0;
     loop {
-        let chunk = match console {
+        let chunk = match &console {
             Console::Interactive => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Console::Batch(watchdog) => {
+            Console::Batch(watchdog, _) => {
                 receiver.recv_timeout(watchdog.silence.min(watchdog.total.saturating_sub(start.elapsed())))
             }
         };
         match chunk {
             Ok(chunk) => {
                 log.write_all(&chunk)?;
-                io::stdout().write_all(&chunk).and_then(|()| io::stdout().flush()).ok();
                 let searched = text.len().saturating_sub(80);
                 text.extend_from_slice(&chunk);
+                match &mut console {
+                    Console::Interactive => {
+                        io::stdout().write_all(&chunk).and_then(|()| io::stdout().flush()).ok();
+                    }
+                    Console::Batch(_, line) => line_start += each_line(&text[line_start..], line),
+                }
                 if let Some(mark) = panic_mark(&text[searched..]) {
                     linger(&receiver, &mut log, &mut text);
                     bail!(
@@ -184,6 +190,13 @@ fn watch(stdout: ChildStdout, mut log: File, console: &Console) -> Result<String
             }
         }
     }
+}
+
+/// Gives each whole line to the function; returns the length of all.
+fn each_line(text: &[u8], line: &mut dyn FnMut(&str)) -> usize {
+    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    String::from_utf8_lossy(&text[..whole]).lines().for_each(|text| line(text.trim_end()));
+    whole
 }
 
 fn read_chunks(mut stdout: ChildStdout, sender: &mpsc::Sender<Vec<u8>>) {
@@ -240,6 +253,15 @@ mod tests {
         let panic = b"[    3.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n";
         assert!(panic_mark(panic).is_some());
         assert_eq!(panic_mark(b"test result: ok. 12 passed; 0 failed\r\n"), None);
+    }
+
+    #[test]
+    fn lines_are_given_when_they_are_whole() {
+        let mut lines = Vec::new();
+        let text = b"one\r\n\r\ntw";
+        let read = each_line(text, &mut |line| lines.push(line.to_owned()));
+        assert_eq!((lines, &text[read..]), (vec!["one".to_owned(), String::new()], &b"tw"[..]));
+        assert_eq!(each_line(b"tw", &mut |_| panic!("it is not whole")), 0);
     }
 
     #[test]

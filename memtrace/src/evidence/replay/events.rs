@@ -11,7 +11,10 @@ use super::{
     window::{When, Window, WindowError},
 };
 use crate::{
-    evidence::recording::{Block, BlockError, Entry, Header, Place, Reader, definitions::Definitions},
+    evidence::{
+        Step,
+        recording::{Block, BlockError, Entry, Header, Place, Reader, definitions::Definitions},
+    },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
     stream::{
@@ -42,18 +45,18 @@ pub enum StreamError {
     Write(#[from] io::Error),
 }
 
-/// Writes a recording's events. `progress` gets the number of blocks read, and of all.
+/// Writes a recording's events.
 pub fn events(
     reader: &Reader,
     query: &EventQuery,
     out: &mut dyn EventOutput,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(Step),
 ) -> Result<(), StreamError> {
-    let window = super::window(reader, &query.filter, query.from.as_ref(), query.to.as_ref())?;
+    let window = super::window(reader, &query.filter, query.from.as_ref(), query.to.as_ref(), progress)?;
     let mut writer = EventWriter::new(&reader.header, query);
     let mut last: Option<&Place> = None;
     for (index, place) in reader.places()[..window.end].iter().enumerate() {
-        progress(index, window.end);
+        progress(Step { doing: "reading", done: index, all: window.end });
         let mut out = InWindow { out, is_shown: window.first <= index };
         if let Some(last) = last.filter(|last| last.sequence + 1 != place.sequence) {
             let gap = Gap { events: None, since: Some(last.end), until: place.start, reason: NOT_IN_FILE };
@@ -67,12 +70,11 @@ pub fn events(
         }
         last = Some(place);
     }
-    progress(window.end, window.end);
     unfinished(reader, window, &mut writer, out)?;
     Ok(out.finish()?)
 }
 
-const NOT_IN_FILE: &str = "these blocks are not in the file";
+const NOT_IN_FILE: &str = "the file does not have them";
 const DAMAGED: &str = "the file is damaged here";
 const UNFINISHED: &str = "the recording was not closed cleanly";
 

@@ -91,8 +91,8 @@ fn functions_and_tracepoints() {
 }
 
 #[test]
-fn a_file_that_is_not_btf_is_said_to_be_unreadable() {
+fn a_file_that_is_not_btf_is_said_to_be_malformed() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "not BTF").unwrap();
-    assert!(matches!(KernelTypes::from_file(file.path()), Err(TypesError::Unreadable(_))));
+    assert!(matches!(KernelTypes::from_file(file.path()), Err(TypesError::Malformed(BtfError::Header))));
 }

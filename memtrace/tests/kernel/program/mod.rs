@@ -8,6 +8,7 @@ pub mod crew;
 mod dentries;
 mod memory;
 mod messages;
+mod named;
 mod objects;
 pub mod places;
 pub mod requests;
@@ -31,16 +32,21 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
+use self::named::Named;
 use crate::host;
 
-/// The program's first argument; the command name and the task follow.
+/// The program's first argument; the command name and the task follow, or the name of a [`Named`] workload.
 const FLAG: &str = "--workload";
 
-/// Instead of them: short-lived processes called `curl` look up a million names, unasked, beside a session that somebody watches.
-const FLOOD: &str = "flood";
+/// How long a named workload holds its objects. Killed before, `flood` leaves an empty directory.
+const NAMED_STAYS: Duration = Duration::from_secs(600);
 
-/// All names made, it holds them so long. Killed before, it leaves an empty directory.
-const FLOOD_STAYS: Duration = Duration::from_secs(600);
+/// What `flood` makes: short-lived processes called `curl` look up a million names.
+const FLOOD_PROCESSES: usize = 10_000;
+const FLOOD_LOOKUPS: usize = 100;
+
+/// What `files` opens.
+const NAMED_FILES: usize = 3_000;
 
 /// Which objects to make.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -149,8 +155,8 @@ pub fn run_if_asked() -> Option<ExitCode> {
         return None;
     }
     let (comm, task) = match (arguments.next()?, arguments.next()) {
-        (name, None) if name == FLOOD => return Some(flood()),
-        (comm, task) => (comm, task?),
+        (name, None) => return Some(run_named(&name)),
+        (comm, Some(task)) => (comm, task),
     };
     let task = serde_json::from_slice(task.as_bytes()).expect("the test wrote it");
     set_comm(comm.as_bytes());
@@ -165,16 +171,34 @@ pub fn run_if_asked() -> Option<ExitCode> {
         }
         _ => {}
     }
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("this raises no maximum");
+    raise_file_limit();
     obey(prepare(task)).expect("the test reads and writes until we end");
     Some(ExitCode::SUCCESS)
 }
 
-fn flood() -> ExitCode {
-    let disk = host::directory_on_disk();
-    let _held = dentries::short_lived("curl", disk.path(), 10_000, 100)();
-    thread::sleep(FLOOD_STAYS);
+/// Lets this process open as many files as its hard limit allows.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("this raises no maximum");
+}
+
+/// Makes the objects of a workload that a person asked for, and holds them for a while.
+fn run_named(name: &OsStr) -> ExitCode {
+    let Some(named) = Named::ALL.into_iter().find(|named| name == named.name()) else {
+        eprintln!("unknown workload {}; known: {}", name.display(), Named::ALL.map(Named::name).join(", "));
+        return ExitCode::from(2);
+    };
+    raise_file_limit();
+    let _held: Held = match named {
+        Named::Flood => {
+            let disk = host::directory_on_disk();
+            let held = dentries::short_lived("curl", disk.path(), FLOOD_PROCESSES, FLOOD_LOOKUPS)();
+            Box::new((held, disk))
+        }
+        Named::Churn => objects::churn()(),
+        Named::Files => objects::open_files(NAMED_FILES)(),
+    };
+    thread::sleep(NAMED_STAYS);
     ExitCode::SUCCESS
 }
 

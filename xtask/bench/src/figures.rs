@@ -1,0 +1,65 @@
+//! What memtrace itself does and takes, beside what it costs others: the figures of sessions.
+
+use serde::Serialize;
+
+use crate::process::Spent;
+use crate::stats::Estimate;
+use crate::tracer::Use;
+use crate::workload::Workload;
+
+/// All figures of memtrace on all caches, with names, as by default.
+#[derive(Debug, Serialize)]
+pub struct Sessions {
+    /// From its start until its probes are attached.
+    pub attached_ns: Estimate,
+    /// From its start until a report with the first events is written.
+    pub first_event_ns: Estimate,
+    pub idle: Idle,
+    pub full_speed: Vec<Flood>,
+    /// The same while the process is stopped for one second.
+    pub stopped: Vec<Flood>,
+    /// All CPUs busy, and all of it recorded.
+    pub recorded: Vec<Recorded>,
+    /// From the signal that ends it until its last probe is gone, with a full load of events waiting.
+    pub probes_gone_ns: Estimate,
+    /// And until the process is gone, its final report written.
+    pub gone_ns: Estimate,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Idle {
+    pub rss_bytes: u64,
+    /// Of this, its own: neither files nor the mapped ring buffers.
+    pub anonymous_bytes: u64,
+    /// What its maps take in the kernel.
+    pub map_bytes: u64,
+    /// Of one CPU, in percent.
+    pub cpu_percent: f64,
+}
+
+/// All CPUs busy with a workload.
+#[derive(Debug, Serialize)]
+pub struct Flood {
+    pub workload: Workload,
+    pub cpus: usize,
+    pub seconds: f64,
+    pub events_per_s: f64,
+    /// memtrace's own CPU time. None where there were no events.
+    pub cpu_ns_per_event: Option<f64>,
+    #[serde(flatten)]
+    pub tracer: Use,
+}
+
+/// A recorded flood.
+#[derive(Debug, Serialize)]
+pub struct Recorded {
+    #[serde(flatten)]
+    pub flood: Flood,
+    /// Of the file.
+    pub bytes: u64,
+    pub bytes_per_event: Option<f64>,
+    /// From the file to the report, ledger included, by CPU time.
+    pub reported_per_s: Option<f64>,
+    /// Of `memtrace report` on it.
+    pub report: Spent,
+}
