@@ -73,29 +73,29 @@ impl Session {
     pub fn notes(&self, trust: &Trust) -> Vec<String> {
         let mut notes = self.state.notes.clone();
         for (pid, after) in &self.ended_pids {
-            notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
+            notes.push(format!("process {pid} ended {} s after tracing began", after.as_secs()));
         }
         notes.extend(self.state.budget.note().cloned());
         notes.extend(self.state.tasks.notes());
         for (name, after) in self.state.caches.destroyed() {
             notes.push(format!(
-                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                "{} was destroyed {} s after tracing began; a new cache of that name is not traced",
                 slab::printable(name),
                 after.as_secs()
             ));
         }
         notes.extend(
-            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
+            self.meter.unavailable().map(|why| format!("the CPU time of the probes is unknown: {why}")),
         );
         if trust.refused > 0 {
             notes.push(format!(
-                "the ledger is full: {} objects are outstanding, and newer ones are not followed",
+                "the ledger is full: {} objects are outstanding, and new ones are ignored; allow more with --max-memory",
                 self.ledger.outstanding()
             ));
         }
         if self.undecodable > 0 {
             notes.push(format!(
-                "{} records from the kernel side could not be read: its programs and this binary do not match",
+                "{} records from the probes could not be decoded: the BPF programs do not match this binary; rebuild memtrace",
                 self.undecodable
             ));
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use self::timeline::{AllocsUntil, SignedNs, Timeline};
 use crate::stream::{
     event::TimeNs,
-    ledger::{Allocated, Ledger, Origin},
+    ledger::{AllocSpan, Ledger, Origin},
 };
 
 /// Outstanding objects of an age.
@@ -120,7 +120,7 @@ impl<'a> Survivors<'a> {
 }
 
 /// Tells how many of the span's objects are in which part of time, where each moment is the end of one.
-fn split(span: Allocated, ends: &[SignedNs], mut tell: impl FnMut(usize, u64)) {
+fn split(span: AllocSpan, ends: &[SignedNs], mut tell: impl FnMut(usize, u64)) {
     let (from, to) = (span.from as SignedNs, span.to as SignedNs);
     let mut told = 0;
     for at in ends.partition_point(|&end| end < from)..=ends.len() {

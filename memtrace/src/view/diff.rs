@@ -1,7 +1,7 @@
 //! What is outstanding in one report and was not in another: by the same keys, and by slab cache.
 //!
-//! Rows are the same where they are called the same. What speaks against that, or against comparing the two at all, is said in
-//! notes: nothing is refused but reports by different keys.
+//! Rows with the same keys are the same row. Notes say why that may not hold, or why the two may not be comparable. Only
+//! reports by different keys are refused.
 
 mod change;
 mod notes;
@@ -57,7 +57,7 @@ fn held_cut(snapshot: &Snapshot) -> Held {
     snapshot.rest.map_or_else(Held::default, |rest| Held { objects: rest.objects, bytes: rest.bytes })
 }
 
-/// All that is called the same in one report, added up: a process id may have been used twice, and two caches have one name.
+/// The sum of rows with the same key in one report: a process id may have been reused, and two caches may have one name.
 struct Sum<'a, T> {
     held: Held,
     rates: Rates,
@@ -66,7 +66,7 @@ struct Sum<'a, T> {
     most_bytes: u64,
 }
 
-/// Sums of one report by what they are called.
+/// Sums of one report by key.
 fn sums<'a, T, K: Eq + Hash>(
     all: &'a [T],
     key: impl Fn(&'a T) -> K,
@@ -86,7 +86,7 @@ fn sums<'a, T, K: Eq + Hash>(
     sums
 }
 
-/// What is called the same in both reports, beside each other.
+/// The sums of one key in both reports.
 type Pair<'a, T> = (Option<Sum<'a, T>>, Option<Sum<'a, T>>);
 
 fn pairs<'a, T, K: Eq + Hash>(
@@ -165,7 +165,7 @@ fn cache_changes(before: &Snapshot, after: &Snapshot, sort: Sort) -> Vec<CacheCh
 }
 
 fn sort_rows(rows: &mut [RowChange], sort: Sort) {
-    // A stable sort: what is called for comes last.
+    // Stable sorts: the order that the user asked for comes last.
     rows.sort_by(|a, b| a.keys.cmp(&b.keys));
     rows.sort_by_key(|row| Reverse(size(&row.change, sort)));
     if sort == Sort::Growth {

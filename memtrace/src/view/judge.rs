@@ -8,23 +8,23 @@ use super::{
     checkpoint::Trust,
     snapshot::{CacheTotals, Row},
     trend::Trend,
-    verdict::{Doubt, Known, Suspect, Verdict},
+    verdict::{Doubt, KnownIncident, Suspect, Verdict},
 };
 use crate::{
     knowledge::incidents::{Evidence, Incidents},
     procfs::slab::Meminfo,
 };
 
-/// Whoever gives back more than it keeps is no suspect, even if what it holds grows meanwhile.
+/// A row that frees more than it keeps is no suspect, even if what it holds grows.
 const MIN_SURVIVAL: f64 = 0.5;
 
 /// A smaller growth, in objects, is not worth a claim.
 const MIN_OBJECTS: u64 = 200;
 
-/// Slabinfo counts objects at hand as well: of a smaller growth no share is told.
+/// slabinfo counts free objects in per-CPU lists too: a share of a smaller growth would mean little.
 const MIN_GROWTH: i64 = 500;
 
-/// With fewer signs, an incident is only one that fills the same cache.
+/// With fewer matching signs, an incident merely fills the same cache.
 const MIN_SIGNS: usize = 2;
 
 /// Losses up to this share of all events do not change what a row says.
@@ -93,7 +93,7 @@ fn suspect(
     })
 }
 
-fn known(row: &Row, name: &str, cache: Option<&CacheTotals>, incidents: &Incidents) -> Vec<Known> {
+fn known(row: &Row, name: &str, cache: Option<&CacheTotals>, incidents: &Incidents) -> Vec<KnownIncident> {
     let place = row.names.first();
     let ancestors = row.started_by.first().map(|ancestors| &ancestors.comms[..]).unwrap_or_default();
     let evidence = Evidence {
@@ -107,7 +107,7 @@ fn known(row: &Row, name: &str, cache: Option<&CacheTotals>, incidents: &Inciden
         negative: row.negatives.map(|negatives| negatives.share()),
     };
     let alike = incidents.like(&evidence).into_iter().filter(|like| like.matched.len() >= MIN_SIGNS);
-    alike.map(|like| Known::from(&like)).collect()
+    alike.map(|like| KnownIncident::from(&like)).collect()
 }
 
 /// Which part of what slabinfo says that the cache grew by.

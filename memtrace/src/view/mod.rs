@@ -38,5 +38,5 @@ pub use self::{
         StackShare,
     },
     trend::{Slope, Trend},
-    verdict::{Known, Suspect, Verdict},
+    verdict::{KnownIncident, Suspect, Verdict},
 };

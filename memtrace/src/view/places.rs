@@ -1,8 +1,8 @@
 //! Where a row's objects are, and what they are called.
 //!
-//! There are objects of which only the name and its directory's name are known, told by the kernel side as they were made, and objects
-//! that were looked at, with the whole path. The second are a sample of the first: so many of the first as have the
-//! same name are where these are, and are counted there.
+//! Of some objects only the name and the directory's name are known, sent by a probe when they were made. Others were inspected:
+//! their whole path is known. These are a sample of the former, so objects with the same name are counted at the paths of the
+//! inspected ones.
 
 use std::{cmp::Reverse, collections::HashMap};
 
@@ -51,7 +51,7 @@ struct Sum<'a> {
 }
 
 impl Sum<'_> {
-    /// What orders places first: none of it is a name, so that who shares what out is the same under other names.
+    /// What places are ordered by first. It has no names in it, so that redacted names give the same result.
     fn weight(&self) -> [u64; 3] {
         [self.objects, self.negative, self.name_bytes]
     }
@@ -118,10 +118,10 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Counts objects where those of their name are that were looked at, in proportion. What is left by rounding down goes to those
-/// that lost most by it, and of these to the first.
+/// Distributes objects over the places of the inspected ones with their name, in proportion. Largest remainders get what
+/// rounding down leaves; of equal ones, the first.
 fn spread(objects: u64, places: &[usize], groups: &mut [NameGroup]) {
-    // One that was seen without objects has had one.
+    // A place without objects had one when it was inspected.
     let weight = |groups: &[NameGroup], place: usize| u128::from(groups[place].objects.max(1));
     let seen: u128 = places.iter().map(|&place| weight(groups, place)).sum();
     let mut lost: Vec<(u128, usize)> = Vec::with_capacity(places.len());
@@ -149,7 +149,7 @@ impl<'a> Place<'a> {
         Self { directory, pattern, filesystem, class, file_type, in_root }
     }
 
-    /// What it is called by who does not look.
+    /// Its name as a probe sends it.
     fn name(&self) -> Name<'a> {
         let directory = if self.in_root { ROOT } else { last_component(self.directory) };
         Name { directory, pattern: self.pattern }

@@ -1,10 +1,9 @@
 //! Objects by the calls that led to them: what flame graphs and pprof are made of.
 //!
-//! Each allocation tells who did it and in which cache, and where that is asked for, at which place in the kernel; with
-//! `--stacks` one in a period tells its stack too. So objects that have all of the former in common are shared out among the stacks that
-//! some of them told: outstanding ones as those outstanding ones that told theirs, freed ones as the freed. Shares are whole numbers, and
-//! add up to what the ledger counts. Where none told, the place in the kernel stands for the stack. What all told is shown as
-//! it was counted.
+//! Each allocation carries its task, its cache and, on request, its call site; with `--stacks` one in a period also carries its
+//! stack. So objects that have task, cache and call site in common are apportioned among the stacks that some of them carried:
+//! outstanding objects by the outstanding ones with a stack, freed objects by the freed ones. Shares are whole numbers and add up
+//! to what the ledger counts. Where none carried a stack, the call site stands for it.
 
 use std::{
     cmp::Reverse,
@@ -24,13 +23,12 @@ use crate::stream::{
     ledger::{Ledger, OriginKey},
 };
 
-/// All that tells one allocation's stack from another's, and how much came of it. Where sampling or `--stacks` leaves objects
-/// out, counts are scaled to all.
+/// Allocations by their calls. Where sampling or `--stacks` leaves objects out, counts are scaled to all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
-    /// One allocation in so many tells its stack; None where none does: then the place in the kernel stands for it.
+    /// One allocation in this many carries its stack; None where none does: then the call site stands for it.
     pub stacks_period: Option<u32>,
-    /// In a fixed order, each with something else that tells it from the others.
+    /// In a fixed order, each different from all others.
     pub samples: Vec<Sample>,
 }
 
@@ -77,7 +75,7 @@ pub enum Weight {
 }
 
 impl Weight {
-    pub fn of(self, sample: &Sample) -> u64 {
+    pub fn value(self, sample: &Sample) -> u64 {
         match self {
             Self::Bytes => sample.bytes,
             Self::Objects => sample.objects,
@@ -266,11 +264,11 @@ impl Group {
     }
 }
 
-/// The shares, and the rest: all, where nobody has a weight.
+/// The shares, and behind them the rest: everything if all weights are 0.
 fn shares_or_rest(total: u64, weights: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut weights: Vec<u64> = weights.collect();
-    let nobody = weights.iter().all(|&weight| weight == 0);
-    weights.push(nobody.into());
+    let has_no_weight = weights.iter().all(|&weight| weight == 0);
+    weights.push(has_no_weight.into());
     shares(total, &weights)
 }
 

@@ -1,13 +1,13 @@
-//! What was traced of a cache beside what the kernel counts.
+//! What was traced of a cache, compared with what the kernel counts.
 //!
 //! The kernel frees some objects without an event: in bulk, or by `kfree_rcu`. Such objects look outstanding for ever. Two
-//! things tell:
+//! signs show that:
 //!
-//! - An address is handed out again that was outstanding: that object was freed, and nobody said so.
+//! - An outstanding address is handed out again: that object was freed without an event.
 //! - What is outstanding grows, and the cache does not.
 //!
-//! The second compares with `active_objs` of slabinfo, which counts more than the objects in use: free ones that CPUs keep at
-//! hand are active, too. How many these can be at most is known (the *slack*), and no conclusion is drawn from less.
+//! The second compares with `active_objs` of slabinfo, which also counts free objects in per-CPU slabs and lists. Their number has
+//! an upper bound (the *slack*), and no conclusion is drawn from a smaller difference.
 
 mod growth;
 
@@ -22,11 +22,11 @@ use crate::stream::{event::Address, ledger::Ledger};
 /// Where less of its growth is unexplained, a cache agrees with slabinfo.
 const GOOD_DISAGREEMENT: f64 = 0.05;
 
-/// A note names so many caches.
+/// Caches named in a note at most.
 const MAX_NAMED: usize = 5;
 
-/// By the caches' names, which several may share. A probe run that the kernel skipped may have been any cache's, and so may
-/// a lost event of no known cache.
+/// By name, which several caches may share. A probe run that the kernel skipped may concern any cache, and so may a lost event
+/// of an unknown one.
 pub fn traced(
     ledger: &Ledger,
     caches: &Caches,
@@ -56,21 +56,21 @@ pub fn traced(
     by_name
 }
 
-/// How well the worst of the caches agrees with slabinfo, 0 to 1, without those that are marked; None where none can tell.
+/// How well the worst cache agrees with slabinfo, 0 to 1, leaving out partial ones; None where too little moved to say.
 pub fn agreement(caches: &[CacheTotals]) -> Option<f64> {
     let worst = whole(caches).filter_map(|(_, growth)| growth.disagreement()).max_by(f64::total_cmp)?;
     Some(1.0 - worst)
 }
 
-/// The cache of which slabinfo has most more, or fewer, than was traced, where that is worth a word.
+/// The cache with the largest difference between slabinfo and what was traced, if it is large enough to mention.
 pub fn unexplained(caches: &[CacheTotals]) -> Option<(&CacheTotals, &Growth)> {
-    let is_worth_it = |growth: &Growth| growth.disagrees() && growth.disagreement() > Some(GOOD_DISAGREEMENT);
+    let is_notable = |growth: &Growth| growth.disagrees() && growth.disagreement() > Some(GOOD_DISAGREEMENT);
     whole(caches)
-        .filter(|(_, growth)| is_worth_it(growth))
+        .filter(|(_, growth)| is_notable(growth))
         .max_by_key(|(_, growth)| growth.unexplained().unsigned_abs())
 }
 
-/// The caches that are compared, without those whose frees are known not to be seen.
+/// The caches that are compared, leaving out partial ones.
 fn whole(caches: &[CacheTotals]) -> impl Iterator<Item = (&CacheTotals, &Growth)> {
     caches
         .iter()
@@ -78,7 +78,7 @@ fn whole(caches: &[CacheTotals]) -> impl Iterator<Item = (&CacheTotals, &Growth)
         .filter_map(|cache| Some((cache, cache.growth.as_ref()?)))
 }
 
-/// What the marks mean, for people; None where no cache has one.
+/// What `partial` means, and for which caches; None where no cache is.
 pub fn note(caches: &[CacheTotals]) -> Option<String> {
     let named = |cache: &CacheTotals| {
         let about = match cache.partial?.unseen_frees_share * 100.0 {

@@ -22,13 +22,13 @@ pub struct Suspect {
     /// Who started its processes, most of them; the nearest first.
     pub started_by: Vec<Vec<u8>>,
     pub processes: u64,
-    /// What most of it is.
+    /// Which cache most of it is in.
     pub cache: String,
     /// Which part of the row's bytes.
     pub share_of_cache: f64,
-    /// What most of its objects are called and where they are, if that is known.
+    /// Names and directory of most of its objects, if known.
     pub place: Option<NameGroup>,
-    /// Share of its dentries, as far as they were looked at, of names that do not exist.
+    /// Share of its inspected dentries that are negative.
     pub negative: Option<f64>,
     pub slope: Slope,
     pub bytes_per_s: f64,
@@ -40,12 +40,12 @@ pub struct Suspect {
     pub full_in: Option<Duration>,
     pub doubts: Vec<Doubt>,
     /// Incidents like this, the most alike first.
-    pub known: Vec<Known>,
+    pub known: Vec<KnownIncident>,
 }
 
-/// An incident that was seen before.
+/// A known incident like this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownIncident {
     pub id: String,
     pub title: String,
     pub cause: String,
@@ -54,22 +54,22 @@ pub struct Known {
     pub for_good: Vec<String>,
     pub verify: Vec<String>,
     pub references: Vec<String>,
-    /// The signs that are there: `caches`, `names`, ...
+    /// The signs that match: `caches`, `names`, ...
     pub signs: Vec<String>,
 }
 
-/// What speaks against a claim, or makes it less sure.
+/// What makes a claim less certain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Doubt {
     /// Events were lost: a free that is lost looks like a leak.
     Lost { share: f64 },
-    /// Probes were skipped, so many at most.
+    /// Probe runs that the kernel skipped, at most.
     Missed(u64),
     /// Allocations are refused: there are more than are shown.
     Refused,
 }
 
-impl From<&Match<'_>> for Known {
+impl From<&Match<'_>> for KnownIncident {
     fn from(like: &Match<'_>) -> Self {
         let incident = like.incident;
         let sentences = |prose: &[Prose]| prose.iter().map(|prose| prose.as_str().to_owned()).collect();

@@ -6,7 +6,7 @@ use super::parts::wrapped;
 use super::{Keep, Line, Tone, clean, place};
 use crate::{
     text::{escape, human},
-    view::{Known, Snapshot, Suspect, Verdict, verdict::Doubt},
+    view::{KnownIncident, Snapshot, Suspect, Verdict, verdict::Doubt},
 };
 
 /// Beyond, a rate is too slow to matter for what is available.
@@ -117,7 +117,7 @@ fn where_(suspect: &Suspect, medium: Medium) -> Option<String> {
 }
 
 /// What was done about it elsewhere.
-fn remedy(known: &Known, medium: Medium) -> impl Iterator<Item = String> {
+fn remedy(known: &KnownIncident, medium: Medium) -> impl Iterator<Item = String> {
     let first = |what: &str, sentences: &[String]| {
         sentences.first().map(|sentence| format!("{what}: {}", (medium.text)(sentence)))
     };

@@ -46,7 +46,7 @@ impl Span {
 
 /// Outstanding objects that were allocated in a span of time: when exactly, within it, is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allocated {
+pub struct AllocSpan {
     /// The first of them, or earlier.
     pub from: TimeNs,
     /// The last, or later.

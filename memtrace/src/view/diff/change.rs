@@ -13,15 +13,13 @@ use crate::view::{
 
 /// Reports that cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "rows are by {before} before and by {after} after, and cannot be compared: use the same --by for both"
-)]
+#[error("cannot compare rows by {before} with rows by {after}: use the same --by for both")]
 pub struct DifferentKeys {
     pub before: String,
     pub after: String,
 }
 
-/// A report, and what it does not say itself.
+/// A report, and what it does not contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken<'a> {
     pub snapshot: &'a Snapshot,
@@ -38,7 +36,7 @@ pub struct Taken<'a> {
 pub struct Order {
     /// The greatest change of it comes first, up or down. By age, of which there is no change, rows are ordered by bytes.
     pub sort: Sort,
-    /// So many rows at most; None: all.
+    /// Rows at most; None: all.
     pub top: Option<usize>,
 }
 
@@ -49,17 +47,17 @@ pub struct Difference {
     pub after: Side,
     pub by: Keys,
     pub sort: Sort,
-    /// Of all rows added up, those too that are not below.
+    /// Of all rows, including those that are not below.
     pub total: Change,
     /// Those that changed, the first `top` of them.
     pub rows: Vec<RowChange>,
-    /// How many hold what they held.
+    /// Rows that hold what they held before.
     pub unchanged: u64,
-    /// Rows that were cut, here or in the reports, added up; None where they are all there, or come to the same.
+    /// The sum of rows that were cut, here or in the reports; None where none were cut, or they add up to no change.
     pub rest: Option<RestChange>,
     /// All that changed.
     pub caches: Vec<CacheChange>,
-    /// One sentence each: what speaks against comparing the two.
+    /// One sentence each: why the two may not be comparable.
     pub notes: Vec<String>,
 }
 

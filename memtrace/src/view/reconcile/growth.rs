@@ -1,17 +1,17 @@
 //! What was traced of a cache, how it grew by that and by slabinfo, and what follows from the difference.
 
-/// Fewer addresses that were handed out twice prove nothing: a probe may have missed some frees.
+/// Fewer reused addresses prove nothing: a probe may have missed some frees.
 pub(super) const MIN_REUSED: u64 = 16;
 
-/// Nor does a smaller share of all frees. Where `kmem_cache_free` fires late (before v5.12), another CPU may have the object
-/// by then, and its allocation comes first: some in a million.
+/// Nor does a smaller share of all frees. Before v5.12 `kmem_cache_free` fires after the free: another CPU may have the object
+/// by then, and its allocation comes first, a few times in a million.
 pub(super) const MIN_SHARE: f64 = 0.001;
 
-/// Fewer objects that slabinfo does not have, or a smaller share of what is outstanding, would not change what figures say.
+/// Fewer objects that are missing in slabinfo, or a smaller share of what is outstanding, would not change the picture.
 const MIN_HIDDEN: u64 = 64;
 pub(super) const MIN_HIDDEN_SHARE: f64 = 0.1;
 
-/// Growth of so many times the slack is enough to say how well two figures agree.
+/// Growth of this many times the slack is enough to say how well two figures agree.
 const ENOUGH_SLACKS: u64 = 8;
 
 /// What was traced of a cache since attach.
@@ -39,7 +39,7 @@ impl Traced {
         self.allocs.saturating_sub(self.frees).saturating_sub(self.reused)
     }
 
-    /// Frees that were not seen for sure: each missing event may have been one.
+    /// Frees that certainly fired no event: each missing event may have been one of the others.
     fn surely_reused(&self) -> u64 {
         self.reused.saturating_sub(self.missing)
     }
@@ -55,12 +55,12 @@ impl Traced {
     }
 }
 
-/// A moment at which slabinfo was read. The reading takes some milliseconds, so what was traced is taken before and after.
+/// A reading of slabinfo. It takes some milliseconds, so it has what was traced just before and just after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// `active_objs`.
     pub objects: u64,
-    /// So many of these may be free.
+    /// How many of these may be free.
     pub slack: u64,
     pub before: Traced,
     pub after: Traced,
@@ -73,7 +73,7 @@ pub struct Growth {
     pub slabinfo: i64,
     /// Allocations less frees, those of objects from before attach too.
     pub traced: i64,
-    /// The two may differ by so much though every event was seen.
+    /// The two may differ by this much although every event was seen.
     pub slack: u64,
     /// At the later reading.
     pub outstanding: u64,
@@ -91,7 +91,7 @@ impl Growth {
         let traced = slabinfo.clamp(least.saturating_sub(start_most), most.saturating_sub(start_least));
         Self {
             slabinfo,
-            // What slabinfo saw lies somewhere between; that counts which suits it best.
+            // slabinfo was read somewhere in between: take the value that agrees best.
             traced,
             slack: start.slack.max(now.slack).saturating_add(now.after.missing),
             outstanding: now.after.outstanding(),
@@ -104,7 +104,7 @@ impl Growth {
         self.slabinfo.saturating_sub(self.traced)
     }
 
-    /// Whether the two differ by more than slabinfo is inexact.
+    /// Whether the two differ by more than the slack.
     pub fn disagrees(&self) -> bool {
         self.unexplained().unsigned_abs() > self.slack
     }
@@ -119,7 +119,7 @@ impl Growth {
     /// Objects that look outstanding, and that the cache does not have.
     fn hidden(&self) -> u64 {
         let beyond_slack = self.unexplained().min(0).unsigned_abs().saturating_sub(self.slack);
-        // Where it is more, the others are from before attach: nobody takes them for outstanding.
+        // More than these are from before attach, and not counted as outstanding.
         beyond_slack.min(self.outstanding)
     }
 
@@ -129,7 +129,7 @@ impl Growth {
     }
 }
 
-/// How it is known that a cache's frees are not all seen.
+/// How we know that some frees of a cache fire no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// Outstanding addresses are handed out again.
@@ -147,7 +147,7 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// None where nothing speaks against the figures. `growth` is as of the last reading, where there was one.
+    /// None without such a sign. `growth` is as of the last reading, if there was one.
     pub fn find(traced: &Traced, growth: Option<&Growth>) -> Option<Self> {
         let seen = traced.frees.saturating_add(traced.unknown_frees);
         let share = |unseen: u64| unseen as f64 / seen.saturating_add(unseen).max(1) as f64;
