@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use memtrace::stream::decode::decode;
+use memtrace::stream::{decode::decode, event::Event};
 
 use crate::{
     figures::{Args, Figures},
@@ -25,7 +25,10 @@ fn decoded(name: &str, records: &Records, rounds: usize) -> Figures {
     let start = cpu_ns();
     for _ in 0..rounds {
         for record in records.iter() {
-            let _ = black_box(decode(black_box(record)));
+            let visitor = &mut |event: Event<'_>| {
+                black_box(event);
+            };
+            let _ = black_box(decode(black_box(record), visitor));
         }
     }
     Figures::new(STAGE, name).speed(rounds * records.len(), cpu_ns() - start)

@@ -4,7 +4,8 @@
 
 use fastrand::Rng;
 use memtrace::stream::{
-    decode::{Decoded, decode},
+    decode::decode,
+    event::Event,
     ledger::{Batch, Ledger},
 };
 
@@ -204,9 +205,7 @@ impl Run {
         loop {
             let mut read = 0;
             for record in iter.by_ref().take(BATCH) {
-                if let Decoded::Object(event) = decode(record).expect("a record of ours") {
-                    batch.add(event, ledger);
-                }
+                decode(record, &mut |event: Event<'_>| batch.add(event, ledger)).expect("a record of ours");
                 read += 1;
             }
             batch.apply(ledger);

@@ -9,7 +9,7 @@ use memtrace::{
         definitions::Definitions,
         footer::BlockFooter,
     },
-    stream::decode::{Decoded, decode},
+    stream::{decode::decode, event::Event},
 };
 
 use crate::{
@@ -53,14 +53,11 @@ fn mixed() -> Records {
 }
 
 /// From decoded events to a packed block, which is left in `packed`.
-fn write(records: &Records, rounds: usize, packed: &mut Vec<u8>) -> Figures {
-    let events: Vec<Entry<'_>> = records
-        .iter()
-        .filter_map(|record| match decode(record) {
-            Ok(Decoded::Object(event)) => Some(Entry::Event(event)),
-            _ => None,
-        })
-        .collect();
+fn write<'a>(records: &'a Records, rounds: usize, packed: &mut Vec<u8>) -> Figures {
+    let mut events: Vec<Entry<'a>> = Vec::with_capacity(records.len());
+    for record in records.iter() {
+        decode(record, &mut |event: Event<'a>| events.push(Entry::Event(event))).expect("a record of ours");
+    }
     let (mut encoder, mut plain) = (Encoder::default(), Vec::new());
     let mut packer = Packer::new().expect("zstd has memory");
     let about = About { contents: Contents::Block, sequence: 0, start: 0, end: 1, entries: EVENTS as u64 };

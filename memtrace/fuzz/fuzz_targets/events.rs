@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use memtrace::{
     attribution::process::Processes,
     stream::{
-        decode::{Decoded, decode},
-        event::{Event, ProcessEvent, ProcessId},
+        decode::{Frames, RecordVisitor, decode},
+        event::{Alloc, Event, ProcessEvent, ProcessId},
         ledger::Ledger,
     },
 };
@@ -23,31 +23,39 @@ use memtrace_common::event::{
 const MAX_BYTES: usize = 4096;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = decode(data);
-    let mut ledger = Ledger::new(MAX_BYTES);
-    let mut processes = Processes::default();
-    let mut applied = 0;
+    let _ = decode(data, &mut |_: Event<'_>| {});
+    let mut seen = Seen { ledger: Ledger::new(MAX_BYTES), processes: Processes::default(), applied: 0 };
     for record in records(data) {
-        let event = match decode(&record).expect("it has its kind's length") {
-            Decoded::Object(event) => event,
-            Decoded::AllocWithStack(alloc, frames) => {
-                assert!(frames.kernel().count() <= MAX_FRAMES && frames.user().count() <= MAX_FRAMES);
-                Event::Alloc(alloc)
-            }
-            Decoded::Process(event) => {
-                processes.apply(event, |_| None);
-                check_chain(&processes, event);
-                continue;
-            }
-        };
-        applied += 1;
-        ledger.apply(event);
+        decode(&record, &mut seen).expect("it has its kind's length");
+    }
+    check(&seen.ledger, seen.applied);
+});
+
+struct Seen {
+    ledger: Ledger,
+    processes: Processes,
+    applied: u64,
+}
+
+impl<'a> RecordVisitor<'a> for Seen {
+    fn event(&mut self, event: Event<'a>) {
+        self.applied += 1;
+        self.ledger.apply(event);
         if let Event::Alloc(alloc) = event {
             assert!(alloc.task.comm.as_bytes().len() <= 16);
         }
     }
-    check(&ledger, applied);
-});
+
+    fn alloc_with_stack(&mut self, alloc: Alloc, frames: Frames<'a>) {
+        assert!(frames.kernel().count() <= MAX_FRAMES && frames.user().count() <= MAX_FRAMES);
+        self.event(Event::Alloc(alloc));
+    }
+
+    fn process(&mut self, event: ProcessEvent<'a>) {
+        self.processes.apply(event, |_| None);
+        check_chain(&self.processes, event);
+    }
+}
 
 fn check_chain(processes: &Processes, event: ProcessEvent<'_>) {
     let (ProcessEvent::Fork { process, .. } | ProcessEvent::Exec { process, .. } | ProcessEvent::Exit { process }) =

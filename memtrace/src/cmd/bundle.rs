@@ -48,7 +48,7 @@ use crate::{
         file::{Destination, FileError, NewFile, Target},
         triage,
     },
-    session::{self, Options, SessionError, StacksOption, record},
+    session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
     triage::{page::Page, window::Window},
 };
@@ -189,9 +189,9 @@ impl Bundle<'_> {
         let options = self.options()?;
         let progress = Arc::new(Progress::default());
         let line = ProgressLine::new(StatusLine::stderr(), Arc::clone(&progress), options.duration);
-        let target = record::Target {
+        let target = RecordingTarget {
             sink: Sink::scratch(recording.handle()?),
-            most_bytes: Some(self.args.max_size),
+            max_bytes: Some(self.args.max_size),
             command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             filters: self.args.trace.filters(),
             progress,

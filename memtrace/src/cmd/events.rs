@@ -43,7 +43,7 @@ use crate::{
     session::{
         self, Options, SessionError,
         budget::CpuLimit,
-        stream::{Target, Told},
+        sink::{StreamLosses, StreamTarget},
     },
     text::{duration, human},
     view::{By, Snapshot, Sort, build::ReportOptions, event::EventKind},
@@ -207,16 +207,16 @@ fn output(
 
 fn live(args: EventsArgs, choice: EventQuery, out: impl Write + Send + 'static) -> Result<(), EventsError> {
     let (format, clock) = (args.output, args.time);
-    let told = Arc::new(Told::default());
-    let target = Target {
-        choice,
+    let dropped = Arc::new(StreamLosses::default());
+    let target = StreamTarget {
+        query: choice,
         output: Box::new(move |source| output(out, format, clock, source)),
-        told: Arc::clone(&told),
+        losses: Arc::clone(&dropped),
     };
     let lost = Arc::new(AtomicU64::new(0));
     let reports = Box::new(Lost(Arc::clone(&lost)));
     block_on(session::stream(options(args), reports, target)).map_err(SessionError::Runtime)??;
-    let summary = missing(lost.load(Relaxed), told.dropped.load(Relaxed));
+    let summary = missing(lost.load(Relaxed), dropped.events.load(Relaxed));
     // Nowhere to complain if even standard error is closed.
     let _ = io::stderr().write_all(summary.as_bytes());
     Ok(())

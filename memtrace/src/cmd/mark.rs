@@ -118,7 +118,7 @@ fn send(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
     // A recorder that refuses may close before all was sent; its answer can still be read.
     let read = stream.take(1).read_to_end(&mut answer);
     match answer.first() {
-        Some(&byte) => Ok(Answer::of_byte(byte)),
+        Some(&byte) => Ok(Answer::from_byte(byte)),
         None => sent.and(read).map(|_| None),
     }
 }

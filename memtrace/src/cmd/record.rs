@@ -30,7 +30,7 @@ use crate::{
         Output, Shown,
         file::{self, Destination, FileError},
     },
-    session::{self, SessionError, record::Target},
+    session::{self, SessionError, sink::RecordingTarget},
     text::{escape, human, size},
     view::Snapshot,
 };
@@ -97,12 +97,12 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
     let destination = open(&args)?;
     let is_file = matches!(destination, Destination::File(_));
     let progress = Arc::new(Progress::default());
-    let target = Target {
+    let target = RecordingTarget {
         sink: match destination {
             Destination::File(file) => Sink::file(file, args.ring.then_some(args.max_size)),
             Destination::Stream(stream) => Sink::stream(stream),
         },
-        most_bytes: (!args.ring).then_some(args.max_size),
+        max_bytes: (!args.ring).then_some(args.max_size),
         command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         filters: args.trace.filters(),
         progress: Arc::clone(&progress),

@@ -182,9 +182,9 @@ fn write_parquet(
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let Report { state, checkpoint, .. } = report;
-    state.with_known(|known| {
+    state.with_lookups(|lookups| {
         let most = output::parquet::MAX_OBJECTS;
-        let objects = object::outstanding(&state.ledger, checkpoint, known, args.rows.older, most);
+        let objects = object::outstanding(&state.ledger, checkpoint, lookups, args.rows.older, most);
         let partial = report.snapshot.caches.iter().filter(|cache| cache.partial.is_some());
         let partial = partial.map(|cache| cache.name.as_str()).collect();
         let taken = output::parquet::Taken { started: header.started_ns, now: checkpoint.now, partial };

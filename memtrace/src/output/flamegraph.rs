@@ -308,7 +308,7 @@ mod tests {
         fn whatever_names_there_are_it_is_a_picture_of_all(profile in sample::any_profile()) {
             for weight in WEIGHTS {
                 let parsed = parse(&svg(&profile, &sample::dentry(), weight));
-                let all: u64 = profile.samples.iter().map(|sample| weight.of(sample)).sum();
+                let all: u64 = profile.samples.iter().map(|sample| weight.value(sample)).sum();
                 if all > 0 {
                     let total = ("total_samples".to_owned(), all.to_string());
                     prop_assert!(parsed.attributes.contains(&total));

@@ -44,9 +44,9 @@ pub(super) fn differences(before: &Profile, after: &Profile, weight: Weight) -> 
 /// How much of a weight the stacks have that have any of it.
 pub(super) fn stacks(profile: &Profile, weight: Weight) -> BTreeMap<String, u64> {
     let mut stacks: BTreeMap<String, u64> = BTreeMap::new();
-    for sample in profile.samples.iter().filter(|sample| weight.of(sample) > 0) {
+    for sample in profile.samples.iter().filter(|sample| weight.value(sample) > 0) {
         let count = stacks.entry(names(sample).join(";")).or_default();
-        *count = count.saturating_add(weight.of(sample));
+        *count = count.saturating_add(weight.value(sample));
     }
     stacks
 }
@@ -125,12 +125,12 @@ mod tests {
                 let text = text(&profile, weight);
                 let lines: Vec<_> = text.lines().map(parse).collect();
                 let sum: u64 = lines.iter().map(|(_, count)| count).sum();
-                prop_assert_eq!(sum, profile.samples.iter().map(|sample| weight.of(sample)).sum::<u64>());
+                prop_assert_eq!(sum, profile.samples.iter().map(|sample| weight.value(sample)).sum::<u64>());
                 prop_assert!(lines.iter().all(|(_, count)| *count > 0));
                 let mut expected: Vec<usize> = profile
                     .samples
                     .iter()
-                    .filter(|sample| weight.of(sample) > 0)
+                    .filter(|sample| weight.value(sample) > 0)
                     .map(|sample| sample.frames.len() + 2)
                     .collect();
                 let mut depths: Vec<usize> = lines.iter().map(|(stack, _)| stack.len()).collect();

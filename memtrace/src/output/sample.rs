@@ -12,8 +12,9 @@ use crate::{
     procfs::slab::Meminfo,
     view::{
         AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
-        Cohort, Context, Directory, GfpFlags, Keys, Known, NameGroup, Negatives, OwnCost, ProcessInfo, Rest,
-        Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust, Verdict,
+        Cohort, Context, Directory, GfpFlags, Keys, KnownIncident, NameGroup, Negatives, OwnCost,
+        ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust,
+        Verdict,
         reconcile::{self, Growth, Partial, Reading, Sign, Traced},
         verdict::Doubt,
     },
@@ -393,7 +394,7 @@ pub(crate) fn verdict() -> Snapshot {
         is_reclaimable: Some(true),
         full_in: Some(Duration::from_secs(11_500)),
         doubts: vec![Doubt::Lost { share: 0.012 }],
-        known: vec![Known {
+        known: vec![KnownIncident {
             id: "nss-does-not-exist".to_owned(),
             title: "NSS asks for thousands of names that do not exist".to_owned(),
             cause: "At each start it measures how fast a directory is.".to_owned(),
@@ -539,7 +540,7 @@ pub(crate) fn sampled() -> Snapshot {
         row.objects = snapshot.sampling.estimate(row.objects);
         row.bytes = row.objects * 192;
     }
-    snapshot.notes = vec!["sampling 1 in 64 since 8 s: over --max-cpu 5%".to_owned()];
+    snapshot.notes = vec!["sampling 1 in 64 objects since 8 s: memtrace exceeded --max-cpu 5%".to_owned()];
     snapshot
 }
 

@@ -1,22 +1,23 @@
-//! The budget: how much of the host a session may take, and what it does about it. Pure: measures nothing, knows no clock.
+//! The budget: how much of the host a session may use, and what it does to keep within that. Pure: measures nothing, has no clock.
 //!
-//! Over it, fewer objects are followed: the sampling period rises. It never falls again, since nothing is known of the
-//! objects that were left out. Where that is not enough, the session has to end.
+//! Over budget, the session follows fewer objects: the sampling period rises. It never falls again, since nothing is known of the
+//! objects that were left out. Where that is not enough, the session ends.
 
 pub mod memory;
 
 use std::{fmt, time::Duration};
 
+use self::memory::MemoryBudget;
 use super::own_cost::Share;
-use crate::text::human;
+use crate::{stream::ledger::Ledger, text::human, view::Sampling};
 
-/// Nothing is gained by following less than this.
+/// Following fewer objects than this saves nothing.
 const MAX_PERIOD: u32 = 1024;
 
-/// A use over the limit may be a burst; so many measurements in a row are none.
+/// One measurement over the limit may be a burst; this many in a row are not.
 const MEASUREMENTS_OVER: u32 = 2;
 
-/// Percent of one CPU, as the user wrote it: of two CPUs, 200 is all.
+/// Percent of one CPU, as the user wrote it: 200 is all of two CPUs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CpuLimit {
     pub percent: f64,
@@ -26,9 +27,9 @@ pub struct CpuLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     GoOn,
-    /// Follow one object in so many from now on.
+    /// Follow one object in this many from now on.
     Sample(u32),
-    /// Take the probes out.
+    /// Detach the probes.
     Detach,
 }
 
@@ -39,7 +40,7 @@ pub struct Governor {
 }
 
 impl CpuLimit {
-    /// How many times the limit this is.
+    /// Use as a multiple of the limit.
     fn excess(self, used: Share) -> f64 {
         used * 100.0 / self.percent
     }
@@ -51,8 +52,8 @@ impl Governor {
         Self { cpu, period, measurements_over: 0 }
     }
 
-    /// To be asked after each measurement of what probes and userspace take. Far over the limit, the period rises by more
-    /// than one step: no host should have to wait.
+    /// After each measurement of what probes and userspace use. Far over the limit, the period rises by several steps at once:
+    /// the host should not have to wait.
     pub fn cpu(&mut self, used: Share) -> Decision {
         let excess = self.cpu.map_or(0.0, |limit| limit.excess(used));
         self.measurements_over = if excess > 1.0 { self.measurements_over + 1 } else { 0 };
@@ -63,7 +64,7 @@ impl Governor {
         if self.is_at_highest() { Decision::Detach } else { self.raise(excess) }
     }
 
-    /// To be asked when the ledger is full. At the highest period it is left to refuse objects, and to say so.
+    /// When the ledger is full. At the highest period the ledger refuses objects, and reports say so.
     pub fn memory(&mut self) -> Decision {
         if self.is_at_highest() { Decision::GoOn } else { self.raise(1.0) }
     }
@@ -86,13 +87,13 @@ impl fmt::Display for CpuLimit {
     }
 }
 
-/// What the budget did, in the words of a note.
+/// What the session did to keep within its budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     SampledForCpu {
         limit: CpuLimit,
     },
-    /// The ledger had got its part of so many bytes.
+    /// The ledger had used its part of this many bytes.
     SampledForMemory {
         bytes: u64,
     },
@@ -107,18 +108,95 @@ impl Action {
     pub fn note(&self, period: u32, after: Duration) -> String {
         let s = after.as_secs();
         match self {
-            Self::SampledForCpu { limit } => format!("sampling 1 in {period} since {s} s: over {limit}"),
+            Self::SampledForCpu { limit } => {
+                format!("sampling 1 in {period} objects since {s} s: memtrace exceeded {limit}")
+            }
             Self::SampledForMemory { bytes } => {
+                let bytes = human::bytes(*bytes);
                 format!(
-                    "sampling 1 in {period} since {s} s: the memory budget of {} was used",
-                    human::bytes(*bytes)
+                    "sampling 1 in {period} objects since {s} s: the memory budget of {bytes} was used up"
                 )
             }
             Self::Detached { limit, used } => format!(
-                "detached itself after {s} s: with {} it was over {limit}, also when sampling 1 in {period}",
+                "stopped tracing after {s} s: memtrace used {}, more than {limit}, even when sampling 1 in {period} objects",
                 human::cpu(*used)
             ),
         }
+    }
+}
+
+/// What a session may use, and what it did to keep within that.
+pub struct Budget {
+    cpu: Option<CpuLimit>,
+    memory: MemoryBudget,
+    /// Bytes for the ledger.
+    ledger: usize,
+    governor: Governor,
+    sampling: Sampling,
+    /// About the last action.
+    note: Option<String>,
+}
+
+impl Budget {
+    pub fn new(cpu: Option<CpuLimit>, memory: MemoryBudget, ledger: usize, sampling: Sampling) -> Self {
+        let governor = Governor::new(cpu, sampling.period);
+        Self { cpu, memory, ledger, governor, sampling, note: None }
+    }
+
+    /// An empty ledger within the budget.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::new(self.ledger);
+        ledger.set_period(self.sampling.period);
+        ledger
+    }
+
+    /// Bytes that the ledger may take.
+    pub fn ledger_bytes(&self) -> u64 {
+        self.ledger as u64
+    }
+
+    /// Makes room in a full ledger, while the rings are drained: the ledger ignores what the probes still send of objects that
+    /// are not followed any more. Returns the new period, if there is one.
+    pub fn make_room(&mut self, ledger: &mut Ledger) -> Option<u32> {
+        let Decision::Sample(period) = self.governor.memory() else { return None };
+        ledger.set_period(period);
+        self.sampling = Sampling { period };
+        Some(period)
+    }
+
+    /// After a measurement of the CPU time in use.
+    pub fn keep_within_cpu(&mut self, used: Share) -> Decision {
+        let decision = self.governor.cpu(used);
+        if let Decision::Sample(period) = decision {
+            self.sampling = Sampling { period };
+        }
+        decision
+    }
+
+    pub fn cpu_limit(&self) -> Option<CpuLimit> {
+        self.cpu
+    }
+
+    /// Notes what was done; the sampling period from then on is that of now.
+    pub fn take_note(&mut self, action: Action, after: Duration) {
+        self.note = Some(action.note(self.sampling.period, after));
+    }
+
+    pub fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    pub fn note(&self) -> Option<&String> {
+        self.note.as_ref()
+    }
+
+    /// In bytes.
+    pub fn max_memory(&self) -> u64 {
+        self.memory.total
+    }
+
+    pub fn max_cpu(&self) -> Option<Share> {
+        self.cpu.map(|limit| limit.percent / 100.0)
     }
 }
 

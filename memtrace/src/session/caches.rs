@@ -1,9 +1,9 @@
-//! Which slab cache is which. An address does not tell for good: a module takes its caches along when it goes, and the
-//! next one's are made where they were.
+//! Which slab cache is which. An address does not identify a cache for good: when a module is unloaded its caches go, and the
+//! caches of the next module may be made at the same addresses.
 //!
-//! A cache that took the place of another goes by a number of its own: see [`memtrace_common::generation`]. Who traces all
-//! caches sees it being made, since a `struct kmem_cache` comes from a slab cache itself. Otherwise a change in sysfs tells,
-//! at the next report.
+//! A cache at the address of a destroyed one has a number of its own, address and generation: see
+//! [`memtrace_common::generation`]. A session on all caches sees a cache being made, since a `struct kmem_cache` is itself a slab
+//! object. Otherwise a change in sysfs shows it, at the next report.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,41 +13,43 @@ use std::{
 use aya::maps::MapError;
 use memtrace_common::generation::{self, next};
 
-use super::setup;
+use super::host;
 use crate::{
     kernel::{
         caches::{self, KernelCache},
         discover::Kernel,
         generations::Generations,
     },
-    procfs::slab,
+    procfs::slab::{self, SlabCaches},
     stream::{
         event::{Address, Alloc},
         ledger::Ledger,
     },
-    view::build::{CacheInfo, Caches},
+    view::lookups::{CacheInfo, Caches},
 };
 
 /// All caches that were seen, by their numbers.
-pub struct Directory {
+pub struct CacheDirectory {
     infos: Caches,
     /// Address of the cache of caches; 0 where it is not known.
     cache_of_caches: Address,
-    /// Numbers of caches that took the place of another, by address, as far as is known.
+    /// Numbers of caches at reused addresses, by address, as far as is known.
     generations: HashMap<Address, Address>,
-    /// Addresses of caches that were made just now: they may have no names yet.
+    /// Addresses of caches that were just made: they may have no names yet.
     new: Vec<Address>,
-    /// Names that were asked for.
+    /// Names that the user asked for.
     requested: Vec<String>,
-    /// Addresses of the caches that the filter lets pass; empty where all are traced.
+    /// Addresses of the caches that pass the filter; empty where all are traced.
     filtered: HashSet<Address>,
     /// Of those, the names of the ones that were destroyed, and how long after the start.
     destroyed: Vec<(String, Duration)>,
     /// /sys/kernel/slab when it was read last.
     fingerprint: Option<u64>,
+    /// As of the last call of [`Self::take_changes`].
+    taken: Caches,
 }
 
-impl Directory {
+impl CacheDirectory {
     pub fn new(
         infos: Caches,
         cache_of_caches: Address,
@@ -63,6 +65,7 @@ impl Directory {
             filtered,
             destroyed: Vec::new(),
             fingerprint: slab::Host::live().fingerprint(),
+            taken: Caches::default(),
         }
     }
 
@@ -70,7 +73,16 @@ impl Directory {
         &self.infos
     }
 
-    /// Caches that were asked for and are gone, with how long after the start.
+    /// Caches that are new or have changed since the last call, with their numbers.
+    pub fn take_changes(&mut self) -> Vec<(Address, CacheInfo)> {
+        let is_new = |(number, info): &(&Address, &CacheInfo)| self.taken.get(number) != Some(info);
+        let changed: Vec<(Address, CacheInfo)> =
+            self.infos.iter().filter(is_new).map(|(&number, info)| (number, info.clone())).collect();
+        self.taken.extend(changed.iter().cloned());
+        changed
+    }
+
+    /// Requested caches that were destroyed, with how long after the start.
     pub fn destroyed(&self) -> &[(String, Duration)] {
         &self.destroyed
     }
@@ -80,21 +92,21 @@ impl Directory {
         self.generations.get(&address).copied().unwrap_or(address)
     }
 
-    /// Looks for new caches. Every allocation comes by here.
-    pub fn see(&mut self, alloc: &Alloc) {
-        // Its allocation may come twice.
+    /// Notices new caches. Every allocation passes here.
+    pub fn notice(&mut self, alloc: &Alloc) {
+        // An allocation may be sent twice.
         if alloc.cache == self.cache_of_caches && !self.new.contains(&alloc.ptr) {
             self.new.push(alloc.ptr);
         }
     }
 
-    /// Learns the names of the caches that were made just now: some are gone at the next report.
+    /// Reads the names of the caches that were just made: some are gone by the next report.
     pub fn learn_new(&mut self, kernel: &Kernel, generations: &Generations) -> Result<(), MapError> {
         for address in std::mem::take(&mut self.new) {
             let number = generations.id(address)?;
             let cache = caches::read(&kernel.memory, &kernel.layout, address);
             match cache {
-                // Nor was it another's place while it was read.
+                // The address may have been reused while we read it: check the generation.
                 Some(cache) if generations.id(address)? == number => self.add(address, number, &cache),
                 _ => self.new.push(address),
             }
@@ -102,7 +114,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Learns what became of the caches since the last call, and tells the kernel side what it did not see.
+    /// Learns which caches came and went since the last call, and tells the probes the generations that they did not see.
     pub fn refresh(
         &mut self,
         kernel: &Kernel,
@@ -113,12 +125,12 @@ impl Directory {
     ) -> Result<(), MapError> {
         let fingerprint = host.fingerprint();
         if fingerprint.is_none() || fingerprint != self.fingerprint {
-            // Before the list, or a cache that is made in between would be given its predecessor's name.
+            // Before the list, or a cache that is made in between would get the name of the one before it.
             self.generations = generations.ids()?;
-            // Caches that come and go meanwhile may spoil it: then the next report tries again.
+            // Caches that come and go meanwhile may break the list: then the next report tries again.
             if let Ok(list) = caches::list(&kernel.memory, &kernel.layout) {
                 let known = host.described(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
-                for address in self.update(setup::directory(&list, &known, &self.requested), elapsed) {
+                for address in self.update(described(&list, &known, &self.requested), elapsed) {
                     generations.set(address, self.number(address))?;
                 }
                 self.fingerprint = fingerprint;
@@ -127,10 +139,9 @@ impl Directory {
         self.learn_unlisted(kernel, ledger, generations)
     }
 
-    /// Takes in the caches that the kernel has now, by address. Returns the addresses of those that turn out to have taken
-    /// the place of another.
+    /// Merges in the caches that the kernel has now, by address. Returns the addresses that turn out to have been reused.
     fn update(&mut self, now: Caches, elapsed: Duration) -> Vec<Address> {
-        let mut succeeded = Vec::new();
+        let mut reused = Vec::new();
         let Self { infos, filtered, destroyed, .. } = self;
         filtered.retain(|address| {
             let Some(before) = infos.get(address) else { return true };
@@ -142,22 +153,22 @@ impl Directory {
         });
         for (address, info) in now {
             match self.infos.get_mut(&self.number(address)) {
-                Some(known) if known.name == info.name => take_in(known, info),
+                Some(known) if known.name == info.name => merge(known, info),
                 Some(_) => {
                     let number = next(self.number(address));
                     self.generations.insert(address, number);
                     self.infos.insert(number, info);
-                    succeeded.push(address);
+                    reused.push(address);
                 }
                 None => {
                     self.infos.insert(self.number(address), info);
                 }
             }
         }
-        succeeded
+        reused
     }
 
-    /// Caches that had events and were not listed: they came and went between two reports.
+    /// Adds caches that had events and were never listed: they came and went between two reports.
     fn learn_unlisted(
         &mut self,
         kernel: &Kernel,
@@ -184,17 +195,37 @@ impl Directory {
         if number != address {
             self.generations.insert(address, number);
         }
-        self.infos.insert(number, info_of(cache));
+        self.infos.insert(number, from_kernel(cache));
     }
 }
 
-fn info_of(cache: &KernelCache) -> CacheInfo {
+/// What sysfs and the kernel's own list say of each of these caches, by address.
+pub fn described(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
+    let by_kernel_name: HashMap<&str, &slab::SlabCache> =
+        known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
+    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
+    let info = |cache: &KernelCache| {
+        let name = slab::root_name(&cache.name);
+        let known = by_kernel_name.get(cache.name.as_str()).or_else(|| by_kernel_name.get(name));
+        CacheInfo {
+            name: name.to_owned(),
+            aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
+            object_size: cache.size,
+            reclaimable: known.and_then(|known| known.reclaimable),
+            slack: known.and_then(|known| known.per_cpu_free).map(|free| free.most(cpus, nodes)),
+            is_requested: requested.iter().any(|requested| requested == name),
+        }
+    };
+    kernel.iter().map(|cache| (cache.address, info(cache))).collect()
+}
+
+fn from_kernel(cache: &KernelCache) -> CacheInfo {
     let name = slab::root_name(&cache.name).to_owned();
     CacheInfo { name, object_size: cache.size, ..CacheInfo::default() }
 }
 
-/// Aliases are only added: objects of one that is gone may be left.
-fn take_in(known: &mut CacheInfo, now: CacheInfo) {
+/// Aliases are only added: objects of a destroyed one may be left.
+fn merge(known: &mut CacheInfo, now: CacheInfo) {
     let aliases: Vec<String> =
         now.aliases.into_iter().filter(|alias| !known.aliases.contains(alias)).collect();
     known.aliases.extend(aliases);

@@ -1,4 +1,4 @@
-//! How a session stands at a moment: what its reports say besides what the ledger knows.
+//! What a report needs besides the ledger: the state of a session at one time.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 use aya::maps::MapError;
 use memtrace_common::counters::ByKind;
 
-use super::{Session, SessionError, host};
+use super::{error::SessionError, state::Session};
 use crate::{
     kernel::{clock, events::Events},
     procfs::slab,
@@ -17,20 +17,20 @@ use crate::{
 };
 
 impl Session {
-    /// How things stand.
-    pub(super) fn checkpoint(&self, events: &Events, is_final: bool) -> Result<Checkpoint, SessionError> {
-        // Ages and rates are those of the moment when allocations ceased to be traced.
+    pub fn checkpoint(&self, events: &Events, is_final: bool) -> Result<Checkpoint, SessionError> {
+        // Ages and rates are as of the end of tracing allocations.
         let now = self.stopped.map_or_else(clock::now, |stopped| stopped.at);
         let trust = self.trust(events)?;
+        let budget = &self.state.budget;
         Ok(Checkpoint {
             is_final,
             time: SystemTime::now(),
             now,
             elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
-            sampling: self.state.budget.sampling(),
+            sampling: budget.sampling(),
             meminfo: self.state.host.meminfo(),
-            own_cost: self.meter.cost(is_final, &self.state.budget),
+            own_cost: self.meter.cost(is_final, budget.max_memory(), budget.max_cpu()),
             losses: self.losses(events)?,
             slabinfo: self.slabinfo.latest().clone(),
             growth: self.comparison.growth().clone(),
@@ -40,7 +40,7 @@ impl Session {
     }
 
     /// By the number of the cache.
-    pub(super) fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
+    pub fn losses(&self, events: &Events) -> Result<HashMap<Address, Losses>, MapError> {
         let losses = events.losses()?.into_iter();
         let of_cache = |(cache, ByKind { allocs, frees, .. })| {
             (self.state.caches.number(cache), Losses { allocs, frees })
@@ -48,7 +48,7 @@ impl Session {
         Ok(losses.map(of_cache).collect())
     }
 
-    pub(super) fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
+    pub fn trust(&self, events: &Events) -> Result<Trust, SessionError> {
         let counters = events.counters()?;
         let tally = self.ledger.tally();
         Ok(Trust {
@@ -65,52 +65,40 @@ impl Session {
             recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
             refused: tally.refused,
             unresolved: counters.unresolved,
-            // The view's to say.
+            // The view compares.
             slabinfo_agreement: None,
         })
     }
 
-    pub(super) fn notes(&self, trust: &Trust) -> Vec<String> {
+    pub fn notes(&self, trust: &Trust) -> Vec<String> {
         let mut notes = self.state.notes.clone();
         for (pid, after) in &self.ended_pids {
-            notes.push(format!("process {pid} ended {} s after attach", after.as_secs()));
+            notes.push(format!("process {pid} ended {} s after tracing began", after.as_secs()));
         }
         notes.extend(self.state.budget.note().cloned());
-        notes.extend(self.state.who.notes());
+        notes.extend(self.state.tasks.notes());
         for (name, after) in self.state.caches.destroyed() {
             notes.push(format!(
-                "{} was destroyed {} s after attach; where one of its name is made again, it is not traced",
+                "{} was destroyed {} s after tracing began; a new cache of that name is not traced",
                 slab::printable(name),
                 after.as_secs()
             ));
         }
         notes.extend(
-            self.meter.unavailable().map(|why| format!("the probes' own cost cannot be measured: {why}")),
+            self.meter.unavailable().map(|why| format!("the CPU time of the probes is unknown: {why}")),
         );
         if trust.refused > 0 {
             notes.push(format!(
-                "the ledger is full: {} objects are outstanding, and newer ones are not followed",
+                "the ledger is full: {} objects are outstanding, and new ones are ignored; allow more with --max-memory",
                 self.ledger.outstanding()
             ));
         }
         if self.undecodable > 0 {
             notes.push(format!(
-                "{} records from the kernel side could not be read: its programs and this binary do not match",
+                "{} records from the probes could not be decoded: the BPF programs do not match this binary; rebuild memtrace",
                 self.undecodable
             ));
         }
         notes
-    }
-
-    pub(super) fn note_ended_pids(&mut self) {
-        let elapsed = self.elapsed();
-        let Self { state, ended_pids, .. } = self;
-        state.pids.retain(|&pid| {
-            let is_alive = host::is_alive(pid);
-            if !is_alive {
-                ended_pids.push((pid, elapsed));
-            }
-            is_alive
-        });
     }
 }

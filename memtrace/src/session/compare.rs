@@ -1,46 +1,15 @@
-//! What was traced, compared with slabinfo each time that it is read.
+//! What was traced, compared with slabinfo at each reading of it.
 
 use std::collections::HashMap;
 
-use super::{Session, SessionError};
-use crate::{
-    kernel::events::Events,
-    view::{
-        Sampling,
-        build::Caches,
-        checkpoint::Slabinfo,
-        reconcile::{Growth, Reading, Traced, traced},
-    },
+use crate::view::{
+    checkpoint::Slabinfo,
+    lookups::Caches,
+    reconcile::{Growth, Reading, Traced},
 };
 
 /// What was traced of the caches, by their names.
 pub type TracedByName = HashMap<String, Traced>;
-
-impl Session {
-    /// Reads slabinfo, between two drains.
-    pub(super) fn compare(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        let misses = events.recursion_misses(&events.counters()?).unwrap_or(0);
-        self.catch_up(events)?;
-        let before = self.traced(events, misses)?;
-        if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {
-            return Ok(());
-        }
-        // A sample's error would hide what is looked for here.
-        if self.state.budget.sampling() != Sampling::NONE {
-            self.comparison = Comparison::default();
-            return Ok(());
-        }
-        self.catch_up(events)?;
-        let after = self.traced(events, misses)?;
-        self.comparison.update(self.state.caches.infos(), self.slabinfo.latest(), &before, &after);
-        Ok(())
-    }
-
-    /// What was traced of each cache so far.
-    fn traced(&self, events: &Events, skipped: u64) -> Result<TracedByName, SessionError> {
-        Ok(traced(&self.ledger, self.state.caches.infos(), &self.losses(events)?, skipped))
-    }
-}
 
 /// How caches grew since the first reading, which is soon after attach.
 #[derive(Default)]
@@ -98,7 +67,7 @@ fn slacks(caches: &Caches) -> HashMap<&str, Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::build::CacheInfo;
+    use crate::view::lookups::CacheInfo;
 
     fn cache(name: &str, slack: Option<u64>) -> CacheInfo {
         CacheInfo { name: name.to_owned(), slack, ..CacheInfo::default() }

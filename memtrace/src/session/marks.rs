@@ -1,4 +1,4 @@
-//! Marks of moments: a signal, or `memtrace mark LABEL` through a socket that has no place in the filesystem.
+//! Marks in a recording: a signal sets them, or `memtrace mark LABEL` through a socket in the abstract namespace.
 
 use std::{
     fmt::Display,
@@ -14,21 +14,21 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// A longer label is cut.
+/// Bytes; a longer label is cut.
 pub const MAX_LABEL: usize = 200;
 
-/// So long somebody may take to tell a label. The session does other things meanwhile.
+/// A sender has this long to send its label. The session goes on meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a mark without a label is called.
+/// The label of a mark that a signal set.
 const SIGNAL_LABEL: &[u8] = b"SIGUSR1";
 
-/// The name of the socket of this process; other namespaces of the network do not have it.
+/// The abstract socket of this process. It is visible in this network namespace only.
 pub fn socket_name(pid: impl Display) -> String {
     format!("memtrace-mark-{pid}")
 }
 
-/// What whoever sends a label is told, in one byte.
+/// The answer to a label, one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Marked,
@@ -43,16 +43,16 @@ impl Answer {
         }
     }
 
-    pub fn of_byte(byte: u8) -> Option<Self> {
+    pub fn from_byte(byte: u8) -> Option<Self> {
         [Self::Marked, Self::NotAllowed].into_iter().find(|answer| answer.byte() == byte)
     }
 }
 
 pub struct Marks {
     signal: Signal,
-    /// None where there can be none: then the signal has to do.
+    /// None where it cannot be made: then only the signal sets marks.
     socket: Option<UnixListener>,
-    /// Who is telling a label: kept here, since whoever waits for a mark also waits for other things, and comes back.
+    /// A sender whose label has not arrived whole. Kept here, since [`Self::next`] may be cancelled and called again.
     asking: Option<Asking>,
 }
 
@@ -74,17 +74,17 @@ impl Marks {
         Ok(Self { signal, socket: socket.ok(), asking: None })
     }
 
-    /// The next mark that somebody sets.
+    /// Waits for the next mark.
     pub async fn next(&mut self) -> Mark {
-        let of_signal = || Mark { label: SIGNAL_LABEL.to_vec(), asker: None };
+        let signalled = || Mark { label: SIGNAL_LABEL.to_vec(), asker: None };
         let Self { signal, socket, asking } = self;
         let Some(socket) = socket else {
             signal.recv().await;
-            return of_signal();
+            return signalled();
         };
         loop {
             tokio::select! {
-                _ = signal.recv() => return of_signal(),
+                _ = signal.recv() => return signalled(),
                 accepted = socket.accept(), if asking.is_none() => {
                     *asking = accepted.ok().and_then(|(stream, _)| admitted(stream));
                 }
@@ -98,33 +98,33 @@ impl Marks {
     }
 }
 
-/// A moment that is to be marked.
+/// A mark to be set.
 pub struct Mark {
     pub label: Vec<u8>,
-    /// Who waits for it to be done.
+    /// The sender, which waits for the answer.
     asker: Option<UnixStream>,
 }
 
 impl Mark {
-    /// What happens from here on is behind it.
-    pub fn is_set(self) {
+    /// Tells the sender that the mark is set: what happens from here on comes after it.
+    pub fn confirm(self) {
         if let Some(asker) = self.asker {
-            say(asker, Answer::Marked);
+            send(asker, Answer::Marked);
         }
     }
 }
 
-/// From root or whoever runs the session; nobody else may write into its recording.
+/// Only root and the user that runs the session may write into its recording.
 fn admitted(stream: UnixStream) -> Option<Asking> {
     let uid = stream.peer_cred().ok()?.uid();
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
-        say(stream, Answer::NotAllowed);
+        send(stream, Answer::NotAllowed);
         return None;
     }
     Some(Asking { stream, label: Vec::new(), until: Instant::now() + PATIENCE })
 }
 
-/// Reads the label to its end; what was read so far stays where this is dropped. One that sends nothing in time is left.
+/// Reads the label to its end. Cancelled, it keeps what it has read. A sender that takes too long is dropped.
 async fn asked_for(asking: &mut Option<Asking>) -> Option<Mark> {
     while let Some(Asking { stream, label, until }) = asking {
         let mut bytes = [0; MAX_LABEL];
@@ -141,8 +141,8 @@ async fn asked_for(asking: &mut Option<Asking>) -> Option<Mark> {
     asking.take().map(|Asking { stream, label, .. }| Mark { label, asker: Some(stream) })
 }
 
-/// There is room for a byte, so this does not wait. Whoever does not read it has gone.
-fn say(stream: UnixStream, answer: Answer) {
+/// There is room for a byte, so this does not wait. A sender that does not read it has gone.
+fn send(stream: UnixStream, answer: Answer) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write(&[answer.byte()]);
     }

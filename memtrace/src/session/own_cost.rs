@@ -1,7 +1,7 @@
-//! What the session itself costs, measured again and again.
+//! What the session itself costs.
 //!
-//! The kernel's run-time statistics cost every BPF program on the host something, so they are on for a short while only,
-//! and what the probes take then stands for the time until the next measurement.
+//! The kernel's run-time statistics slow down every BPF program on the host. So they are on for a short while only, and what
+//! the probes take then stands for the time until the next measurement.
 
 mod account;
 
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::account::{Checkpoint, CpuAccount};
+use self::account::{CpuAccount, CpuReading};
 pub use self::account::{CpuUse, Share};
-use super::govern::Budget;
 use crate::{
     kernel::{
         clock,
@@ -23,10 +22,10 @@ use crate::{
 };
 
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
-/// One part in forty: a run that costs 50 ns more meanwhile costs 1.25 ns more on average.
+/// A fortieth of the time: 50 ns more for each run meanwhile are 1.25 ns on average.
 const MEASURE_FOR: Duration = Duration::from_millis(50);
 
-/// Measures in turns: begins, ends, waits.
+/// Measures in turns: begins, ends, pauses.
 pub struct Meter {
     measurement: Option<Measurement>,
     /// When the next turn is.
@@ -50,7 +49,7 @@ impl Meter {
         Self {
             measurement: None,
             due: Instant::now(),
-            cpu: CpuAccount::new(checkpoint()),
+            cpu: CpuAccount::new(cpu_reading()),
             kernel_bytes: cost::kernel_bytes().ok(),
             unavailable: None,
         }
@@ -64,7 +63,7 @@ impl Meter {
         self.unavailable.as_ref()
     }
 
-    /// Begins a measurement, or ends it, which gives what is taken at present.
+    /// Begins a measurement, or ends one and returns the CPU use at present.
     pub fn turn(&mut self, events: &Events) -> Option<CpuUse> {
         if let Some(measurement) = self.measurement.take() {
             self.due = measurement.start + MEASURE_EVERY;
@@ -83,25 +82,25 @@ impl Meter {
         let probes =
             statistics.as_ref().and_then(|_| Some((events.probe_times().ok()? - before, start.elapsed())));
         drop(statistics);
-        self.cpu.add(probes, checkpoint())
+        self.cpu.add(probes, cpu_reading())
     }
 
-    /// What the session costs at present; at its end, what it did cost on average.
-    pub fn cost(&self, is_final: bool, budget: &Budget) -> OwnCost {
+    /// What the session costs at present; at its end, on average.
+    pub fn cost(&self, is_final: bool, max_memory: u64, max_cpu: Option<Share>) -> OwnCost {
         let (cpu, probe_ns_per_event) =
-            if is_final { self.cpu.overall(checkpoint()) } else { self.cpu.at_present() };
+            if is_final { self.cpu.overall(cpu_reading()) } else { self.cpu.at_present() };
         OwnCost {
             probe_ns_per_event,
             probes_cpu: cpu.and_then(|cpu| cpu.probes),
             userspace_cpu: cpu.map(|cpu| cpu.userspace),
             resident_bytes: cost::resident_bytes().ok(),
             kernel_bytes: self.kernel_bytes,
-            max_memory: Some(budget.most_memory()),
-            max_cpu: budget.most_cpu(),
+            max_memory: Some(max_memory),
+            max_cpu,
         }
     }
 }
 
-fn checkpoint() -> Checkpoint {
-    Checkpoint { time: Duration::from_nanos(clock::now()), cpu_time: cost::cpu_time() }
+fn cpu_reading() -> CpuReading {
+    CpuReading { time: Duration::from_nanos(clock::now()), cpu_time: cost::cpu_time() }
 }

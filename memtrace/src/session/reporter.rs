@@ -23,8 +23,7 @@ impl Reporter {
         Self { snapshots, writer }
     }
 
-    /// Shows a report, unless the last one is still being written: then this one is left out. A writer that has ended
-    /// is noticed by [`Self::is_unread`].
+    /// Shows a report, or drops it while the last one is still being written. [`Self::is_unread`] says whether the writer has ended.
     pub fn show(&self, snapshot: Snapshot) {
         let _ = self.snapshots.try_send(snapshot);
     }
@@ -34,10 +33,10 @@ impl Reporter {
         self.writer.is_finished()
     }
 
-    /// Shows the last report, and waits until all is written.
+    /// Shows the last report, and waits until everything is written.
     pub fn finish(self, last: Option<Snapshot>) -> io::Result<()> {
         if let Some(last) = last {
-            // A writer that has ended says why below.
+            // Joining a writer that has ended says why, below.
             let _ = self.snapshots.send(last);
         }
         drop(self.snapshots);
@@ -45,7 +44,7 @@ impl Reporter {
     }
 }
 
-/// Ends with the session, or when nobody reads any more, which is no error.
+/// Ends with the session, or without an error when the reader has gone.
 fn write_all(mut output: Box<dyn Output + Send>, snapshots: &Receiver<Snapshot>) -> io::Result<()> {
     for snapshot in snapshots {
         match output.show(&snapshot)? {

@@ -1,23 +1,19 @@
 //! From the options to a session that runs.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write as _,
-    io,
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 
 use memtrace_common::{config, sample};
 
 use super::{
-    Options, StacksOption, State,
-    budget::memory::MemoryBudget,
-    caches::Directory,
-    govern::Budget,
+    budget::{Budget, memory::MemoryBudget},
+    caches::{CacheDirectory, described},
+    error::SetupError,
     host::{self, Host},
     inspect::SurvivorInspector,
-    processes::Who,
-    record::Listening,
+    options::{Options, StacksOption},
+    sink::SinkConfig,
+    state::State,
+    tasks::TaskDirectory,
 };
 use crate::{
     attribution::{
@@ -27,8 +23,7 @@ use crate::{
     kernel::{
         attach::Attached,
         caches::KernelCache,
-        discover::{DiscoverError, Kernel},
-        error::LoadError,
+        discover::Kernel,
         gfp::GfpNames,
         layout::Layout,
         load::Loaded,
@@ -41,118 +36,132 @@ use crate::{
         symbols::Symbols,
         trials::Avoid,
     },
-    procfs::slab::{self, ResolveError, Selection, SlabCaches, SlabError},
+    procfs::slab::{self, Selection},
     stream::event::{Address, Comm},
-    view::{
-        By, Sampling,
-        build::{CacheInfo, Caches},
-    },
+    view::{By, Sampling},
 };
 
-/// One allocation in so many tells its stack: walking one takes as long as all else that a probe does, or several times as long.
+/// One allocation in this many carries its stack: walking a stack takes as long as all else that a probe does, or several times
+/// as long.
 const STACKS_PERIOD: u32 = 32;
 
-/// The dentry cache is called this on every kernel.
+/// The name of the dentry cache on every kernel.
 const DENTRY: &str = "dentry";
 
-/// What the kernel calls the cache that every `struct kmem_cache` is from.
+/// The cache that every `struct kmem_cache` is from.
 const CACHE_OF_CACHES: &str = "kmem_cache";
-
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    #[error("memtrace may not trace the kernel: it lacks {missing}. Run it as root:\n  sudo {command}")]
-    Privileges { missing: String, command: String },
-    #[error("cannot find out what memtrace may do: {0}")]
-    Status(#[source] io::Error),
-    #[error(transparent)]
-    Discover(#[from] DiscoverError),
-    #[error(transparent)]
-    Slab(#[from] SlabError),
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    #[error("no process has the id {0}")]
-    NoSuchProcess(u32),
-    #[error("the kernel lists no slab cache of the name {0}, though sysfs does")]
-    NotListed(String),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-}
 
 pub struct Ready {
     pub attached: Attached,
     pub state: State,
 }
 
-/// Who records may want to know later what nobody asks for now, and who is told events is told all.
-pub fn set_up(options: &Options, listening: Option<&Listening>) -> Result<Ready, SetupError> {
-    let is_listened_to = listening.is_some();
+/// Attaches the probes. A session with a sink looks up more than its own reports need: a recording may be asked later, and
+/// a stream shows everything.
+pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, SetupError> {
     check_privileges()?;
     check_pids(&options.pids)?;
     let slab_caches = slab::Host::live().caches()?;
     let selection = slab::resolve(&options.caches, &slab_caches)?;
     let kernel = Kernel::discover(&options.avoid)?;
-    let selected: Vec<&KernelCache> =
-        kernel.caches.iter().filter(|cache| selection.contains(&cache.name)).collect();
-    if let (true, [name, ..]) = (selected.is_empty(), &selection.caches[..]) {
-        return Err(SetupError::NotListed(name.clone()));
-    }
-    let filters = filters(&selection, &selected, options);
-    let tried = kernel.try_needed(filters.names, &options.avoid);
-    let plan = kernel.plan(&tried);
+    let filters = filters(&selection, &kernel, options)?;
+    let plan = kernel.plan(&kernel.try_needed(filters.names, &options.avoid));
     let memory = memory_budget(options);
     let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let (cgroup_offsets, hierarchy) = cgroups(&kernel.layout);
     let load_options = load_options(options, cgroup_offsets);
     let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
-    let names_unavailable = loaded.names_unavailable.clone();
-    let mut notes = selection.notes.clone();
-    notes.extend(slab_caches.missing.as_ref().map(ToString::to_string));
-    notes.extend(unavailable_kmalloc(&plan.kmalloc, &filters));
-    notes.extend(names_unavailable.as_ref().map(|why| names_note(why)));
-    let not_compared = not_compared(&filters, &plan, &kernel.layout);
-    notes.extend(not_compared.map(|why| format!("slabinfo is not compared: {why}")));
-    let wants_symbols =
-        options.report_options.by.contains(By::CallSite) || options.stacks.is_some() || is_listened_to;
-    let symbols = wants_symbols.then(Symbols::read);
-    let nameless = symbols.as_ref().and_then(|symbols| symbols.as_ref().err());
-    notes.extend(nameless.map(|why| format!("places in the kernel are addresses: {why}")));
-    let symbols = symbols.and_then(Result::ok).map(Arc::new);
-    let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
-    let wants = |by| options.report_options.by.contains(by) || is_listened_to;
-    let gfp_names = wants(By::Gfp).then(|| gfp_names(&kernel, &mut notes)).flatten();
-    let nodes = wants(By::Node).then(|| nodes(&kernel, &mut notes)).flatten();
-    if wants(By::Cgroup) {
-        notes.extend(hierarchy.as_ref().err().map(|why| format!("cgroups have no names: {why}")));
-    }
-    let looks = (!options.avoid.contains(&Avoid::Names)).then(SurvivorInspector::default);
-    let caches = directory(&kernel.caches, &slab_caches, &selection.named);
-    let caches =
-        Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
+    let trace_notes = trace_notes(&plan, &filters, &loaded);
+    let why_not_compared = why_not_compared(&filters, &plan, &kernel.layout);
+    let (names, names_notes) = Names::find(options, sink.is_some(), &kernel, hierarchy.as_ref().err());
+    let infos = described(&kernel.caches, &slab_caches, &selection.named);
+    let filtered = filters.caches.unwrap_or_default();
+    let caches = CacheDirectory::new(infos, filters.cache_of_caches, selection.named, filtered);
     let attached = loaded.attach()?;
-    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(OUR_BUG));
-    notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
-    notes.extend(attached.processes_unavailable.as_ref().map(|why| processes_note(why)));
-    let sampling = Sampling { period: options.sample };
-    // Who tells events has a ledger too, and events that wait.
-    let shares = if matches!(listening, Some(Listening::Stream(_))) { 3 } else { 1 };
-    let budget = Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares, sampling);
+    let notes = selection.notes.into_iter().chain(slab_caches.missing.as_ref().map(ToString::to_string));
+    let notes = notes.chain(trace_notes).chain(why_not_compared.map(not_compared_note));
+    let notes = notes.chain(names_notes).chain(attach_notes(&attached)).collect();
+    let Names { symbols, stacks, gfp_names, nodes } = names;
     let state = State {
-        kernel,
         host: Host::read(),
         caches,
-        looks,
+        inspector: (!options.avoid.contains(&Avoid::Names)).then(SurvivorInspector::default),
+        tasks: TaskDirectory::new(Cgroups::new(hierarchy.ok())),
         symbols,
         stacks,
         gfp_names,
         nodes,
         incidents: options.incidents.clone(),
-        who: Who::new(Cgroups::new(hierarchy.ok())),
         notes,
-        budget,
+        budget: budget(options, memory, rings, sink),
         pids: options.pids.clone(),
-        is_compared: not_compared.is_none(),
+        is_compared: why_not_compared.is_none(),
+        kernel,
     };
     Ok(Ready { attached, state })
+}
+
+/// What addresses, flags and pages are called.
+struct Names {
+    symbols: Option<Arc<Symbols>>,
+    stacks: Option<Stacks>,
+    gfp_names: Option<GfpNames>,
+    nodes: Option<Nodes>,
+}
+
+impl Names {
+    /// Finds what is needed, and notes what is not available.
+    fn find(
+        options: &Options,
+        has_sink: bool,
+        kernel: &Kernel,
+        no_cgroups: Option<&String>,
+    ) -> (Self, Vec<String>) {
+        let needs = |by| options.report_options.by.contains(by) || has_sink;
+        let needs_symbols = needs(By::CallSite) || options.stacks.is_some();
+        let (symbols, no_symbols) = find_if(needs_symbols, symbols);
+        let symbols = symbols.map(Arc::new);
+        let (gfp_names, no_gfp_names) = find_if(needs(By::Gfp), || gfp_names(kernel));
+        let (nodes, no_nodes) = find_if(needs(By::Node), || nodes(kernel));
+        let no_cgroups = no_cgroups.filter(|_| needs(By::Cgroup));
+        let no_cgroups = no_cgroups.map(|why| format!("cgroups are shown without names: {why}"));
+        let notes = [no_symbols, no_gfp_names, no_nodes, no_cgroups];
+        let stacks = options.stacks.map(|_| Stacks::new(STACKS_PERIOD, symbols.clone()));
+        (Self { symbols, stacks, gfp_names, nodes }, notes.into_iter().flatten().collect())
+    }
+}
+
+/// What is found where it is needed; else the note that says why not.
+fn find_if<T>(is_needed: bool, find: impl FnOnce() -> Result<T, String>) -> (Option<T>, Option<String>) {
+    match is_needed.then(find) {
+        Some(Ok(found)) => (Some(found), None),
+        Some(Err(note)) => (None, Some(note)),
+        None => (None, None),
+    }
+}
+
+fn symbols() -> Result<Symbols, String> {
+    Symbols::read().map_err(|why| format!("call sites are shown as addresses: {why}"))
+}
+
+/// What allocation flags are called, or a note.
+fn gfp_names(kernel: &Kernel) -> Result<GfpNames, String> {
+    if kernel.layout.arguments.alloc_gfp == config::NO_ARGUMENT {
+        return Err("allocation flags are unknown: this kernel's tracepoints do not carry them".to_owned());
+    }
+    GfpNames::read().map_err(|why| format!("allocation flags are shown as numbers: {why}"))
+}
+
+/// How NUMA nodes of objects are found, or a note.
+fn nodes(kernel: &Kernel) -> Result<Nodes, String> {
+    Nodes::find(kernel).map_err(|why| format!("the NUMA nodes of objects are unknown: {why}"))
+}
+
+/// A stream needs memory for a ledger of its own and for events that wait.
+fn budget(options: &Options, memory: MemoryBudget, rings: RingSizes, sink: Option<&SinkConfig>) -> Budget {
+    let shares = if matches!(sink, Some(SinkConfig::Stream(_))) { 3 } else { 1 };
+    let sampling = Sampling { period: options.sample };
+    Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares, sampling)
 }
 
 fn memory_budget(options: &Options) -> MemoryBudget {
@@ -193,15 +202,21 @@ fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
     }
 }
 
-fn filters(selection: &Selection, selected: &[&KernelCache], options: &Options) -> Filters {
-    Filters {
+fn filters(selection: &Selection, kernel: &Kernel, options: &Options) -> Result<Filters, SetupError> {
+    let selected: Vec<&KernelCache> =
+        kernel.caches.iter().filter(|cache| selection.contains(&cache.name)).collect();
+    if let (true, [name, ..]) = (selected.is_empty(), &selection.caches[..]) {
+        return Err(SetupError::NotListed(name.clone()));
+    }
+    let selected = &selected[..];
+    Ok(Filters {
         caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
         names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
         cache_of_caches: addresses(selected, CACHE_OF_CACHES).first().copied().unwrap_or(0),
         pids: options.pids.clone(),
         comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),
-    }
+    })
 }
 
 /// All caches of kmalloc, of its families and of kmem_buckets have names that end in a size: `kmalloc-cg-1k`,
@@ -217,69 +232,45 @@ fn addresses(caches: &[&KernelCache], name: &str) -> Vec<Address> {
     caches.iter().filter(|cache| slab::root_name(&cache.name) == name).map(|cache| cache.address).collect()
 }
 
-fn unavailable_kmalloc<T>(kmalloc: &Result<T, String>, filters: &Filters) -> Option<String> {
-    let why = kmalloc.as_ref().err()?;
-    filters.kmalloc.then(|| format!("kmalloc caches are not traced: {why}"))
+/// What the probes cannot trace.
+fn trace_notes(plan: &Plan, filters: &Filters, loaded: &Loaded) -> impl Iterator<Item = String> + use<> {
+    let no_kmalloc = plan.kmalloc.as_ref().err().filter(|_| filters.kmalloc);
+    let no_names = loaded.names_unavailable.as_ref();
+    let notes = [
+        no_kmalloc.map(|why| format!("kmalloc caches are not traced: {why}")),
+        no_names.map(|why| format!("names are a sample, read from surviving dentries: {why}")),
+    ];
+    notes.into_iter().flatten()
+}
+
+/// What could not be attached. A kernel without some of the hooks for bulk functions is nothing new: that needs no note.
+fn attach_notes(attached: &Attached) -> impl Iterator<Item = String> + use<> {
+    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(OUR_BUG));
+    let no_processes = attached.processes_unavailable.as_ref();
+    let notes = [
+        fault.map(|why| format!("bulk allocations and frees are not traced: {why}")),
+        no_processes.map(|why| {
+            format!("parent processes are known only if /proc still had them when memtrace looked: {why}")
+        }),
+    ];
+    notes.into_iter().flatten()
 }
 
 /// Why what was traced of a cache cannot be compared with all that it has.
-fn not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
+fn why_not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
     if !filters.follow_all_tasks() {
-        return Some("--pid and --comm follow a part of each cache");
+        return Some("--pid and --comm follow only a part of each cache");
     }
     let frees_by_page = plan.free == Ok(CacheStrategy::Page);
     (frees_by_page && layout.arguments.free_is_late != 0)
-        .then_some("frees do not tell their cache on this kernel")
+        .then_some("frees do not carry their cache on this kernel")
 }
 
-/// What allocation flags are called, or a note.
-fn gfp_names(kernel: &Kernel, notes: &mut Vec<String>) -> Option<GfpNames> {
-    if kernel.layout.arguments.alloc_gfp == config::NO_ARGUMENT {
-        notes.push("allocation flags are unknown: the kernel's tracepoints do not tell them".to_owned());
-        return None;
-    }
-    let names = GfpNames::read();
-    notes.extend(names.as_ref().err().map(|why| format!("allocation flags are numbers: {why}")));
-    names.ok()
+fn not_compared_note(why: &str) -> String {
+    format!("slabinfo is not compared: {why}")
 }
 
-/// How NUMA nodes of objects are found, or a note.
-fn nodes(kernel: &Kernel, notes: &mut Vec<String>) -> Option<Nodes> {
-    let nodes = Nodes::find(kernel);
-    notes.extend(nodes.as_ref().err().map(|why| format!("the NUMA nodes of objects are unknown: {why}")));
-    nodes.ok()
-}
-
-fn names_note(why: &str) -> String {
-    format!("names are a sample, read from surviving dentries: {why}")
-}
-
-/// What is known of each of the kernel's caches.
-pub fn directory(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
-    let by_kernel_name: HashMap<&str, &slab::SlabCache> =
-        known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
-    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
-    kernel
-        .iter()
-        .map(|cache| {
-            let name = slab::root_name(&cache.name);
-            let known = by_kernel_name.get(cache.name.as_str()).or_else(|| by_kernel_name.get(name));
-            let info = CacheInfo {
-                name: name.to_owned(),
-                aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
-                object_size: cache.size,
-                reclaimable: known.and_then(|known| known.reclaimable),
-                slack: known
-                    .and_then(|known| known.per_cpu_free)
-                    .map(|per_cpu_free| per_cpu_free.most(cpus, nodes)),
-                is_requested: requested.iter().any(|requested| requested == name),
-            };
-            (cache.address, info)
-        })
-        .collect()
-}
-
-/// How the kernel side finds a task's cgroup, and where cgroups get their names.
+/// How the probes find a task's cgroup, and where cgroups get their names.
 fn cgroups(layout: &Layout) -> (config::Cgroups, Result<Hierarchy, String>) {
     let hierarchy = Hierarchy::find().map_err(|error| error.to_string());
     match (hierarchy, &layout.memory_cgroups) {
@@ -296,10 +287,6 @@ fn stacks_config(stacks: StacksOption) -> config::Stacks {
         user: u32::from(stacks != StacksOption::Kernel),
         reserved: 0,
     }
-}
-
-fn processes_note(why: &str) -> String {
-    format!("who started whom is known only as far as /proc tells in time: {why}")
 }
 
 fn load_options(options: &Options, cgroups: config::Cgroups) -> LoadOptions {

@@ -1,4 +1,4 @@
-//! How the kernel's own count of each cache's objects moves.
+//! How each cache's count of objects in /proc/slabinfo moves.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,7 +7,7 @@ use crate::{procfs::slab, view::checkpoint::Slabinfo};
 /// Reading slabinfo walks lists under the allocator's locks, so it is read at most this often.
 const READ_EVERY: Duration = Duration::from_secs(5);
 
-/// But a second time as soon as the first rate can be told.
+/// The second reading comes as soon as it gives a rate.
 const FIRST_RATE_AFTER: Duration = Duration::from_millis(400);
 
 /// The last two readings.

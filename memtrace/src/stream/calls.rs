@@ -1,10 +1,10 @@
-//! What places in code are called: asked of the running kernel, or of a recording.
+//! Names of code addresses, from the running kernel or from a recording.
 
 use super::event::{Address, StackId};
 
-/// What places in the kernel are called.
+/// Names of call sites in the kernel.
 pub trait CallSites {
-    /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None where that is not known.
+    /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None where it is unknown.
     fn name(&self, address: Address) -> Option<String>;
 
     /// The function that it is in: `__d_alloc`, or `ovl_alloc_inode [overlay]`.
@@ -16,9 +16,9 @@ pub trait CallSites {
     }
 }
 
-/// What the calls of stacks are called.
+/// Names of the functions in stacks.
 pub trait StackNames {
-    /// One allocation in so many tells its stack.
+    /// One allocation in this many carries its stack.
     fn period(&self) -> u32;
     /// The innermost first.
     fn names(&self, id: StackId) -> Vec<String>;

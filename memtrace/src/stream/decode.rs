@@ -16,13 +16,23 @@ use crate::stream::event::{
     Address, Alloc, Comm, Event, Free, NO_NODE, NO_STACK, Name, ProcessEvent, ProcessId, Program, Task,
 };
 
-/// What a record tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decoded<'a> {
-    Object(Event<'a>),
+/// Takes what records hold.
+pub trait RecordVisitor<'a> {
+    fn event(&mut self, event: Event<'a>);
+
     /// An allocation, and the calls that led to it.
-    AllocWithStack(Alloc, Frames<'a>),
-    Process(ProcessEvent<'a>),
+    fn alloc_with_stack(&mut self, alloc: Alloc, _frames: Frames<'a>) {
+        self.event(Event::Alloc(alloc));
+    }
+
+    fn process(&mut self, _event: ProcessEvent<'a>) {}
+}
+
+/// For those who need the events of objects alone.
+impl<'a, F: FnMut(Event<'a>)> RecordVisitor<'a> for F {
+    fn event(&mut self, event: Event<'a>) {
+        self(event);
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,20 +101,24 @@ unsafe impl Record for ForkEvent {}
 // SAFETY: as above.
 unsafe impl Record for ExitEvent {}
 
-/// Decodes one record. Names are borrowed from `bytes`.
-pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+/// Decodes one record and hands it to the visitor, unless it is malformed. Texts are borrowed from `bytes`.
+pub fn decode<'a>(bytes: &'a [u8], visitor: &mut impl RecordVisitor<'a>) -> Result<(), DecodeError> {
     let header: Header = read(bytes).ok_or(DecodeError::NoHeader { len: bytes.len() })?;
     match header.kind {
-        KIND_ALLOC => exactly(header.kind, bytes).map(alloc).map(Event::Alloc).map(Decoded::Object),
-        KIND_ALLOC_STACK => alloc_with_stack(header.kind, bytes),
-        KIND_FREE => exactly(header.kind, bytes).map(free).map(Decoded::Object),
-        KIND_SHORT_NAME => name::<SHORT_NAME_LEN>(header.kind, bytes).map(Decoded::Object),
-        KIND_LONG_NAME => name::<LONG_NAME_LEN>(header.kind, bytes).map(Decoded::Object),
-        KIND_FORK => exactly(header.kind, bytes).map(fork).map(Decoded::Process),
-        KIND_EXEC => exec(header.kind, bytes).map(Decoded::Process),
-        KIND_EXIT => exactly(header.kind, bytes).map(exit).map(Decoded::Process),
-        kind => Err(DecodeError::UnknownKind { kind }),
+        KIND_ALLOC => visitor.event(Event::Alloc(alloc(exactly(header.kind, bytes)?))),
+        KIND_ALLOC_STACK => {
+            let (alloc, frames) = alloc_with_stack(header.kind, bytes)?;
+            visitor.alloc_with_stack(alloc, frames);
+        }
+        KIND_FREE => visitor.event(free(exactly(header.kind, bytes)?)),
+        KIND_SHORT_NAME => visitor.event(name::<SHORT_NAME_LEN>(header.kind, bytes)?),
+        KIND_LONG_NAME => visitor.event(name::<LONG_NAME_LEN>(header.kind, bytes)?),
+        KIND_FORK => visitor.process(fork(exactly(header.kind, bytes)?)),
+        KIND_EXEC => visitor.process(exec(header.kind, bytes)?),
+        KIND_EXIT => visitor.process(exit(exactly(header.kind, bytes)?)),
+        kind => return Err(DecodeError::UnknownKind { kind }),
     }
+    Ok(())
 }
 
 fn fork(record: ForkEvent) -> ProcessEvent<'static> {
@@ -147,7 +161,7 @@ fn exit(record: ExitEvent) -> ProcessEvent<'static> {
 }
 
 /// Only the frames that are there are looked at.
-fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<(Alloc, Frames<'_>), DecodeError> {
     check_length(kind, bytes, size_of::<AllocStackEvent>())?;
     let record = read(bytes).expect("the length was checked");
     let frames = |offset: usize, len_offset: usize, most: usize| {
@@ -160,7 +174,7 @@ fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<Decoded<'_>, DecodeError>
         kernel: frames(kernel, offset_of!(AllocStackEvent, kernel_len), user - kernel),
         user: frames(user, offset_of!(AllocStackEvent, user_len), bytes.len() - user),
     };
-    Ok(Decoded::AllocWithStack(alloc(record), frames))
+    Ok((alloc(record), frames))
 }
 
 fn alloc(record: AllocEvent) -> Alloc {

@@ -1,5 +1,5 @@
-//! What happened to a slab object: the one type that flows from every source to the ledger. And what became of processes,
-//! which flows to the table of processes.
+//! What happened to a slab object: the one type that flows from every source to the ledger. And what happened to processes,
+//! which goes to the table of processes.
 
 use std::{
     fmt,
@@ -18,13 +18,13 @@ pub type TimeNs = u64;
 /// Address of an object, a cache or a dentry in the kernel.
 pub type Address = u64;
 
-/// What a free tells of its object's cache: see [`cache_tag`].
+/// What a free carries of its object's cache: see [`cache_tag`].
 pub type CacheTag = u32;
 
-/// Number of a stack, as whoever gathers them gives it.
+/// Number of a stack in the table of stacks.
 pub type StackId = u32;
 
-/// Of an allocation that does not tell.
+/// Of an allocation without a stack.
 pub const NO_STACK: StackId = 0;
 
 /// Kernfs id of a cgroup, and its inode number.
@@ -33,7 +33,7 @@ pub type CgroupId = u64;
 /// Number of a NUMA node.
 pub type NodeId = u16;
 
-/// Where it is not known, or not told apart.
+/// Where it is not known, or origins do not keep nodes apart.
 pub const NO_NODE: NodeId = NodeId::MAX;
 
 /// Flags of an allocation, `gfp_t`; [`NO_GFP`] where they are not known, or not told apart. Which bit means what differs
@@ -50,6 +50,17 @@ pub enum Event<'a> {
     Name(Name<'a>),
 }
 
+impl Event<'_> {
+    /// The object it happened to.
+    pub fn object(&self) -> Address {
+        match self {
+            Event::Alloc(alloc) => alloc.ptr,
+            Event::Free(free) => free.ptr,
+            Event::Name(name) => name.dentry,
+        }
+    }
+}
+
 /// A slab cache handed out an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alloc {
@@ -63,10 +74,10 @@ pub struct Alloc {
     /// The calls that led to it, or [`NO_STACK`].
     pub stack: StackId,
     pub gfp: Gfp,
-    /// The NUMA node of the object's memory, as whoever looks for it tells.
+    /// The NUMA node of the object's memory, or [`NO_NODE`].
     pub node: NodeId,
     pub task: Task,
-    /// One of the task's threads that do what io_uring puts off.
+    /// The task's thread is an io_uring worker.
     pub is_io_worker: bool,
     /// The kernel side could not rule out that it sent this allocation before.
     pub may_repeat: bool,
@@ -76,8 +87,7 @@ pub struct Alloc {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     pub ptr: Address,
-    /// None where it is no surprise if nobody knows the object: the cache cannot be told and may be one that is not traced, or
-    /// the free may have been sent before.
+    /// None where the object may well be unknown: the cache is unknown and may not be traced, or the free may have been sent before.
     pub cache: Option<CacheTag>,
 }
 
@@ -90,22 +100,29 @@ pub struct Name<'a> {
     pub parent: &'a [u8],
 }
 
-/// What an object is called, and what it turned out to be if it was looked at.
+/// One object: the time of its allocation tells it from others at the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectId {
+    pub ptr: Address,
+    pub time: TimeNs,
+}
+
+/// What an object is called, and what it turned out to be if it was inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label<'a> {
     /// None where only its name is known.
-    pub kind: Option<Kind>,
+    pub kind: Option<ObjectKind>,
     /// Type of the filesystem that it is of; empty where it is not known, or there is none.
     pub filesystem: &'a [u8],
-    /// Where it was looked at, the whole path of the directory that it is in; else that one's name.
+    /// The whole path of its directory if it was inspected; else the directory's name.
     pub directory: &'a [u8],
     pub name: &'a [u8],
-    /// What it has in common with its like, where the name's spelling does not tell.
+    /// What it has in common with similar objects, where the name does not show it.
     pub pattern: Option<&'a [u8]>,
 }
 
 impl<'a> Label<'a> {
-    /// Of what was not looked at.
+    /// Of an object that was not inspected.
     pub fn named(directory: &'a [u8], name: &'a [u8]) -> Self {
         Self { kind: None, filesystem: &[], directory, name, pattern: None }
     }
@@ -113,9 +130,9 @@ impl<'a> Label<'a> {
 
 /// What an object turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ObjectKind {
     Dentry {
-        /// Nothing has this name: the kernel remembers that.
+        /// No file has this name, and the kernel remembers that.
         negative: bool,
         /// Its directory is the root of a filesystem.
         in_root: bool,
@@ -157,7 +174,7 @@ impl Task {
     }
 }
 
-/// What became of a process.
+/// What happened to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEvent<'a> {
     Fork { process: ProcessId, parent: ProcessId, parent_comm: Comm },

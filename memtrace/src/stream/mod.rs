@@ -1,7 +1,9 @@
-//! The stream of events: what one is, how it is read from a record's bytes, and the ledger that pairs allocations with frees.
+//! The stream of events: what an event is, how it is read from a record's bytes, and the ledger that pairs allocations with frees.
 //! Pure: no clock, no file, no kernel.
 
 pub mod event;
+pub mod entry;
+pub mod buffer;
 pub mod calls;
 pub mod decode;
 pub mod ledger;

@@ -8,10 +8,10 @@ mod timeline;
 
 use std::time::Duration;
 
-pub use self::timeline::{AllocsUntil, Timeline};
+pub use self::timeline::{AllocsUntil, SignedNs, Timeline};
 use crate::stream::{
     event::TimeNs,
-    ledger::{Allocated, Ledger, Origin},
+    ledger::{AllocSpan, Ledger, Origin},
 };
 
 /// Outstanding objects of an age.
@@ -67,23 +67,20 @@ const ENDS: [u64; 15] = [
     30 * DAY,
 ];
 
-/// Outstanding objects and bytes by age and by generation, in the making.
+/// Outstanding objects and bytes by age and by cohort, in the making.
 pub struct Survivors<'a> {
     timeline: &'a Timeline,
     /// Those allocated until then are that old: of [`ENDS`], the last first.
-    aged: [Checkpoint; ENDS.len()],
+    aged: [SignedNs; ENDS.len()],
     /// The oldest first.
     ages: [(u64, u64); ENDS.len() + 1],
     cohorts: Vec<u64>,
 }
 
-/// On the clock of the events; before its zero too.
-type Checkpoint = i64;
-
 impl<'a> Survivors<'a> {
     /// Of nobody yet, as of `now` on the clock of the events.
     pub fn new(timeline: &'a Timeline, now: TimeNs) -> Self {
-        let mut aged = ENDS.map(|end| now as Checkpoint - (end * 1_000_000_000) as Checkpoint);
+        let mut aged = ENDS.map(|end| now as SignedNs - (end * 1_000_000_000) as SignedNs);
         aged.reverse();
         Self { timeline, aged, ages: Default::default(), cohorts: vec![0; timeline.boundaries().len() + 1] }
     }
@@ -123,8 +120,8 @@ impl<'a> Survivors<'a> {
 }
 
 /// Tells how many of the span's objects are in which part of time, where each moment is the end of one.
-fn split(span: Allocated, ends: &[Checkpoint], mut tell: impl FnMut(usize, u64)) {
-    let (from, to) = (span.from as Checkpoint, span.to as Checkpoint);
+fn split(span: AllocSpan, ends: &[SignedNs], mut tell: impl FnMut(usize, u64)) {
+    let (from, to) = (span.from as SignedNs, span.to as SignedNs);
     let mut told = 0;
     for at in ends.partition_point(|&end| end < from)..=ends.len() {
         let until = match ends.get(at) {
@@ -142,7 +139,7 @@ fn split(span: Allocated, ends: &[Checkpoint], mut tell: impl FnMut(usize, u64))
 }
 
 /// So many of the objects, rounded.
-fn share(objects: u64, part: Checkpoint, whole: Checkpoint) -> u64 {
+fn share(objects: u64, part: SignedNs, whole: SignedNs) -> u64 {
     ((i128::from(objects) * i128::from(part) + i128::from(whole / 2)) / i128::from(whole)) as u64
 }
 

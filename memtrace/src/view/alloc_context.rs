@@ -1,6 +1,6 @@
 //! How objects were allocated: by which kind of task, with which flags, and where their memory lies.
 
-use super::key::who;
+use super::task::command_of;
 use crate::{
     kernel::gfp,
     stream::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// What a row's objects have in common by its keys; None where it is not grouped by it, or it is not known.
+/// What a row's objects have in common by its keys; None where rows are not grouped by it, or it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllocContext {
     pub context: Option<Context>,
@@ -22,7 +22,7 @@ pub struct AllocContext {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GfpFlags {
     pub flags: Gfp,
-    /// As the kernel prints them; None where it does not tell.
+    /// As the kernel prints them; None where it does not say.
     pub names: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl GfpFlags {
     }
 }
 
-/// What the task was on whose behalf an object was allocated. An interrupt counts as what it interrupted.
+/// The kind of task that an object was allocated for. An interrupt counts as the task that it interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Context {
     Process,
@@ -46,13 +46,13 @@ pub enum Context {
 }
 
 impl Context {
-    /// None where an origin stands for whoever there was no room for.
-    pub(super) fn of(origin: &OriginKey) -> Option<Self> {
+    /// None for the origin that stands for all that there was no room for.
+    pub(super) fn from_origin(origin: &OriginKey) -> Option<Self> {
         let task = origin.task;
         if task.tgid == FOLDED && task.comm.as_bytes() == OTHERS {
             return None;
         }
-        let (comm, is_kthread) = who(task);
+        let (comm, is_kthread) = command_of(task);
         Some(match (origin.is_io_worker, is_kthread) {
             (true, _) => Self::IoWorker,
             (false, false) => Self::Process,
@@ -87,7 +87,16 @@ mod tests {
     fn context(comm: &str, tgid: u32, is_kthread: bool, is_io_worker: bool) -> Option<Context> {
         let task = Task { tgid, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread };
         let (gfp, node, stack) = (NO_GFP, NO_NODE, NO_STACK);
-        Context::of(&OriginKey { cache: 1, task, cgroup: 1, call_site: 0, stack, gfp, node, is_io_worker })
+        Context::from_origin(&OriginKey {
+            cache: 1,
+            task,
+            cgroup: 1,
+            call_site: 0,
+            stack,
+            gfp,
+            node,
+            is_io_worker,
+        })
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! How things stood at one moment, besides what the ledger knows: what a report is made of, live or from a recording.
+//! The state of a session at one time, besides the ledger: what a report is made of, live or from a recording.
 
 use std::{
     collections::HashMap,
     time::{Duration, SystemTime},
 };
 
-use super::{OwnCost, Sampling, Settled, Trust, reconcile::Growth};
+use super::{reconcile::Growth, sampling::Sampling};
 use crate::{
     procfs::slab::Meminfo,
     stream::event::{Address, TimeNs},
@@ -30,7 +30,7 @@ pub struct Checkpoint {
     pub slabinfo: HashMap<String, Slabinfo>,
     /// By the cache's name, as of the last reading of slabinfo; empty where it is not compared.
     pub growth: HashMap<String, Growth>,
-    /// But for the agreement with slabinfo, which is the view's to say.
+    /// Without the agreement with slabinfo, which the view works out.
     pub trust: Trust,
     pub notes: Vec<String>,
 }
@@ -55,12 +55,19 @@ impl Default for Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// When an object was allocated that has this age now.
+    pub fn time_of_age(&self, age: Duration) -> TimeNs {
+        self.now.saturating_sub(age.as_nanos() as u64)
+    }
+}
+
 /// What /proc/slabinfo says of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Slabinfo {
     pub objects: u64,
     pub objects_per_s: Option<f64>,
-    /// By how much the kernel's estimate may be wrong, beside [`super::build::CacheInfo::slack`].
+    /// How far off the kernel's estimate may be, besides [`super::lookups::CacheInfo::slack`].
     pub inexact: u64,
 }
 
@@ -69,4 +76,57 @@ pub struct Slabinfo {
 pub struct Losses {
     pub allocs: u64,
     pub frees: u64,
+}
+
+/// At the end, allocations are not traced any more and frees are followed for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// How long.
+    pub time: Duration,
+    /// Objects that were freed in that time.
+    pub freed: u64,
+}
+
+/// What memtrace itself takes: at present, in the final snapshot on average. None where it is not known (yet).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OwnCost {
+    /// What the probes take of an allocation or a free on the host, in nanoseconds, filtered out or not.
+    pub probe_ns_per_event: Option<f64>,
+    /// Shares of one CPU: 1.0 is all of it.
+    pub probes_cpu: Option<f64>,
+    pub userspace_cpu: Option<f64>,
+    pub resident_bytes: Option<u64>,
+    /// Of maps and programs.
+    pub kernel_bytes: Option<u64>,
+    /// What both together may take at most.
+    pub max_memory: Option<u64>,
+    /// A share of one CPU; None: as much as it takes.
+    pub max_cpu: Option<f64>,
+}
+
+/// How far the figures can be trusted. `emitted = applied + lost_allocs + lost_frees + lost_names`, exactly, once drained.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Trust {
+    /// Events that passed the kernel-side filters.
+    pub emitted: u64,
+    /// Events that reached the ledger.
+    pub applied: u64,
+    /// Events that found the ring full.
+    pub lost_allocs: u64,
+    pub lost_frees: u64,
+    pub lost_names: u64,
+    /// Frees of objects that were allocated before attach or that the filters left out.
+    pub unknown_frees: u64,
+    /// Allocations at an address that was outstanding: the kernel freed that object without telling.
+    pub reused_pointers: u64,
+    /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
+    /// backup.
+    pub recursion_misses: u64,
+    /// Allocations that the ledger refused because it is at its bound.
+    pub refused: u64,
+    /// Objects whose slab cache could not be found.
+    pub unresolved: u64,
+    /// How well the growth of caches by slabinfo is explained by what was traced, in the worst case: 0 to 1. None where
+    /// nothing could be compared, or too little grew or shrank to tell.
+    pub slabinfo_agreement: Option<f64>,
 }

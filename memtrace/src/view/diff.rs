@@ -1,240 +1,20 @@
 //! What is outstanding in one report and was not in another: by the same keys, and by slab cache.
 //!
-//! Rows are the same where they are called the same. What speaks against that, or against comparing the two at all, is said in
-//! notes: nothing is refused but reports by different keys.
+//! Rows with the same keys are the same row. Notes say why that may not hold, or why the two may not be comparable. Only
+//! reports by different keys are refused.
 
+mod change;
 mod notes;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::time::{Duration, SystemTime};
+use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 
-use super::{Ancestors, By, CacheTotals, Keys, NameGroup, Row, Sampling, Snapshot, Sort, Trust, Verdict};
-
-/// Reports that cannot be compared.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "rows are by {before} before and by {after} after, and cannot be compared: use the same --by for both"
-)]
-pub struct DifferentKeys {
-    pub before: String,
-    pub after: String,
-}
-
-/// A report, and what it does not say itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Taken<'a> {
-    pub snapshot: &'a Snapshot,
-    /// What it is called: its file, its window.
-    pub label: &'a [u8],
-    /// Which boot of its host it was taken in; None where that is not known.
-    pub boot: Option<&'a str>,
-    /// What was traced, as it is written on the command line; empty where all was.
-    pub filters: &'a str,
-}
-
-/// Which rows are shown.
-#[derive(Clone, Copy, Debug)]
-pub struct Order {
-    /// The greatest change of it comes first, up or down. By age, of which there is no change, rows are ordered by bytes.
-    pub sort: Sort,
-    /// So many rows at most; None: all.
-    pub top: Option<usize>,
-}
-
-/// What changed between two reports.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
-    pub before: Side,
-    pub after: Side,
-    pub by: Keys,
-    pub sort: Sort,
-    /// Of all rows added up, those too that are not below.
-    pub total: Change,
-    /// Those that changed, the first `top` of them.
-    pub rows: Vec<RowChange>,
-    /// How many hold what they held.
-    pub unchanged: u64,
-    /// Rows that were cut, here or in the reports, added up; None where they are all there, or come to the same.
-    pub rest: Option<RestChange>,
-    /// All that changed.
-    pub caches: Vec<CacheChange>,
-    /// One sentence each: what speaks against comparing the two.
-    pub notes: Vec<String>,
-}
-
-/// One of the two reports.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Side {
-    pub label: Vec<u8>,
-    pub boot: Option<String>,
-    pub filters: String,
-    pub host: String,
-    pub kernel: String,
-    pub time: SystemTime,
-    pub elapsed: Duration,
-    pub older: Option<Duration>,
-    pub sampling: Sampling,
-    pub trust: Trust,
-    pub verdict: Option<Verdict>,
-}
-
-/// What is outstanding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    pub objects: u64,
-    pub bytes: u64,
-}
-
-/// What was outstanding before, and what is after.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    pub before: Held,
-    pub after: Held,
-}
-
-/// Objects per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rates {
-    pub allocs: f64,
-    pub frees: f64,
-    pub growth: f64,
-}
-
-/// In which of the reports something is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Seen {
-    #[default]
-    Both,
-    Before,
-    After,
-}
-
-/// A row that changed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RowChange {
-    pub keys: Vec<Vec<u8>>,
-    pub seen: Seen,
-    pub change: Change,
-    /// None where the row is not in that report.
-    pub rates_before: Option<Rates>,
-    pub rates_after: Option<Rates>,
-    /// The rest is of the later report that the row is in.
-    pub comm: Option<Vec<u8>>,
-    /// What most of its objects are called, and where they are.
-    pub place: Option<NameGroup>,
-    /// Who started most of its processes.
-    pub started_by: Option<Ancestors>,
-}
-
-/// Rows that are not shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RestChange {
-    pub rows: u64,
-    pub change: Change,
-}
-
-/// A slab cache that changed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CacheChange {
-    pub name: String,
-    pub seen: Seen,
-    /// What is outstanding.
-    pub change: Change,
-    /// On average since attach. None where the cache is not in that report.
-    pub rates_before: Option<Rates>,
-    pub rates_after: Option<Rates>,
-    /// All objects by slabinfo, also those from before attach.
-    pub slabinfo_before: Option<u64>,
-    pub slabinfo_after: Option<u64>,
-    /// In one of the reports, some of its frees are not seen: what is outstanding may be free.
-    pub is_partial: bool,
-}
-
-impl Held {
-    fn plus(self, other: Self) -> Self {
-        Held {
-            objects: self.objects.saturating_add(other.objects),
-            bytes: self.bytes.saturating_add(other.bytes),
-        }
-    }
-}
-
-impl Change {
-    pub fn objects(&self) -> i64 {
-        grown(self.before.objects, self.after.objects)
-    }
-
-    pub fn bytes(&self) -> i64 {
-        grown(self.before.bytes, self.after.bytes)
-    }
-
-    /// Of what was there before: 0.5 for half as much again, -1.0 where nothing is left. None where there was nothing.
-    pub fn objects_share(&self) -> Option<f64> {
-        share(self.before.objects, self.after.objects)
-    }
-
-    pub fn bytes_share(&self) -> Option<f64> {
-        share(self.before.bytes, self.after.bytes)
-    }
-
-    fn is_none(&self) -> bool {
-        self.before == self.after
-    }
-
-    pub fn plus(self, other: Self) -> Self {
-        Change { before: self.before.plus(other.before), after: self.after.plus(other.after) }
-    }
-}
-
-impl Rates {
-    fn plus(self, other: Self) -> Self {
-        Rates {
-            allocs: self.allocs + other.allocs,
-            frees: self.frees + other.frees,
-            growth: self.growth + other.growth,
-        }
-    }
-
-    fn of_cache(cache: &CacheTotals, elapsed: Duration) -> Self {
-        let per_s = |events: u64| {
-            let rate = events as f64 / elapsed.as_secs_f64();
-            if rate.is_finite() { rate } else { 0.0 }
-        };
-        let (allocs, frees) = (per_s(cache.allocs), per_s(cache.frees));
-        Rates { allocs, frees, growth: allocs - frees }
-    }
-}
-
-impl RowChange {
-    /// How much faster it grows than it did.
-    pub fn growth_change(&self) -> f64 {
-        let growth = |rates: Option<Rates>| rates.unwrap_or_default().growth;
-        growth(self.rates_after) - growth(self.rates_before)
-    }
-}
-
-impl From<&Taken<'_>> for Side {
-    fn from(taken: &Taken<'_>) -> Self {
-        let Taken { snapshot, label, boot, filters } = taken;
-        Side {
-            label: label.to_vec(),
-            boot: boot.map(str::to_owned),
-            filters: (*filters).to_owned(),
-            host: snapshot.host.clone(),
-            kernel: snapshot.kernel.clone(),
-            time: snapshot.time,
-            elapsed: snapshot.elapsed,
-            older: snapshot.older,
-            sampling: snapshot.sampling,
-            trust: snapshot.trust,
-            verdict: snapshot.verdict.clone(),
-        }
-    }
-}
+pub use self::change::{
+    CacheChange, Change, Difference, DifferentKeys, Held, Order, Rates, RestChange, RowChange, Seen, Side,
+    Taken,
+};
+use super::snapshot::{CacheTotals, Row, Snapshot, Sort};
 
 /// What is outstanding after and was not before.
 pub fn difference(before: Taken<'_>, after: Taken<'_>, order: Order) -> Result<Difference, DifferentKeys> {
@@ -277,7 +57,7 @@ fn held_cut(snapshot: &Snapshot) -> Held {
     snapshot.rest.map_or_else(Held::default, |rest| Held { objects: rest.objects, bytes: rest.bytes })
 }
 
-/// All that is called the same in one report, added up: a process id may have been used twice, and two caches have one name.
+/// The sum of rows with the same key in one report: a process id may have been reused, and two caches may have one name.
 struct Sum<'a, T> {
     held: Held,
     rates: Rates,
@@ -286,7 +66,7 @@ struct Sum<'a, T> {
     most_bytes: u64,
 }
 
-/// Sums of one report by what they are called.
+/// Sums of one report by key.
 fn sums<'a, T, K: Eq + Hash>(
     all: &'a [T],
     key: impl Fn(&'a T) -> K,
@@ -306,7 +86,7 @@ fn sums<'a, T, K: Eq + Hash>(
     sums
 }
 
-/// What is called the same in both reports, beside each other.
+/// The sums of one key in both reports.
 type Pair<'a, T> = (Option<Sum<'a, T>>, Option<Sum<'a, T>>);
 
 fn pairs<'a, T, K: Eq + Hash>(
@@ -385,7 +165,7 @@ fn cache_changes(before: &Snapshot, after: &Snapshot, sort: Sort) -> Vec<CacheCh
 }
 
 fn sort_rows(rows: &mut [RowChange], sort: Sort) {
-    // A stable sort: what is called for comes last.
+    // Stable sorts: the order that the user asked for comes last.
     rows.sort_by(|a, b| a.keys.cmp(&b.keys));
     rows.sort_by_key(|row| Reverse(size(&row.change, sort)));
     if sort == Sort::Growth {
@@ -397,13 +177,4 @@ fn sort_rows(rows: &mut [RowChange], sort: Sort) {
 fn size(change: &Change, sort: Sort) -> (u64, u64) {
     let (objects, bytes) = (change.objects().unsigned_abs(), change.bytes().unsigned_abs());
     if sort == Sort::Objects { (objects, bytes) } else { (bytes, objects) }
-}
-
-fn grown(before: u64, after: u64) -> i64 {
-    let size = i64::try_from(before.abs_diff(after)).unwrap_or(i64::MAX);
-    if after < before { -size } else { size }
-}
-
-fn share(before: u64, after: u64) -> Option<f64> {
-    (before > 0).then(|| (after as f64 - before as f64) / before as f64)
 }

@@ -41,12 +41,12 @@ impl EventKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventView<'a> {
     pub kind: EventKind,
-    /// Since the start of the session; what happened while it was being started is before.
+    /// Since the start of the session; negative for events while it was starting.
     pub elapsed_ns: i64,
-    /// It happened shortly before: this is when it was read from the rings.
+    /// The event happened shortly before: this is when it was read from the rings.
     pub is_time_of_reading: bool,
     pub object: Option<Address>,
-    /// Of the object, whatever happens to it now: who frees it is not known.
+    /// About the allocation of the object. Who frees it is not known.
     pub allocated: Allocated<'a>,
     /// How long ago the object was allocated.
     pub age: Option<Duration>,

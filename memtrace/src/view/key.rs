@@ -1,25 +1,23 @@
 //! What rows are grouped by.
 
-use super::alloc_context::{AllocContext, Context, GfpFlags};
+use super::{
+    alloc_context::{AllocContext, Context, GfpFlags},
+    lookups::Lookups,
+    task::{STARTED_BY, chain_of, command_label, command_of},
+};
 use crate::{
-    attribution::{
-        cgroup::{Cgroups, Owner},
-        process::{ChainId, NO_CHAIN, Processes},
-    },
+    attribution::{cgroup::Owner, process::ChainId},
     kernel::gfp::GfpNames,
     stream::{
         calls::CallSites,
-        event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NodeId, ProcessId, Task},
+        event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NodeId, ProcessId},
         ledger::{FOLDED, OTHERS, OriginDetail, OriginKey},
     },
 };
 
-/// Between the names of a chain: who was started by whom.
-pub(super) const STARTED_BY: &[u8] = b" < ";
-
 const UNKNOWN: &str = "(unknown)";
 
-/// One thing to tell rows apart by.
+/// One thing to group rows by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum By {
     /// Command name
@@ -61,7 +59,7 @@ impl By {
     }
 }
 
-/// What rows are told apart by: all of these together, at least one, none twice.
+/// What rows are grouped by: all of these together, at least one, none twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys(Vec<By>);
 
@@ -85,7 +83,7 @@ impl Keys {
         self.0.contains(&by)
     }
 
-    /// What the ledger must tell apart for them.
+    /// What the ledger must keep apart for them.
     pub fn detail(&self) -> OriginDetail {
         OriginDetail {
             call_sites: self.contains(By::CallSite),
@@ -114,7 +112,7 @@ impl From<By> for Keys {
 
 /// What a row is called by one of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Part {
+pub enum KeyPart {
     Comm(Comm, bool),
     Process(ProcessId),
     Ancestors(Comm, bool, ChainId),
@@ -126,70 +124,49 @@ pub(super) enum Part {
     Context(Option<Context>),
 }
 
-/// What the parts' names are taken from.
-#[derive(Clone, Copy)]
-pub(super) struct Directories<'a> {
-    pub processes: &'a Processes,
-    pub cgroups: &'a Cgroups,
-    pub call_sites: Option<&'a dyn CallSites>,
-    pub gfp_names: Option<&'a GfpNames>,
-}
-
-impl Part {
-    pub fn of(by: By, origin: &OriginKey, cache: &str, directories: Directories<'_>) -> Self {
-        let (comm, is_kthread) = who(origin.task);
+impl KeyPart {
+    pub fn new(by: By, origin: &OriginKey, cache: &str, lookups: Lookups<'_>) -> Self {
+        let (comm, is_kthread) = command_of(origin.task);
         match by {
-            By::Comm => Part::Comm(comm, is_kthread),
-            By::Pid => Part::Process(origin.task.process()),
-            By::Ancestors => Part::Ancestors(comm, is_kthread, chain(origin.task, directories.processes)),
-            By::Cgroup => Part::Cgroup(origin.cgroup),
-            By::Cache => Part::Cache(cache.to_owned()),
-            By::CallSite => Part::CallSite(origin.call_site),
-            By::Node => Part::Node(origin.node),
-            By::Gfp => Part::Gfp(origin.gfp),
-            By::Context => Part::Context(Context::of(origin)),
+            By::Comm => KeyPart::Comm(comm, is_kthread),
+            By::Pid => KeyPart::Process(origin.task.process()),
+            By::Ancestors => KeyPart::Ancestors(comm, is_kthread, chain_of(origin.task, lookups.processes)),
+            By::Cgroup => KeyPart::Cgroup(origin.cgroup),
+            By::Cache => KeyPart::Cache(cache.to_owned()),
+            By::CallSite => KeyPart::CallSite(origin.call_site),
+            By::Node => KeyPart::Node(origin.node),
+            By::Gfp => KeyPart::Gfp(origin.gfp),
+            By::Context => KeyPart::Context(Context::from_origin(origin)),
         }
     }
 
-    pub fn text(&self, directories: Directories<'_>) -> Vec<u8> {
+    pub fn text(&self, lookups: Lookups<'_>) -> Vec<u8> {
         match self {
-            &Part::Comm(comm, is_kthread) => label((comm, is_kthread)),
-            Part::Process(ProcessId { tgid: FOLDED, .. }) => OTHERS.to_vec(),
-            Part::Process(process) => process.tgid.to_string().into_bytes(),
-            &Part::Ancestors(comm, is_kthread, chain) => {
-                let above = directories.processes.chain(chain).map(|comm| comm.as_bytes().to_vec());
-                std::iter::once(label((comm, is_kthread))).chain(above).collect::<Vec<_>>().join(STARTED_BY)
+            &KeyPart::Comm(comm, is_kthread) => command_label((comm, is_kthread)),
+            KeyPart::Process(ProcessId { tgid: FOLDED, .. }) => OTHERS.to_vec(),
+            KeyPart::Process(process) => process.tgid.to_string().into_bytes(),
+            &KeyPart::Ancestors(comm, is_kthread, chain) => {
+                let above = lookups.processes.chain(chain).map(|comm| comm.as_bytes().to_vec());
+                std::iter::once(command_label((comm, is_kthread)))
+                    .chain(above)
+                    .collect::<Vec<_>>()
+                    .join(STARTED_BY)
             }
-            Part::Cgroup(id) => cgroup(*id, directories.cgroups.path(*id)),
-            Part::Cache(name) => name.clone().into_bytes(),
-            Part::CallSite(address) => call_site(*address, directories.call_sites),
-            Part::Node(NO_NODE) => UNKNOWN.into(),
-            Part::Node(node) => node.to_string().into_bytes(),
-            &Part::Gfp(flags) => {
-                let flags = gfp_flags(flags, directories.gfp_names);
+            KeyPart::Cgroup(id) => cgroup(*id, lookups.cgroups.path(*id)),
+            KeyPart::Cache(name) => name.clone().into_bytes(),
+            KeyPart::CallSite(address) => call_site_label(*address, lookups.call_sites),
+            KeyPart::Node(NO_NODE) => UNKNOWN.into(),
+            KeyPart::Node(node) => node.to_string().into_bytes(),
+            &KeyPart::Gfp(flags) => {
+                let flags = gfp_flags(flags, lookups.gfp_names);
                 flags.map_or(UNKNOWN.to_owned(), GfpFlags::into_text).into_bytes()
             }
-            Part::Context(context) => context.map_or(UNKNOWN, Context::text).into(),
+            KeyPart::Context(context) => context.map_or(UNKNOWN, Context::text).into(),
         }
     }
 }
 
-/// Who a task counts as: the idle tasks of all CPUs are one.
-pub(super) fn who(task: Task) -> (Comm, bool) {
-    if task.tgid == 0 { (Comm::truncated(b"swapper"), true) } else { (task.comm, task.is_kthread) }
-}
-
-/// Kernel threads in brackets, as ps shows them.
-pub(super) fn label((comm, is_kthread): (Comm, bool)) -> Vec<u8> {
-    if is_kthread { [b"[", comm.as_bytes(), b"]"].concat() } else { comm.as_bytes().to_vec() }
-}
-
-/// Who started a task's process.
-pub(super) fn chain(task: Task, processes: &Processes) -> ChainId {
-    processes.get(task.process()).map_or(NO_CHAIN, |process| process.chain)
-}
-
-/// A cgroup in a few words: the container or unit, or else its path.
+/// A short name of a cgroup: the container or unit, or else its path.
 pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     let Some(path) = path else {
         return if id == 0 { UNKNOWN.into() } else { format!("(gone: {id})").into_bytes() };
@@ -197,14 +174,14 @@ pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     Owner::from_path(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
 }
 
-/// What a row's keys say of how its objects were allocated.
-pub(super) fn alloc_context(parts: &[Part], directories: Directories<'_>) -> AllocContext {
+/// How a row's objects were allocated, as far as its keys say.
+pub(super) fn alloc_context(parts: &[KeyPart], lookups: Lookups<'_>) -> AllocContext {
     let mut alloc_context = AllocContext::default();
     for part in parts {
         match *part {
-            Part::Context(context) => alloc_context.context = context,
-            Part::Gfp(flags) => alloc_context.gfp = gfp_flags(flags, directories.gfp_names),
-            Part::Node(node) => alloc_context.node = Some(node).filter(|&node| node != NO_NODE),
+            KeyPart::Context(context) => alloc_context.context = context,
+            KeyPart::Gfp(flags) => alloc_context.gfp = gfp_flags(flags, lookups.gfp_names),
+            KeyPart::Node(node) => alloc_context.node = Some(node).filter(|&node| node != NO_NODE),
             _ => {}
         }
     }
@@ -215,7 +192,7 @@ fn gfp_flags(flags: Gfp, names: Option<&GfpNames>) -> Option<GfpFlags> {
     (flags != NO_GFP).then(|| GfpFlags { flags, names: names.map(|names| names.text(flags)) })
 }
 
-fn call_site(address: Address, names: Option<&dyn CallSites>) -> Vec<u8> {
+fn call_site_label(address: Address, names: Option<&dyn CallSites>) -> Vec<u8> {
     match (address, names.and_then(|names| names.name(address))) {
         (0, _) => UNKNOWN.into(),
         (_, Some(name)) => name.into_bytes(),

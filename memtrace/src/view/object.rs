@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    build::{Caches, Known},
     checkpoint::Checkpoint,
-    key::{STARTED_BY, chain, label, who},
+    lookups::{Caches, Lookups},
+    task::{STARTED_BY, chain_of, command_label, command_of},
 };
 use crate::{
     attribution::{cgroup::Cgroups, process::Command},
     stream::{
         calls::CallSites,
-        event::{Address, Kind, NO_NODE, NodeId, TimeNs},
+        event::{Address, NO_NODE, NodeId, ObjectKind, TimeNs},
         ledger::{FOLDED, Held, Ledger, OriginKey},
     },
 };
@@ -39,19 +39,19 @@ pub struct Names<'a> {
     pub call_sites: Option<&'a dyn CallSites>,
 }
 
-impl<'a> From<Known<'a>> for Names<'a> {
-    fn from(known: Known<'a>) -> Self {
-        let Known { caches, cgroups, call_sites, .. } = known;
+impl<'a> From<Lookups<'a>> for Names<'a> {
+    fn from(lookups: Lookups<'a>) -> Self {
+        let Lookups { caches, cgroups, call_sites, .. } = lookups;
         Self { caches, cgroups, call_sites }
     }
 }
 
 impl<'a> Allocated<'a> {
-    pub fn of(origin: &OriginKey, names: Names<'a>) -> Self {
+    pub fn new(origin: &OriginKey, names: Names<'a>) -> Self {
         let named = |address| names.call_sites.and_then(|names| names.name(address));
         let place = |address| named(address).unwrap_or_else(|| format!("{address:#x}"));
         Self {
-            comm: Some(label(who(origin.task))),
+            comm: Some(command_label(command_of(origin.task))),
             pid: Some(origin.task.tgid).filter(|&pid| pid != FOLDED),
             cgroup: names.cgroups.path(origin.cgroup),
             call_site: Some(origin.call_site).filter(|&address| address != 0).map(place),
@@ -59,7 +59,7 @@ impl<'a> Allocated<'a> {
         }
     }
 
-    /// Where only the cache is known.
+    /// Where only the cache is lookups.
     pub fn from_cache(cache: Address, names: Names<'a>) -> Self {
         let info = names.caches.get(&cache);
         Self {
@@ -80,9 +80,9 @@ pub struct ObjectView<'a> {
     pub allocated: Allocated<'a>,
     /// Tells processes that had the same number one after the other.
     pub process_tag: u32,
-    /// NUMA node that its memory is on; None where that is not known.
+    /// NUMA node that its memory is on; None where that is not lookups.
     pub node: Option<NodeId>,
-    /// Who started the process: the nearest first, `probe.sh < cron`. Empty where that is not known.
+    /// Who started the process: the nearest first, `probe.sh < cron`. Empty where that is not lookups.
     pub started_by: Vec<u8>,
     pub command: Option<Arc<Command>>,
     /// Where it was looked at, the whole path of the directory that it is in; else that one's name.
@@ -101,27 +101,27 @@ pub struct ObjectView<'a> {
 pub fn outstanding<'a>(
     ledger: &'a Ledger,
     checkpoint: &Checkpoint,
-    known: Known<'a>,
+    lookups: Lookups<'a>,
     older: Option<Duration>,
     most: usize,
 ) -> impl Iterator<Item = ObjectView<'a>> {
     let now = checkpoint.now;
-    let until = older.map(|age| now.saturating_sub(age.as_nanos() as u64));
+    let until = older.map(|age| checkpoint.time_of_age(age));
     let is_old = move |held: &Held<'_>| until.is_none_or(|until| held.object.time <= until);
-    let chosen = move || ledger.objects().filter(move |held| is_old(held) && (known.is_shown)(held.origin));
+    let chosen = move || ledger.objects().filter(move |held| is_old(held) && (lookups.is_shown)(held.origin));
     let step = chosen().count().div_ceil(most.max(1)).max(1);
     let weight = u64::from(ledger.period()) * step as u64;
-    chosen().step_by(step).map(move |held| ObjectView::of(held, now, weight, known))
+    chosen().step_by(step).map(move |held| ObjectView::new(held, now, weight, lookups))
 }
 
 impl<'a> ObjectView<'a> {
-    fn of(held: Held<'a>, now: TimeNs, weight: u64, known: Known<'a>) -> Self {
+    fn new(held: Held<'a>, now: TimeNs, weight: u64, lookups: Lookups<'a>) -> Self {
         let Held { object, origin, name } = held;
-        let above = known.processes.chain(chain(origin.task, known.processes));
+        let above = lookups.processes.chain(chain_of(origin.task, lookups.processes));
         let above: Vec<_> = above.map(|comm| comm.as_bytes().to_vec()).collect();
-        let process = known.processes.get(origin.task.process());
+        let process = lookups.processes.get(origin.task.process());
         let is_negative = |kind| match kind {
-            Kind::Dentry { negative, .. } => Some(negative),
+            ObjectKind::Dentry { negative, .. } => Some(negative),
             _ => None,
         };
         let text = |text: &'a [u8]| Some(text).filter(|text| !text.is_empty());
@@ -129,7 +129,7 @@ impl<'a> ObjectView<'a> {
             address: object.ptr,
             time: object.time,
             age: Duration::from_nanos(now.saturating_sub(object.time)),
-            allocated: Allocated::of(origin, known.into()),
+            allocated: Allocated::new(origin, lookups.into()),
             process_tag: origin.task.started,
             node: Some(origin.node).filter(|&node| node != NO_NODE),
             started_by: above.join(STARTED_BY),

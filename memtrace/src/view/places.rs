@@ -1,14 +1,14 @@
 //! Where a row's objects are, and what they are called.
 //!
-//! There are objects of which only the name and its directory's name are known, told by the kernel side as they were made, and objects
-//! that were looked at, with the whole path. The second are a sample of the first: so many of the first as have the
-//! same name are where these are, and are counted there.
+//! Of some objects only the name and the directory's name are known, sent by a probe when they were made. Others were inspected:
+//! their whole path is known. These are a sample of the former, so objects with the same name are counted at the paths of the
+//! inspected ones.
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use super::{Class, NameGroup, Negatives};
+use super::names::{Class, NameGroup, Negatives};
 use crate::stream::{
-    event::{FileType, Kind},
+    event::{FileType, ObjectKind},
     ledger::NamedObjects,
 };
 
@@ -51,7 +51,7 @@ struct Sum<'a> {
 }
 
 impl Sum<'_> {
-    /// What orders places first: none of it is a name, so that who shares what out is the same under other names.
+    /// What places are ordered by first. It has no names in it, so that redacted names give the same result.
     fn weight(&self) -> [u64; 3] {
         [self.objects, self.negative, self.name_bytes]
     }
@@ -68,7 +68,7 @@ impl<'a> Places<'a> {
             sum.example = example;
         }
         sum.objects += objects;
-        if let Some(Kind::Dentry { negative, name_bytes, .. }) = kind {
+        if let Some(ObjectKind::Dentry { negative, name_bytes, .. }) = kind {
             sum.negative += if negative { objects } else { 0 };
             sum.name_bytes += objects * u64::from(name_bytes);
         }
@@ -118,10 +118,10 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Counts objects where those of their name are that were looked at, in proportion. What is left by rounding down goes to those
-/// that lost most by it, and of these to the first.
+/// Distributes objects over the places of the inspected ones with their name, in proportion. Largest remainders get what
+/// rounding down leaves; of equal ones, the first.
 fn spread(objects: u64, places: &[usize], groups: &mut [NameGroup]) {
-    // One that was seen without objects has had one.
+    // A place without objects had one when it was inspected.
     let weight = |groups: &[NameGroup], place: usize| u128::from(groups[place].objects.max(1));
     let seen: u128 = places.iter().map(|&place| weight(groups, place)).sum();
     let mut lost: Vec<(u128, usize)> = Vec::with_capacity(places.len());
@@ -139,17 +139,17 @@ fn spread(objects: u64, places: &[usize], groups: &mut [NameGroup]) {
 }
 
 impl<'a> Place<'a> {
-    fn new(kind: Kind, filesystem: &'a [u8], directory: &'a [u8], pattern: &'a [u8]) -> Self {
+    fn new(kind: ObjectKind, filesystem: &'a [u8], directory: &'a [u8], pattern: &'a [u8]) -> Self {
         let (class, file_type, in_root) = match kind {
-            Kind::Dentry { in_root, .. } => (Class::Dentry, None, in_root),
-            Kind::Inode(file_type) => (Class::Inode, Some(file_type), false),
-            Kind::File(file_type) => (Class::File, Some(file_type), false),
-            Kind::Socket => (Class::Socket, None, false),
+            ObjectKind::Dentry { in_root, .. } => (Class::Dentry, None, in_root),
+            ObjectKind::Inode(file_type) => (Class::Inode, Some(file_type), false),
+            ObjectKind::File(file_type) => (Class::File, Some(file_type), false),
+            ObjectKind::Socket => (Class::Socket, None, false),
         };
         Self { directory, pattern, filesystem, class, file_type, in_root }
     }
 
-    /// What it is called by who does not look.
+    /// Its name as a probe sends it.
     fn name(&self) -> Name<'a> {
         let directory = if self.in_root { ROOT } else { last_component(self.directory) };
         Name { directory, pattern: self.pattern }
@@ -198,12 +198,12 @@ mod tests {
 
     use super::*;
 
-    const NEGATIVE: Kind = Kind::Dentry { negative: true, in_root: false, name_bytes: 64 };
-    const POSITIVE: Kind = Kind::Dentry { negative: false, in_root: false, name_bytes: 0 };
-    const IN_ROOT: Kind = Kind::Dentry { negative: false, in_root: true, name_bytes: 0 };
+    const NEGATIVE: ObjectKind = ObjectKind::Dentry { negative: true, in_root: false, name_bytes: 64 };
+    const POSITIVE: ObjectKind = ObjectKind::Dentry { negative: false, in_root: false, name_bytes: 0 };
+    const IN_ROOT: ObjectKind = ObjectKind::Dentry { negative: false, in_root: true, name_bytes: 0 };
 
     fn named(
-        kind: Option<Kind>,
+        kind: Option<ObjectKind>,
         directory: &'static str,
         pattern: &'static str,
         objects: u64,
@@ -267,14 +267,20 @@ mod tests {
 
     #[test]
     fn what_is_no_dentry_has_no_part_in_it() {
-        let found =
-            groups(&[named(None, "db", "x", 7), named(Some(Kind::File(FileType::Regular)), "/db", "x", 2)]);
+        let found = groups(&[
+            named(None, "db", "x", 7),
+            named(Some(ObjectKind::File(FileType::Regular)), "/db", "x", 2),
+        ]);
         assert_eq!(found, [place("db x", 7, None), place("/db x", 2, None)]);
     }
 
     fn any_named() -> impl Strategy<Value = NamedObjects<'static>> {
-        let kind =
-            prop_oneof![Just(None), Just(Some(NEGATIVE)), Just(Some(POSITIVE)), Just(Some(Kind::Socket))];
+        let kind = prop_oneof![
+            Just(None),
+            Just(Some(NEGATIVE)),
+            Just(Some(POSITIVE)),
+            Just(Some(ObjectKind::Socket))
+        ];
         let directory = prop_oneof![Just("db"), Just("/a/db"), Just("/b/db"), Just("/"), Just("")];
         (kind, directory, prop_oneof![Just("x"), Just("<n>")], prop_oneof![0..4_u64, 0..1_000_000_u64])
             .prop_map(|(kind, directory, pattern, objects)| named(kind, directory, pattern, objects))

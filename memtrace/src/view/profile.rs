@@ -1,10 +1,9 @@
 //! Objects by the calls that led to them: what flame graphs and pprof are made of.
 //!
-//! Each allocation tells who did it and in which cache, and where that is asked for, at which place in the kernel; with
-//! `--stacks` one in a period tells its stack too. So objects that have all of the former in common are shared out among the stacks that
-//! some of them told: outstanding ones as those outstanding ones that told theirs, freed ones as the freed. Shares are whole numbers, and
-//! add up to what the ledger counts. Where none told, the place in the kernel stands for the stack. What all told is shown as
-//! it was counted.
+//! Each allocation carries its task, its cache and, on request, its call site; with `--stacks` one in a period also carries its
+//! stack. So objects that have task, cache and call site in common are apportioned among the stacks that some of them carried:
+//! outstanding objects by the outstanding ones with a stack, freed objects by the freed ones. Shares are whole numbers and add up
+//! to what the ledger counts. Where none carried a stack, the call site stands for it.
 
 use std::{
     cmp::Reverse,
@@ -14,23 +13,22 @@ use std::{
 };
 
 use super::{
-    Snapshot,
-    build::{CacheInfo, Known, shown},
     checkpoint::Checkpoint,
-    key::{label, who},
+    lookups::Lookups,
+    snapshot::Snapshot,
+    task::{command_label, command_of},
 };
 use crate::stream::{
     event::{Address, CgroupId, Comm, NO_NODE, NO_STACK, NodeId, StackId},
     ledger::{Ledger, OriginKey},
 };
 
-/// All that tells one allocation's stack from another's, and how much came of it. Where sampling or `--stacks` leaves objects
-/// out, counts are scaled to all.
+/// Allocations by their calls. Where sampling or `--stacks` leaves objects out, counts are scaled to all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
-    /// One allocation in so many tells its stack; None where none does: then the place in the kernel stands for it.
+    /// One allocation in this many carries its stack; None where none does: then the call site stands for it.
     pub stacks_period: Option<u32>,
-    /// In a fixed order, each with something else that tells it from the others.
+    /// In a fixed order, each different from all others.
     pub samples: Vec<Sample>,
 }
 
@@ -42,7 +40,7 @@ pub struct Sample {
     pub frames: Vec<String>,
     /// Kernel threads come in brackets already.
     pub comm: Vec<u8>,
-    /// None where it is not known.
+    /// None where it is not lookups.
     pub cgroup: Option<Vec<u8>>,
     /// NUMA node of the memory; None where it is not known, or not told apart.
     pub node: Option<NodeId>,
@@ -77,7 +75,7 @@ pub enum Weight {
 }
 
 impl Weight {
-    pub fn of(self, sample: &Sample) -> u64 {
+    pub fn value(self, sample: &Sample) -> u64 {
         match self {
             Self::Bytes => sample.bytes,
             Self::Objects => sample.objects,
@@ -89,9 +87,9 @@ impl Weight {
 
 type Calls = Rc<[String]>;
 
-/// What all allocations tell.
+/// What every allocation carries.
 #[derive(PartialEq, Eq, Hash)]
-struct Told {
+struct Common {
     comm: (Comm, bool),
     cgroup: CgroupId,
     cache: Address,
@@ -99,11 +97,11 @@ struct Told {
     node: NodeId,
 }
 
-/// Objects that tell the same.
+/// Objects that have that in common.
 #[derive(Default)]
 struct Group {
     all: Counts,
-    /// Those that told their stack.
+    /// Those that carried their stack.
     stacked: BTreeMap<Calls, Counts>,
 }
 
@@ -119,14 +117,19 @@ type SampleKey = (Vec<u8>, Option<Vec<u8>>, String, Calls, NodeId);
 
 impl Profile {
     /// Of all but what the tracing process allocated. With an age, only objects that are at least so old count as outstanding.
-    pub fn new(ledger: &Ledger, checkpoint: &Checkpoint, known: Known<'_>, older: Option<Duration>) -> Self {
-        let unknown = CacheInfo::default();
+    pub fn new(
+        ledger: &Ledger,
+        checkpoint: &Checkpoint,
+        lookups: Lookups<'_>,
+        older: Option<Duration>,
+    ) -> Self {
         let mut samples: BTreeMap<SampleKey, Sample> = BTreeMap::new();
-        for (told, group) in groups(ledger, checkpoint, known, older) {
-            let cache = known.caches.get(&told.cache).unwrap_or(&unknown);
-            let cgroup = known.cgroups.path(told.cgroup).map(<[u8]>::to_vec);
-            for (calls, counts) in group.shared_out(place(told.call_site, known)) {
-                let key = (label(told.comm), cgroup.clone(), cache.name.clone(), calls, told.node);
+        for (common, group) in groups(ledger, checkpoint, lookups, older) {
+            let cache = lookups.cache(common.cache);
+            let cgroup = lookups.cgroups.path(common.cgroup).map(<[u8]>::to_vec);
+            for (calls, counts) in group.shared_out(place(common.call_site, lookups)) {
+                let key =
+                    (command_label(common.comm), cgroup.clone(), cache.name.clone(), calls, common.node);
                 samples.entry(key).or_default().add(counts, cache.object_size);
             }
         }
@@ -139,7 +142,7 @@ impl Profile {
             ..counts
         };
         Self {
-            stacks_period: known.stacks.map(|stacks| stacks.period()),
+            stacks_period: lookups.stacks.map(|stacks| stacks.period()),
             samples: samples.into_iter().map(complete).collect(),
         }
     }
@@ -194,28 +197,28 @@ impl Sample {
     }
 }
 
-impl Told {
-    fn of(origin: &OriginKey) -> Self {
+impl From<&OriginKey> for Common {
+    fn from(origin: &OriginKey) -> Self {
         let OriginKey { cache, task, cgroup, call_site, node, .. } = *origin;
-        Self { comm: who(task), cgroup, cache, call_site, node }
+        Self { comm: command_of(task), cgroup, cache, call_site, node }
     }
 }
 
 fn groups(
     ledger: &Ledger,
     checkpoint: &Checkpoint,
-    known: Known<'_>,
+    lookups: Lookups<'_>,
     older: Option<Duration>,
-) -> HashMap<Told, Group> {
-    let aged = older.map(|age| ledger.allocated_until(checkpoint.now.saturating_sub(age.as_nanos() as u64)));
+) -> HashMap<Common, Group> {
+    let aged = older.map(|age| ledger.allocated_until(checkpoint.time_of_age(age)));
     let mut named: HashMap<StackId, Calls> = HashMap::new();
-    let mut groups: HashMap<Told, Group> = HashMap::new();
-    for origin in shown(ledger, known) {
+    let mut groups: HashMap<Common, Group> = HashMap::new();
+    for origin in lookups.shown(ledger) {
         let objects = aged.as_ref().map_or_else(|| origin.outstanding(), |aged| aged.objects(origin));
         let counts = Counts { allocs: origin.allocs, objects };
-        let group = groups.entry(Told::of(&origin.key)).or_default();
+        let group = groups.entry(Common::from(&origin.key)).or_default();
         group.all.add(counts);
-        let Some(stacks) = known.stacks.filter(|_| origin.key.stack != NO_STACK) else { continue };
+        let Some(stacks) = lookups.stacks.filter(|_| origin.key.stack != NO_STACK) else { continue };
         let calls = named.entry(origin.key.stack).or_insert_with_key(|&id| stacks.names(id).into());
         if !calls.is_empty() {
             group.stacked.entry(calls.clone()).or_default().add(counts);
@@ -225,11 +228,11 @@ fn groups(
 }
 
 /// What is known of the calls where no stack is.
-fn place(call_site: Address, known: Known<'_>) -> Calls {
+fn place(call_site: Address, lookups: Lookups<'_>) -> Calls {
     if call_site == 0 {
         return Calls::default();
     }
-    let function = known.call_sites.and_then(|names| names.function(call_site));
+    let function = lookups.call_sites.and_then(|names| names.function(call_site));
     [function.unwrap_or_else(|| format!("{call_site:#x}"))].into()
 }
 
@@ -249,10 +252,10 @@ impl Group {
     /// The stacks, and how many of all objects are theirs; the place gets those that no stack stands for.
     fn shared_out(self, place: Calls) -> Vec<(Calls, Counts)> {
         let all = self.all;
-        let (mut calls, told): (Vec<Calls>, Vec<Counts>) = self.stacked.into_iter().unzip();
+        let (mut calls, stacked): (Vec<Calls>, Vec<Counts>) = self.stacked.into_iter().unzip();
         calls.push(place);
-        let objects = shares_or_rest(all.objects, told.iter().map(|counts| counts.objects));
-        let others = shares_or_rest(all.others(), told.iter().map(|counts| counts.others()));
+        let objects = shares_or_rest(all.objects, stacked.iter().map(|counts| counts.objects));
+        let others = shares_or_rest(all.others(), stacked.iter().map(|counts| counts.others()));
         let both: Vec<u64> = objects.iter().zip(&others).map(|(a, b)| a.saturating_add(*b)).collect();
         // This is the sum of both, but where sampling estimates that more are outstanding than were allocated.
         let allocs = shares(all.allocs, &both);
@@ -261,11 +264,11 @@ impl Group {
     }
 }
 
-/// The shares, and the rest: all, where nobody has a weight.
+/// The shares, and behind them the rest: everything if all weights are 0.
 fn shares_or_rest(total: u64, weights: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut weights: Vec<u64> = weights.collect();
-    let nobody = weights.iter().all(|&weight| weight == 0);
-    weights.push(nobody.into());
+    let has_no_weight = weights.iter().all(|&weight| weight == 0);
+    weights.push(has_no_weight.into());
     shares(total, &weights)
 }
 

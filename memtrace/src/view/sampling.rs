@@ -1,16 +1,16 @@
-//! Sampling: how many objects those stand for that were followed, and how far that can be wrong.
+//! Sampling: how many objects the followed ones stand for, and the error of that estimate.
 //!
 //! An object is followed by its address alone, one in `period`. Of M objects, the number n that is followed is binomial, and M is
 //! estimated as n times the period, with a standard error of sqrt(n * period * (period - 1)).
 
 use std::ops::RangeInclusive;
 
-/// The middle 95 % of a normal distribution lie within so many standard deviations.
+/// The middle 95 % of a normal distribution lie within this many standard deviations.
 const Z: f64 = 1.959_964;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
-    /// One object in so many is followed; 1: all are.
+    /// One object in this many is followed; 1: all are.
     pub period: u32,
 }
 
@@ -21,7 +21,7 @@ impl Sampling {
         self.period > 1
     }
 
-    /// What so many followed objects stand for.
+    /// The number of objects that these stand for.
     pub fn estimate(self, followed: u64) -> u64 {
         followed.saturating_mul(u64::from(self.period))
     }

@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     pub points: Vec<Point>,
-    /// The biggest at the end or at their peak first.
+    /// Those that were biggest at the end or at their peak come first.
     pub caches: Vec<Line>,
-    /// The rows by the report's `--by`; what they are called, escaped by nobody yet.
+    /// The rows by the report's `--by`. Names are raw text: escape them.
     pub rows: Vec<Line>,
-    /// What somebody marked, in order.
+    /// In order.
     pub marks: Vec<Mark>,
 }
 
-/// A moment.
+/// A report.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     pub time: SystemTime,
@@ -33,7 +33,7 @@ pub struct Line {
     pub bytes: Vec<u64>,
 }
 
-/// A moment that somebody marked.
+/// A time that a user marked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub elapsed: Duration,

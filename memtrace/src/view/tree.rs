@@ -1,8 +1,11 @@
-//! The directories that hold most dentries, as a tree with subtotals: as `du` shows them, each with all that is below.
+//! The directories that hold most dentries, as a tree with subtotals, like `du`.
 
 use std::collections::HashMap;
 
-use super::{Directory, NameGroup, Negatives, places::Places};
+use super::{
+    names::{Directory, NameGroup, Negatives},
+    places::Places,
+};
 use crate::stream::{
     event::{Address, Comm},
     ledger::{Ledger, Origin},
@@ -11,7 +14,8 @@ use crate::stream::{
 /// Directories that are picked, by what is in them directly.
 const PICKED: usize = 10;
 
-/// Where most dentries of these origins are. Each command name's share of a cache is estimated by itself: they were looked at so.
+/// Where most dentries of these origins are. Each command name's share of a cache is estimated by itself, since that is how
+/// objects are picked for inspection.
 pub fn directories<'a>(ledger: &'a Ledger, origins: impl Iterator<Item = &'a Origin>) -> Vec<Directory> {
     let mut looked_at: HashMap<(Address, Comm), (u64, Places<'_>)> = HashMap::new();
     for origin in origins {

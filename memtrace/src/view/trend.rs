@@ -1,23 +1,23 @@
-//! How what a row holds moves: it grows, it grew and stays, it comes and goes.
+//! How a row's outstanding objects move: they grow, grew and stay, or come and go.
 //!
-//! From what was outstanding at each report. Everything starts at nothing, so whoever works with a number of objects grows
-//! at first; what tells a leak is that the second half of the time grows too.
+//! Judged by what was outstanding at each report. Every row starts at zero and grows at first; a leak still grows in the
+//! second half of the time.
 
 use std::time::Duration;
 
-/// Points that are kept: when there are more, every second one goes, so that they always span the whole session.
+/// Points kept at most: beyond, every second one is dropped, so that they always span the whole session.
 const MAX_POINTS: usize = 64;
 
-/// With fewer points there is no telling.
+/// With fewer points it is too early to say.
 const MIN_POINTS: usize = 5;
 
-/// The second half grows as the first if it is at least that fast by comparison; less is flattening.
+/// The second half counts as growing if it is at least this fast compared to the first; slower is flattening.
 const MIN_SHARE_OF_FIRST: f64 = 0.25;
 
-/// So much of all growth between two points is a burst.
+/// This share of all growth between two points is a burst.
 const BURST: f64 = 0.7;
 
-/// Whoever keeps less of what it allocates churns.
+/// A row that keeps a smaller share of what it allocates churns.
 const CHURN_KEEPS: f64 = 0.05;
 
 /// Outstanding objects over time.
@@ -71,7 +71,7 @@ pub enum Trend {
     Burst,
     /// It allocates and frees, and holds little.
     Churning,
-    /// Nothing of the kind.
+    /// None of these.
     Steady,
 }
 

@@ -92,7 +92,7 @@ fn over_its_cpu_budget_a_session_samples_then_detaches() {
     let (last, _) = Session::start(&["--cache", "filp", "--max-cpu", "0.01"]).ended();
     assert_eq!(last.own_cost.max_cpu_share, Some(0.0001));
     assert_eq!(last.sampling.period, 1024);
-    assert!(has_note(&last, "detached itself", "--max-cpu 0.01%"), "{:?}", last.notes);
+    assert!(has_note(&last, "stopped tracing", "--max-cpu 0.01%"), "{:?}", last.notes);
     churn.end();
 }
 

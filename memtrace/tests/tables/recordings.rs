@@ -11,14 +11,11 @@ use memtrace::{
     evidence::recording::{
         Entry, Header, Progress, Recorder, definitions::Definitions, file::Sink, footer::BlockFooter,
     },
-    stream::{
-        event::{
-            Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Kind, Label, NO_GFP, NO_NODE, Name,
-            ProcessId, Task, cache_tag,
-        },
-        ledger::Outstanding,
+    stream::event::{
+        Address, Alloc, CacheTag, CgroupId, Comm, Event, Free, Label, NO_GFP, NO_NODE, Name, ObjectId,
+        ObjectKind, ProcessId, Task, cache_tag,
     },
-    view::{Checkpoint, build::CacheInfo},
+    view::{Checkpoint, lookups::CacheInfo},
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -108,8 +105,8 @@ impl Tape {
 
     /// A dentry is looked at.
     pub fn inspect(&mut self, alloc: &Alloc, directory: &[u8], name: &[u8], negative: bool) {
-        let kind = Some(Kind::Dentry { negative, in_root: false, name_bytes: 0 });
-        let object = Outstanding { ptr: alloc.ptr, time: alloc.time };
+        let kind = Some(ObjectKind::Dentry { negative, in_root: false, name_bytes: 0 });
+        let object = ObjectId { ptr: alloc.ptr, time: alloc.time };
         let label = Label { kind, filesystem: b"ext4", directory, name, pattern: None };
         self.recorder.push(&Entry::Label(object, label));
     }

@@ -155,7 +155,7 @@ async fn between(
     loop {
         tokio::select! {
             biased;
-            () = signals.any() => break,
+            () = signals.end() => break,
             () = &mut is_over => break,
             _ = glance.tick() => {
                 glances.push(Glance::take(files)?);

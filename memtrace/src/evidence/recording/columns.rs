@@ -14,16 +14,13 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{
-    entry::Entry,
-    wire::{Cursor, Malformed, put_bool, put_bytes, put_list, put_option, put_signed, put_varint},
-};
+use super::wire::{Cursor, Malformed, put_bool, put_bytes, put_list, put_option, put_signed, put_varint};
 use crate::stream::{
+    entry::Entry,
     event::{
-        Address, Alloc, COMM_LEN, CacheTag, CgroupId, Comm, Event, FileType, Free, Gfp, Kind, Label, Name,
-        NodeId, StackId, Task, TimeNs,
+        Address, Alloc, COMM_LEN, CacheTag, CgroupId, Comm, Event, FileType, Free, Gfp, Label, Name, NodeId,
+        ObjectId, ObjectKind, StackId, Task, TimeNs,
     },
-    ledger::Outstanding,
 };
 
 /// Codes of the kinds that have no table.
@@ -53,8 +50,8 @@ pub struct Common {
     pub may_repeat: bool,
 }
 
-impl Common {
-    fn of(alloc: &Alloc) -> Self {
+impl From<&Alloc> for Common {
+    fn from(alloc: &Alloc) -> Self {
         let Alloc {
             time: _,
             ptr: _,
@@ -70,7 +67,9 @@ impl Common {
         } = *alloc;
         Self { cache, task, cgroup, call_site, stack, gfp, node, is_io_worker, may_repeat }
     }
+}
 
+impl Common {
     fn alloc(self, time: TimeNs, ptr: Address) -> Alloc {
         let Self { cache, task, cgroup, call_site, stack, gfp, node, is_io_worker, may_repeat } = self;
         Alloc { time, ptr, cache, call_site, cgroup, stack, gfp, node, task, is_io_worker, may_repeat }
@@ -231,7 +230,7 @@ impl Encoder {
         self.entries += 1;
         match entry {
             Entry::Event(Event::Alloc(alloc)) => {
-                let code = FIRST_OF_TABLES + 2 * u64::from(self.common.number(Common::of(alloc))) + 1;
+                let code = FIRST_OF_TABLES + 2 * u64::from(self.common.number(Common::from(alloc))) + 1;
                 put_varint(&mut self.codes, code);
                 self.put_time(alloc.time);
                 self.put_place(code, alloc.ptr);
@@ -420,7 +419,7 @@ impl<'a> Entries<'_, 'a> {
             LABEL => {
                 let ptr = self.place(LABEL)?;
                 let time = self.own_texts.varint()?;
-                Ok(Entry::Label(Outstanding { ptr, time }, self.label()?))
+                Ok(Entry::Label(ObjectId { ptr, time }, self.label()?))
             }
             PERIOD => self.own_texts.period().map(Entry::Period),
             _ => Ok(Entry::Mark(self.time()?, self.own_texts.bytes()?)),
@@ -473,35 +472,35 @@ const FILE_TYPES: [FileType; 8] = [
     FileType::Anonymous,
 ];
 
-fn put_kind(out: &mut Vec<u8>, kind: Kind) {
+fn put_kind(out: &mut Vec<u8>, kind: ObjectKind) {
     let file_type =
         |file_type| FILE_TYPES.iter().position(|&known| known == file_type).expect("all are there") as u8;
     match kind {
-        Kind::Dentry { negative, in_root, name_bytes } => {
+        ObjectKind::Dentry { negative, in_root, name_bytes } => {
             out.push(0);
             put_bool(out, negative);
             put_bool(out, in_root);
             put_varint(out, name_bytes.into());
         }
-        Kind::Inode(of) => out.extend([1, file_type(of)]),
-        Kind::File(of) => out.extend([2, file_type(of)]),
-        Kind::Socket => out.push(3),
+        ObjectKind::Inode(of) => out.extend([1, file_type(of)]),
+        ObjectKind::File(of) => out.extend([2, file_type(of)]),
+        ObjectKind::Socket => out.push(3),
     }
 }
 
-fn kind(cursor: &mut Cursor<'_>) -> Result<Kind, Malformed> {
+fn kind(cursor: &mut Cursor<'_>) -> Result<ObjectKind, Malformed> {
     let file_type = |cursor: &mut Cursor<'_>| {
         FILE_TYPES.get(usize::from(cursor.byte()?)).copied().ok_or(Malformed("a type of files"))
     };
     match cursor.byte()? {
-        0 => Ok(Kind::Dentry {
+        0 => Ok(ObjectKind::Dentry {
             negative: cursor.bool()?,
             in_root: cursor.bool()?,
             name_bytes: cursor.u32()?.try_into().map_err(|_| Malformed("a name's length"))?,
         }),
-        1 => file_type(cursor).map(Kind::Inode),
-        2 => file_type(cursor).map(Kind::File),
-        3 => Ok(Kind::Socket),
+        1 => file_type(cursor).map(ObjectKind::Inode),
+        2 => file_type(cursor).map(ObjectKind::File),
+        3 => Ok(ObjectKind::Socket),
         _ => Err(Malformed("a kind of objects")),
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     attribution::process::{Command, Definition},
     stream::event::{Address, CgroupId, Comm, ProcessId, StackId},
-    view::build::CacheInfo,
+    view::lookups::CacheInfo,
 };
 
 /// Bytes that copies of texts take in one block at most. A thousand stacks' names take a megabyte.

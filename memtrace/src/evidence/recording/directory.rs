@@ -15,7 +15,7 @@ use crate::{
         calls::CallSites as _,
         event::{Address, CacheTag, CgroupId, ProcessId, StackId},
     },
-    view::build::CacheInfo,
+    view::lookups::CacheInfo,
 };
 
 pub struct Directory {

@@ -1,13 +1,12 @@
 //! Recordings: what a session saw, in a file from which each of its reports can be made again.
 //!
 //! A recording is a header, blocks, and an index: docs/recording.md. A block is a stretch of a second or so, compressed, with a
-//! checksum, and with all that its events refer to, so that it can be read without the others. What is damaged costs the
+//! checksum, and with all that its events refer to, so that it can be read without the others. Damage costs the
 //! blocks that it is in.
 //!
-//! Written: [`recorder`] (the session's side, and a thread) -> [`columns`], [`definitions`], [`moment`] -> [`block`] -> [`file`].
+//! Written: [`recorder`] (the session's side, and a thread) -> [`columns`], [`definitions`], [`footer`] -> [`block`] -> [`file`].
 //! Read: [`reader`] -> [`block`]. Every byte of the format is written and read here.
 
-pub mod entry;
 pub mod wire;
 pub mod columns;
 pub mod definitions;
@@ -27,9 +26,10 @@ pub(crate) mod tests;
 pub use self::{
     block::{Block, BlockError},
     columns::Encoder,
-    entry::Entry,
     header::Header,
     index::Place,
     reader::{ReadError, Reader},
-    recorder::{Chunk, Progress, Recorder, Written},
+    recorder::{Progress, Recorder, Written},
 };
+/// What a recording consists of.
+pub use crate::stream::entry::Entry;

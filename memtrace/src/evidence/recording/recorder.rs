@@ -16,7 +16,6 @@ use super::{
     columns::Encoder,
     definitions::Definitions,
     directory::Directory,
-    entry::Entry,
     file::{Sink, WriteError},
     footer::BlockFooter,
     header::Header,
@@ -24,10 +23,7 @@ use super::{
 };
 use crate::{
     kernel::symbols::Symbols,
-    stream::{
-        event::{Address, Alloc, Event, Free, Kind, Label, Name, TimeNs},
-        ledger::Outstanding,
-    },
+    stream::{buffer::EntryBuffer, entry::Entry, event::TimeNs},
 };
 
 /// Entries that are handed over together: a megabyte and a half.
@@ -40,42 +36,8 @@ const MAX_ENTRIES: u64 = 1 << 19;
 const MAX_TEXT: usize = 12 << 20;
 const MAX: Duration = Duration::from_secs(1);
 
-/// An entry whose texts stand elsewhere.
-#[derive(Clone, Copy)]
-enum Waiting {
-    Alloc(Alloc),
-    Free(Free),
-    Name {
-        dentry: Address,
-        parent: u32,
-        name: u32,
-    },
-    Label {
-        object: Outstanding,
-        kind: Option<Kind>,
-        filesystem: u32,
-        directory: u32,
-        pattern: Option<u32>,
-        name: u32,
-    },
-    Period(u32),
-    Read(TimeNs),
-    Mark {
-        time: TimeNs,
-        label: u32,
-    },
-}
-
-/// Entries on their way to another thread.
-#[derive(Default)]
-pub struct Chunk {
-    entries: Vec<Waiting>,
-    /// Of each entry in turn; entries tell lengths.
-    texts: Vec<u8>,
-}
-
 enum Message {
-    Chunk(Chunk),
+    Entries(EntryBuffer),
     Define(Box<Definitions>),
     Close(Box<BlockFooter>),
 }
@@ -104,7 +66,7 @@ pub struct Written {
 
 /// The session's side.
 pub struct Recorder {
-    chunk: Chunk,
+    waiting: EntryBuffer,
     queue: SyncSender<Message>,
     writer: JoinHandle<Result<Written, WriteError>>,
     progress: Arc<Progress>,
@@ -141,15 +103,15 @@ impl Recorder {
             packed: Vec::new(),
         };
         let writer = std::thread::spawn(move || writer.run(&messages));
-        Ok(Self { chunk: Chunk::default(), queue, writer, progress, entries: 0, text: 0, closed_at })
+        Ok(Self { waiting: EntryBuffer::default(), queue, writer, progress, entries: 0, text: 0, closed_at })
     }
 
     pub fn push(&mut self, entry: &Entry<'_>) {
         self.entries += 1;
-        let before = self.chunk.texts.len();
-        self.chunk.push(entry);
-        self.text += self.chunk.texts.len() - before;
-        if self.chunk.entries.len() >= CHUNK {
+        let before = self.waiting.text_bytes();
+        self.waiting.push(entry);
+        self.text += self.waiting.text_bytes() - before;
+        if self.waiting.len() >= CHUNK {
             self.flush();
         }
     }
@@ -186,9 +148,9 @@ impl Recorder {
     }
 
     fn flush(&mut self) {
-        if !self.chunk.entries.is_empty() {
-            let chunk = std::mem::take(&mut self.chunk);
-            self.send(Message::Chunk(chunk));
+        if !self.waiting.is_empty() {
+            let entries = std::mem::take(&mut self.waiting);
+            self.send(Message::Entries(entries));
         }
     }
 
@@ -202,71 +164,6 @@ impl Recorder {
         let _ = self.queue.send(message);
         self.progress.waits.fetch_add(1, Relaxed);
         self.progress.waited_ns.fetch_add(start.elapsed().as_nanos() as u64, Relaxed);
-    }
-}
-
-impl Chunk {
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// What it takes.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&self.entries[..]) + self.texts.len()
-    }
-
-    pub fn push(&mut self, entry: &Entry<'_>) {
-        let texts = &mut self.texts;
-        let mut text = |text: &[u8]| {
-            texts.extend_from_slice(text);
-            text.len() as u32
-        };
-        self.entries.push(match *entry {
-            Entry::Event(Event::Alloc(alloc)) => Waiting::Alloc(alloc),
-            Entry::Event(Event::Free(free)) => Waiting::Free(free),
-            Entry::Event(Event::Name(Name { dentry, name, parent })) => {
-                Waiting::Name { dentry, parent: text(parent), name: text(name) }
-            }
-            Entry::Label(object, Label { kind, filesystem, directory, name, pattern }) => Waiting::Label {
-                object,
-                kind,
-                filesystem: text(filesystem),
-                directory: text(directory),
-                pattern: pattern.map(&mut text),
-                name: text(name),
-            },
-            Entry::Period(period) => Waiting::Period(period),
-            Entry::Read(time) => Waiting::Read(time),
-            Entry::Mark(time, label) => Waiting::Mark { time, label: text(label) },
-        });
-    }
-
-    pub fn for_each(&self, mut sink: impl FnMut(&Entry<'_>)) {
-        let mut texts = &self.texts[..];
-        let mut text = |len: u32| {
-            let (text, rest) = texts.split_at(len as usize);
-            texts = rest;
-            text
-        };
-        for waiting in &self.entries {
-            let entry = match *waiting {
-                Waiting::Alloc(alloc) => alloc.into(),
-                Waiting::Free(free) => free.into(),
-                Waiting::Name { dentry, parent, name } => {
-                    let parent = text(parent);
-                    Name { dentry, parent, name: text(name) }.into()
-                }
-                Waiting::Label { object, kind, filesystem, directory, pattern, name } => {
-                    let (filesystem, directory) = (text(filesystem), text(directory));
-                    let pattern = pattern.map(&mut text);
-                    Entry::Label(object, Label { kind, filesystem, directory, name: text(name), pattern })
-                }
-                Waiting::Period(period) => Entry::Period(period),
-                Waiting::Read(time) => Entry::Read(time),
-                Waiting::Mark { time, label } => Entry::Mark(time, text(label)),
-            };
-            sink(&entry);
-        }
     }
 }
 
@@ -291,9 +188,9 @@ impl Writer {
     fn run(mut self, messages: &Receiver<Message>) -> Result<Written, WriteError> {
         for message in messages {
             match message {
-                Message::Chunk(chunk) => {
-                    chunk.for_each(|entry| self.encoder.push(entry));
-                    self.progress.entries.fetch_add(chunk.entries.len() as u64, Relaxed);
+                Message::Entries(entries) => {
+                    entries.iter().for_each(|entry| self.encoder.push(&entry));
+                    self.progress.entries.fetch_add(entries.len() as u64, Relaxed);
                 }
                 Message::Define(definitions) => self.directory.define(*definitions),
                 Message::Close(footer) => self.close(&footer)?,

@@ -21,7 +21,7 @@ use std::{
 
 use crate::{
     stream::{
-        event::{Comm, Kind},
+        event::{Comm, ObjectKind},
         ledger::pattern::{Part, parts},
     },
     text::frame::{self, Frame, Place},
@@ -107,11 +107,11 @@ impl Redactor {
     }
 
     /// A label's directory. Of what was looked at it may begin with the kernel's own words: `pipefs:`, `mnt:[4026531840]/srv`.
-    fn directory(&self, kind: Option<Kind>, directory: &[u8]) -> Vec<u8> {
+    fn directory(&self, kind: Option<ObjectKind>, directory: &[u8]) -> Vec<u8> {
         let kernels = match kind {
             None => 0,
             // A protocol.
-            Some(Kind::Socket) => directory.len(),
+            Some(ObjectKind::Socket) => directory.len(),
             Some(_) => directory.iter().position(|&byte| byte == b'/').unwrap_or(directory.len()),
         };
         let (kernels, path) = directory.split_at(kernels);

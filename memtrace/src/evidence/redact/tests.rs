@@ -1,7 +1,10 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::stream::{event::FileType, ledger::pattern::pattern};
+use crate::stream::{
+    event::{FileType, ObjectKind},
+    ledger::pattern::pattern,
+};
 
 fn text(redactor: &Redactor, text: &str) -> String {
     String::from_utf8(redactor.text(text.as_bytes())).unwrap()
@@ -72,11 +75,11 @@ fn addresses_of_sockets() {
 fn the_kernels_words_before_a_path_stay() {
     let redactor = Redactor::default();
     let directory = |kind, text: &str| String::from_utf8(redactor.directory(kind, text.as_bytes())).unwrap();
-    let file = Some(Kind::File(FileType::Regular));
+    let file = Some(ObjectKind::File(FileType::Regular));
     assert_eq!(directory(file, "pipefs:"), "pipefs:");
     assert_eq!(directory(file, "ext4 sda1:"), "ext4 sda1:");
     assert_eq!(directory(file, "mnt:[4026531840]/tmp"), "mnt:[4026531840]/tmp");
-    assert_eq!(directory(Some(Kind::Socket), "unix stream"), "unix stream");
+    assert_eq!(directory(Some(ObjectKind::Socket), "unix stream"), "unix stream");
     assert_ne!(directory(None, "secret:"), "secret:");
     assert!(!directory(file, "mnt:[4026531840]/secret").contains("secret"));
 }

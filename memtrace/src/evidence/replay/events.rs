@@ -1,7 +1,7 @@
-//! Single events, of a recording or of a session that runs: each is told with what is known of its object by then.
+//! Single events, of a recording or of a running session, each with what is known of its object by then.
 //!
-//! A free tells no more than an address. The ledger knows the object, where its allocation was seen: so all that came before a
-//! window is applied as well, and only not shown.
+//! A free carries only an address. The ledger knows the object if it has seen the allocation: so everything before a window is
+//! applied too, and only not shown.
 
 use std::{collections::HashMap, io, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     knowledge::incidents::Incidents,
     output::events::EventOutput,
     stream::{
-        event::{Address, Alloc, CacheTag, Event, Free, Kind, Label, Name, TimeNs, cache_tag},
+        event::{Address, Alloc, CacheTag, Event, Free, Label, Name, ObjectKind, TimeNs, cache_tag},
         ledger::{Held, OriginDetail, OriginKey},
     },
     view::{
@@ -45,53 +45,61 @@ pub enum StreamError {
     Write(#[from] io::Error),
 }
 
-/// Shows a recording's events.
+/// Writes a recording's events.
 pub fn events(
     reader: &Reader,
-    choice: &EventQuery,
+    query: &EventQuery,
     out: &mut dyn EventOutput,
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), StreamError> {
-    let window = super::window(reader, &choice.filter, choice.from.as_ref(), choice.to.as_ref(), progress)?;
-    let mut teller = Teller::new(&reader.header, choice);
+    let window = super::window(reader, &query.filter, query.from.as_ref(), query.to.as_ref(), progress)?;
+    let mut writer = EventWriter::new(&reader.header, query);
     let mut last: Option<&Place> = None;
     for (index, place) in reader.places()[..window.end].iter().enumerate() {
         progress(Step { doing: "reading", done: index, all: window.end });
         let mut out = InWindow { out, is_shown: window.first <= index };
         if let Some(last) = last.filter(|last| last.sequence + 1 != place.sequence) {
-            teller.miss(None, Some(last.end), place.start, NOT_IN_FILE, &mut out)?;
+            let gap = Gap { events: None, since: Some(last.end), until: place.start, reason: NOT_IN_FILE };
+            writer.gap(&gap, &mut out)?;
         }
-        let told = block(reader, place, &mut teller, &mut out)?;
-        if told < place.entries {
-            teller.miss(Some(place.entries - told), Some(place.start), place.end, DAMAGED, &mut out)?;
+        let written = block(reader, place, &mut writer, &mut out)?;
+        if written < place.entries {
+            let events = Some(place.entries - written);
+            let gap = Gap { events, since: Some(place.start), until: place.end, reason: DAMAGED };
+            writer.gap(&gap, &mut out)?;
         }
         last = Some(place);
     }
-    unfinished(reader, window, &mut teller, out)?;
+    unfinished(reader, window, &mut writer, out)?;
     Ok(out.finish()?)
 }
 
 const NOT_IN_FILE: &str = "the file does not have them";
-const DAMAGED: &str = "the file is damaged there";
+const DAMAGED: &str = "the file is damaged here";
 const UNFINISHED: &str = "the recording was not closed cleanly";
 
-/// Tells the entries of a block. Returns how many there were.
-fn block(reader: &Reader, place: &Place, teller: &mut Teller, out: &mut dyn EventOutput) -> io::Result<u64> {
+/// Writes the entries of a block. Returns how many there were.
+fn block(
+    reader: &Reader,
+    place: &Place,
+    writer: &mut EventWriter,
+    out: &mut dyn EventOutput,
+) -> io::Result<u64> {
     let Ok(plain) = reader.plain(place) else { return Ok(0) };
     let Ok(block) = Block::read(&plain).map_err(BlockError::from) else { return Ok(0) };
-    teller.define(block.definitions);
-    let mut told = 0;
+    writer.define(block.definitions);
+    let mut written = 0;
     for entry in block.columns.entries().map_while(Result::ok) {
-        teller.tell(&entry, out)?;
-        told += 1;
+        writer.entry(&entry, out)?;
+        written += 1;
     }
-    Ok(told)
+    Ok(written)
 }
 
 fn unfinished(
     reader: &Reader,
     window: Window,
-    teller: &mut Teller,
+    writer: &mut EventWriter,
     out: &mut dyn EventOutput,
 ) -> Result<(), StreamError> {
     let places = reader.places();
@@ -99,7 +107,7 @@ fn unfinished(
         return Ok(());
     }
     let end = places[places.len() - 1].end;
-    Ok(teller.miss(None, None, end, UNFINISHED, out)?)
+    Ok(writer.gap(&Gap { events: None, since: None, until: end, reason: UNFINISHED }, out)?)
 }
 
 /// Shows what is in the window.
@@ -118,8 +126,18 @@ impl EventOutput for InWindow<'_> {
     }
 }
 
-/// Tells what each entry is about, and keeps what the next ones may be about.
-pub struct Teller {
+/// A place where events are missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap<'a> {
+    /// How many; None where that is not known.
+    pub events: Option<u64>,
+    pub since: Option<TimeNs>,
+    pub until: TimeNs,
+    pub reason: &'a str,
+}
+
+/// Writes entries as events, each with what is known of its object. Keeps a ledger of its own for that.
+pub struct EventWriter {
     state: State,
     kinds: Vec<EventKind>,
     started_ns: TimeNs,
@@ -127,12 +145,12 @@ pub struct Teller {
     by_tag: HashMap<CacheTag, Option<Address>>,
 }
 
-impl Teller {
-    pub fn new(header: &Header, choice: &EventQuery) -> Self {
-        let kinds = if choice.kinds.is_empty() { EventKind::ALL.to_vec() } else { choice.kinds.clone() };
-        let apart = OriginDetail { call_sites: true, ..OriginDetail::default() };
+impl EventWriter {
+    pub fn new(header: &Header, query: &EventQuery) -> Self {
+        let kinds = if query.kinds.is_empty() { EventKind::ALL.to_vec() } else { query.kinds.clone() };
+        let detail = OriginDetail { call_sites: true, ..OriginDetail::default() };
         Self {
-            state: State::new(header, choice.filter.clone(), Incidents::built_in(), apart),
+            state: State::new(header, query.filter.clone(), Incidents::built_in(), detail),
             kinds,
             started_ns: header.started_ns,
             by_tag: HashMap::new(),
@@ -148,13 +166,13 @@ impl Teller {
         }
     }
 
-    /// Whether this place in the kernel has a name already.
-    pub fn knows_place(&self, call_site: Address) -> bool {
+    /// Whether this call site has a name already.
+    pub fn knows_call_site(&self, call_site: Address) -> bool {
         self.state.call_sites.knows(call_site)
     }
 
-    /// Shows an entry, and takes it in.
-    pub fn tell(&mut self, entry: &Entry<'_>, out: &mut dyn EventOutput) -> io::Result<()> {
+    /// Writes an entry, and applies it.
+    pub fn entry(&mut self, entry: &Entry<'_>, out: &mut dyn EventOutput) -> io::Result<()> {
         if let Some(view) = self.view(entry) {
             out.show(&view)?;
         }
@@ -162,25 +180,18 @@ impl Teller {
         Ok(())
     }
 
-    /// Shows that events are missing. Of what is outstanding, nobody knows what became.
-    pub fn miss(
-        &mut self,
-        events: Option<u64>,
-        since: Option<TimeNs>,
-        until: TimeNs,
-        why: &str,
-        out: &mut dyn EventOutput,
-    ) -> io::Result<()> {
+    /// Writes that events are missing, and forgets what was outstanding: it may have been freed in the gap.
+    pub fn gap(&mut self, gap: &Gap<'_>, out: &mut dyn EventOutput) -> io::Result<()> {
         self.state.ledger.forget_objects();
         out.show(&EventView {
-            missing: events,
-            missing_since_ns: since.map(|since| self.elapsed(since)),
-            name: Some(why.as_bytes()),
-            ..EventView::new(EventKind::Gap, self.elapsed(until))
+            missing: gap.events,
+            missing_since_ns: gap.since.map(|since| self.elapsed(since)),
+            name: Some(gap.reason.as_bytes()),
+            ..EventView::new(EventKind::Gap, self.elapsed(gap.until))
         })
     }
 
-    /// None of what is not shown.
+    /// None of an entry that is not shown.
     fn view<'a>(&'a self, entry: &Entry<'a>) -> Option<EventView<'a>> {
         let view = match *entry {
             Entry::Event(Event::Alloc(alloc)) => self.alloc(&alloc),
@@ -188,20 +199,20 @@ impl Teller {
             Entry::Event(Event::Name(name)) => self.name(name),
             Entry::Label(object, label) => self.look(object.ptr, label),
             Entry::Mark(time, label) => {
-                self.of(EventKind::Mark, time).map(|view| EventView { name: Some(label), ..view })
+                self.view_of(EventKind::Mark, time).map(|view| EventView { name: Some(label), ..view })
             }
             Entry::Period(_) | Entry::Read(_) => None,
         }?;
         Some(EventView { weight: self.state.ledger.period(), ..view })
     }
 
-    fn of(&self, kind: EventKind, time: TimeNs) -> Option<EventView<'_>> {
+    fn view_of(&self, kind: EventKind, time: TimeNs) -> Option<EventView<'_>> {
         self.kinds.contains(&kind).then(|| EventView::new(kind, self.elapsed(time)))
     }
 
-    /// An event that does not tell its time.
-    fn of_reading(&self, kind: EventKind, object: Address) -> Option<EventView<'_>> {
-        let view = self.of(kind, self.state.read_at)?;
+    /// An event without a time of its own.
+    fn view_at_reading(&self, kind: EventKind, object: Address) -> Option<EventView<'_>> {
+        let view = self.view_of(kind, self.state.read_at)?;
         Some(EventView { is_time_of_reading: true, object: Some(object), ..view })
     }
 
@@ -210,7 +221,7 @@ impl Teller {
     }
 
     fn alloc(&self, alloc: &Alloc) -> Option<EventView<'_>> {
-        let view = self.of(EventKind::Alloc, alloc.time)?;
+        let view = self.view_of(EventKind::Alloc, alloc.time)?;
         if !self.state.ledger.counts(alloc) {
             return None;
         }
@@ -219,13 +230,13 @@ impl Teller {
     }
 
     fn free(&self, free: Free) -> Option<EventView<'_>> {
-        let view = self.of_reading(EventKind::Free, free.ptr)?;
+        let view = self.view_at_reading(EventKind::Free, free.ptr)?;
         if !self.state.ledger.follows(free.ptr) {
             return None;
         }
         match self.state.ledger.object(free.ptr) {
-            Some(held) => self.of_held(view, held),
-            // It may be of a cache that is not traced, or be told twice.
+            Some(held) => self.with_held(view, held),
+            // It may be of a cache that is not traced, or have been sent twice.
             None => {
                 let cache = self.by_tag.get(&free.cache?).copied().flatten();
                 let allocated = cache.map(|cache| Allocated::from_cache(cache, self.state.names()));
@@ -236,16 +247,16 @@ impl Teller {
     }
 
     fn name<'a>(&'a self, name: Name<'a>) -> Option<EventView<'a>> {
-        let view = self.of_reading(EventKind::Name, name.dentry)?;
+        let view = self.view_at_reading(EventKind::Name, name.dentry)?;
         let view = EventView { directory: Some(name.parent), name: Some(name.name), ..view };
-        self.of_object(view, name.dentry)
+        self.with_object(view, name.dentry)
     }
 
     fn look<'a>(&'a self, object: Address, label: Label<'a>) -> Option<EventView<'a>> {
-        let view = self.of_reading(EventKind::Look, object)?;
+        let view = self.view_at_reading(EventKind::Look, object)?;
         let text = |text: &'a [u8]| Some(text).filter(|text| !text.is_empty());
         let is_negative = match label.kind {
-            Some(Kind::Dentry { negative, .. }) => Some(negative),
+            Some(ObjectKind::Dentry { negative, .. }) => Some(negative),
             _ => None,
         };
         let view = EventView {
@@ -255,23 +266,23 @@ impl Teller {
             is_negative,
             ..view
         };
-        self.of_object(view, object)
+        self.with_object(view, object)
     }
 
-    fn of_object<'a>(&'a self, view: EventView<'a>, object: Address) -> Option<EventView<'a>> {
+    fn with_object<'a>(&'a self, view: EventView<'a>, object: Address) -> Option<EventView<'a>> {
         match self.state.ledger.object(object) {
-            Some(held) => self.of_held(view, held),
+            Some(held) => self.with_held(view, held),
             None => (self.state.ledger.follows(object) && self.state.shows_unknown_of(None)).then_some(view),
         }
     }
 
-    fn of_held<'a>(&'a self, view: EventView<'a>, held: Held<'a>) -> Option<EventView<'a>> {
+    fn with_held<'a>(&'a self, view: EventView<'a>, held: Held<'a>) -> Option<EventView<'a>> {
         let age = Duration::from_nanos(self.state.read_at.saturating_sub(held.object.time));
         Some(EventView { allocated: self.allocated(held.origin)?, age: Some(age), ..view })
     }
 
     /// None where it is not shown.
     fn allocated(&self, origin: &OriginKey) -> Option<Allocated<'_>> {
-        self.state.shows(origin).then(|| Allocated::of(origin, self.state.names()))
+        self.state.shows(origin).then(|| Allocated::new(origin, self.state.names()))
     }
 }

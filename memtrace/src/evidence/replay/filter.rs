@@ -10,7 +10,7 @@ use crate::{
         ledger::OriginKey,
     },
     text::escape,
-    view::build::{CacheInfo, Caches},
+    view::lookups::{CacheInfo, Caches},
 };
 
 /// Empty lists pass everything.

@@ -48,7 +48,7 @@ impl Report {
     /// What led to the allocations.
     pub fn profile(&self, older: Option<Duration>) -> Profile {
         let ledger = &self.state.ledger;
-        self.state.with_known(|known| Profile::new(ledger, &self.checkpoint, known, older))
+        self.state.with_lookups(|lookups| Profile::new(ledger, &self.checkpoint, lookups, older))
     }
 }
 

@@ -19,7 +19,8 @@ use crate::{
     },
     view::{
         Checkpoint, Snapshot,
-        build::{Builder, CacheInfo, Caches, Known},
+        build::Builder,
+        lookups::{CacheInfo, Caches, Lookups},
         object::Names,
     },
 };
@@ -199,8 +200,8 @@ impl State {
         }
     }
 
-    pub fn with_known<T>(&self, ask: impl FnOnce(Known<'_>) -> T) -> T {
-        ask(Known {
+    pub fn with_lookups<T>(&self, ask: impl FnOnce(Lookups<'_>) -> T) -> T {
+        ask(Lookups {
             host: &self.host,
             kernel: &self.kernel,
             caches: &self.caches,
@@ -230,7 +231,7 @@ impl State {
     }
 
     pub(super) fn snapshot(&self, builder: &mut Builder, checkpoint: &Checkpoint) -> Snapshot {
-        let mut snapshot = self.with_known(|known| builder.snapshot(&self.ledger, checkpoint, known));
+        let mut snapshot = self.with_lookups(|lookups| builder.snapshot(&self.ledger, checkpoint, lookups));
         if self.filter.is_on() {
             let shown = |name: &str| {
                 self.caches.values().any(|info| info.name == name && self.filter.passes_cache(info))
@@ -242,9 +243,9 @@ impl State {
 
     /// What is outstanding of what is shown.
     pub(super) fn outstanding(&self) -> Outstanding {
-        self.with_known(|known| {
+        self.with_lookups(|lookups| {
             let mut outstanding = Outstanding::default();
-            for origin in self.ledger.origins().filter(|origin| (known.is_shown)(&origin.key)) {
+            for origin in lookups.shown(&self.ledger) {
                 let size = self.caches.get(&origin.key.cache).map_or(0, |info| info.object_size);
                 outstanding.objects = outstanding.objects.saturating_add(origin.outstanding());
                 let bytes = origin.outstanding().saturating_mul(size);

@@ -17,7 +17,7 @@ use super::{
     layout::Layout,
     memory::{Memory, Readable as _},
 };
-use crate::stream::event::{Address, Kind, Label};
+use crate::stream::event::{Address, Label, ObjectKind};
 
 /// The objects of a slab cache that can be inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ const SOCKETS: &str = "sock_inode_cache";
 /// What an inspection found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    kind: Kind,
+    kind: ObjectKind,
     filesystem: Vec<u8>,
     directory: Vec<u8>,
     name: Vec<u8>,
@@ -102,7 +102,7 @@ impl<'a> Inspector<'a> {
 
     fn inspect_inode(&mut self, address: Address) -> Option<Inspection> {
         let inode = self.inode(address)?;
-        let kind = Kind::Inode(inode.file_type);
+        let kind = ObjectKind::Inode(inode.file_type);
         // One that is being freed has something else in place of its first alias.
         let alias = inode.alias.and_then(|alias| self.paths.dentry(alias));
         if let Some(alias) = alias.filter(|alias| alias.inode == Some(address)) {
@@ -128,7 +128,7 @@ impl<'a> Inspector<'a> {
         if dentry.inode != Some(inode) {
             return None;
         }
-        let kind = Kind::File(self.inode(inode)?.file_type);
+        let kind = ObjectKind::File(self.inode(inode)?.file_type);
         self.named(dentry, |_| kind)
     }
 
@@ -136,7 +136,7 @@ impl<'a> Inspector<'a> {
         let Sock { protocol, pattern, name } =
             Sock::read(self.memory, &self.layout.inspect.sock, address, cache)?;
         Some(Inspection {
-            kind: Kind::Socket,
+            kind: ObjectKind::Socket,
             filesystem: Vec::new(),
             directory: protocol.into_bytes(),
             name,
@@ -157,11 +157,11 @@ impl<'a> Inspector<'a> {
     fn inspect_dentry(&mut self, address: Address) -> Option<Inspection> {
         let dentry = self.paths.dentry(address)?;
         let (negative, name_bytes) = (dentry.inode == Some(0), dentry.name_bytes);
-        self.named(dentry, |in_root| Kind::Dentry { negative, in_root, name_bytes })
+        self.named(dentry, |in_root| ObjectKind::Dentry { negative, in_root, name_bytes })
     }
 
     /// An object with a dentry, by the dentry's path. `kind` gets whether its directory is a root.
-    fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> Kind) -> Option<Inspection> {
+    fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> ObjectKind) -> Option<Inspection> {
         if !dentry.is_root() {
             let directory = self.paths.directory(dentry.parent)?;
             let (kind, filesystem) = (kind(directory.is_root()), directory.filesystem.to_vec());

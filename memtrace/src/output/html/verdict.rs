@@ -9,7 +9,7 @@ use crate::{
         render::html::{advice, host},
     },
     text::human,
-    view::{Known, Row, Snapshot, Suspect, Verdict},
+    view::{KnownIncident, Row, Snapshot, Suspect, Verdict},
 };
 
 pub(super) fn section(snapshot: &Snapshot) -> Markup {
@@ -126,8 +126,8 @@ fn doubts(suspect: &Suspect) -> Markup {
 }
 
 /// The most similar incident in full, and the others by title.
-fn known(known: &Known, others: &[Known]) -> Markup {
-    let signs = |known: &Known| Sentence::outside(known.signs.join(", "));
+fn known(known: &KnownIncident, others: &[KnownIncident]) -> Markup {
+    let signs = |known: &KnownIncident| Sentence::outside(known.signs.join(", "));
     let steps = [("Now", &known.now), ("For good", &known.for_good), ("Check that it helped", &known.verify)];
     html! {
         aside.known aria-labelledby="known" {

@@ -49,9 +49,9 @@ struct Known<'a> {
     signs: &'a [String],
 }
 
-impl<'a> From<&'a view::Known> for Known<'a> {
-    fn from(known: &'a view::Known) -> Self {
-        let view::Known { id, title, cause, now, for_good, verify, references, signs } = known;
+impl<'a> From<&'a view::KnownIncident> for Known<'a> {
+    fn from(known: &'a view::KnownIncident) -> Self {
+        let view::KnownIncident { id, title, cause, now, for_good, verify, references, signs } = known;
         Known { id, title, cause, now, for_good, verify, references, signs }
     }
 }

@@ -6,7 +6,7 @@ use super::{number, place, processes};
 use crate::{
     output::model::Sentence,
     text::human,
-    view::{Known, Suspect, Verdict, verdict::Doubt},
+    view::{KnownIncident, Suspect, Verdict, verdict::Doubt},
 };
 
 /// Beyond, a rate is too slow to matter for what is available.
@@ -75,7 +75,7 @@ pub fn reclaim(is_reclaimable: Option<bool>) -> &'static str {
 }
 
 /// What was done about it elsewhere.
-pub fn remedy(known: &Known) -> impl Iterator<Item = Sentence> {
+pub fn remedy(known: &KnownIncident) -> impl Iterator<Item = Sentence> {
     let first = |what: &str, sentences: &[String]| {
         sentences.first().map(|sentence| Sentence::from(format!("{what}: ")).advice(sentence))
     };

@@ -11,12 +11,12 @@ use crate::{
     stream::event::FileType,
     view::{
         Ancestors, By, CacheShare, CacheTotals, CgroupShare, Class, Directory, NameGroup, Negatives, Row,
-        Settled, Slope, Snapshot, StackShare, Trend, Trust,
+        Settled, Slope, Snapshot, StackShare, Trend, Trust, Verdict,
         ages::AgeBucket,
+        judge,
         profile::{Profile, Sample},
         reconcile::{Partial, Sign},
         series::{Line, Mark, Point, Series},
-        verdict,
     },
 };
 
@@ -77,7 +77,7 @@ pub(crate) fn incident() -> Incident {
         slabinfo_agreement: Some(0.991),
         ..Trust::default()
     };
-    let verdict = verdict::of(rows.iter(), &caches, Some(meminfo), &trust, &Incidents::built_in());
+    let verdict = judge::verdict(rows.iter(), &caches, Some(meminfo), &trust, &Incidents::built_in());
     let snapshot = Snapshot {
         is_final: true,
         time: UNIX_EPOCH + START + Duration::from_secs(SECONDS),
@@ -510,7 +510,7 @@ pub(crate) fn hostile() -> Incident {
     snapshot.directories[0].path = EVIL.to_vec();
     snapshot.directories[0].filesystem = Some(EVIL.to_vec());
     snapshot.directories[1].within = 0;
-    if let Some(verdict::Verdict::Leak(suspect)) = &mut snapshot.verdict {
+    if let Some(Verdict::Leak(suspect)) = &mut snapshot.verdict {
         (suspect.keys, suspect.comm) = (vec![EVIL.to_vec()], Some(EVIL.to_vec()));
         suspect.started_by = vec![EVIL.to_vec()];
         (suspect.cache, suspect.place) = (evil.clone(), Some(name));

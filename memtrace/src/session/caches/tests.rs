@@ -2,10 +2,10 @@ use std::{collections::HashSet, time::Duration};
 
 use memtrace_common::generation::GENERATION_MASK;
 
-use super::Directory;
+use super::CacheDirectory;
 use crate::{
     stream::event::{Address, Alloc, Comm, NO_GFP, NO_NODE, NO_STACK, Task},
-    view::build::{CacheInfo, Caches},
+    view::lookups::{CacheInfo, Caches},
 };
 
 const CACHES: Address = 0xffff_8881_0000_0000;
@@ -24,9 +24,9 @@ fn now(caches: &[(Address, &str)]) -> Caches {
     caches.iter().map(|&(address, name)| (address, info(name, &[]))).collect()
 }
 
-fn directory(filtered: &[Address]) -> Directory {
+fn directory(filtered: &[Address]) -> CacheDirectory {
     let infos = now(&[(CACHES, "kmem_cache"), (FUSE, "fuse_inode"), (DENTRY, "dentry")]);
-    Directory::new(infos, CACHES, Vec::new(), filtered.iter().copied().collect::<HashSet<_>>())
+    CacheDirectory::new(infos, CACHES, Vec::new(), filtered.iter().copied().collect::<HashSet<_>>())
 }
 
 fn alloc(ptr: Address, cache: Address) -> Alloc {
@@ -46,7 +46,7 @@ fn alloc(ptr: Address, cache: Address) -> Alloc {
     }
 }
 
-impl Directory {
+impl CacheDirectory {
     fn name_at(&self, address: Address) -> &str {
         self.name_of(self.number(address))
     }
@@ -67,7 +67,7 @@ fn a_cache_goes_by_its_address() {
 fn caches_that_are_made_are_seen_once() {
     let mut directory = directory(&[]);
     for (ptr, cache) in [(0x1000, DENTRY), (FUSE, CACHES), (0x2000, FUSE), (FUSE, CACHES)] {
-        directory.see(&alloc(ptr, cache));
+        directory.notice(&alloc(ptr, cache));
     }
     assert_eq!(directory.new, [FUSE]);
 }

@@ -22,16 +22,16 @@ impl CpuUse {
     }
 }
 
-/// A moment, and the CPU time that the process had taken by then.
+/// A time, and the CPU time that the process had used by then.
 #[derive(Clone, Copy, Debug)]
-pub struct Checkpoint {
+pub struct CpuReading {
     pub time: Duration,
     pub cpu_time: Duration,
 }
 
 pub struct CpuAccount {
-    start: Checkpoint,
-    last: Checkpoint,
+    start: CpuReading,
+    last: CpuReading,
     latest: Option<CpuUse>,
     recent: ProbeSum,
     all: ProbeSum,
@@ -65,13 +65,13 @@ impl ProbeSum {
 }
 
 impl CpuAccount {
-    pub fn new(start: Checkpoint) -> Self {
+    pub fn new(start: CpuReading) -> Self {
         Self { start, last: start, latest: None, recent: ProbeSum::default(), all: ProbeSum::default() }
     }
 
     /// Adds a measurement of the probes, which took so long, and of the process since the last one. Returns what they
     /// took.
-    pub fn add(&mut self, probes: Option<(ProbeTimes, Duration)>, now: Checkpoint) -> CpuUse {
+    pub fn add(&mut self, probes: Option<(ProbeTimes, Duration)>, now: CpuReading) -> CpuUse {
         let mut this = ProbeSum::default();
         if let Some((times, measured)) = probes {
             this.add(times, measured);
@@ -93,13 +93,13 @@ impl CpuAccount {
     }
 
     /// The same since the start.
-    pub fn overall(&self, now: Checkpoint) -> (Option<CpuUse>, Option<f64>) {
+    pub fn overall(&self, now: CpuReading) -> (Option<CpuUse>, Option<f64>) {
         let used = CpuUse { probes: self.all.share(), userspace: userspace(self.start, now) };
         (Some(used), self.all.ns_per_event())
     }
 }
 
-fn userspace(before: Checkpoint, now: Checkpoint) -> Share {
+fn userspace(before: CpuReading, now: CpuReading) -> Share {
     let time = nanoseconds(now.time.saturating_sub(before.time));
     let cpu_time = nanoseconds(now.cpu_time.saturating_sub(before.cpu_time));
     if time > 0.0 { cpu_time / time } else { 0.0 }
@@ -115,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    fn checkpoint(time_ms: u64, cpu_ms: u64) -> Checkpoint {
-        Checkpoint { time: Duration::from_millis(time_ms), cpu_time: Duration::from_millis(cpu_ms) }
+    fn reading(time_ms: u64, cpu_ms: u64) -> CpuReading {
+        CpuReading { time: Duration::from_millis(time_ms), cpu_time: Duration::from_millis(cpu_ms) }
     }
 
     fn probes(run_time_us: u64, events: u64) -> Option<(ProbeTimes, Duration)> {
@@ -126,54 +126,54 @@ mod tests {
 
     #[test]
     fn shares_are_of_one_cpu() {
-        let mut account = CpuAccount::new(checkpoint(1_000, 300));
+        let mut account = CpuAccount::new(reading(1_000, 300));
         // 5 of 50 ms, 40 of 2,000 ms.
-        let used = account.add(probes(5_000, 50_000), checkpoint(3_000, 340));
+        let used = account.add(probes(5_000, 50_000), reading(3_000, 340));
         assert_eq!(used, CpuUse { probes: Some(0.1), userspace: 0.02 });
         assert_eq!(account.at_present(), (Some(used), Some(100.0)));
         // Two CPUs' worth of probes.
-        let used = account.add(probes(100_000, 1_000_000), checkpoint(5_000, 340));
+        let used = account.add(probes(100_000, 1_000_000), reading(5_000, 340));
         assert_eq!(used, CpuUse { probes: Some(2.0), userspace: 0.0 });
         assert_eq!(used.total(), 2.0);
     }
 
     #[test]
     fn the_end_is_the_average_of_all() {
-        let mut account = CpuAccount::new(checkpoint(0, 0));
-        account.add(probes(1_000, 10_000), checkpoint(2_000, 20));
-        account.add(probes(4_000, 10_000), checkpoint(4_000, 20));
-        let (used, ns) = account.overall(checkpoint(5_000, 100));
+        let mut account = CpuAccount::new(reading(0, 0));
+        account.add(probes(1_000, 10_000), reading(2_000, 20));
+        account.add(probes(4_000, 10_000), reading(4_000, 20));
+        let (used, ns) = account.overall(reading(5_000, 100));
         assert_eq!(used, Some(CpuUse { probes: Some(0.05), userspace: 0.02 }));
         assert_eq!(ns, Some(250.0));
     }
 
     #[test]
     fn what_cannot_be_measured_is_unknown() {
-        let mut account = CpuAccount::new(checkpoint(0, 0));
+        let mut account = CpuAccount::new(reading(0, 0));
         assert_eq!(account.at_present(), (None, None));
-        let used = account.add(None, checkpoint(2_000, 100));
+        let used = account.add(None, reading(2_000, 100));
         assert_eq!(used, CpuUse { probes: None, userspace: 0.05 });
         assert_eq!(used.total(), 0.05);
         assert_eq!(account.at_present(), (Some(used), None));
-        assert_eq!(account.overall(checkpoint(2_000, 100)), (Some(used), None));
+        assert_eq!(account.overall(reading(2_000, 100)), (Some(used), None));
     }
 
     #[test]
     fn without_an_event_there_is_no_time_for_one() {
-        let mut account = CpuAccount::new(checkpoint(0, 0));
-        let used = account.add(probes(0, 0), checkpoint(2_000, 0));
+        let mut account = CpuAccount::new(reading(0, 0));
+        let used = account.add(probes(0, 0), reading(2_000, 0));
         assert_eq!(used, CpuUse { probes: Some(0.0), userspace: 0.0 });
         assert_eq!(account.at_present().1, None);
     }
 
     #[test]
     fn newer_measurements_count_more() {
-        let mut account = CpuAccount::new(checkpoint(0, 0));
+        let mut account = CpuAccount::new(reading(0, 0));
         for time in 1..20 {
-            account.add(probes(1_000, 10_000), checkpoint(time * 2_000, 0));
+            account.add(probes(1_000, 10_000), reading(time * 2_000, 0));
         }
         for time in 20..30 {
-            account.add(probes(500, 10_000), checkpoint(time * 2_000, 0));
+            account.add(probes(500, 10_000), reading(time * 2_000, 0));
         }
         let ns = account.at_present().1.unwrap();
         assert!((50.0..51.0).contains(&ns), "{ns}");
@@ -187,13 +187,13 @@ mod tests {
                 0..20,
             ),
         ) {
-            let mut account = CpuAccount::new(checkpoint(1_000, 1_000));
+            let mut account = CpuAccount::new(reading(1_000, 1_000));
             for (known, run_time, events, measured, time, cpu_time) in measurements {
                 let times = ProbeTimes { run_time: Duration::from_nanos(run_time.into()), events: events.into() };
                 let probes = known.then(|| (times, Duration::from_nanos(measured.into())));
-                let used = account.add(probes, checkpoint(time.into(), cpu_time.into()));
+                let used = account.add(probes, reading(time.into(), cpu_time.into()));
                 prop_assert!(used.userspace.is_finite() && used.userspace >= 0.0);
-                for (used, ns) in [account.at_present(), account.overall(checkpoint(time.into(), cpu_time.into()))] {
+                for (used, ns) in [account.at_present(), account.overall(reading(time.into(), cpu_time.into()))] {
                     prop_assert!(used.unwrap().probes.is_none_or(|share| share.is_finite() && share >= 0.0));
                     prop_assert!(ns.is_none_or(|ns| ns.is_finite() && ns >= 0.0));
                 }

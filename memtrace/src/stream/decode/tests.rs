@@ -7,6 +7,36 @@ use memtrace_common::event::MAX_FRAMES;
 use super::*;
 use crate::stream::event::COMM_LEN;
 
+/// What a record held.
+#[derive(Debug, PartialEq)]
+enum Decoded<'a> {
+    Object(Event<'a>),
+    AllocWithStack(Alloc, Frames<'a>),
+    Process(ProcessEvent<'a>),
+}
+
+impl<'a> RecordVisitor<'a> for Option<Decoded<'a>> {
+    fn event(&mut self, event: Event<'a>) {
+        assert_eq!(self.replace(Decoded::Object(event)), None);
+    }
+
+    fn alloc_with_stack(&mut self, alloc: Alloc, frames: Frames<'a>) {
+        assert_eq!(self.replace(Decoded::AllocWithStack(alloc, frames)), None);
+    }
+
+    fn process(&mut self, event: ProcessEvent<'a>) {
+        assert_eq!(self.replace(Decoded::Process(event)), None);
+    }
+}
+
+/// A record that is refused holds nothing.
+fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+    let mut decoded = None;
+    let result = super::decode(bytes, &mut decoded);
+    assert_eq!(result.is_ok(), decoded.is_some());
+    result.map(|()| decoded.expect("just checked"))
+}
+
 /// The bytes of a record, as the kernel side writes them.
 fn bytes_of<T: Copy>(record: &T) -> Vec<u8> {
     // SAFETY: records have no padding, so all their bytes are initialised; they are copied while `record` is borrowed.

@@ -1,6 +1,6 @@
 //! What was allocated at a time or before.
 
-use super::{Ledger, NamedObjects, Origin, names::NO_GROUP, origins::Called, tick};
+use super::{Ledger, NamedObjects, Origin, entry::tick, names::NO_GROUP, origins::Called};
 use crate::stream::event::TimeNs;
 
 /// The outstanding objects that were allocated at a time or before.

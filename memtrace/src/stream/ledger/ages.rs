@@ -3,7 +3,7 @@
 //! That is enough to tell how old the oldest is, costs a few nanoseconds an event, and leaves the objects themselves
 //! without links or order. An event may come later than others that happened after it: it goes where its time belongs.
 
-use super::Tick;
+use super::entry::Tick;
 use crate::stream::event::TimeNs;
 
 /// Ticks that are not told apart even in the newest span: 16 ms.
@@ -46,7 +46,7 @@ impl Span {
 
 /// Outstanding objects that were allocated in a span of time: when exactly, within it, is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allocated {
+pub struct AllocSpan {
     /// The first of them, or earlier.
     pub from: TimeNs,
     /// The last, or later.
@@ -57,7 +57,7 @@ pub struct Allocated {
 /// Spans in order; they have no time in common.
 #[derive(Debug, Default)]
 pub struct Ages {
-    /// At hand, because most events belong to it. May have no objects.
+    /// Kept apart, because most events belong to it. May have no objects.
     newest: Span,
     /// Each has objects.
     older: Vec<Span>,

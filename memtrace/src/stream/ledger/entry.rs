@@ -1,6 +1,19 @@
 //! One outstanding object in 16 bytes.
 
-use super::{GroupId, OriginId, Tick};
+use crate::stream::event::TimeNs;
+
+pub type OriginId = u32;
+pub type GroupId = u16;
+
+/// Tenths of milliseconds of CLOCK_MONOTONIC: the precision at which times of objects are kept.
+pub type Tick = u64;
+
+pub const TICK_NS: TimeNs = 100_000;
+
+/// A time later than an entry can hold becomes the latest: an object leaves with the time it came with.
+pub fn tick(time: TimeNs) -> Tick {
+    (time / TICK_NS).min(LAST_TICK)
+}
 
 /// What is kept of an object besides its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

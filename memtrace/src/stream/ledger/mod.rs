@@ -1,13 +1,13 @@
 //! The ledger: what is outstanding, and who allocated it.
 //!
-//! Pure: it knows events and nothing else, no clock, no I/O. It cannot fail: what does not fit together is counted as
-//! an anomaly. Totals are kept per origin, so that a report reads thousands of them and never the millions of objects,
-//! unless it is asked for objects of an age or a sample of them.
-//! Memory is bounded: by the bytes given to [`Ledger::new`], of which origins and names get a share. At
-//! a bound an event costs what it always does: nothing is searched for what could make room.
+//! Pure: it takes events and nothing else, no clock, no I/O. It cannot fail: inconsistent events are counted as anomalies.
+//! Totals are kept per origin, so that a report reads thousands of them and never the millions of objects, unless it needs
+//! objects of an age or a sample of them.
+//! Memory is bounded by the bytes given to [`Ledger::new`], of which origins and names get a share. At a limit events stay
+//! O(1): nothing is evicted.
 //!
-//! Events of one object come in the order in which they happened; those of different objects may come in another. So times
-//! of allocations may go back a little, and nothing here takes the last event for the latest.
+//! Events of one object arrive in the order in which they happened; those of different objects may not. So times of allocations
+//! may go back a little, and nothing here assumes that the last event is the latest.
 
 mod aged;
 mod ages;
@@ -27,50 +27,41 @@ use memtrace_common::sample;
 
 pub use self::{
     aged::Aged,
-    ages::Allocated,
+    ages::AllocSpan,
     batch::Batch,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
 use self::{
-    entry::Object,
+    entry::{GroupId, Object, TICK_NS, tick},
     names::{Groups, NO_GROUP},
-    objects::{Objects, Place, Slot},
+    objects::{HashPlace, Objects, Slot},
     origins::{Called, Origins},
 };
 use crate::stream::event::{
-    Address, Alloc, CacheTag, Event, Free, Kind, Label, NO_GFP, NO_NODE, ProcessId, TimeNs, cache_tag,
+    Address, Alloc, CacheTag, Event, Free, Label, NO_GFP, NO_NODE, ObjectId, ObjectKind, ProcessId, TimeNs,
+    cache_tag,
 };
 
-type OriginId = u32;
-type GroupId = u16;
+/// Events in a [`Batch`] at most: reads beyond some tens do not overlap any more.
+const MAX_BATCH: usize = 64;
 
-/// Tenths of milliseconds of CLOCK_MONOTONIC: as precise as times of objects are kept.
-type Tick = u64;
-
-const TICK_NS: TimeNs = 100_000;
-
-/// What is later than an entry can tell counts as the latest: an object leaves by the time that it came with.
-fn tick(time: TimeNs) -> Tick {
-    (time / TICK_NS).min(entry::LAST_TICK)
-}
-
-/// One object in so many is followed at least. Less makes no sense: of a million objects, sixteen are left.
+/// The largest sampling period. It leaves sixteen of a million objects; fewer make no sense.
 pub const MAX_PERIOD: u32 = 1 << 16;
 
-/// Bytes that are set aside for one outstanding object, its share of the table included. The table takes 23 to 28 of
+/// Bytes for one outstanding object, its share of the table included. The table takes 23 to 28 of
 /// them; the rest is for when its origin's objects were allocated.
 const BYTES_PER_OBJECT: usize = 32;
 /// For one origin, and for the names of one pattern.
 const BYTES_PER_ORIGIN: usize = 400;
 const BYTES_PER_GROUP: usize = 300;
-/// Origins take one part of the memory in so many at most, and so do names.
+/// The largest part of the memory for origins, and for names.
 const ORIGINS_PART: usize = 8;
 const GROUPS_PART: usize = 16;
 
-/// How far apart two walks over a sample begin: in the end they have begun everywhere, since it is odd.
+/// Distance between the starts of two walks over a sample. It is odd, so that they start everywhere in the end.
 const STRIDE: usize = 619;
 
-/// What the ledger was told, and what did not fit together.
+/// The events that were applied, and the anomalies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Events applied.
@@ -79,7 +70,7 @@ pub struct Tally {
     pub names: u64,
     /// Frees of objects that were not outstanding, where their cache is known.
     pub unknown_frees: u64,
-    /// Allocations at an address that was outstanding: a free that nobody saw. The older object is taken for freed.
+    /// Allocations at an outstanding address: a free that fired no event. The older object counts as freed.
     pub reused_pointers: u64,
     /// Allocations that were refused because the ledger is full.
     pub refused: u64,
@@ -91,11 +82,11 @@ impl Tally {
     }
 }
 
-/// Some objects of an origin that are called alike.
+/// Objects of an origin whose names follow one pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedObjects<'a> {
-    /// None where they were not looked at; the directory is its last component then.
-    pub kind: Option<Kind>,
+    /// None where they were not inspected; the directory is its last component then.
+    pub kind: Option<ObjectKind>,
     pub filesystem: &'a [u8],
     pub directory: &'a [u8],
     pub pattern: &'a [u8],
@@ -103,19 +94,12 @@ pub struct NamedObjects<'a> {
     pub objects: u64,
 }
 
-/// One outstanding object, told from others at the same address by its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outstanding {
-    pub ptr: Address,
-    pub time: TimeNs,
-}
-
 /// An outstanding object, and all that is known of it.
 #[derive(Clone, Copy)]
 pub struct Held<'a> {
-    pub object: Outstanding,
+    pub object: ObjectId,
     pub origin: &'a OriginKey,
-    /// What it is called: only the pattern is its own, the example is one of its like.
+    /// Its name: only the pattern is its own, the example may be another object's.
     pub name: Option<NamedObjects<'a>>,
 }
 
@@ -127,20 +111,20 @@ pub struct Ledger {
     unknown_frees: HashMap<CacheTag, u64, FixedState>,
     tally: Tally,
     most_objects: usize,
-    /// One object in so many is followed: those that this limit keeps.
+    /// One object in this many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
-    apart: OriginDetail,
+    detail: OriginDetail,
 }
 
-/// By what origins are told apart besides process, cache, cgroup and stack: there may be many times as many then.
+/// What origins are kept apart by, besides process, cache, cgroup and stack. Each multiplies the number of origins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OriginDetail {
     /// The place in the kernel that allocated.
     pub call_sites: bool,
     pub gfp: bool,
     pub nodes: bool,
-    /// Workers of io_uring from the process that they work for.
+    /// io_uring workers apart from their process.
     pub io_workers: bool,
 }
 
@@ -153,7 +137,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// What there is room for in so many bytes.
+    /// What fits into this many bytes.
     fn within(bytes: usize) -> Self {
         let origins = (bytes / ORIGINS_PART / BYTES_PER_ORIGIN).clamp(1, origins::MAX_ORIGINS);
         let groups = (bytes / GROUPS_PART / BYTES_PER_GROUP).clamp(1, names::MAX_GROUPS);
@@ -163,7 +147,7 @@ impl Bounds {
 }
 
 impl Ledger {
-    /// A ledger that takes at most so many bytes.
+    /// A ledger that takes at most this many bytes.
     pub fn new(most_bytes: usize) -> Self {
         Self::with_bounds(Bounds::within(most_bytes))
     }
@@ -179,13 +163,13 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
-            apart: OriginDetail::default(),
+            detail: OriginDetail::default(),
         }
     }
 
-    /// Tells origins apart also by these.
-    pub fn set_detail(&mut self, apart: OriginDetail) {
-        self.apart = apart;
+    /// Keeps origins apart by these, too.
+    pub fn set_detail(&mut self, detail: OriginDetail) {
+        self.detail = detail;
     }
 
     /// Origins that are new since the last call; not all where there are very many.
@@ -203,7 +187,7 @@ impl Ledger {
         self.origins.reweigh(self.weight());
     }
 
-    /// Forgets what is outstanding: what became of it is not known.
+    /// Forgets what is outstanding: it may have been freed meanwhile.
     pub fn forget_objects(&mut self) {
         self.retain(|_| false);
     }
@@ -221,12 +205,12 @@ impl Ledger {
         });
     }
 
-    /// Whether what happens to an object at this address counts.
+    /// Whether objects at this address are followed.
     pub fn follows(&self, ptr: Address) -> bool {
         sample::keeps(ptr, self.limit)
     }
 
-    /// One object in so many is followed, and stands for all of them.
+    /// One object in this many is followed, and stands for all of them.
     pub fn period(&self) -> u32 {
         self.period
     }
@@ -237,20 +221,30 @@ impl Ledger {
     }
 
     pub fn apply(&mut self, event: Event<'_>) {
+        self.apply_at(HashPlace::new(event.object()), &event);
+    }
+
+    #[inline]
+    fn apply_at(&mut self, place: HashPlace, event: &Event<'_>) {
         match event {
-            Event::Alloc(alloc) => self.alloc(Place::of(alloc.ptr), &alloc),
-            Event::Free(free) => self.free(Place::of(free.ptr), &free),
-            Event::Name(name) => self.name(Place::of(name.dentry), name.parent, name.name),
+            Event::Alloc(alloc) => self.alloc(place, alloc),
+            Event::Free(free) => self.free(place, free),
+            Event::Name(name) => self.name(place, name.parent, name.name),
         }
+    }
+
+    /// Reads what applying an event of this object reads first, so that it is in the CPU's cache then.
+    fn touch(&self, place: HashPlace) -> u64 {
+        self.objects.touch(place)
     }
 
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Whether a batch more might not find room.
+    /// Whether one more batch may not fit.
     pub fn is_full(&self) -> bool {
-        self.objects.len() + batch::MAX > self.most_objects
+        self.objects.len() + MAX_BATCH > self.most_objects
     }
 
     /// Number of outstanding objects that are followed.
@@ -275,9 +269,9 @@ impl Ledger {
 
     /// When the origin's outstanding objects were allocated, the oldest first: in spans of 16 ms or 1/32 of their age. Where only
     /// a sample is followed, how many is an estimate.
-    pub fn allocated(&self, origin: &Origin) -> impl Iterator<Item = Allocated> {
+    pub fn allocated(&self, origin: &Origin) -> impl Iterator<Item = AllocSpan> {
         let weight = self.weight();
-        origin.ages.spans().map(move |(from, to, objects)| Allocated {
+        origin.ages.spans().map(move |(from, to, objects)| AllocSpan {
             from: from * TICK_NS,
             to: to * TICK_NS,
             objects: u64::from(objects) * weight,
@@ -307,7 +301,7 @@ impl Ledger {
 
     /// The outstanding object at this address.
     pub fn object(&self, ptr: Address) -> Option<Held<'_>> {
-        self.objects.get(self.objects.slot(Place::of(ptr))).map(|object| self.held(ptr, object))
+        self.objects.get(self.objects.slot(HashPlace::new(ptr))).map(|object| self.held(ptr, object))
     }
 
     /// All outstanding objects that are followed, in no order that has to do with who or when: each nth is a fair sample.
@@ -317,13 +311,13 @@ impl Ledger {
 
     fn held(&self, ptr: Address, object: Object) -> Held<'_> {
         Held {
-            object: Outstanding { ptr, time: object.time * TICK_NS },
+            object: ObjectId { ptr, time: object.time * TICK_NS },
             origin: &self.origins.get(object.origin).key,
             name: (object.group != NO_GROUP).then(|| self.called(object.group, 1)),
         }
     }
 
-    /// Whether an allocation counts: its object is followed, and it was not told before.
+    /// Whether an allocation counts: its object is followed, and this is not the same allocation again.
     pub fn counts(&self, alloc: &Alloc) -> bool {
         let is_repeated = || {
             let before = self.object(alloc.ptr);
@@ -332,23 +326,23 @@ impl Ledger {
         self.follows(alloc.ptr) && !(alloc.may_repeat && is_repeated())
     }
 
-    /// Outstanding objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
+    /// ObjectId objects that were allocated before the tick of `time`, with their origins. Walks `most` objects at most, from
     /// another place for each `turn`, in an order that has nothing to do with who or when: what comes first is a fair sample.
     pub fn sample(
         &self,
         turn: usize,
         time: TimeNs,
         most: usize,
-    ) -> impl Iterator<Item = (&Origin, Outstanding)> {
+    ) -> impl Iterator<Item = (&Origin, ObjectId)> {
         let walked = self.objects.iter_from(turn.wrapping_mul(STRIDE)).take(most);
         walked.filter(move |(_, object)| object.time < tick(time)).map(|(ptr, object)| {
-            (self.origins.get(object.origin), Outstanding { ptr, time: object.time * TICK_NS })
+            (self.origins.get(object.origin), ObjectId { ptr, time: object.time * TICK_NS })
         })
     }
 
-    /// Labels an object that was looked at, unless it has been freed since.
-    pub fn label(&mut self, object: Outstanding, label: &Label<'_>) {
-        let slot = self.objects.slot(Place::of(object.ptr));
+    /// Labels an object that was inspected, unless it has been freed since.
+    pub fn label(&mut self, object: ObjectId, label: &Label<'_>) {
+        let slot = self.objects.slot(HashPlace::new(object.ptr));
         if self.objects.get(slot).is_some_and(|known| known.time == tick(object.time)) {
             self.set_label(slot, label);
         }
@@ -366,7 +360,7 @@ impl Ledger {
 
     /// Who an allocation counts for.
     pub fn origin_of(&self, alloc: &Alloc) -> OriginKey {
-        let OriginDetail { call_sites, gfp, nodes, io_workers } = self.apart;
+        let OriginDetail { call_sites, gfp, nodes, io_workers } = self.detail;
         OriginKey {
             cache: alloc.cache,
             task: alloc.task,
@@ -379,7 +373,7 @@ impl Ledger {
         }
     }
 
-    fn alloc(&mut self, place: Place, alloc: &Alloc) {
+    fn alloc(&mut self, place: HashPlace, alloc: &Alloc) {
         self.tally.allocs += 1;
         if !self.follows(alloc.ptr) {
             return;
@@ -409,14 +403,14 @@ impl Ledger {
         }
     }
 
-    /// Settles an object that must be free, since its address was handed out again.
+    /// Releases an object that must be free, since its address was handed out again.
     fn reuse(&mut self, object: Object) {
         self.tally.reused_pointers += 1;
         let cache = self.release(object);
         *self.reused.entry(cache).or_default() += 1;
     }
 
-    fn free(&mut self, place: Place, free: &Free) {
+    fn free(&mut self, place: HashPlace, free: &Free) {
         self.tally.frees += 1;
         if !self.follows(free.ptr) {
             return;
@@ -437,7 +431,7 @@ impl Ledger {
         *self.unknown_frees.entry(cache).or_default() += 1;
     }
 
-    /// Settles an object that is free. Returns its cache.
+    /// Releases an object that is free. Returns its cache.
     fn release(&mut self, object: Object) -> Address {
         let weight = self.weight();
         self.origins.leave(object, weight);
@@ -447,8 +441,8 @@ impl Ledger {
         origin.key.cache
     }
 
-    /// The last name counts: a dentry may be reported twice, and a name of an object that is gone is nobody's.
-    fn name(&mut self, place: Place, parent: &[u8], name: &[u8]) {
+    /// The last name counts: a dentry may be reported twice. The name of an object that is gone is ignored.
+    fn name(&mut self, place: HashPlace, parent: &[u8], name: &[u8]) {
         self.tally.names += 1;
         self.set_label(self.objects.slot(place), &Label::named(parent, name));
     }

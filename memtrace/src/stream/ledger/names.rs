@@ -5,8 +5,8 @@ use std::{collections::VecDeque, hash::BuildHasher as _};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{GroupId, pattern};
-use crate::stream::event::{Kind, Label};
+use super::{entry::GroupId, pattern};
+use crate::stream::event::{Label, ObjectKind};
 
 /// An object without a name.
 pub const NO_GROUP: GroupId = GroupId::MAX;
@@ -27,7 +27,7 @@ const TEXT_BYTES: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// None where only names are known; the directory is its last component then.
-    pub kind: Option<Kind>,
+    pub kind: Option<ObjectKind>,
     pub filesystem: Box<[u8]>,
     pub directory: Box<[u8]>,
     pub pattern: Box<[u8]>,
@@ -40,7 +40,7 @@ pub struct Group {
 }
 
 impl Group {
-    fn of(label: &Label<'_>, pattern: &[u8]) -> Self {
+    fn from_label(label: &Label<'_>, pattern: &[u8]) -> Self {
         Self {
             kind: label.kind,
             filesystem: label.filesystem.into(),
@@ -140,7 +140,7 @@ impl Groups {
     }
 
     fn add(&mut self, hash: u64, label: &Label<'_>) -> GroupId {
-        let group = Group::of(label, &self.pattern);
+        let group = Group::from_label(label, &self.pattern);
         let bytes = group.text_bytes();
         let Some(id) = self.make_room(bytes) else { return OTHER_GROUP };
         self.text_bytes += bytes;

@@ -23,13 +23,13 @@ const HASH_MASK: u64 = u64::MAX >> ALIGNMENT_BITS;
 
 /// Where an object belongs by its address.
 #[derive(Clone, Copy, Default)]
-pub struct Place {
+pub struct HashPlace {
     shard: u32,
     key: u64,
 }
 
-impl Place {
-    pub fn of(ptr: Address) -> Self {
+impl HashPlace {
+    pub fn new(ptr: Address) -> Self {
         let hash = mix(ptr);
         Self { shard: (hash >> KEY_BITS) as u32, key: hash & ((1 << KEY_BITS) - 1) }
     }
@@ -42,7 +42,7 @@ impl Place {
 /// Where an object is, or would be; until the table changes.
 #[derive(Clone, Copy)]
 pub struct Slot {
-    place: Place,
+    place: HashPlace,
     at: usize,
 }
 
@@ -61,7 +61,7 @@ impl Objects {
         self.len
     }
 
-    pub fn slot(&self, place: Place) -> Slot {
+    pub fn slot(&self, place: HashPlace) -> Slot {
         Slot { place, at: self.shard(place).search(place.key) }
     }
 
@@ -89,7 +89,7 @@ impl Objects {
     /// Removes the objects that are not to be kept.
     pub fn retain(&mut self, mut keep: impl FnMut(Address, Object) -> bool) {
         for (index, shard) in (0..).zip(&mut self.shards) {
-            shard.retain(|key, object| keep(Place { shard: index, key }.address(), object));
+            shard.retain(|key, object| keep(HashPlace { shard: index, key }.address(), object));
         }
         self.len = self.shards.iter().map(Shard::len).sum();
     }
@@ -102,21 +102,21 @@ impl Objects {
     /// All, but starting somewhere else for each `start`.
     pub fn iter_from(&self, start: usize) -> impl Iterator<Item = (Address, Object)> {
         (0..SHARDS).map(move |index| start.wrapping_add(index) % SHARDS).flat_map(|shard| {
-            let address = move |key| Place { shard: shard as u32, key }.address();
+            let address = move |key| HashPlace { shard: shard as u32, key }.address();
             self.shards[shard].iter().map(move |(key, object)| (address(key), object))
         })
     }
 
     /// Reads what will be read to find an object, so that it is in the CPU's cache then.
-    pub fn touch(&self, place: Place) -> u64 {
+    pub fn touch(&self, place: HashPlace) -> u64 {
         self.shard(place).touch(place.key)
     }
 
-    fn shard(&self, place: Place) -> &Shard {
+    fn shard(&self, place: HashPlace) -> &Shard {
         &self.shards[place.shard as usize]
     }
 
-    fn shard_mut(&mut self, place: Place) -> &mut Shard {
+    fn shard_mut(&mut self, place: HashPlace) -> &mut Shard {
         &mut self.shards[place.shard as usize]
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         #[test]
         fn a_place_tells_its_address(number in any::<u64>()) {
             let ptr = number & !7;
-            prop_assert_eq!(Place::of(ptr).address(), ptr);
+            prop_assert_eq!(HashPlace::new(ptr).address(), ptr);
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
                 let kept = objects.filter(|&ptr| sample::keeps(ptr, sample::limit(period)));
                 let (mut shards, mut tenths) = ([0_u32; SHARDS], [0_u32; 10]);
                 const OBJECTS: u32 = 20_000;
-                for place in kept.take(OBJECTS as usize).map(Place::of) {
+                for place in kept.take(OBJECTS as usize).map(HashPlace::new) {
                     shards[place.shard as usize] += 1;
                     tenths[((u128::from(place.key) * 10) >> KEY_BITS) as usize] += 1;
                 }

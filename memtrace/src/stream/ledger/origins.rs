@@ -6,9 +6,8 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable, hash_map::Entry};
 
 use super::{
-    GroupId, OriginId, Tick,
     ages::Ages,
-    entry::{MAX_ORIGIN_IDS, Object},
+    entry::{GroupId, MAX_ORIGIN_IDS, Object, OriginId, Tick},
     names::NO_GROUP,
 };
 use crate::stream::event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NO_STACK, NodeId, StackId, Task};

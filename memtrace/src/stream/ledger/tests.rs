@@ -115,7 +115,7 @@ fn apply(ledger: &mut Ledger, time: TimeNs, step: &Step) {
     match (event(time, step), step) {
         (Some(event), _) => ledger.apply(event),
         (None, &Step::Label { ptr, age, parent, name }) => {
-            let object = Outstanding { ptr, time: time.saturating_sub(age) };
+            let object = ObjectId { ptr, time: time.saturating_sub(age) };
             ledger.label(object, &Label::named(parent, name));
         }
         _ => {}

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::Checkpoint;
 use crate::stream::event::TimeNs;
+
+/// A time on the clock of the events, or before its zero.
+pub type SignedNs = i64;
 
 /// Parts at most, an even number. With one more, two each become one.
 const MAX: usize = 8;
@@ -12,9 +14,9 @@ const MAX: usize = 8;
 #[derive(Debug)]
 pub struct Timeline {
     /// Of each part, the last its latest report.
-    ends: Vec<(Checkpoint, Duration)>,
+    ends: Vec<(SignedNs, Duration)>,
     /// All but the last one's moments.
-    boundaries: Vec<Checkpoint>,
+    boundaries: Vec<SignedNs>,
     /// Reports that make a part, and that the last has.
     each: usize,
     last: usize,
@@ -30,7 +32,7 @@ impl Default for Timeline {
 impl Timeline {
     /// A report. Times must not go back. The final one may come just behind another: it makes no part of its own then.
     pub fn report(&mut self, now: TimeNs, elapsed: Duration, is_final: bool) {
-        let end = (now as Checkpoint, elapsed);
+        let end = (now as SignedNs, elapsed);
         let is_extra =
             is_final && self.ends.last().is_some_and(|&(_, last)| self.is_just_behind(last, elapsed));
         if self.last < self.each && !self.ends.is_empty() || is_extra {
@@ -46,7 +48,7 @@ impl Timeline {
             self.ends = joined(&self.ends);
             self.each *= 2;
         }
-        self.boundaries = self.ends.iter().map(|&(checkpoint, _)| checkpoint).collect();
+        self.boundaries = self.ends.iter().map(|&(end, _)| end).collect();
         self.boundaries.pop();
     }
 
@@ -60,7 +62,7 @@ impl Timeline {
         self.ends.last().map_or(Duration::ZERO, |&(_, elapsed)| elapsed)
     }
 
-    pub(super) fn boundaries(&self) -> &[Checkpoint] {
+    pub(super) fn boundaries(&self) -> &[SignedNs] {
         &self.boundaries
     }
 

@@ -6,13 +6,13 @@ use proptest::{collection::vec, prelude::*};
 
 use self::script::{Session, check, report_options};
 use super::{
-    super::{By, Keys},
+    rows::{MAX_NAMES, by_rank},
     *,
 };
 use crate::view::{
-    Verdict,
+    By, CacheTotals, Rest, Row, Verdict,
     checkpoint::{Losses, Slabinfo},
-    reconcile::Sign,
+    reconcile::{Partial, Sign},
 };
 
 /// Each start of a process allocates and frees many kinds of objects.

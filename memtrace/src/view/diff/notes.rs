@@ -1,22 +1,24 @@
-//! What speaks against comparing two reports.
+//! Why two reports may not be comparable.
 
 use std::time::Duration;
 
-use super::{By, RowChange, Seen, Snapshot, Taken};
+use super::change::{RowChange, Seen, Taken};
+use crate::view::{key::By, snapshot::Snapshot};
 
-/// Windows that differ by less are as good as equally long.
+/// Windows whose lengths differ by a smaller share count as equally long.
 const SAME_LENGTH: f64 = 0.1;
 
-/// Sessions that started within that time of each other are one: when it started is told to the settling of its end.
+/// Reports whose sessions started within this time of each other are of one session: the start is known only up to the
+/// time that the session took to settle.
 const SAME_START: Duration = Duration::from_secs(2);
 
-/// A note names so many caches.
+/// Caches named in a note at most.
 const MAX_NAMED: usize = 5;
 
 pub(super) fn all(before: &Taken<'_>, after: &Taken<'_>, rows: &[RowChange]) -> Vec<String> {
     let both = [before, after];
     let notes = [
-        where_from(both),
+        origins(both),
         identities(both),
         order(both),
         filters(both),
@@ -33,23 +35,23 @@ fn name(taken: &Taken<'_>) -> String {
     String::from_utf8_lossy(taken.label).into_owned()
 }
 
-fn where_from([before, after]: [&Taken<'_>; 2]) -> Option<String> {
+fn origins([before, after]: [&Taken<'_>; 2]) -> Option<String> {
     let (before, after) = (before.snapshot, after.snapshot);
     if before.host != after.host {
         return Some(format!(
-            "two hosts are compared, {} ({}) and {} ({}): what differs need not have changed",
+            "the reports are of two hosts, {} ({}) and {} ({}): a difference between hosts is not a change over time",
             before.host, before.kernel, after.host, after.kernel
         ));
     }
     (before.kernel != after.kernel).then(|| {
         format!(
-            "the kernels differ, {} and {}: caches may be merged otherwise, their objects be of other sizes, and other frees be seen",
+            "the kernels differ, {} and {}: merged caches, object sizes and traced frees may differ too",
             before.kernel, after.kernel
         )
     })
 }
 
-/// What goes by a number, or by an address, is another thing after a boot.
+/// Process ids and cgroup ids mean something else after a boot.
 fn identities(both: [&Taken<'_>; 2]) -> Option<String> {
     let [before, after] = both;
     let is_one_host = before.snapshot.host == after.snapshot.host;
@@ -64,21 +66,22 @@ fn identities(both: [&Taken<'_>; 2]) -> Option<String> {
     let by = &after.snapshot.by;
     let changed: Vec<&str> =
         [By::Pid, By::Cgroup].into_iter().filter(|key| by.contains(*key)).map(By::name).collect();
-    let why = if is_one_host { "the host was booted in between" } else { "the hosts are two" };
+    let why = if is_one_host { "the host was rebooted in between" } else { "the hosts differ" };
     match changed[..] {
-        // Said already that there are two.
+        // The first note says so.
         [] if !is_one_host => None,
-        [] => Some(format!("{why}: what was outstanding before went with that boot")),
+        [] => Some(format!("{why}: nothing that was outstanding before is left")),
         _ => Some(format!(
-            "{why}: rows by {} do not mean the same before and after, compare by comm or cache",
+            "{why}: rows of the same {} are different things before and after; compare by comm or cache",
             changed.join(" and ")
         )),
     }
 }
 
 fn order([before, after]: [&Taken<'_>; 2]) -> Option<String> {
-    (before.snapshot.time > after.snapshot.time)
-        .then(|| format!("{} was taken after {}: changes run backwards", name(before), name(after)))
+    (before.snapshot.time > after.snapshot.time).then(|| {
+        format!("{} was taken after {}: changes are shown backwards in time", name(before), name(after))
+    })
 }
 
 fn filters([before, after]: [&Taken<'_>; 2]) -> Option<String> {
@@ -92,10 +95,10 @@ fn filters([before, after]: [&Taken<'_>; 2]) -> Option<String> {
         if all.is_empty() { "everything".to_owned() } else { all.join(" ") }
     };
     let (one, other) = (text(before), text(after));
-    (one != other).then(|| format!("what is counted differs: {one} before, {other} after"))
+    (one != other).then(|| format!("the filters differ: {one} before, {other} after"))
 }
 
-/// Two moments of one session: what came in between is the question, not a doubt.
+/// In two windows of one session, the longer time is not a doubt: what happened in it is the question.
 fn are_of_one_session([before, after]: [&Taken<'_>; 2]) -> bool {
     let start = |snapshot: &Snapshot| {
         let settled = snapshot.settled.map_or(Duration::ZERO, |settled| settled.time);
@@ -117,7 +120,7 @@ fn lengths(both: [&Taken<'_>; 2]) -> Option<String> {
     let text = |time: Duration| humantime::format_duration(Duration::from_millis(time.as_millis() as u64));
     (!is_same).then(|| {
         format!(
-            "allocations were traced for {} before and for {} after: the longer one has more outstanding, compare rates",
+            "allocations were traced for {} before and for {} after: the longer session has more outstanding objects; compare rates",
             text(one),
             text(other)
         )
@@ -129,7 +132,7 @@ fn ends([before, after]: [&Taken<'_>; 2]) -> Option<String> {
     (is_settled(before) != is_settled(after)).then(|| {
         let settled = if is_settled(before) { before } else { after };
         format!(
-            "only in {} frees were followed beyond the end: the other counts objects that were about to be freed",
+            "only {} followed frees beyond the end: the other counts objects that were about to be freed",
             name(settled)
         )
     })
@@ -142,11 +145,11 @@ fn sampling([before, after]: [&Taken<'_>; 2]) -> Option<String> {
     match periods {
         [one, other] if one <= 1 && other <= 1 => None,
         [one, other] if one == other => {
-            Some(format!("1 in {one} objects was followed: small changes may be chance"))
+            Some(format!("1 in {one} objects was followed: small changes may be noise"))
         }
-        _ => Some(format!(
-            "of the objects, {one} before and {other} after were followed: small changes may be chance"
-        )),
+        _ => {
+            Some(format!("{one} objects were followed before and {other} after: small changes may be noise"))
+        }
     }
 }
 
@@ -165,12 +168,12 @@ fn partial(both: [&Taken<'_>; 2]) -> Option<String> {
     };
     names.truncate(MAX_NAMED);
     Some(format!(
-        "frees of {}{more} are not all seen: what they seem to grow by may be free",
+        "some frees of {}{more} were not traced: objects that look outstanding may be free",
         names.join(", ")
     ))
 }
 
-/// A row that one report cut seems to be new or gone.
+/// A row that was cut from one report looks new or gone.
 fn cut([before, after]: [&Taken<'_>; 2], rows: &[RowChange]) -> Option<String> {
     let hides = |snapshot: &Snapshot, seen: Seen| {
         snapshot.rest.is_some_and(|rest| rest.rows > 0) && rows.iter().any(|row| row.seen == seen)
@@ -182,7 +185,7 @@ fn cut([before, after]: [&Taken<'_>; 2], rows: &[RowChange]) -> Option<String> {
         .collect();
     (!cut.is_empty()).then(|| {
         format!(
-            "--top cut rows of {}: what seems to be only in the other may have been there",
+            "--top cut rows from {}: rows shown only in the other report may have been in both",
             cut.join(" and ")
         )
     })
@@ -191,10 +194,10 @@ fn cut([before, after]: [&Taken<'_>; 2], rows: &[RowChange]) -> Option<String> {
 fn losses(taken: &Taken<'_>) -> Option<String> {
     let trust = &taken.snapshot.trust;
     let counts = [
-        (trust.lost_frees, "frees were lost, as many objects may be free"),
-        (trust.lost_allocs, "allocations were lost, as many objects may be missing"),
-        (trust.refused, "allocations were refused at the ledger's bound, as many objects are missing"),
-        (trust.recursion_misses, "probe runs at most were skipped by the kernel"),
+        (trust.lost_frees, "frees were lost: that many objects may be free"),
+        (trust.lost_allocs, "allocations were lost: that many objects may be missing"),
+        (trust.refused, "allocations were refused by the full ledger: that many objects are missing"),
+        (trust.recursion_misses, "probe runs at most were skipped by the kernel's recursion guard"),
     ];
     let texts: Vec<String> =
         counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();

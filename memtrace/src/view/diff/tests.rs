@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
@@ -72,7 +74,7 @@ fn orders() {
 #[test]
 fn other_keys_cannot_be_compared() {
     let error = difference(taken(&sample::dentry()), taken(&sample::by_pid()), ALL).unwrap_err();
-    insta::assert_snapshot!(error, @"rows are by comm before and by pid after, and cannot be compared: use the same --by for both");
+    insta::assert_snapshot!(error, @"cannot compare rows by comm with rows by pid: use the same --by for both");
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn a_window_of_no_length_has_no_rates() {
 }
 
 #[test]
-fn what_speaks_against_it() {
+fn why_two_reports_may_not_be_comparable() {
     use sample::difference as differences;
     let notes = [differences::leak(), differences::two_hosts(), differences::doubtful(), differences::cut()]
         .map(|difference| difference.notes.join("\n"));
@@ -117,7 +119,7 @@ fn the_same_pid_after_a_boot_is_another_process() {
     assert!(notes(Some("one")).is_empty() && notes(None).is_empty());
     insta::assert_snapshot!(
         notes(Some("other")).join("\n"),
-        @"the host was booted in between: rows by pid do not mean the same before and after, compare by comm or cache"
+        @"the host was rebooted in between: rows of the same pid are different things before and after; compare by comm or cache"
     );
 }
 

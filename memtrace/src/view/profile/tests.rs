@@ -38,9 +38,9 @@ impl CallSites for Names {
 }
 
 fn profile(session: &Session, older: Option<Duration>) -> Profile {
-    session.with_known(|ledger, checkpoint, known| {
-        let known = Known { stacks: Some(&Names), call_sites: Some(&Names), ..known };
-        Profile::new(ledger, checkpoint, known, older)
+    session.with_lookups(|ledger, checkpoint, lookups| {
+        let lookups = Lookups { stacks: Some(&Names), call_sites: Some(&Names), ..lookups };
+        Profile::new(ledger, checkpoint, lookups, older)
     })
 }
 
@@ -176,7 +176,8 @@ fn a_live_session_names_places_by_the_kernel_s_symbols() {
     session.tell_call_sites();
     session.run("stack 1; callsite 110; alloc curl:10 dentry x2");
     // This one has neither symbols nor stacks.
-    let live = session.with_known(|ledger, checkpoint, known| Profile::new(ledger, checkpoint, known, None));
+    let live =
+        session.with_lookups(|ledger, checkpoint, known| Profile::new(ledger, checkpoint, known, None));
     assert_eq!(live.stacks_period, None);
     assert_eq!(show(&live), ["curl / dentry 0x6e +2 384 B = 2 384 B"]);
 }
@@ -208,11 +209,11 @@ proptest! {
         }
         let found = profile(&session, None);
         let mut expected: BTreeMap<_, (u64, u64, u64, u64)> = BTreeMap::new();
-        session.with_known(|ledger, _, known| {
-            for origin in shown(ledger, known) {
-                let cache = &known.caches[&origin.key.cache];
-                let cgroup = known.cgroups.path(origin.key.cgroup).map(<[u8]>::to_vec);
-                let sum = expected.entry((label(who(origin.key.task)), cgroup, cache.name.clone())).or_default();
+        session.with_lookups(|ledger, _, lookups| {
+            for origin in lookups.shown(ledger) {
+                let cache = &lookups.caches[&origin.key.cache];
+                let cgroup = lookups.cgroups.path(origin.key.cgroup).map(<[u8]>::to_vec);
+                let sum = expected.entry((command_label(command_of(origin.key.task)), cgroup, cache.name.clone())).or_default();
                 sum.0 += origin.allocs;
                 sum.1 += origin.allocs * cache.object_size;
                 sum.2 += origin.outstanding();

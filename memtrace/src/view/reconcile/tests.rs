@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    growth::{MIN_HIDDEN_SHARE, MIN_REUSED, MIN_SHARE},
+    *,
+};
 
 /// What really happened to a cache since attach.
 #[derive(Clone, Copy, Debug, Default)]
@@ -228,7 +231,7 @@ fn agreement_needs_growth_that_slabinfo_can_tell() {
 fn what_is_traced_of_a_cache_is_added_up_by_name() {
     use crate::{
         stream::event::{Alloc, Comm, Event, Free, NO_GFP, NO_NODE, NO_STACK, Task, cache_tag},
-        view::build::CacheInfo,
+        view::lookups::CacheInfo,
     };
     let (one, two) = (0x1000, 0x2000);
     let cache = |name: &str| CacheInfo { name: name.to_owned(), ..CacheInfo::default() };

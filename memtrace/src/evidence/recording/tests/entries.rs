@@ -4,10 +4,7 @@ use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
     evidence::recording::Entry,
-    stream::{
-        event::{Alloc, Comm, Event, FileType, Free, Kind, Label, Name, Task},
-        ledger::Outstanding,
-    },
+    stream::event::{Alloc, Comm, Event, FileType, Free, Label, Name, ObjectId, ObjectKind, Task},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +12,7 @@ pub enum Owned {
     Alloc(Alloc),
     Free(Free),
     Name { dentry: u64, name: Vec<u8>, parent: Vec<u8> },
-    Label { object: Outstanding, kind: Option<Kind>, texts: [Vec<u8>; 3], pattern: Option<Vec<u8>> },
+    Label { object: ObjectId, kind: Option<ObjectKind>, texts: [Vec<u8>; 3], pattern: Option<Vec<u8>> },
     Period(u32),
     Read(u64),
     Mark(u64, Vec<u8>),
@@ -42,7 +39,7 @@ pub fn comm() -> impl Strategy<Value = Comm> {
     vec(any::<u8>(), 0..20).prop_map(|name| Comm::truncated(&name))
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+fn kind() -> impl Strategy<Value = ObjectKind> {
     let file_type = proptest::sample::select(
         &[
             FileType::Regular,
@@ -56,14 +53,14 @@ fn kind() -> impl Strategy<Value = Kind> {
         ][..],
     );
     prop_oneof![
-        any::<(bool, bool, u16)>().prop_map(|(negative, in_root, name_bytes)| Kind::Dentry {
+        any::<(bool, bool, u16)>().prop_map(|(negative, in_root, name_bytes)| ObjectKind::Dentry {
             negative,
             in_root,
             name_bytes
         }),
-        file_type.clone().prop_map(Kind::Inode),
-        file_type.prop_map(Kind::File),
-        Just(Kind::Socket),
+        file_type.clone().prop_map(ObjectKind::Inode),
+        file_type.prop_map(ObjectKind::File),
+        Just(ObjectKind::Socket),
     ]
 }
 
@@ -101,7 +98,7 @@ fn entries<N: Strategy<Value = u64> + Clone + 'static>(
             .prop_map(|(dentry, name, parent)| Owned::Name { dentry, name, parent }),
         3 => (ptr, time.clone(), option::of(kind()), [text(), text(), text()], option::of(text()))
             .prop_map(|(ptr, time, kind, texts, pattern)| Owned::Label {
-                object: Outstanding { ptr, time },
+                object: ObjectId { ptr, time },
                 kind,
                 texts,
                 pattern

@@ -26,8 +26,8 @@ use crate::{
     stream::event::ProcessId,
     view::{
         Checkpoint, OwnCost, Sampling, Settled, Trust,
-        build::CacheInfo,
         checkpoint::{Losses, Slabinfo},
+        lookups::CacheInfo,
         reconcile::Growth,
     },
 };

@@ -22,10 +22,10 @@ use crate::{
     kernel::gfp::GfpNames,
     procfs::slab::Meminfo,
     stream::{
-        event::{Alloc, Comm, Event, FileType, Free, Kind, ProcessId, Task},
-        ledger::{Ledger, Outstanding},
+        event::{Alloc, Comm, Event, FileType, Free, ObjectId, ObjectKind, ProcessId, Task},
+        ledger::Ledger,
     },
-    view::{Checkpoint, Trust, build::CacheInfo, checkpoint::Slabinfo},
+    view::{Checkpoint, Trust, checkpoint::Slabinfo, lookups::CacheInfo},
 };
 
 /// CLOCK_MONOTONIC at the start, and the wall clock.
@@ -127,8 +127,8 @@ fn entry_of(chance: &mut Chance, born: &mut HashMap<u64, u64>, time: u64) -> Own
             parent: format!("spool{}", chance.below(3)).into_bytes(),
         },
         18 => Owned::Label {
-            object: Outstanding { ptr, time: born.get(&ptr).copied().unwrap_or(0) },
-            kind: [Some(Kind::File(FileType::Regular)), None][chance.below(2) as usize],
+            object: ObjectId { ptr, time: born.get(&ptr).copied().unwrap_or(0) },
+            kind: [Some(ObjectKind::File(FileType::Regular)), None][chance.below(2) as usize],
             texts: [b"ext4".to_vec(), b"/var/spool".to_vec(), format!("x{}", chance.below(9)).into_bytes()],
             pattern: None,
         },

@@ -271,7 +271,7 @@ fn show(path: &Path, ask: &Query) {
     render::csv::text(&tables::rows::table(snapshot)).unwrap();
     render::markdown::text(&documents::report::page(snapshot));
     let _shown = Screen::stream(Vec::new()).show(snapshot).unwrap();
-    report.state.with_known(|known| {
+    report.state.with_lookups(|known| {
         Profile::new(&report.state.ledger, &report.checkpoint, known, ask.report_options.older)
     });
 }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::super::{Builder, CacheInfo, Caches, Known, ReportOptions};
+use super::super::{Builder, ReportOptions};
 use crate::{
     attribution::{cgroup::Cgroups, process::Processes},
     knowledge::incidents::Incidents,
@@ -30,6 +30,7 @@ use crate::{
     view::{
         AllocContext, Ancestors, By, CgroupShare, Checkpoint, NameGroup, Row, Snapshot, Sort,
         checkpoint::{Losses, Slabinfo},
+        lookups::{CacheInfo, Caches, Lookups},
         reconcile::Growth,
     },
 };
@@ -246,13 +247,13 @@ impl Session {
     }
 
     pub fn snapshot(&mut self) -> Snapshot {
-        self.with_known(|ledger, checkpoint, known| {
-            self.builder.borrow_mut().snapshot(ledger, checkpoint, known)
+        self.with_lookups(|ledger, checkpoint, lookups| {
+            self.builder.borrow_mut().snapshot(ledger, checkpoint, lookups)
         })
     }
 
     /// How things stand at this moment, and what is known.
-    pub fn with_known<T>(&self, ask: impl FnOnce(&Ledger, &Checkpoint, Known<'_>) -> T) -> T {
+    pub fn with_lookups<T>(&self, ask: impl FnOnce(&Ledger, &Checkpoint, Lookups<'_>) -> T) -> T {
         let checkpoint = Checkpoint {
             is_final: self.is_final,
             now: self.now(),
@@ -262,7 +263,7 @@ impl Session {
             growth: self.growth.clone(),
             ..Checkpoint::default()
         };
-        let known = Known {
+        let lookups = Lookups {
             host: "host",
             kernel: "6.12",
             caches: &self.caches,
@@ -274,7 +275,7 @@ impl Session {
             incidents: &self.incidents,
             is_shown: &|origin| origin.task.tgid != OWN_TGID,
         };
-        ask(&self.ledger, &checkpoint, known)
+        ask(&self.ledger, &checkpoint, lookups)
     }
 
     #[track_caller]

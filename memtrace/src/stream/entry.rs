@@ -1,21 +1,17 @@
-//! What a recording is made of, in the order in which it reached the ledger.
+//! What a session sees, in the order in which it reaches the ledger: events, and what it learns between them.
 
-use crate::stream::{
-    event::{Alloc, Event, Free, Label, Name, TimeNs},
-    ledger::Outstanding,
-};
+use super::event::{Alloc, Event, Free, Label, Name, ObjectId, TimeNs};
 
-/// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
     Event(Event<'a>),
-    /// An object was looked at.
-    Label(Outstanding, Label<'a>),
-    /// One object in so many is followed from here on.
+    /// An object was inspected.
+    Label(ObjectId, Label<'a>),
+    /// From here on, one object in this many is followed.
     Period(u32),
-    /// What follows was read from the rings at this time: frees do not tell theirs.
+    /// The entries that follow were read from the rings at this time: frees carry no time of their own.
     Read(TimeNs),
-    /// Somebody marked this time.
+    /// A user marked this time.
     Mark(TimeNs, &'a [u8]),
 }
 

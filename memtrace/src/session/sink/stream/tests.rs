@@ -5,7 +5,7 @@ use std::{
 
 use super::*;
 use crate::{
-    evidence::replay::filter::Filter,
+    evidence::replay::{events::EventQuery, filter::Filter},
     stream::event::{Comm, Free, NO_GFP, NO_NODE, Task},
     view::event::{EventKind, EventView},
 };
@@ -69,9 +69,9 @@ impl EventOutput for Slow {
     }
 }
 
-fn target(output: impl EventOutput + Send + 'static, told: &Arc<Told>) -> Target {
-    let choice = EventQuery { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
-    Target { choice, output: Box::new(move |_| Ok(Box::new(output))), told: Arc::clone(told) }
+fn target(output: impl EventOutput + Send + 'static, losses: &Arc<StreamLosses>) -> StreamTarget {
+    let query = EventQuery { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
+    StreamTarget { query, output: Box::new(move |_| Ok(Box::new(output))), losses: Arc::clone(losses) }
 }
 
 /// The session goes on; what has no room is counted, and said where it is. A free behind it may be of another object at that address.
@@ -79,18 +79,18 @@ fn target(output: impl EventOutput + Send + 'static, told: &Arc<Told>) -> Target
 fn a_slow_reader_misses_events_and_is_told() {
     const OBJECTS: u64 = 1000;
     let (read, may_read) = mpsc::channel();
-    let (lines, told) = (Arc::default(), Arc::default());
+    let (lines, losses) = (Arc::default(), Arc::default());
     let slow = Slow { may_read, lines: Arc::clone(&lines) };
     // Room for a few of the drains.
-    let mut stream = Stream::start(target(slow, &told), &header(64 << 10), None);
+    let mut stream = StreamSink::start(target(slow, &losses), &header(64 << 10), None);
     for drain in 0..10 {
         (0..OBJECTS / 10).for_each(|n| stream.push(&alloc((drain * 100 + n) * 64)));
         stream.push(&Entry::Period(1));
-        stream.drained(drain);
+        stream.flush(drain);
     }
-    let dropped = told.dropped.load(Relaxed);
+    let dropped = losses.events.load(Relaxed);
     assert!(dropped > 0 && dropped < OBJECTS && dropped.is_multiple_of(OBJECTS / 10), "{dropped}");
-    assert_eq!(stream.room(), Room::There);
+    assert_eq!(stream.state(), SinkState::Open);
     drop(read);
     // It catches up.
     while stream.waiting.load(Relaxed) > 0 {
@@ -104,16 +104,16 @@ fn a_slow_reader_misses_events_and_is_told() {
     let gaps: Vec<&Line> = of(EventKind::Gap).collect();
     assert_eq!(gaps, [&(EventKind::Gap, None, None, Some(dropped))]);
     assert_eq!(lines.last(), Some(&(EventKind::Free, Some(0), None, None)));
-    assert_eq!(told.dropped.load(Relaxed), dropped);
+    assert_eq!(losses.events.load(Relaxed), dropped);
 }
 
 /// Also where nothing comes behind.
 #[test]
 fn what_is_missing_at_the_end_is_told() {
     let (read, may_read) = mpsc::channel();
-    let (lines, told) = (Arc::default(), Arc::default());
+    let (lines, losses) = (Arc::default(), Arc::default());
     let slow = Slow { may_read, lines: Arc::clone(&lines) };
-    let mut stream = Stream::start(target(slow, &told), &header(100), None);
+    let mut stream = StreamSink::start(target(slow, &losses), &header(100), None);
     (0..10).for_each(|n| stream.push(&alloc(n * 64)));
     drop(read);
     Box::new(stream).finish(100).unwrap();
@@ -123,11 +123,11 @@ fn what_is_missing_at_the_end_is_told() {
 #[test]
 fn a_free_tells_who_allocated() {
     let (_, may_read) = mpsc::channel();
-    let (lines, told) = (Arc::default(), Arc::default());
+    let (lines, losses) = (Arc::default(), Arc::default());
     let fast = Slow { may_read, lines: Arc::clone(&lines) };
-    let mut stream = Stream::start(target(fast, &told), &header(1 << 20), None);
+    let mut stream = StreamSink::start(target(fast, &losses), &header(1 << 20), None);
     stream.push(&alloc(64));
-    stream.drained(10);
+    stream.flush(10);
     stream.push(&Entry::Event(Event::Free(Free { ptr: 64, cache: None })));
     Box::new(stream).finish(100).unwrap();
     let expected = [EventKind::Alloc, EventKind::Free].map(|kind| (kind, Some(64), Some(500), None));
@@ -146,22 +146,22 @@ impl EventOutput for Gone {
     }
 }
 
-fn room_and_end(error: io::ErrorKind) -> (Room, Result<Written, SessionError>) {
-    let mut stream = Stream::start(target(Gone(error), &Arc::default()), &header(1 << 20), None);
+fn state_and_end(error: io::ErrorKind) -> (SinkState, Result<Written, SessionError>) {
+    let mut stream = StreamSink::start(target(Gone(error), &Arc::default()), &header(1 << 20), None);
     stream.push(&alloc(64));
-    stream.drained(10);
-    while !stream.teller.is_finished() {
+    stream.flush(10);
+    while !stream.writer.is_finished() {
         std::thread::yield_now();
     }
-    (stream.room(), Box::new(stream).finish(100))
+    (stream.state(), Box::new(stream).finish(100))
 }
 
 #[test]
 fn a_reader_that_goes_ends_the_session() {
-    let (room, end) = room_and_end(io::ErrorKind::BrokenPipe);
-    assert_eq!(room, Room::Unread);
+    let (state, end) = state_and_end(io::ErrorKind::BrokenPipe);
+    assert_eq!(state, SinkState::ReaderGone);
     assert!(end.is_ok());
-    let (room, end) = room_and_end(io::ErrorKind::StorageFull);
-    assert_eq!(room, Room::Unread);
+    let (state, end) = state_and_end(io::ErrorKind::StorageFull);
+    assert_eq!(state, SinkState::ReaderGone);
     assert_eq!(end.unwrap_err().to_string(), "cannot write the events: no storage space");
 }

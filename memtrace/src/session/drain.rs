@@ -1,0 +1,124 @@
+//! What is in the rings: decoded, then applied to the ledger and the tables of processes and stacks, and passed on to the sink.
+
+use std::{mem, time::Duration};
+
+use super::{
+    error::SessionError,
+    state::{Session, State},
+};
+use crate::{
+    kernel::{clock, events::Events},
+    stream::{
+        decode::{Frames, RecordVisitor, decode},
+        entry::Entry,
+        event::{Alloc, Event, ProcessEvent, TimeNs},
+    },
+};
+
+/// The rings are drained this often. At 5 million events a second they then hold some 3 MiB.
+pub const DRAIN_EVERY: Duration = Duration::from_millis(10);
+
+/// Records drained before signals and timers get their turn.
+pub const MAX_DRAINED: usize = 50_000;
+
+impl Session {
+    /// Applies what is in the rings, [`MAX_DRAINED`] records at most. Returns how many there were.
+    pub fn drain(&mut self, events: &mut Events) -> Result<usize, SessionError> {
+        self.drain_up_to(MAX_DRAINED, events)
+    }
+
+    /// Applies all that is in the rings by now.
+    pub fn catch_up(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.drain_up_to(usize::MAX, events).map(drop)
+    }
+
+    fn drain_up_to(&mut self, max: usize, events: &mut Events) -> Result<usize, SessionError> {
+        let sampling = self.state.budget.sampling();
+        let mut apply = Apply { time: clock::now(), is_first: true, session: self };
+        let drained = events.drain(max, |record| apply.record(record));
+        self.batch.apply(&mut self.ledger);
+        let drained = drained?;
+        self.state.caches.learn_new(&self.state.kernel, &events.generations)?;
+        self.state.tasks.learn_new(&mut self.ledger);
+        self.flush_sink();
+        self.keep_within_memory(sampling, events)?;
+        Ok(drained)
+    }
+}
+
+/// Applies the records of one drain.
+struct Apply<'s> {
+    session: &'s mut Session,
+    /// When the drain began, for the sink.
+    time: TimeNs,
+    /// The sink has not got this time yet.
+    is_first: bool,
+}
+
+impl Apply<'_> {
+    fn record(&mut self, record: &[u8]) {
+        if self.session.ledger.is_full() {
+            self.make_room();
+        }
+        if decode(record, self).is_err() {
+            self.session.undecodable += 1;
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        let Session { ledger, batch, state, .. } = &mut *self.session;
+        // Events so far count by the period that held then.
+        batch.apply(ledger);
+        if let Some(period) = state.budget.make_room(ledger) {
+            self.push_to_sink(&Entry::Period(period));
+        }
+    }
+
+    fn alloc(&mut self, mut alloc: Alloc) {
+        let State { kernel, caches, nodes, .. } = &mut self.session.state;
+        caches.notice(&alloc);
+        if let Some(nodes) = nodes {
+            alloc.node = nodes.node(&kernel.memory, alloc.ptr);
+        }
+        self.enter(Event::Alloc(alloc));
+    }
+
+    fn enter(&mut self, event: Event<'_>) {
+        self.push_to_sink(&Entry::Event(event));
+        let Session { ledger, batch, .. } = &mut *self.session;
+        batch.add(event, ledger);
+    }
+
+    fn push_to_sink(&mut self, entry: &Entry<'_>) {
+        let Some(sink) = &mut self.session.sink else { return };
+        if mem::take(&mut self.is_first) {
+            sink.push(&Entry::Read(self.time));
+        }
+        sink.push(entry);
+    }
+}
+
+impl<'a> RecordVisitor<'a> for Apply<'_> {
+    fn event(&mut self, event: Event<'a>) {
+        match event {
+            Event::Alloc(alloc) => self.alloc(alloc),
+            Event::Free(_) | Event::Name(_) => self.enter(event),
+        }
+    }
+
+    fn alloc_with_stack(&mut self, mut alloc: Alloc, frames: Frames<'a>) {
+        if let Some(stacks) = &mut self.session.state.stacks {
+            alloc.stack = stacks.enter(alloc.task.process(), frames);
+        }
+        self.alloc(alloc);
+    }
+
+    fn process(&mut self, event: ProcessEvent<'a>) {
+        let State { stacks, tasks, .. } = &mut self.session.state;
+        if let (ProcessEvent::Exec { process, .. }, Some(stacks)) = (event, stacks) {
+            stacks.forget(process);
+        }
+        tasks.apply(event);
+    }
+}

@@ -1,0 +1,48 @@
+//! What the user asked for.
+
+use std::time::Duration;
+
+use super::budget::CpuLimit;
+use crate::{kernel::trials::Avoid, knowledge::incidents::Incidents, view::build::ReportOptions};
+
+/// Whose calls stacks contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StacksOption {
+    /// In the kernel
+    Kernel,
+    /// In the process
+    User,
+    /// In the process, and from there on in the kernel
+    Both,
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Names and globs of slab caches.
+    pub caches: Vec<String>,
+    /// Only these processes' allocations; empty for all.
+    pub pids: Vec<u32>,
+    /// Only allocations under these command names; empty for all.
+    pub comms: Vec<String>,
+    pub report_options: ReportOptions,
+    pub interval: Duration,
+    pub duration: Option<Duration>,
+    /// End after this many reports.
+    pub count: Option<u64>,
+    /// None: allocations are recorded without their stacks.
+    pub stacks: Option<StacksOption>,
+    /// Incidents to compare a leak with.
+    pub incidents: Incidents,
+    /// How long to follow frees after the session stops tracing allocations.
+    pub settle: Duration,
+    /// Follow one object in this many, chosen by address.
+    pub sample: u32,
+    /// Bytes, in the kernel and in this process; None for a share of the host's memory.
+    pub max_memory: Option<u64>,
+    pub max_cpu: Option<CpuLimit>,
+    pub verbose: bool,
+    /// Ways to leave out, for testing.
+    pub avoid: Vec<Avoid>,
+    /// Overrides the size that follows from the host's memory.
+    pub ring_bytes: Option<u64>,
+}

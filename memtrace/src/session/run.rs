@@ -1,0 +1,234 @@
+//! A session from its start to its last report.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
+
+use super::{
+    drain::{DRAIN_EVERY, MAX_DRAINED},
+    error::SessionError,
+    govern::Outcome,
+    marks::Mark,
+    options::Options,
+    reporter::Reporter,
+    setup::{self, Ready},
+    signals::Signals,
+    sink::{RecordingTarget, SinkConfig, SinkState, StreamTarget},
+    state::Session,
+};
+use crate::{
+    evidence::recording::Written,
+    kernel::{attach::Attached, clock, events::Events},
+    output::Output,
+};
+
+/// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
+const FIRST_REPORT: Duration = Duration::from_secs(1);
+
+const MAX_DURATION: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Signal, duration or count.
+    Asked,
+    /// Nobody reads the output any more.
+    Unread,
+    /// It took too much of the host.
+    OverBudget,
+    /// The recording has reached its maximal size.
+    RecordingFull,
+    /// The recording cannot be written any more: it misses what is still in the rings.
+    RecordingFailed,
+}
+
+/// Runs a session until a signal, its duration or its count ends it.
+pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(), SessionError> {
+    run_with(options, output, None).await.map(drop)
+}
+
+/// The same, while its events go to a stream.
+pub async fn stream(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    target: StreamTarget,
+) -> Result<(), SessionError> {
+    run_with(options, output, Some(SinkConfig::Stream(target))).await.map(drop)
+}
+
+/// The same, recorded. Returns the size of the recording.
+pub async fn record(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    target: RecordingTarget,
+) -> Result<Written, SessionError> {
+    Ok(run_with(options, output, Some(SinkConfig::Recording(target))).await?.unwrap_or_default())
+}
+
+async fn run_with(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    sink: Option<SinkConfig>,
+) -> Result<Option<Written>, SessionError> {
+    let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
+    let mut signals = signals.map_err(SessionError::Signals)?;
+    let Ready { mut attached, state } = setup::set_up(&options, sink.as_ref())?;
+    let mut session = state.start(&options, sink)?;
+    let reporter = Reporter::start(output);
+    session.compare(&mut attached.events)?;
+    let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
+    if end == End::Unread {
+        drop(attached);
+        session.finish_sink()?;
+        return reporter.finish(None).map(|()| None).map_err(SessionError::Output);
+    }
+    if end == End::RecordingFull {
+        session.state.notes.push("the recording reached --max-size, and the session ended".to_owned());
+    }
+    // While everything is still traced. With a flood in the rings this would keep the probes on the host: then the last
+    // comparison has to do.
+    if session.drain(&mut attached.events)? < MAX_DRAINED {
+        session.compare(&mut attached.events)?;
+    }
+    // Following frees would cost the host more.
+    let settle = if end == End::OverBudget { Duration::ZERO } else { options.settle };
+    session.settle(&mut attached, settle, &mut signals).await?;
+    let mut events = attached.detach();
+    session.drain_rest(&mut events).await?;
+    let last = session.tick(&mut events, true)?;
+    drop(events);
+    let written = session.finish_sink();
+    reporter.finish(Some(last)).map_err(SessionError::Output)?;
+    written
+}
+
+/// What a session waits for.
+enum Wake {
+    End,
+    Mark(Mark),
+    Report,
+    /// The one that comes before the first interval is over.
+    EarlyReport,
+    Measure,
+    Drain,
+}
+
+struct Timers {
+    drain: Interval,
+    report: Interval,
+    early_report: Option<Instant>,
+    measure: Instant,
+    end: Option<Instant>,
+}
+
+impl Timers {
+    fn start(options: &Options, measure: Instant) -> Self {
+        let start = Instant::now();
+        let mut drain = interval(DRAIN_EVERY);
+        drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut report = interval_at(start + options.interval, options.interval);
+        report.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self {
+            drain,
+            report,
+            early_report: (options.interval > FIRST_REPORT).then_some(start + FIRST_REPORT),
+            measure,
+            end: options.duration.map(|duration| start + duration.min(MAX_DURATION)),
+        }
+    }
+
+    /// In the order of their urgency.
+    async fn next(&mut self, signals: &mut Signals) -> Wake {
+        tokio::select! {
+            biased;
+            mark = signals.next() => mark.map_or(Wake::End, Wake::Mark),
+            () = sleep_until_some(self.end) => Wake::End,
+            () = sleep_until_some(self.early_report) => {
+                self.early_report = None;
+                Wake::EarlyReport
+            }
+            _ = self.report.tick() => {
+                self.early_report = None;
+                Wake::Report
+            }
+            () = sleep_until(self.measure) => Wake::Measure,
+            _ = self.drain.tick() => Wake::Drain,
+        }
+    }
+}
+
+/// None: for ever.
+async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Session {
+    async fn watch(
+        &mut self,
+        options: &Options,
+        attached: &mut Attached,
+        reporter: &Reporter,
+        signals: &mut Signals,
+    ) -> Result<End, SessionError> {
+        let mut timers = Timers::start(options, self.meter.due());
+        let mut reports = 0;
+        loop {
+            match timers.next(signals).await {
+                Wake::End => return Ok(End::Asked),
+                Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
+                Wake::EarlyReport => self.report(attached, reporter)?,
+                Wake::Report => {
+                    self.report(attached, reporter)?;
+                    reports += 1;
+                    if options.count.is_some_and(|count| reports >= count) {
+                        return Ok(End::Asked);
+                    }
+                }
+                Wake::Measure => {
+                    if self.measure(&mut attached.events)? == Outcome::Over {
+                        return Ok(End::OverBudget);
+                    }
+                    timers.measure = self.meter.due();
+                }
+                Wake::Drain => {
+                    // There is more: at once, but after signals and timers, or a flood would keep us here.
+                    if self.drain(&mut attached.events)? == MAX_DRAINED {
+                        timers.drain.reset_immediately();
+                    }
+                    self.close_due_block(&attached.events)?;
+                }
+            }
+            if let Some(end) = self.end_of_outputs(reporter) {
+                return Ok(end);
+            }
+        }
+    }
+
+    fn measure(&mut self, events: &mut Events) -> Result<Outcome, SessionError> {
+        match self.meter.turn(events) {
+            Some(used) => self.keep_within_cpu(used, events),
+            None => Ok(Outcome::GoesOn),
+        }
+    }
+
+    /// None while somebody takes what the session gives.
+    fn end_of_outputs(&self, reporter: &Reporter) -> Option<End> {
+        // A recording goes on whether anybody reads the reports or not.
+        if reporter.is_unread() && !self.sink.as_ref().is_some_and(|sink| sink.is_recording()) {
+            return Some(End::Unread);
+        }
+        match self.sink.as_ref()?.state() {
+            SinkState::Open => None,
+            SinkState::Full => Some(End::RecordingFull),
+            SinkState::Failed => Some(End::RecordingFailed),
+            SinkState::ReaderGone => Some(End::Unread),
+        }
+    }
+
+    fn finish_sink(self) -> Result<Option<Written>, SessionError> {
+        self.sink.map(|sink| sink.finish(clock::now())).transpose()
+    }
+}

@@ -1,0 +1,76 @@
+//! All that a session holds while it runs.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
+    own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory,
+};
+use crate::{
+    attribution::stack::Stacks,
+    kernel::{clock, discover::Kernel, gfp::GfpNames, nodes::Nodes, symbols::Symbols},
+    knowledge::incidents::Incidents,
+    stream::{
+        event::{StackId, TimeNs},
+        ledger::{Batch, Ledger},
+    },
+    view::{Settled, build::Builder},
+};
+
+/// What the host, the kernel and the options give the session at its start, and what it learns of them later.
+pub struct State {
+    pub kernel: Kernel,
+    pub host: Host,
+    pub caches: CacheDirectory,
+    /// None where live objects are not inspected.
+    pub inspector: Option<SurvivorInspector>,
+    pub tasks: TaskDirectory,
+    /// None unless they are needed.
+    pub symbols: Option<Arc<Symbols>>,
+    pub stacks: Option<Stacks>,
+    pub gfp_names: Option<GfpNames>,
+    pub nodes: Option<Nodes>,
+    pub incidents: Incidents,
+    /// Sentences that hold for the whole session.
+    pub notes: Vec<String>,
+    pub budget: Budget,
+    pub pids: Vec<u32>,
+    /// All of a cache is traced, so that it can be compared with slabinfo.
+    pub is_compared: bool,
+}
+
+pub struct Session {
+    pub state: State,
+    /// None unless it is recorded, or its events are streamed.
+    pub sink: Option<Box<dyn EventSink>>,
+    /// The last stack that the sink has a definition of.
+    pub defined_stacks: StackId,
+    pub ledger: Ledger,
+    /// Empty between two drains.
+    pub batch: Batch,
+    pub builder: Builder,
+    pub slabinfo: SlabinfoSeries,
+    pub comparison: Comparison,
+    pub meter: Meter,
+    pub started: TimeNs,
+    /// Records that could not be decoded: the BPF object and this binary do not match.
+    pub undecodable: u64,
+    /// Requested processes that ended, with when.
+    pub ended_pids: Vec<(u32, Duration)>,
+    pub stopped: Option<Stopped>,
+    pub settled: Option<Settled>,
+}
+
+/// Allocations are not traced any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped {
+    pub at: TimeNs,
+    /// Frees of unknown objects until then: later ones are mostly of objects that were allocated since.
+    pub unknown_frees: Option<u64>,
+}
+
+impl Session {
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now() - self.started)
+    }
+}

@@ -1,0 +1,54 @@
+//! A report: checkpoint -> record -> build.
+
+use super::{
+    error::SessionError,
+    record::BlockEnd,
+    reporter::Reporter,
+    state::{Session, State},
+};
+use crate::{
+    kernel::{attach::Attached, events::Events},
+    stream::calls::{CallSites, StackNames},
+    view::{Checkpoint, Snapshot, lookups::Lookups},
+};
+
+impl Session {
+    pub fn report(&mut self, attached: &mut Attached, reporter: &Reporter) -> Result<(), SessionError> {
+        self.drain(&mut attached.events)?;
+        self.note_ended_pids();
+        self.inspect(&mut attached.events)?;
+        let snapshot = self.tick(&mut attached.events, false)?;
+        reporter.show(snapshot);
+        Ok(())
+    }
+
+    /// Takes a checkpoint, ends a block of the recording with it, and makes a report of it.
+    pub fn tick(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
+        self.refresh_caches(events)?;
+        if !is_final {
+            self.compare_if_due(events)?;
+        }
+        let checkpoint = self.checkpoint(events, is_final)?;
+        let forgot_ended = self.state.tasks.prune(&self.ledger);
+        self.close_block(&checkpoint, BlockEnd { is_report: true, forgot_ended });
+        Ok(self.build(&checkpoint))
+    }
+
+    fn build(&mut self, checkpoint: &Checkpoint) -> Snapshot {
+        let own_tgid = std::process::id();
+        let State { host, caches, tasks, symbols, stacks, gfp_names, incidents, .. } = &self.state;
+        let lookups = Lookups {
+            host: &host.name,
+            kernel: &host.kernel,
+            caches: caches.infos(),
+            processes: &tasks.processes,
+            cgroups: &tasks.cgroups,
+            call_sites: symbols.as_deref().map(|symbols| symbols as &dyn CallSites),
+            stacks: stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            gfp_names: gfp_names.as_ref(),
+            incidents,
+            is_shown: &|origin| origin.task.tgid != own_tgid,
+        };
+        self.builder.snapshot(&self.ledger, checkpoint, lookups)
+    }
+}

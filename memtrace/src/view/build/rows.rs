@@ -1,0 +1,290 @@
+//! From groups to rows: rates, trends, names, order.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    time::Duration,
+};
+
+use super::group::{Group, OfCache, RowKey, Stacked, Totals};
+use crate::{
+    attribution::{
+        cgroup::Cgroups,
+        process::{NO_CHAIN, Processes},
+    },
+    stream::{
+        calls::{CallSites, StackNames},
+        event::{ProcessId, StackId, TimeNs},
+        ledger::{FOLDED, Ledger, Origin},
+    },
+    view::{
+        ages::{AllocsUntil, Survivors, Timeline},
+        checkpoint::Checkpoint,
+        key::{KeyPart, alloc_context},
+        lookups::{CacheInfo, Lookups},
+        snapshot::{Ancestors, CacheShare, CallSite, CgroupShare, ProcessInfo, Rest, Row, Sort, StackShare},
+        task::command_label,
+        trend::{History, Trend},
+    },
+};
+
+/// Most name groups in a row.
+pub(super) const MAX_NAMES: usize = 20;
+/// Most chains of ancestors in a row, and most cgroups.
+const MAX_SHARES: usize = 10;
+/// Only the first rows have stacks, made of this many different ones at most.
+const ROWS_WITH_STACKS: usize = 20;
+const MAX_STACKS: usize = 100;
+
+/// What is remembered of all rows from one snapshot to the next.
+#[derive(Default)]
+pub struct RowHistory {
+    rows: HashMap<RowKey, Previous>,
+    elapsed: Duration,
+}
+
+#[derive(Default)]
+struct Previous {
+    totals: Totals,
+    history: History,
+    allocs: AllocsUntil,
+}
+
+/// What a row's details are made of, once it is known which rows are shown.
+pub struct RowSources<'a> {
+    stacked: Stacked,
+    origins: Vec<(&'a Origin, &'a CacheInfo)>,
+    allocs: AllocsUntil,
+}
+
+impl RowHistory {
+    /// The rows in no order. Rates are over the time since the last call; in the final snapshot over all.
+    pub fn rows<'a>(
+        &mut self,
+        groups: HashMap<RowKey, Group<'a>>,
+        checkpoint: &Checkpoint,
+        timeline: &Timeline,
+        lookups: Lookups<'_>,
+    ) -> Vec<(Row, RowSources<'a>)> {
+        let since = if checkpoint.is_final { Duration::ZERO } else { self.elapsed };
+        let seconds = (checkpoint.elapsed - since).as_secs_f64();
+        let mut rows = Vec::with_capacity(groups.len());
+        let mut remembered = HashMap::with_capacity(groups.len());
+        for (key, mut group) in groups {
+            let Previous { totals: before, mut history, mut allocs } =
+                self.rows.remove(&key).unwrap_or_default();
+            let before = if checkpoint.is_final { Totals::default() } else { before };
+            let totals = group.totals;
+            let (stacked, origins) = (mem::take(&mut group.stacks), mem::take(&mut group.origins));
+            let mut row = group.into_row(&key, before, seconds, checkpoint.now, lookups);
+            history.add(checkpoint.elapsed, row.objects);
+            row.trend = history.trend(row.allocs);
+            row.stacked_objects = stacked.values().sum();
+            allocs.report(timeline, row.allocs);
+            rows.push((row, RowSources { stacked, origins, allocs: allocs.clone() }));
+            remembered.insert(key, Previous { totals, history, allocs });
+        }
+        (self.rows, self.elapsed) = (remembered, checkpoint.elapsed);
+        rows
+    }
+}
+
+/// Sorts rows and keeps the first `top`; returns the sum of the others.
+pub fn cut(rows: &mut Vec<(Row, RowSources<'_>)>, sort: Sort, top: usize) -> Option<Rest> {
+    rows.sort_by(|(a, _), (b, _)| by_rank(a, b, sort));
+    if rows.len() <= top {
+        return None;
+    }
+    let cut = rows.split_off(top);
+    Some(Rest {
+        rows: cut.len() as u64,
+        objects: cut.iter().map(|(row, _)| row.objects).sum(),
+        bytes: cut.iter().map(|(row, _)| row.bytes).sum(),
+    })
+}
+
+/// Adds what only shown rows have.
+pub fn with_details(
+    rows: Vec<(Row, RowSources<'_>)>,
+    ledger: &Ledger,
+    timeline: &Timeline,
+    now: TimeNs,
+    stacks: Option<&dyn StackNames>,
+) -> Vec<Row> {
+    let rows = rows.into_iter().enumerate().map(|(at, (row, sources))| {
+        let mut survivors = Survivors::new(timeline, now);
+        for (origin, cache) in sources.origins {
+            survivors.add(ledger, origin, cache.object_size);
+        }
+        // To name them means to read files.
+        let stacks = stacks.filter(|_| at < ROWS_WITH_STACKS);
+        Row {
+            ages: survivors.ages(),
+            cohorts: survivors.cohorts(&sources.allocs),
+            stacks: stacks.map(|stacks| stack_shares(&sources.stacked, stacks)).unwrap_or_default(),
+            ..row
+        }
+    });
+    rows.collect()
+}
+
+/// Calls from different places in one function are the same here.
+fn stack_shares(stacked: &Stacked, stacks: &dyn StackNames) -> Vec<StackShare> {
+    let mut most: Vec<(StackId, u64)> = stacked.iter().map(|(&id, &objects)| (id, objects)).collect();
+    most.sort_unstable_by_key(|&(id, objects)| (std::cmp::Reverse(objects), id));
+    most.truncate(MAX_STACKS);
+    let mut shares: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+    for (id, objects) in most.into_iter().filter(|(_, objects)| *objects > 0) {
+        *shares.entry(stacks.names(id)).or_default() += objects;
+    }
+    let mut shares: Vec<StackShare> =
+        shares.into_iter().map(|(frames, objects)| StackShare { frames, objects }).collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.objects));
+    shares.truncate(MAX_SHARES);
+    shares
+}
+
+/// Biggest first; equals in a fixed order, so that rows do not jump.
+pub(super) fn by_rank(a: &Row, b: &Row, sort: Sort) -> std::cmp::Ordering {
+    let primary = match sort {
+        Sort::Bytes => b.bytes.cmp(&a.bytes),
+        Sort::Objects => b.objects.cmp(&a.objects),
+        Sort::Growth => b.growth_per_s.total_cmp(&a.growth_per_s),
+        Sort::Age => b.oldest.cmp(&a.oldest),
+    };
+    primary
+        .then_with(|| b.bytes.cmp(&a.bytes))
+        .then_with(|| b.objects.cmp(&a.objects))
+        .then_with(|| b.allocs.cmp(&a.allocs))
+        .then_with(|| a.keys.cmp(&b.keys))
+}
+
+impl Group<'_> {
+    fn into_row(self, key: &RowKey, before: Totals, seconds: f64, now: TimeNs, lookups: Lookups<'_>) -> Row {
+        let allocs = self.totals.allocs.saturating_sub(before.allocs) as f64;
+        let frees = self.totals.frees.saturating_sub(before.frees) as f64;
+        let per_s = |events: f64| if seconds > 0.0 { events / seconds } else { 0.0 };
+        let process = self.process(key);
+        Row {
+            keys: key.iter().map(|part| part.text(lookups)).collect(),
+            comm: self.comm(key),
+            pid: process.map(|process| process.tgid),
+            process: process.and_then(|process| info(lookups.processes, process)),
+            cache: self.cache(key),
+            caches: self.caches(),
+            trend: Trend::TooEarly,
+            started_by: self.started_by(lookups.processes),
+            cgroups: self.cgroups(lookups.cgroups),
+            call_site: call_site(key, lookups.call_sites),
+            alloc_context: alloc_context(key, lookups),
+            stacked_objects: 0,
+            stacks: Vec::new(),
+            processes: self.processes.len() as u64 + self.folded_processes,
+            objects: self.objects,
+            bytes: self.bytes,
+            partial_objects: self.partial_objects,
+            allocs: self.totals.allocs,
+            frees: self.totals.frees,
+            allocs_per_s: per_s(allocs),
+            frees_per_s: per_s(frees),
+            // Not of the two rates: what rounds differently would move rows that grow alike.
+            growth_per_s: per_s(allocs - frees),
+            oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
+            ages: Vec::new(),
+            cohorts: Vec::new(),
+            named_objects: self.places.objects(),
+            negatives: self.places.negatives(),
+            names: self.places.into_groups(MAX_NAMES),
+        }
+    }
+
+    /// The row's command name: a process that changed its name goes by the one that holds most.
+    fn comm(&self, key: &RowKey) -> Option<Vec<u8>> {
+        let of_key = key.iter().find_map(|part| match *part {
+            KeyPart::Comm(comm, is_kthread) | KeyPart::Ancestors(comm, is_kthread, _) => {
+                Some((comm, is_kthread))
+            }
+            _ => None,
+        });
+        let is_of_process = key.iter().any(|part| matches!(part, KeyPart::Process(_)));
+        let mut holders = self.comms.iter().filter(|(_, objects)| **objects > 0).map(|(comm, _)| *comm);
+        let only_or_most = match (of_key, is_of_process) {
+            (Some(comm), _) => Some(comm),
+            (None, true) if self.process(key).is_none() => None,
+            (None, true) => self.comms.iter().max_by_key(|(_, objects)| **objects).map(|(comm, _)| *comm),
+            (None, false) => holders.next().filter(|_| holders.next().is_none()),
+        };
+        only_or_most.map(command_label)
+    }
+
+    fn process(&self, key: &RowKey) -> Option<ProcessId> {
+        let of_key = key
+            .iter()
+            .find_map(|part| if let KeyPart::Process(process) = part { Some(*process) } else { None });
+        let mut holders = self.processes.iter().copied();
+        match of_key {
+            Some(process) => Some(process).filter(|process| process.tgid != FOLDED),
+            None if self.folded_processes > 0 => None,
+            None => holders.next().filter(|_| holders.next().is_none()),
+        }
+    }
+
+    fn cache(&self, key: &RowKey) -> Option<String> {
+        let of_key = key
+            .iter()
+            .find_map(|part| if let KeyPart::Cache(name) = part { Some(name.clone()) } else { None });
+        let mut caches = self.caches.iter().filter(|(_, of)| of.objects > 0).map(|(name, _)| name);
+        of_key.or_else(|| caches.next().filter(|_| caches.next().is_none()).map(ToString::to_string))
+    }
+
+    fn caches(&self) -> Vec<CacheShare> {
+        let share = |(name, of): (&&str, &OfCache)| {
+            let OfCache { objects, bytes, allocs } = *of;
+            CacheShare { name: (*name).to_owned(), objects, bytes, allocs }
+        };
+        let outstanding = self.caches.iter().filter(|(_, of)| of.objects > 0);
+        let mut caches: Vec<CacheShare> = outstanding.map(share).collect();
+        caches.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+        caches.truncate(MAX_SHARES);
+        caches
+    }
+
+    fn started_by(&self, processes: &Processes) -> Vec<Ancestors> {
+        let comms = |chain| processes.chain(chain).map(|comm| comm.as_bytes().to_vec()).collect();
+        // That nobody is known to have started them says something only beside others.
+        if self.chains.keys().all(|&chain| chain == NO_CHAIN) {
+            return Vec::new();
+        }
+        let chains = self.chains.iter().map(|(&chain, &objects)| Ancestors { comms: comms(chain), objects });
+        let mut chains: Vec<Ancestors> = chains.collect();
+        chains.sort_by(|a, b| b.objects.cmp(&a.objects).then_with(|| a.comms.cmp(&b.comms)));
+        chains.truncate(MAX_SHARES);
+        chains
+    }
+
+    fn cgroups(&self, names: &Cgroups) -> Vec<CgroupShare> {
+        let path = |id| names.path(id).map(<[u8]>::to_vec);
+        let cgroups = self.cgroups.iter().map(|(&id, &objects)| CgroupShare { id, path: path(id), objects });
+        let mut cgroups: Vec<CgroupShare> = cgroups.collect();
+        cgroups.sort_by(|a, b| b.objects.cmp(&a.objects).then(a.id.cmp(&b.id)));
+        cgroups.truncate(MAX_SHARES);
+        cgroups
+    }
+}
+
+fn info(processes: &Processes, id: ProcessId) -> Option<ProcessInfo> {
+    let process = processes.get(id)?;
+    let command = process.command.as_deref();
+    Some(ProcessInfo {
+        program: command.map(|command| command.path.to_vec()).unwrap_or_default(),
+        command_line: command.map(|command| command.line()).unwrap_or_default(),
+        has_ended: process.has_ended,
+    })
+}
+
+fn call_site(key: &RowKey, names: Option<&dyn CallSites>) -> Option<CallSite> {
+    let address =
+        key.iter().find_map(|part| if let KeyPart::CallSite(address) = part { Some(*address) } else { None });
+    let address = address.filter(|&address| address != 0)?;
+    Some(CallSite { address, symbol: names.and_then(|names| names.name(address)) })
+}
