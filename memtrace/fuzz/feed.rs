@@ -3,7 +3,6 @@
 use std::{fs::File, os::fd::AsRawFd as _, os::unix::fs::FileExt as _, path::PathBuf, time::Duration};
 
 use memtrace::{
-    cmd::report,
     evidence::{
         recording::{
             Block, Header, Reader,
@@ -88,7 +87,7 @@ pub fn recording(bytes: &[u8]) {
             call_sites: true,
             nodes: true,
         };
-        if let Ok(report) = replay::report(&reader, &ask, &mut |_, _| {}) {
+        if let Ok(report) = replay::report(&reader, &ask, &mut |_| {}) {
             show(&report, older);
         }
     }
@@ -101,8 +100,9 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     csv::report(snapshot);
     markdown::report(snapshot);
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
-    let profile = report::profile(report, older);
-    html::of_report(report, &profile, b"a.mt").expect("all of it can be shown");
+    let profile = report.profile(older);
+    let recorded = html::Recorded { file: b"a.mt", series: &report.series, profile: &profile };
+    html::report(snapshot, recorded).expect("all of it can be shown");
 }
 
 /// As bytes of a file; and as types and strings behind a header that fits.

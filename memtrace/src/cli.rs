@@ -2,20 +2,25 @@
 
 mod man;
 
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
-    bundle::BundleArgs, caches::CachesArgs, check::CheckArgs, diff::DiffArgs, events::EventsArgs,
+    bundle::BundleArgs, caches::CachesArgs, check::CheckArgs, diff::DiffArgs, events::EventsArgs, exit,
     explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs, redact::RedactArgs,
     report::ReportArgs, triage::TriageArgs,
 };
 
-/// Says which process holds the kernel's slab memory.
+/// Show which processes hold the kernel's slab memory.
 ///
-/// Traces what slab caches hand out and get back, and shows who holds what was allocated since the start and not
-/// freed. Without a command it runs a live session until Ctrl-C, which then shows the final table. It changes nothing
-/// on the host, and leaves nothing behind, however it ends.
+/// Traces allocations and frees of slab objects, and shows who allocated the objects that are still outstanding. Without a
+/// command, runs a live session until Ctrl-C and then prints the final table. It changes nothing on the host, and leaves
+/// nothing behind, however it ends.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES, after_long_help = [EXAMPLES, DETAILS].join("\n\n"))]
 pub struct Cli {
@@ -29,86 +34,104 @@ pub struct Cli {
 /// Within 80 columns, as is [`DETAILS`]: clap would wrap a longer line anywhere.
 const EXAMPLES: &str = "\
 Examples:
-  sudo memtrace triage                      memory is high: what is it?
+  sudo memtrace triage                      memory is high: find out why
   sudo memtrace --cache dentry              who fills the dentry cache
-  sudo memtrace -c 'kmalloc-*' --by cache   which of these caches fill
-  sudo memtrace -c dentry -d 30s -o json    half a minute of it for a script
-  sudo memtrace caches --sort growth        which caches grow
-  sudo memtrace record -o FILE -d 10m       record now, to look at it later
-  memtrace report FILE -o html --out P      a page with charts from a recording
-  memtrace explain dentry                   what that cache is, and what helps
-  sudo memtrace check                       what this host lets memtrace do";
+  sudo memtrace -c 'kmalloc-*' --by cache   which of these caches grow
+  sudo memtrace -c dentry -d 30s -o json    30 seconds as JSON, for a script
+  sudo memtrace caches --sort growth        which caches grow fastest
+  sudo memtrace record -o FILE -d 10m       record now, analyse later
+  memtrace report FILE -o html --out P      turn a recording into a web page
+  memtrace explain dentry                   what a cache holds, and what helps
+  sudo memtrace check                       what memtrace can do on this host";
 
 const DETAILS: &str = "\
 Privileges:
-  Tracing takes root, or CAP_BPF and CAP_PERFMON.
+  Tracing needs root, or CAP_BPF and CAP_PERFMON.
+
+Files:
+  What memtrace writes has mode 0600, appears when it is complete (a recording:
+  when it begins), and replaces an existing file only with --force. Symbolic
+  links are not followed. - is standard output or input.
 
 Environment:
-  NO_COLOR  if it is set and not empty, the table has no colours
+  NO_COLOR  if set and not empty, output has no colours
 
 Exit status:
-  0  it ended as asked, or nobody reads its output any more
-  1  it failed
-  2  it was asked for what cannot be: a usage error, or no such cache
+  0  success, or the reader of the output has gone
+  1  failure
+  2  usage error: bad options, no such cache, a file exists without --force
   3  triage found a suspect";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the slab caches: size, objects, growth, and which are merged
+    /// List slab caches with size, objects, growth, and what is merged
     Caches(CachesArgs),
-    /// Memory is high: say what it is, in half a minute, on one page
+    /// Find out what uses the host's memory, on one page
     ///
-    /// Reads what the kernel tells of its memory, waits, reads it again, and judges what is unusually big or grows: a
-    /// process's own memory, shared memory, page cache or slab. If slab caches grow, it traces them meanwhile and says who
-    /// fills them. It changes nothing. Exit status: 0 nothing found, 3 a suspect found, 1 it failed.
+    /// Reads the kernel's memory figures, waits, reads them again, and judges what is unusually large or grows: a process's own
+    /// memory, shared memory, page cache or slab. If slab caches grow, traces them meanwhile to show who fills them. It changes
+    /// nothing. Exit status: 0 nothing found, 3 suspect found, 1 failure.
     Triage(TriageArgs),
-    /// Record a session into a file, to look at later and elsewhere
+    /// Record a session to a file, for analysis later or elsewhere
     ///
-    /// Writes all that a live session sees, and what is needed to tell who it was, into a file of mode 0600. Everything that
-    /// a live session shows, and more, can be made from it: memtrace report FILE. SIGUSR1 marks a moment, and so does memtrace
-    /// mark LABEL. Killed at any time, what was written up to then can be read.
+    /// The file has everything that a live session shows, and more: memtrace report FILE. It can be read while it is written,
+    /// and if memtrace is killed, up to the last complete block. SIGUSR1 sets a mark, and so does memtrace mark LABEL.
     Record(RecordArgs),
-    /// Mark this moment in a recording that runs
+    /// Set a mark in a running recording
     ///
-    /// What happened between two marks can be shown by itself: memtrace report FILE --from mark:before --to mark:after. Only root, and
-    /// whoever runs the recording, may mark it. kill -USR1 does the same, with the label SIGUSR1.
+    /// Marks delimit parts of a recording: memtrace report FILE --from mark:before --to mark:after. Only root and the user who
+    /// records may set them. kill -USR1 sets a mark named SIGUSR1.
     Mark(MarkArgs),
-    /// One file for the ticket: a recording, its reports, triage, and the host's own figures
+    /// Make one file for a ticket: recording, reports, triage, host figures
     ///
-    /// Records for half a minute, all slab caches or those that are named, and packs what tells what happened into a compressed tar of
-    /// mode 0600. Its README.txt says what each file is, the verdict first. The bundle is there as a whole or not at all. Ctrl-C ends
-    /// the recording sooner. With --redact there are tokens for all names; counts and times stay.
+    /// Records for 30 seconds, or until Ctrl-C, and packs the recording, its reports and the host's own figures into a compressed
+    /// tar. Start with its README.txt, which begins with the verdict. --redact replaces all names by tokens; counts and times
+    /// stay.
     Bundle(BundleArgs),
-    /// Copy a recording with tokens for all names
+    /// Copy a recording with all names replaced by tokens
     ///
-    /// The same name has the same token in the whole copy, and nobody can tell which name it was. Counts, times and process ids stay,
-    /// and so do names of slab caches and of the kernel's functions and threads.
+    /// The same name gets the same token throughout the copy, and cannot be recovered. Counts, times and process ids stay, and so
+    /// do names of slab caches, kernel functions and kernel threads.
     Redact(RedactArgs),
-    /// Show what was recorded: all of it, a part, or how things stood at one time
+    /// Show a recording: all of it, a part, or the state at one time
     ///
-    /// Makes the same reports as a live session would have, from any part of a recording, on any machine. Parts begin and end where
-    /// blocks do, a second apart or less. What is damaged is left out, and said.
+    /// Makes the reports that a live session would have made, from any part of a recording, on any machine. Parts begin and end at
+    /// block boundaries, at most a second apart. Damaged blocks are left out, with a note. A pipe works too: memtrace record -d 10s
+    /// -o - | memtrace report -
     Report(ReportArgs),
-    /// Show what one recording has outstanding, and another has not
+    /// Show what is outstanding in one recording and not in another
     ///
-    /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. What changed most comes first.
+    /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. The largest changes come first.
     Diff(DiffArgs),
-    /// Show every event, one a line: of now, or of a recording
+    /// Print every event on a line of its own, live or from a recording
     ///
-    /// The stream itself, for pipes: what was allocated, freed and named, with the slab cache, the process, its cgroup and the place in
-    /// the kernel. A free is told with what its object's allocation told, where that was seen, and with the time when it
-    /// was read, marked ~: frees do not tell theirs. Where the reader is slow, events are dropped, and a line says how many.
+    /// Events are allocations, frees and names, with slab cache, process, cgroup and call site. A free also shows what is known of
+    /// its object's allocation; its time, marked ~, is when it was read, since frees carry none. If the output is too slow, events
+    /// are dropped, and a line says how many.
     Events(EventsArgs),
-    /// Show what this host offers, and which way memtrace takes for each need
+    /// Show what this kernel supports, and how memtrace will trace it
     Check(CheckArgs),
-    /// Tell what lives in a slab cache, what fills it, and what helps
+    /// Explain a slab cache: what it holds, what fills it, what helps
     Explain(ExplainArgs),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     ///
     /// For bash: memtrace completions bash > /etc/bash_completion.d/memtrace
     Completions { shell: Shell },
     /// Print the man page; to read it: memtrace man | man -l -
     Man,
+}
+
+/// The command line of this process; the exit code where help was printed, or an error.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            // clap repeats what it was given. Nowhere to complain if even standard error is closed.
+            let _ = writeln!(io::stderr(), "{}", exit::printable(&error.render().to_string()));
+        } else {
+            let _ = error.print();
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+    })
 }
 
 /// The man page, in roff.

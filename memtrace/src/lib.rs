@@ -15,5 +15,4 @@ pub mod evidence;
 pub mod session;
 pub mod cmd;
 
-pub mod exit;
 pub mod cli;

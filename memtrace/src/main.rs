@@ -5,31 +5,38 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
 use memtrace::{
     cli::{self, Cli, Command},
-    cmd::{bundle, caches, check, diff, events, explain, live, mark, record, redact, report, triage},
-    exit,
+    cmd::{
+        bundle, caches, check, diff, events,
+        exit::{CommandError, Exit},
+        explain, live, mark, record, redact, report, triage,
+    },
 };
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match run(cli) {
         Ok(code) => code,
-        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nowhere to complain if even standard error is closed.
-            let _ = writeln!(io::stderr(), "memtrace: {error}");
-            exit::code(&error)
+            if error.exit() != Exit::ReaderGone {
+                // Nowhere to complain if even standard error is closed.
+                let _ = writeln!(io::stderr(), "memtrace: {error}");
+            }
+            error.exit().into()
         }
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let mut out = io::stdout();
     match cli.command {
         None => live::run(cli.live)?,
         Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
-        Some(Command::Triage(args)) => return Ok(exit::of_triage(triage::run(&args, &mut out)?)),
+        Some(Command::Triage(args)) => return Ok(triage::run(&args, &mut out)?.into()),
         Some(Command::Record(args)) => record::run(args)?,
         Some(Command::Mark(args)) => mark::run(&args)?,
         Some(Command::Bundle(args)) => bundle::run(&args)?,

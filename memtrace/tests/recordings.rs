@@ -54,26 +54,26 @@ fn what_is_no_recording_is_said() {
         fs::write(&path, bytes).unwrap();
         path
     };
-    check(&with("script", b"#!/bin/sh\n"), &[], 2, &["script", "no recording"]);
+    check(&with("script", b"#!/bin/sh\n"), &[], 2, &["script", "not a memtrace recording"]);
     check(&with("empty", b""), &[], 2, &["it is empty"]);
     // Both headers, or the second would tell of a version that this one reads.
     let newer = [b"MEMTRACE", &2_u32.to_le_bytes()[..], &bytes[12..200]].concat();
     check(&with("newer", &newer), &[], 2, &["version 2", "reads up to 1"]);
-    check(&with("header", &bytes[..30]), &[], 1, &["beginning is damaged"]);
-    check(&with("blocks", &bytes[..1000]), &[], 1, &["no whole block"]);
+    check(&with("header", &bytes[..30]), &[], 1, &["header is damaged"]);
+    check(&with("blocks", &bytes[..1000]), &[], 1, &["no complete block"]);
     check(&with("cut", &bytes[..bytes.len() - 20]), &[], 0, &[]);
-    check(directory.path(), &[], 2, &["no regular file"]);
+    check(directory.path(), &[], 2, &["not a regular file"]);
     check(&directory.path().join("gone"), &[], 1, &["gone", "No such file"]);
     let fifo = directory.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
-    check(&fifo, &[], 2, &["no regular file"]);
+    check(&fifo, &[], 2, &["not a regular file"]);
 }
 
 #[test]
 fn what_cannot_be_asked_of_one_is_said() {
-    check(&v1(), &["--from", "1h"], 2, &["nothing was recorded then", "2025-"]);
-    check(&v1(), &["--from", "3s", "--to", "3s"], 2, &["no length"]);
-    check(&v1(), &["--at", "mark:x"], 2, &["nobody marked 'x'", "deploy"]);
+    check(&v1(), &["--from", "1h"], 2, &["outside the recording", "2025-"]);
+    check(&v1(), &["--from", "3s", "--to", "3s"], 2, &["the window is empty"]);
+    check(&v1(), &["--at", "mark:x"], 2, &["no mark named 'x'", "deploy"]);
     check(&v1(), &["--cache", "a[b"], 2, &["a[b", "pattern"]);
     check(&v1(), &["--out", "/proc/nowhere/a.txt"], 1, &["/proc/nowhere/a.txt"]);
     check(&v1(), &["--at", "mark:deploy"], 0, &[]);
@@ -89,14 +89,14 @@ fn a_recording_overwrites_nothing_unasked() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, said) = record(path.to_str().unwrap(), &[]);
-    assert!(code == Some(2) && said.contains("exists; --force overwrites it"), "{code:?}: {said}");
+    assert!(code == Some(2) && said.contains("exists; --force replaces it"), "{code:?}: {said}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     let (code, said) = record(directory.path().to_str().unwrap(), &["--force"]);
     assert!(code != Some(0) && said.contains("directory"), "{code:?}: {said}");
     let (code, said) = record("/proc/a.mt", &[]);
     assert!(code == Some(1) && said.contains("/proc/a.mt"), "{code:?}: {said}");
     let (code, said) = record("-", &["--ring"]);
-    assert!(code == Some(2) && said.contains("standard output is none"), "{code:?}: {said}");
+    assert!(code == Some(2) && said.contains("--ring needs a file"), "{code:?}: {said}");
     let (code, said) = record(path.to_str().unwrap(), &["--ring", "--max-size", "2M"]);
     assert!(code == Some(2) && said.contains("--max-size 64M"), "{code:?}: {said}");
 }

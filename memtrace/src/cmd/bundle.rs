@@ -2,54 +2,51 @@
 
 use std::{
     env,
-    fs::File,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
-use tempfile::NamedTempFile;
 
 use super::{
     check::{self, CheckArgs},
+    exit::{Exit, Failure},
     live,
     record::max_size,
-    report::with_progress,
-    rows::RowArgs,
-    trace::TraceArgs,
-    triage::about,
+    shared::{
+        progress::ProgressLine,
+        rows::RowArgs,
+        runtime::block_on,
+        status::{StatusLine, with_bar},
+        trace::TraceArgs,
+    },
+    triage::{
+        about, trace,
+        watch::{self, WatchError},
+    },
 };
 use crate::{
-    cmd::{
-        progress::ProgressLine,
-        triage::{
-            trace,
-            watch::{self, WatchError},
-        },
-    },
     evidence::{
         bundle::{
-            ABOUT_RECORDING, Member, RECORDING,
-            archive::{ArchiveError, Target},
+            ABOUT_RECORDING, Member, RECORDING, archive,
             host::{HostFiles, When},
             pages,
             readme::Readme,
         },
         recording::{
             Progress, ReadError, Reader,
-            file::{OpenError, Sink, WriteError},
+            file::{Sink, WriteError},
         },
         redact::{Redactor, recording::rewrite},
-        replay::{
-            self, Query, Report,
-            filter::{Filter, FilterError},
-            window::WindowError,
-        },
+        replay::{self, Query, Report, filter::Filter, window::WindowError},
     },
     knowledge::incidents::{Incidents, IncidentsError},
-    output::triage,
+    output::{
+        file::{Destination, FileError, NewFile, Target},
+        triage,
+    },
     session::{self, Options, SessionError, StacksOption, record},
     text::{escape, human},
     triage::{page::Page, window::Window},
@@ -60,19 +57,19 @@ const DURATION: Duration = Duration::from_secs(30);
 
 #[derive(Args, Clone, Debug)]
 pub struct BundleArgs {
-    /// Where to write the bundle
+    /// Where to write the bundle, with mode 0600; - is standard output
     #[arg(short, long, value_name = "FILE.tar.zst")]
     pub output: PathBuf,
 
-    /// Overwrite the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     pub force: bool,
 
-    /// Put tokens for names of programs, users, files, cgroups and hosts, the same for the same name
+    /// Replace names of programs, users, files, cgroups and hosts by tokens
     #[arg(long)]
     pub redact: bool,
 
-    /// Make it of this recording instead of a new one; without this host's own figures
+    /// Use this recording instead of making one; leaves out triage and this host's files
     #[arg(
         long,
         value_name = "FILE",
@@ -80,7 +77,7 @@ pub struct BundleArgs {
     )]
     pub from_recording: Option<PathBuf>,
 
-    /// End when the recording has this size
+    /// Stop recording at this size
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = max_size, allow_hyphen_values = true)]
     pub max_size: u64,
 
@@ -96,7 +93,7 @@ pub enum BundleError {
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
     #[error(transparent)]
-    Archive(#[from] ArchiveError),
+    File(#[from] FileError),
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error(transparent)]
@@ -104,52 +101,61 @@ pub enum BundleError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
     Copy(#[from] WriteError),
     #[error(transparent)]
-    Filter(#[from] FilterError),
-    #[error(transparent)]
     Window(#[from] WindowError),
-    #[error("cannot make the pages: {0}")]
+    #[error("cannot make the reports: {0}")]
     Pages(#[source] io::Error),
-    #[error("{source}\nWhat was recorded is kept, with all names: memtrace bundle --from-recording {path} -o ...", path = .path.display())]
+    #[error(
+        "{source}\nThe recording is kept, with all names: memtrace bundle --from-recording {} -o ...",
+        escape::path(path)
+    )]
     Kept { source: Box<BundleError>, path: PathBuf },
 }
 
+impl Failure for BundleError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Incidents(error) => error.exit(),
+            Self::File(error) => error.exit(),
+            Self::Session(error) => error.exit(),
+            Self::Watch(error) => error.exit(),
+            Self::Read(error) => error.exit(),
+            Self::Copy(error) => error.exit(),
+            Self::Window(error) => error.exit(),
+            Self::Pages(_) => Exit::Failed,
+            Self::Kept { source, .. } => source.exit(),
+        }
+    }
+}
+
 pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
-    let target = Target::new(&args.output, args.force)?;
+    let inputs: Vec<_> = args.from_recording.as_deref().into_iter().collect();
+    let target = Target { path: &args.output, replace: args.force, inputs: &inputs, is_binary: true };
+    let destination = target.open()?;
     let bundle = Bundle {
         args,
-        target,
+        // In the bundle's directory there is room for it.
+        scratch: match &destination {
+            Destination::File(_) => args.output.clone(),
+            Destination::Stream(_) => env::temp_dir().join(RECORDING),
+        },
         redactor: args.redact.then(Redactor::default),
         incidents: args.rows.incidents()?,
     };
     match &args.from_recording {
-        Some(path) => bundle.make(path, None),
+        Some(path) => bundle.make(Reader::open(path)?, None, destination),
         None => {
-            let recording = bundle.target.beside(".mt")?;
-            let made =
-                bundle.record(recording.path()).and_then(|host| bundle.make(recording.path(), Some(host)));
-            made.map_err(|error| kept(error, recording))
+            let recording = NewFile::scratch(&bundle.scratch)?;
+            let made = bundle
+                .record(&recording)
+                .and_then(|watched| bundle.make(bundle.reader(&recording)?, Some(watched), destination));
+            made.map_err(|error| bundle.kept(error, &recording))
         }
     }
 }
 
-/// What was recorded outlives what went wrong afterwards.
-fn kept(error: BundleError, recording: NamedTempFile) -> BundleError {
-    let has_blocks = Reader::open(recording.path()).is_ok();
-    match recording.keep() {
-        Ok((_, path)) if has_blocks => BundleError::Kept { source: Box::new(error), path },
-        Ok((_, path)) => {
-            let _ = std::fs::remove_file(path);
-            error
-        }
-        Err(_) => error,
-    }
-}
-
-/// What the host said while it was recorded.
+/// What was seen of the host during the recording.
 struct Watched {
     window: Window,
     files: HostFiles,
@@ -158,20 +164,32 @@ struct Watched {
 /// A bundle in the making.
 struct Bundle<'a> {
     args: &'a BundleArgs,
-    target: Target,
+    /// Beside which recordings are made that nobody sees.
+    scratch: PathBuf,
     redactor: Option<Redactor>,
     incidents: Incidents,
 }
 
 impl Bundle<'_> {
+    fn reader(&self, recording: &NewFile) -> Result<Reader, BundleError> {
+        Ok(Reader::of_file(recording.handle()?, Path::new(RECORDING))?)
+    }
+
+    /// A recording outlives what goes wrong afterwards, if there is anything in it.
+    fn kept(&self, error: BundleError, recording: &NewFile) -> BundleError {
+        match self.reader(recording).map(|_| recording.keep(".mt")) {
+            Ok(Ok(path)) => BundleError::Kept { source: Box::new(error), path },
+            _ => error,
+        }
+    }
+
     /// Records into a file, and watches the host meanwhile.
-    fn record(&self, path: &Path) -> Result<Watched, BundleError> {
+    fn record(&self, recording: &NewFile) -> Result<Watched, BundleError> {
         let options = self.options()?;
         let progress = Arc::new(Progress::default());
-        let is_terminal = io::stderr().is_terminal();
-        let line = ProgressLine::new(io::stderr(), is_terminal, Arc::clone(&progress), options.duration);
+        let line = ProgressLine::new(StatusLine::stderr(), Arc::clone(&progress), options.duration);
         let target = record::Target {
-            sink: Sink::create(path, true, None)?,
+            sink: Sink::scratch(recording.handle()?),
             most_bytes: Some(self.args.max_size),
             command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             filters: self.args.trace.filters(),
@@ -179,10 +197,8 @@ impl Bundle<'_> {
         };
         let mut files = HostFiles::live();
         files.read_figures(When::Before);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(SessionError::Runtime)?;
-        let recorded = session::record(options, Box::new(line), target);
-        let (window, recorded) = runtime.block_on(watch::beside(recorded))?;
+        let recorded = watch::beside(session::record(options, Box::new(line), target));
+        let (window, recorded) = block_on(recorded).map_err(SessionError::Runtime)??;
         recorded?;
         files.read_figures(When::After);
         Ok(Watched { window, files })
@@ -196,22 +212,56 @@ impl Bundle<'_> {
     }
 
     /// Makes all members of a recording, and packs them.
-    fn make(&self, recording: &Path, watched: Option<Watched>) -> Result<(), BundleError> {
-        let Some(redactor) = &self.redactor else {
-            return self.pack(&Reader::open(recording)?, recording, watched);
-        };
-        // Pages that are made of it have no other names than it has.
-        let copy = self.target.beside(".mt")?;
-        let reader = Reader::open(recording)?;
-        let mut sink = Sink::create(copy.path(), true, None)?;
-        with_progress(|progress| rewrite(&reader, &mut sink, redactor, progress))?;
+    fn make(
+        &self,
+        recording: Reader,
+        watched: Option<Watched>,
+        destination: Destination,
+    ) -> Result<(), BundleError> {
+        let Some(redactor) = &self.redactor else { return self.pack(&recording, watched, destination) };
+        // Pages that are made of the redacted recording have no other names than it has.
+        let copy = NewFile::scratch(&self.scratch)?;
+        let mut sink = Sink::scratch(copy.handle()?);
+        with_bar(|progress| rewrite(&recording, &mut sink, redactor, progress))?;
         let watched =
             watched.map(|Watched { window, files }| Watched { window: redactor.window(window), files });
-        self.pack(&Reader::open(copy.path())?, copy.path(), watched)
+        self.pack(&self.reader(&copy)?, watched, destination)
     }
 
-    fn pack(&self, reader: &Reader, path: &Path, watched: Option<Watched>) -> Result<(), BundleError> {
-        let ask = Query {
+    fn pack(
+        &self,
+        reader: &Reader,
+        watched: Option<Watched>,
+        destination: Destination,
+    ) -> Result<(), BundleError> {
+        let report = with_bar(|progress| replay::report(reader, &self.query(), progress))?;
+        let mut contents = Contents::default();
+        contents.members = pages::of_report(&report, self.args.rows.older).map_err(BundleError::Pages)?;
+        contents.members.push(Member::new(RECORDING, ABOUT_RECORDING, []));
+        match watched {
+            None => contents.missing.push(
+                "triage and host/: the bundle was made from an existing recording, perhaps of another host"
+                    .to_owned(),
+            ),
+            Some(watched) => self.add_watched(reader, watched, &mut contents)?,
+        }
+        let readme = self.readme(&report, &contents);
+        let Contents { mut members, .. } = contents;
+        // The recording is packed from its file.
+        members.retain(|member| member.name != RECORDING);
+        members.insert(0, Member::new("README.txt", "", readme));
+        let (path, mut len) = (&*self.args.output, 0);
+        let mut recording = reader.bytes().map_err(BundleError::Pages)?;
+        destination.write(path, |out| {
+            len = archive::write(&archive::root(path), &members, &mut recording, out)?;
+            Ok(())
+        })?;
+        self.say(&report, members.len() + 1, len);
+        Ok(())
+    }
+
+    fn query(&self) -> Query {
+        Query {
             report_options: self.args.rows.report_options(),
             filter: Filter::default(),
             incidents: self.incidents.clone(),
@@ -219,43 +269,31 @@ impl Bundle<'_> {
             to: None,
             call_sites: true,
             nodes: true,
-        };
-        let report = with_progress(|progress| replay::report(reader, &ask, progress))?;
-        let mut members = pages::of_report(&report, self.args.rows.older).map_err(BundleError::Pages)?;
-        members.push(Member::new(RECORDING, ABOUT_RECORDING, []));
-        let (mut missing, mut headline) = (Vec::new(), None);
-        match watched {
-            None => missing
-                .push("triage and host/: the bundle was made of a recording, perhaps elsewhere".to_owned()),
-            Some(Watched { window, mut files }) => {
-                files.add_cgroups(When::Before, &window.before.cgroups);
-                files.add_cgroups(When::After, &window.after.cgroups);
-                let page = self.page(reader, &window);
-                headline = Some(triage::headline(&page));
-                let json = triage::json::line(&page).map_err(BundleError::Pages)?;
-                members.push(Member::new(
-                    "triage.md",
-                    "what fills the memory, slab or not, and what to do",
-                    triage::markdown(&page),
-                ));
-                members.push(Member::new("triage.json", "the same for programs (docs/triage.md)", json));
-                files.read_facts(self.redactor.as_ref());
-                members.push(Member::new(
-                    "host/memtrace-check",
-                    "what memtrace can do on this host",
-                    offer(),
-                ));
-                members.append(&mut files.members);
-                missing.append(&mut files.missing);
-            }
         }
-        let readme = self.readme(&report, headline, &members, &missing);
-        // The recording is packed from its file.
-        members.retain(|member| member.name != RECORDING);
-        members.insert(0, Member::new("README.txt", "", readme));
-        let mut recording = File::open(path).map_err(ArchiveError::Write)?;
-        let len = self.target.write(&members, &mut recording)?;
-        self.say(&report, members.len() + 1, len);
+    }
+
+    /// Triage, and the host's files.
+    fn add_watched(
+        &self,
+        reader: &Reader,
+        watched: Watched,
+        contents: &mut Contents,
+    ) -> Result<(), BundleError> {
+        let Watched { window, mut files } = watched;
+        files.add_cgroups(When::Before, &window.before.cgroups);
+        files.add_cgroups(When::After, &window.after.cgroups);
+        let page = self.page(reader, &window);
+        contents.headline = Some(triage::headline(&page));
+        let json = triage::json::line(&page).map_err(BundleError::Pages)?;
+        let markdown = triage::markdown(&page);
+        files.read_facts(self.redactor.as_ref());
+        contents.members.extend([
+            Member::new("triage.md", "what fills the memory, slab or not, and what to do", markdown),
+            Member::new("triage.json", "the same for programs (docs/triage.md)", json),
+            Member::new("host/memtrace-check", "what memtrace can do on this host", host_support()),
+        ]);
+        contents.members.append(&mut files.members);
+        contents.missing.append(&mut files.missing);
         Ok(())
     }
 
@@ -268,31 +306,23 @@ impl Bundle<'_> {
         Page::new(about, window, tracing)
     }
 
-    fn readme(
-        &self,
-        report: &Report,
-        triage: Option<String>,
-        members: &[Member],
-        missing: &[String],
-    ) -> String {
+    fn readme(&self, report: &Report, contents: &Contents) -> String {
         let snapshot = &report.snapshot;
-        let is_redacted = self.redactor.is_some();
         Readme {
             snapshot,
-            triage,
+            triage: contents.headline.clone(),
             ended: snapshot.time,
             length: snapshot.elapsed,
-            members,
-            missing,
-            is_redacted,
+            members: &contents.members,
+            missing: &contents.missing,
+            is_redacted: self.redactor.is_some(),
         }
         .text()
     }
 
     /// Nowhere to complain if even standard error is closed.
     fn say(&self, report: &Report, files: usize, len: u64) {
-        let path = self.target.path().to_string_lossy();
-        let path = escape::terminal(path.as_bytes());
+        let path = escape::path(&self.args.output);
         let mut text = format!("{path}: {files} files, {}\n", human::bytes(len));
         for sentence in crate::output::table::verdict_sentences(&report.snapshot).iter().take(1) {
             text += &format!("  {sentence}\n");
@@ -302,8 +332,18 @@ impl Bundle<'_> {
     }
 }
 
+/// What is in the bundle besides the recording.
+#[derive(Default)]
+struct Contents {
+    members: Vec<Member>,
+    /// What is not, one sentence each.
+    missing: Vec<String>,
+    /// Triage in one line.
+    headline: Option<String>,
+}
+
 /// What `memtrace check` prints.
-fn offer() -> Vec<u8> {
+fn host_support() -> Vec<u8> {
     let mut text = Vec::new();
     let args = CheckArgs { output: check::Output::Text, avoid: Vec::new() };
     if let Err(error) = check::run(&args, &mut text) {

@@ -5,7 +5,7 @@ mod report;
 mod table;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     num::NonZeroUsize,
     time::{Duration, Instant, SystemTime},
 };
@@ -14,7 +14,10 @@ use clap::{Args, ValueEnum};
 use report::{Report, Request};
 use thiserror::Error;
 
-use super::number;
+use super::{
+    exit::{Exit, Failure},
+    shared::{number, terminal},
+};
 use crate::{
     procfs::slab::{Host, MissingSource, ResolveError, SlabError, SlabinfoError},
     text::duration,
@@ -25,41 +28,41 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct CachesArgs {
-    /// Only the caches with this in their name, or in that of a cache merged into them; may be a glob ('kmalloc-*')
+    /// Only caches whose name, or that of a cache merged into them, contains this or matches this glob ('kmalloc-*')
     #[arg(value_name = "PATTERN")]
     pub pattern: Option<String>,
 
-    /// Read twice, so far apart, and show how fast the caches grow (500ms, 10s, 5m)
+    /// Measure growth over this time (500ms, 10s, 5m)
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse, allow_hyphen_values = true)]
     pub interval: Option<Duration>,
 
-    /// What to order by, biggest first; growth implies an interval of 1s
+    /// Sort key, largest first; growth implies --interval 1s
     #[arg(short, long, value_enum, value_name = "KEY", default_value_t)]
     pub sort: Sort,
 
-    /// Show only the first N caches; the totals still count all
+    /// Show only the first N caches; totals still count all
     #[arg(short, long, value_name = "N", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
     pub top: Option<NonZeroUsize>,
 
-    /// Show which caches are merged into each
+    /// List the caches merged into each
     #[arg(long)]
     pub aliases: bool,
 
-    /// As a table, or as one JSON object with exact numbers
+    /// Output format: table, or one JSON object with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Sort {
-    /// Memory of all the cache's slabs
+    /// Memory of the cache's slabs
     #[default]
     Bytes,
     /// Objects in use
     Objects,
-    /// Growth in bytes per second, then in objects
+    /// Bytes per second, then objects
     Growth,
-    /// Memory of one object
+    /// Size of an object
     Size,
     /// A to Z
     Name,
@@ -79,28 +82,32 @@ pub enum CachesError {
     /// Without it there is nothing to list but names.
     #[error(transparent)]
     Slabinfo(SlabinfoError),
-    #[error("the caches' growth cannot be measured: {0}")]
+    #[error("cannot measure growth: {0}")]
     Growth(SlabinfoError),
     /// The user's mistake, not the host's.
     #[error(transparent)]
     Pattern(#[from] ResolveError),
-    #[error("the list cannot be written: {0}")]
+    #[error("cannot write the list: {0}")]
     Write(#[from] io::Error),
+}
+
+impl Failure for CachesError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Pattern(error) => error.exit(),
+            Self::Write(error) => error.exit(),
+            Self::Slab(_) | Self::Slabinfo(_) | Self::Growth(_) => Exit::Failed,
+        }
+    }
 }
 
 pub fn run(args: &CachesArgs, out: &mut impl Write) -> Result<(), CachesError> {
     let report = gather(args, &Host::live())?;
     match args.output {
         Output::Json => json::write(&report, out)?,
-        Output::Table => out.write_all(table::render(&report, args.aliases, window_width()).as_bytes())?,
+        Output::Table => out.write_all(table::render(&report, args.aliases, terminal::width()).as_bytes())?,
     }
     Ok(out.flush()?)
-}
-
-/// None where the output is not a terminal: then nothing is cut.
-fn window_width() -> Option<usize> {
-    let (columns, _) = io::stdout().is_terminal().then(crossterm::terminal::size)?.ok()?;
-    (columns > 0).then_some(usize::from(columns))
 }
 
 fn gather(args: &CachesArgs, host: &Host) -> Result<Report, CachesError> {
@@ -122,7 +129,7 @@ fn gather(args: &CachesArgs, host: &Host) -> Result<Report, CachesError> {
         meminfo: host.meminfo().ok(),
         earlier: None,
     };
-    // A pattern that matches nothing is said at once, not after the interval.
+    // Before the interval: the user need not wait for this error.
     report::check_pattern(&request, &caches)?;
     if let Some(interval) = interval {
         let earlier: Vec<_> = caches.caches.iter().map(|cache| cache.counts).collect();

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::exit::{Exit, Failure};
 use crate::{
     kernel::{
         support::{HostSupport, Item},
@@ -15,11 +16,11 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
-    /// As text, or as one JSON object
+    /// Output format: text, or one JSON object
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
 
-    /// Do without something that the kernel offers, to see how memtrace fares on kernels that lack it
+    /// Do without a kernel feature, as on kernels that lack it
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', hide = true)]
     pub avoid: Vec<Avoid>,
 }
@@ -33,10 +34,19 @@ pub enum Output {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("a session cannot run here: {0}")]
+    #[error("memtrace cannot trace on this host: {0}")]
     Obstacle(String),
-    #[error("cannot write the answer: {0}")]
+    #[error("cannot write the result: {0}")]
     Write(#[from] io::Error),
+}
+
+impl Failure for CheckError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Obstacle(_) => Exit::Failed,
+            Self::Write(error) => error.exit(),
+        }
+    }
 }
 
 pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
@@ -55,7 +65,7 @@ fn text(kernel: &str, support: &HostSupport) -> String {
     let sections = [
         ("This host offers", &support.host),
         ("Tracepoints", &support.tracepoints),
-        ("memtrace takes", &support.ways),
+        ("memtrace takes", &support.strategies),
     ];
     let all = sections.iter().flat_map(|(_, items)| items.iter());
     let width = all.map(|item| item.name.len()).max().unwrap_or(0);
@@ -100,7 +110,7 @@ fn json(kernel: &str, support: &HostSupport) -> serde_json::Result<String> {
         ok: support.obstacle.is_none(),
         host: json_items(&support.host),
         tracepoints: json_items(&support.tracepoints),
-        ways: json_items(&support.ways),
+        ways: json_items(&support.strategies),
     })
 }
 

@@ -8,26 +8,24 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::{
-    live,
-    report::{OutArgs, ReportError, SelectArgs, profile, with_progress},
-    rows::RowArgs,
-    when,
+    exit::{Exit, Failure},
+    report::ReportError,
+    shared::{output::OutputArgs, rows::RowArgs, select::SelectArgs, status::with_bar, terminal, when},
 };
 use crate::{
     evidence::{
-        recording::Reader,
+        recording::{Reader, pipe},
         replay::{self, Query, Report, window::When},
     },
     output::{
         self,
-        screen::Size,
         table::{Frame, Style},
     },
     view::{
         Difference,
         build::ReportOptions,
         diff::{DifferentKeys, Order, Taken, difference},
-        profile::{Profile, Profiled},
+        profile::{Profile, Profiled, Weight},
     },
 };
 
@@ -37,11 +35,11 @@ const UP_TO: &str = "..";
 
 #[derive(Args, Clone, Debug)]
 pub struct DiffArgs {
-    /// The recording to compare with, or a part of it: FILE, FILE@30s, FILE@peak, FILE@30s..2m
+    /// Recording to compare with, or a part of it: FILE, FILE@30s, FILE@peak, FILE@30s..2m; - is standard input
     #[arg(value_name = "BEFORE", value_parser = part)]
     pub before: FilePart,
 
-    /// The recording of which the difference is told, or a part of it
+    /// Recording whose changes are shown, or a part of it
     #[arg(value_name = "AFTER", value_parser = part)]
     pub after: FilePart,
 
@@ -51,12 +49,16 @@ pub struct DiffArgs {
     #[command(flatten)]
     pub rows: RowArgs,
 
-    /// As what to show it
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
 
     #[command(flatten)]
-    pub out: OutArgs,
+    pub out: OutputArgs,
+
+    /// What flame graphs and folded stacks count
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub weight: Weight,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -64,26 +66,26 @@ pub enum Format {
     /// For a terminal
     #[default]
     Table,
-    /// One object
+    /// One JSON object
     Json,
-    /// One object a line
+    /// One JSON object a line
     Ndjson,
-    /// A line for each row, for spreadsheets
+    /// One line a row, for spreadsheets
     Csv,
-    /// For an incident's ticket
+    /// For a ticket
     Markdown,
-    /// Stacks with two numbers each, before and after
+    /// Folded stacks with two counts, before and after
     Folded,
-    /// A flame graph of what is there after: red is more than before, blue is less
+    /// Flame graph of AFTER: red grew, blue shrank
     Svg,
-    /// For go tool pprof: as -diff_base
+    /// Profile for go tool pprof, with BEFORE as its -diff_base
     Pprof,
-    /// A page of its own, for a browser
+    /// Self-contained page
     Html,
 }
 
 impl Format {
-    /// Whether it shows what led to allocations.
+    /// Whether it shows call stacks.
     fn has_profile(self) -> bool {
         matches!(self, Self::Folded | Self::Svg | Self::Pprof | Self::Html)
     }
@@ -105,15 +107,33 @@ pub enum DiffError {
     Report(#[from] ReportError),
     #[error(transparent)]
     Keys(#[from] DifferentKeys),
+    #[error("both recordings are standard input; save one of them to a file first")]
+    OneInput,
+}
+
+impl Failure for DiffError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Report(error) => error.exit(),
+            Self::Keys(error) => error.exit(),
+            Self::OneInput => Exit::Usage,
+        }
+    }
 }
 
 pub fn run(args: &DiffArgs) -> Result<(), DiffError> {
-    args.out.check(args.output == Format::Pprof)?;
+    let inputs = [&*args.before.file, &*args.after.file];
+    if inputs.iter().all(|input| pipe::is_stdin(input)) {
+        return Err(DiffError::OneInput);
+    }
+    let target = args.out.target(args.output == Format::Pprof, &inputs);
+    let destination = target.open().map_err(ReportError::from)?;
     let (before, after) = (read(args, &args.before)?, read(args, &args.after)?);
     let order = Order { sort: args.rows.sort, top: Some(args.rows.top.get()) };
     let difference = difference(before.taken(), after.taken(), order)?;
     let sides = [&before.report, &after.report];
-    Ok(args.out.write(|out| write(args, sides, &difference, out))?)
+    let written = destination.write(args.out.path(), |out| write(args, sides, &difference, out));
+    Ok(written.map_err(ReportError::from)?)
 }
 
 /// One of the two.
@@ -137,8 +157,8 @@ impl Side {
 
 fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
     let reader = Reader::open(&part.file)?;
-    let ask = Query {
-        // What one has not among its first rows, the other may.
+    let query = Query {
+        // A row that is not among the first of one may be among those of the other.
         report_options: ReportOptions { top: usize::MAX, ..args.rows.report_options() },
         filter: args.select.filter()?,
         incidents: args.rows.incidents()?,
@@ -147,7 +167,7 @@ fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
         call_sites: args.output.has_profile(),
         nodes: args.output == Format::Pprof,
     };
-    let report = with_progress(|progress| replay::report(&reader, &ask, progress))?;
+    let report = with_bar(|progress| replay::report(&reader, &query, progress))?;
     Ok(Side {
         report,
         label: part.label.clone(),
@@ -164,8 +184,8 @@ fn write(
 ) -> io::Result<()> {
     let text = match args.output {
         Format::Table if args.out.is_terminal() => {
-            let frame = Frame { width: Some(Size::of_terminal().columns.into()), height: None };
-            output::table::render_difference(difference, frame, live::style())
+            let frame = Frame { width: terminal::width(), height: None };
+            output::table::render_difference(difference, frame, terminal::style())
         }
         Format::Table => output::table::render_difference(difference, Frame::default(), Style::Plain),
         Format::Json => output::json::difference(difference)?,
@@ -174,7 +194,7 @@ fn write(
         Format::Markdown => output::markdown::difference(difference),
         Format::Folded | Format::Svg | Format::Pprof => return write_profiles(args, sides, &mut out),
         Format::Html => {
-            let [before, after] = sides.map(|report| profile(report, args.rows.older));
+            let [before, after] = sides.map(|report| report.profile(args.rows.older));
             output::html::difference(difference, &Profile::added(&before, &after))?
         }
     };
@@ -182,16 +202,16 @@ fn write(
 }
 
 fn write_profiles(args: &DiffArgs, sides: [&Report; 2], out: &mut impl Write) -> io::Result<()> {
-    let profiles = sides.map(|report| profile(report, args.rows.older));
+    let profiles = sides.map(|report| report.profile(args.rows.older));
     let [before, after] = [0, 1].map(|at| Profiled { profile: &profiles[at], snapshot: &sides[at].snapshot });
     match args.output {
-        Format::Svg => output::flamegraph::write_difference(before, after, args.out.weight, out),
+        Format::Svg => output::flamegraph::write_difference(before, after, args.weight, out),
         Format::Pprof => output::pprof::write_difference(before, after, out),
-        _ => output::folded::write_difference(before.profile, after.profile, args.out.weight, out),
+        _ => output::folded::write_difference(before.profile, after.profile, args.weight, out),
     }
 }
 
-/// `FILE@FROM..TO`, `FILE@AT` or `FILE`. A file whose name has the sign is taken as it is if it is there.
+/// `FILE@FROM..TO`, `FILE@AT` or `FILE`. A file that exists under the whole name is taken as it is.
 fn part(text: &str) -> Result<FilePart, String> {
     let whole = FilePart { file: text.into(), from: None, to: None, label: text.to_owned() };
     let Some((file, times)) = text.rsplit_once(PART).filter(|_| !whole.file.exists()) else {

@@ -1,8 +1,7 @@
 //! `memtrace events`: every event, one after the other, of a session that runs or of a recording.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, BufWriter, Write},
     path::PathBuf,
     sync::{
         Arc,
@@ -14,9 +13,10 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::{
-    number,
-    report::{SelectArgs, with_progress},
-    trace, when,
+    exit::{Exit, Failure},
+    shared::{
+        number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace, when,
+    },
 };
 use crate::{
     evidence::{
@@ -37,6 +37,7 @@ use crate::{
             ndjson::Ndjson,
             text::{Clock, Text},
         },
+        file::{Destination, FileError, NewFile},
         parquet,
     },
     session::{
@@ -48,73 +49,72 @@ use crate::{
     view::{By, Snapshot, Sort, build::ReportOptions, event::EventKind},
 };
 
-/// How often a session looks at objects that survive, and counts what was lost.
+/// How often a session inspects outstanding objects, and counts what was lost.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Args, Clone, Debug)]
 pub struct EventsArgs {
-    /// A recording; without one, what happens now, until Ctrl-C
+    /// A recording, - for standard input; without one, events are traced live until Ctrl-C
     pub file: Option<PathBuf>,
 
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Only events of these kinds; several with commas: alloc,free
+    /// Only events of these kinds, separated by commas: alloc,free
     #[arg(long = "kind", value_enum, value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<EventKind>,
 
-    /// Only from this time on: 30s after the start, -30s before the end, 2026-11-25T03:00:00Z, peak, or mark:LABEL
+    /// Start here: 30s after the start, -30s before the end, 2026-11-25T03:00:00Z, peak (most bytes outstanding), or mark:LABEL
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, requires = "file")]
     pub from: Option<When>,
 
-    /// Only up to this time
+    /// End here; the same forms as --from
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, requires = "file")]
     pub to: Option<When>,
 
-    /// As what to show them
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
 
-    /// In text: what the first column says
+    /// What the first column of text shows
     #[arg(long, value_enum, value_name = "CLOCK", default_value_t)]
     pub time: Clock,
 
-    /// Write them to this file instead of standard output
-    #[arg(long, value_name = "PATH")]
-    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub out: OutputArgs,
 
     #[command(flatten)]
     pub live: LiveArgs,
 }
 
-/// What a session does that is not recorded.
+/// What only a live session takes.
 #[derive(Args, Clone, Debug)]
 pub struct LiveArgs {
-    /// End after this time (30s, 5m) instead of with Ctrl-C
+    /// Stop after this time (30s, 5m) instead of at Ctrl-C
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse, allow_hyphen_values = true, conflicts_with = "file")]
     pub duration: Option<Duration>,
 
-    /// Follow one object in N, by its address: each stands for N
+    /// Trace one object in N, chosen by address; each event stands for N
     #[arg(long, value_name = "N", default_value = "1", value_parser = number::period, allow_hyphen_values = true, conflicts_with = "file")]
     pub sample: u32,
 
-    /// Take this much memory at most, rings in the kernel and the process together (64M, 1G); by default 1/32 of the host's
+    /// Memory limit for the process and its kernel buffers together (64M, 1G) [default: 1/32 of the host's]
     #[arg(long, value_name = "SIZE", value_parser = trace::memory_budget, allow_hyphen_values = true, conflicts_with = "file")]
     pub max_memory: Option<u64>,
 
-    /// Take this much CPU time at most, in percent of one CPU as top counts; over it, memtrace samples, and in the end detaches itself
+    /// CPU limit for probes and process together, in percent of one CPU as in top. Over it, memtrace samples, and finally detaches
     #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true, conflicts_with = "file")]
     pub max_cpu: Option<f64>,
 
-    /// Show what the kernel-side programs log, on standard error
+    /// Print the BPF programs' log to standard error
     #[arg(short, long, conflicts_with = "file")]
     pub verbose: bool,
 
-    /// Do without something that the kernel offers, to see how memtrace fares on kernels that lack it
+    /// Do without a kernel feature, as on kernels that lack it
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',', hide = true)]
     pub avoid: Vec<Avoid>,
 
-    /// Size of the ring buffer in bytes, a power of two: a tiny one shows what memtrace does when it overflows
+    /// Size of the ring buffer in bytes, a power of two: a tiny one overflows
     #[arg(long, value_name = "BYTES", value_parser = trace::ring_bytes, hide = true)]
     pub ring_bytes: Option<u64>,
 }
@@ -124,9 +124,9 @@ pub enum Format {
     /// Columns, for people, grep and awk
     #[default]
     Text,
-    /// One object a line, for programs
+    /// One JSON object a line
     Ndjson,
-    /// A table for DuckDB, Spark, ClickHouse
+    /// Table for DuckDB, Spark, ClickHouse
     Parquet,
 }
 
@@ -140,42 +140,56 @@ pub enum EventsError {
     Stream(#[from] StreamError),
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("a terminal cannot show this format; name a file with --out, or pipe it to a command")]
-    Terminal,
-    #[error("cannot write {path}: {source}", path = .path.display())]
-    Create { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Failure for EventsError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Filter(error) => error.exit(),
+            Self::Read(error) => error.exit(),
+            Self::Stream(error) => error.exit(),
+            Self::Session(error) => error.exit(),
+            Self::File(error) => error.exit(),
+        }
+    }
 }
 
 pub fn run(args: EventsArgs) -> Result<(), EventsError> {
-    let is_on_terminal = args.out.is_none() && io::stdout().is_terminal();
-    if args.output == Format::Parquet && is_on_terminal {
-        return Err(EventsError::Terminal);
-    }
-    let choice = EventQuery {
+    let query = EventQuery {
         filter: args.select.filter()?,
         kinds: args.kinds.clone(),
         from: args.from.clone(),
         to: args.to.clone(),
     };
-    match &args.file {
-        Some(file) => {
-            let reader = Reader::open(file)?;
-            let mut out = output(writer(&args)?, args.output, args.time, Source::from(&reader.header))
-                .map_err(StreamError::Write)?;
-            // Between lines on the terminal there is no place for a bar.
-            Ok(match is_on_terminal {
-                true => replay::events::events(&reader, &choice, &mut *out, &mut |_, _| {}),
-                false => with_progress(|bar| replay::events::events(&reader, &choice, &mut *out, bar)),
-            }?)
-        }
-        None => live(args, choice),
+    let inputs: Vec<_> = args.file.as_deref().into_iter().collect();
+    let destination = args.out.target(args.output == Format::Parquet, &inputs).open()?;
+    let (stream, file): (Box<dyn Write + Send>, Option<NewFile>) = match destination {
+        Destination::Stream(stream) => (stream, None),
+        Destination::File(file) => (Box::new(file.handle()?), Some(file)),
+    };
+    let out = BufWriter::new(stream);
+    match args.file.clone() {
+        Some(recording) => recorded(&args, &Reader::open(&recording)?, &query, out)?,
+        None => live(args, query, out)?,
     }
+    file.map_or(Ok(()), |mut file| Ok(file.publish()?))
 }
 
-fn writer(args: &EventsArgs) -> Result<Box<dyn Write + Send>, EventsError> {
-    let Some(path) = &args.out else { return Ok(Box::new(BufWriter::new(io::stdout()))) };
-    let create = |source| EventsError::Create { path: path.clone(), source };
-    Ok(Box::new(BufWriter::new(File::create(path).map_err(create)?)))
+fn recorded(
+    args: &EventsArgs,
+    reader: &Reader,
+    query: &EventQuery,
+    out: impl Write + Send + 'static,
+) -> Result<(), EventsError> {
+    let source = Source::from(&reader.header);
+    let mut out = output(out, args.output, args.time, source).map_err(StreamError::Write)?;
+    // Between lines on the terminal there is no place for a bar.
+    Ok(match args.out.is_terminal() {
+        true => replay::events::events(reader, query, &mut *out, &mut |_| {}),
+        false => with_bar(|progress| replay::events::events(reader, query, &mut *out, progress)),
+    }?)
 }
 
 fn output(
@@ -191,8 +205,7 @@ fn output(
     })
 }
 
-fn live(args: EventsArgs, choice: EventQuery) -> Result<(), EventsError> {
-    let out = writer(&args)?;
+fn live(args: EventsArgs, choice: EventQuery, out: impl Write + Send + 'static) -> Result<(), EventsError> {
     let (format, clock) = (args.output, args.time);
     let told = Arc::new(Told::default());
     let target = Target {
@@ -202,9 +215,7 @@ fn live(args: EventsArgs, choice: EventQuery) -> Result<(), EventsError> {
     };
     let lost = Arc::new(AtomicU64::new(0));
     let reports = Box::new(Lost(Arc::clone(&lost)));
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
-    runtime.block_on(session::stream(options(args), reports, target))?;
+    block_on(session::stream(options(args), reports, target)).map_err(SessionError::Runtime)??;
     let summary = missing(lost.load(Relaxed), told.dropped.load(Relaxed));
     // Nowhere to complain if even standard error is closed.
     let _ = io::stderr().write_all(summary.as_bytes());
@@ -224,7 +235,7 @@ fn options(args: EventsArgs) -> Options {
         interval: INTERVAL,
         duration: live.duration,
         count: None,
-        // What is freed behind the end is of no interest.
+        // Frees after the end are of no interest.
         settle: Duration::ZERO,
         sample: live.sample,
         max_memory: live.max_memory,
@@ -235,7 +246,7 @@ fn options(args: EventsArgs) -> Options {
     }
 }
 
-/// Reports are not shown; only what the last one says of lost events is of interest.
+/// Keeps how many events the last report says were lost.
 struct Lost(Arc<AtomicU64>);
 
 impl Output for Lost {
@@ -250,11 +261,11 @@ impl Output for Lost {
 fn missing(lost: u64, dropped: u64) -> String {
     let mut text = String::new();
     if lost > 0 {
-        text += &format!("{} events were lost: the rings in the kernel were full\n", human::grouped(lost));
+        text += &format!("{} events were lost: the ring buffers were full\n", human::grouped(lost));
     }
     if dropped > 0 {
         text += &format!(
-            "{} events were dropped: their reader was too slow; the events say where\n",
+            "{} events were dropped: the output was too slow; gap events say where\n",
             human::grouped(dropped)
         );
     }
@@ -268,10 +279,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         assert_eq!(missing(0, 0), "");
-        assert_eq!(missing(1234, 0), "1,234 events were lost: the rings in the kernel were full\n");
+        assert_eq!(missing(1234, 0), "1,234 events were lost: the ring buffers were full\n");
         assert!(
             missing(1, 5_000)
-                .ends_with("5,000 events were dropped: their reader was too slow; the events say where\n")
+                .ends_with("5,000 events were dropped: the output was too slow; gap events say where\n")
         );
     }
 }

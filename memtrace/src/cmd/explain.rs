@@ -5,7 +5,7 @@ mod json;
 mod text;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
@@ -13,25 +13,29 @@ use answer::{Answer, HostState};
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
+use super::{
+    exit::{Exit, Failure},
+    shared::terminal,
+};
 use crate::{
     knowledge::incidents::{Incidents, IncidentsError},
     procfs::slab::{Host, ResolveError},
 };
 
-/// Where the output is no terminal, and the most that reads well.
+/// Without a terminal, and at most: longer lines are hard to read.
 const WIDTH: usize = 80;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct ExplainArgs {
-    /// A cache's name, also of one that is merged, or a glob ('xfs_*'); without, all that is known is listed
+    /// Name of a slab cache, merged or not, or a glob ('xfs_*'); without it, all entries are listed
     #[arg(value_name = "CACHE")]
     pub cache: Option<String>,
 
-    /// A file of further incidents (docs/incidents.md); may be repeated
+    /// File with additional known incidents (docs/incidents.md); may be repeated
     #[arg(long, value_name = "FILE")]
     pub incidents: Vec<PathBuf>,
 
-    /// As text, or as one JSON object
+    /// Output format: text, or one JSON object
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
 }
@@ -50,8 +54,18 @@ pub enum ExplainError {
     Cache(#[from] ResolveError),
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
-    #[error("the explanation cannot be written: {0}")]
+    #[error("cannot write the explanation: {0}")]
     Write(#[from] io::Error),
+}
+
+impl Failure for ExplainError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Cache(error) => error.exit(),
+            Self::Incidents(error) => error.exit(),
+            Self::Write(error) => error.exit(),
+        }
+    }
 }
 
 pub fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<(), ExplainError> {
@@ -85,10 +99,7 @@ fn explained(
 }
 
 fn width() -> usize {
-    let size = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
-    size.map(|(columns, _)| usize::from(columns))
-        .filter(|&columns| columns > 0)
-        .map_or(WIDTH, |w| w.min(WIDTH))
+    terminal::width().unwrap_or(WIDTH).min(WIDTH)
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! `memtrace` without a command: the live session.
 
-use std::{env, io, num::NonZeroU64};
+use std::{io, num::NonZeroU64};
 
 use clap::{Args, ValueEnum};
 
-use super::{rows::RowArgs, trace::TraceArgs};
+use super::{
+    exit::{Exit, Failure},
+    shared::{rows::RowArgs, runtime::block_on, terminal, trace::TraceArgs},
+};
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::{Output, json::JsonLines, screen::Screen, table::Style},
+    output::{Output, json::JsonLines, screen::Screen},
     session::{self, Options, SessionError, budget::CpuLimit},
 };
 
@@ -19,7 +22,7 @@ pub struct LiveArgs {
     #[command(flatten)]
     pub rows: RowArgs,
 
-    /// As a table, or as one JSON object a line with exact numbers
+    /// Output format: table, or one JSON object a line with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
 }
@@ -39,22 +42,30 @@ pub enum LiveError {
     Session(#[from] SessionError),
 }
 
+impl Failure for LiveError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Incidents(error) => error.exit(),
+            Self::Session(error) => error.exit(),
+        }
+    }
+}
+
 pub fn run(args: LiveArgs) -> Result<(), LiveError> {
     let options = options(args.trace, args.rows)?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
-    Ok(runtime.block_on(session::run(options, output(args.output)))?)
+    let session = session::run(options, output(args.output));
+    Ok(block_on(session).map_err(SessionError::Runtime)??)
 }
 
 /// Reports on standard output.
 pub fn output(format: Format) -> Box<dyn Output + Send> {
     match format {
-        Format::Table => Box::new(Screen::stdout(style())),
+        Format::Table => Box::new(Screen::stdout(terminal::style())),
         Format::Json => Box::new(JsonLines::new(io::stdout())),
     }
 }
 
-/// What a session is to do.
+/// The options of a session.
 pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsError> {
     Ok(Options {
         caches: trace.caches,
@@ -74,10 +85,4 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         avoid: trace.avoid,
         ring_bytes: trace.ring_bytes,
     })
-}
-
-/// Colour, unless the user does not want it; a pipe or file never gets any. See https://no-color.org.
-pub fn style() -> Style {
-    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if no_color { Style::Plain } else { Style::Colour }
 }

@@ -14,7 +14,10 @@ use std::{
 
 use clap::Args;
 
-use super::number;
+use super::{
+    exit::{Exit, Failure},
+    shared::number,
+};
 use crate::session::marks::{Answer, MAX_LABEL, socket_name};
 
 /// Where the kernel lists the sockets of this network namespace.
@@ -25,33 +28,39 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Args, Clone, Debug)]
 pub struct MarkArgs {
-    /// What to call this moment: memtrace report FILE --from mark:LABEL
+    /// Name of the mark: memtrace report FILE --from mark:LABEL
     #[arg(default_value = "mark", value_parser = label)]
     pub label: String,
 
-    /// The recording memtrace's process id, where there are several
+    /// Process id of the memtrace that records, if several do
     #[arg(short, long, value_name = "PID", value_parser = number::process_id, allow_hyphen_values = true)]
     pub pid: Option<u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum MarkError {
-    #[error("cannot see which recordings run: {SOCKETS}: {0}")]
+    #[error("cannot find running recordings: {SOCKETS}: {0}")]
     Sockets(#[source] io::Error),
     #[error(
-        "no recording runs here (memtrace record, memtrace bundle); one in another network namespace takes a mark by kill -USR1 PID"
+        "no recording is running here (memtrace record, memtrace bundle); to mark one in another network namespace: kill -USR1 PID"
     )]
     None,
     #[error("process {pid} is not recording{others}", others = listed(.others))]
     NotThis { pid: u32, others: Vec<u32> },
-    #[error("{} recordings run: say which with --pid: {}", .0.len(), pids(.0))]
+    #[error("{} recordings are running; choose one with --pid: {}", .0.len(), pids(.0))]
     Several(Vec<u32>),
-    #[error("the recording of process {0} is marked only by root and by who runs it: sudo memtrace mark")]
+    #[error("only root and the user who records may mark the recording of process {0}: sudo memtrace mark")]
     NotAllowed(u32),
     #[error("the recording of process {0} did not take the mark: it has ended, or is too busy. Try again")]
     NoAnswer(u32),
-    #[error("cannot talk to the recording of process {pid}: {source}")]
-    Talk { pid: u32, source: io::Error },
+    #[error("cannot reach the recording of process {pid}: {source}")]
+    Connect { pid: u32, source: io::Error },
+}
+
+impl Failure for MarkError {
+    fn exit(&self) -> Exit {
+        if matches!(self, Self::Several(_)) { Exit::Usage } else { Exit::Failed }
+    }
 }
 
 fn listed(others: &[u32]) -> String {
@@ -65,22 +74,22 @@ fn pids(pids: &[u32]) -> String {
 pub fn run(args: &MarkArgs) -> Result<(), MarkError> {
     let sockets = fs::read(SOCKETS).map_err(MarkError::Sockets)?;
     let pid = choose(&recorders(&sockets), args.pid)?;
-    match tell(pid, args.label.as_bytes()) {
+    match send(pid, args.label.as_bytes()) {
         Ok(Some(Answer::Marked)) => Ok(()),
         Ok(Some(Answer::NotAllowed)) => Err(MarkError::NotAllowed(pid)),
         Ok(None) => Err(MarkError::NoAnswer(pid)),
-        Err(error) if is_of_going(&error) => Err(MarkError::NoAnswer(pid)),
-        Err(source) => Err(MarkError::Talk { pid, source }),
+        Err(error) if is_gone_or_busy(&error) => Err(MarkError::NoAnswer(pid)),
+        Err(source) => Err(MarkError::Connect { pid, source }),
     }
 }
 
-/// It went while we talked, or does not find the time.
-fn is_of_going(error: &io::Error) -> bool {
+/// The recorder ended meanwhile, or did not answer in time.
+fn is_gone_or_busy(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, TimedOut, WouldBlock};
     matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | TimedOut | WouldBlock)
 }
 
-/// The processes that listen for marks, by the last words of the lines: `... 01 12345 @memtrace-mark-4711`.
+/// The processes that listen for marks, from the last column: `... 01 12345 @memtrace-mark-4711`.
 fn recorders(sockets: &[u8]) -> BTreeSet<u32> {
     let prefix = format!("@{}", socket_name(""));
     let lines = sockets.split(|&byte| byte == b'\n');
@@ -99,14 +108,14 @@ fn choose(recorders: &BTreeSet<u32>, wanted: Option<u32>) -> Result<u32, MarkErr
     }
 }
 
-/// None where it hangs up without a word.
-fn tell(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
+/// None if the recorder closes the connection without an answer.
+fn send(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
     let mut stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(socket_name(pid))?)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let sent = stream.write_all(label).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();
-    // Whoever refuses may have hung up before all was sent: the answer is there all the same.
+    // A recorder that refuses may close before all was sent; its answer can still be read.
     let read = stream.take(1).read_to_end(&mut answer);
     match answer.first() {
         Some(&byte) => Ok(Answer::of_byte(byte)),
@@ -116,9 +125,9 @@ fn tell(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
 
 fn label(text: &str) -> Result<String, String> {
     match text.len() {
-        0 => Err("a label has a letter at least".to_owned()),
+        0 => Err("a label cannot be empty".to_owned()),
         1..=MAX_LABEL => Ok(text.to_owned()),
-        len => Err(format!("it has {len} bytes; {MAX_LABEL} is the most")),
+        len => Err(format!("it has {len} bytes; the maximum is {MAX_LABEL}")),
     }
 }
 
@@ -151,9 +160,9 @@ Num       RefCount Protocol Flags    Type St Inode Path
         };
         check(&[7], None, Ok(7));
         check(&[7, 8], Some(8), Ok(8));
-        check(&[7, 8], None, Err("2 recordings run: say which with --pid: 7, 8"));
+        check(&[7, 8], None, Err("2 recordings are running; choose one with --pid: 7, 8"));
         check(&[7], Some(9), Err("process 9 is not recording; these are: 7"));
-        let none = "no recording runs here (memtrace record, memtrace bundle); one in another network namespace takes a mark by kill \
+        let none = "no recording is running here (memtrace record, memtrace bundle); to mark one in another network namespace: kill \
             -USR1 PID";
         check(&[], None, Err(none));
         check(&[], Some(3), Err(none));

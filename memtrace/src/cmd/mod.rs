@@ -1,4 +1,7 @@
-//! The commands: one file each.
+//! The commands: one file each, and what several of them share.
+
+pub mod exit;
+pub mod shared;
 
 pub mod bundle;
 pub mod caches;
@@ -8,12 +11,7 @@ pub mod events;
 pub mod explain;
 pub mod live;
 pub mod mark;
-pub mod number;
-pub mod progress;
 pub mod record;
 pub mod redact;
 pub mod report;
-pub mod rows;
-pub mod trace;
 pub mod triage;
-pub mod when;

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,45 +14,46 @@ use std::{
 use clap::Args;
 
 use super::{
+    exit::{Exit, Failure},
     live::{self, Format},
-    rows::RowArgs,
-    trace::TraceArgs,
+    shared::{
+        progress::ProgressLine, rows::RowArgs, runtime::block_on, status::StatusLine, trace::TraceArgs,
+    },
 };
 use crate::{
-    cmd::progress::ProgressLine,
     evidence::recording::{
         Progress, Written,
-        file::{MIN_RING, OpenError, Sink},
+        file::{MIN_RING, Sink},
     },
     knowledge::incidents::IncidentsError,
-    output::{Output, Shown},
+    output::{
+        Output, Shown,
+        file::{self, Destination, FileError},
+    },
     session::{self, SessionError, record::Target},
     text::{escape, human, size},
     view::Snapshot,
 };
 
-/// What is on the command line for standard output.
-const STANDARD_OUTPUT: &str = "-";
-
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
-    /// Where to write the recording; - is standard output
+    /// Where to write the recording, with mode 0600; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 
-    /// Overwrite the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     pub force: bool,
 
-    /// End when the recording has this size; with --ring, keep the last so much of it
+    /// Stop at this size; with --ring, keep the last SIZE
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = max_size, allow_hyphen_values = true)]
     pub max_size: u64,
 
-    /// Go on for as long as it takes, and keep the end: blocks are written over the oldest ones
+    /// Keep recording, overwriting the oldest blocks once --max-size is reached
     #[arg(long)]
     pub ring: bool,
 
-    /// Show the last report too, as a live session would
+    /// Also print the final report of a live session
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub report: Option<Format>,
 
@@ -68,82 +69,76 @@ pub enum RecordError {
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
     #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("a terminal cannot show a recording; name a file with -o, or pipe it to a command")]
-    Terminal,
-    #[error("--report and a recording cannot both go to standard output")]
+    File(#[from] FileError),
+    #[error("--report and the recording cannot both go to standard output")]
     ReportOnStream,
-    #[error(
-        "a ring of less than {} has too little room; say --max-size {} or more",
-        human::bytes(MIN_RING),
-        size_of_least_ring()
-    )]
+    #[error("--ring needs a file: it overwrites old blocks, which a stream cannot")]
+    RingOnStream,
+    #[error("a ring needs at least {}; use --max-size {}M or more", human::bytes(MIN_RING), MIN_RING >> 20)]
     SmallRing,
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
-fn size_of_least_ring() -> String {
-    format!("{}M", MIN_RING >> 20)
+impl Failure for RecordError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Incidents(error) => error.exit(),
+            Self::File(error) => error.exit(),
+            Self::ReportOnStream | Self::RingOnStream | Self::SmallRing => Exit::Usage,
+            Self::Session(error) => error.exit(),
+        }
+    }
 }
 
 pub fn run(args: RecordArgs) -> Result<(), RecordError> {
     let duration = args.trace.duration;
     let options = live::options(args.trace.clone(), args.rows.clone())?;
-    let is_stream = args.output == Path::new(STANDARD_OUTPUT);
+    let destination = open(&args)?;
+    let is_file = matches!(destination, Destination::File(_));
+    let progress = Arc::new(Progress::default());
     let target = Target {
-        sink: sink(&args, is_stream)?,
+        sink: match destination {
+            Destination::File(file) => Sink::file(file, args.ring.then_some(args.max_size)),
+            Destination::Stream(stream) => Sink::stream(stream),
+        },
         most_bytes: (!args.ring).then_some(args.max_size),
         command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         filters: args.trace.filters(),
-        progress: Arc::new(Progress::default()),
+        progress: Arc::clone(&progress),
     };
-    let progress = Arc::clone(&target.progress);
     let seen = Arc::new(Seen::default());
     let output = Recording {
-        line: ProgressLine::new(io::stderr(), io::stderr().is_terminal(), Arc::clone(&progress), duration),
+        line: ProgressLine::new(StatusLine::stderr(), Arc::clone(&progress), duration),
         report: args.report.map(live::output),
         seen: Arc::clone(&seen),
     };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SessionError::Runtime)?;
-    let recorded = runtime.block_on(session::record(options, Box::new(output), target));
-    if recorded.is_err() && !is_stream {
-        remove_if_empty(&args.output);
-    }
+    let recorded = block_on(session::record(options, Box::new(output), target));
+    let recorded = recorded.map_err(SessionError::Runtime)??;
     let waited = Duration::from_nanos(progress.waited_ns.load(Relaxed));
-    let summary = summary(&recorded?, &seen, waited, &args.output, is_stream);
+    let file = is_file.then_some(&*args.output);
     // Nowhere to complain if even standard error is closed.
-    let _ = io::stderr().write_all(summary.as_bytes());
+    let _ = io::stderr().write_all(summary(&recorded, &seen, waited, file).as_bytes());
     Ok(())
 }
 
-fn sink(args: &RecordArgs, is_stream: bool) -> Result<Sink, RecordError> {
+fn open(args: &RecordArgs) -> Result<Destination, RecordError> {
     if args.ring && args.max_size < MIN_RING {
         return Err(RecordError::SmallRing);
     }
-    if !is_stream {
-        let ring = args.ring.then_some(args.max_size);
-        return Ok(Sink::create(&args.output, args.force, ring)?);
+    if args.report.is_some() && file::is_stdout(&args.output) {
+        return Err(RecordError::ReportOnStream);
     }
-    match (args.ring, args.report, io::stdout().is_terminal()) {
-        (true, ..) => Err(OpenError::RingOnStream.into()),
-        (_, Some(_), _) => Err(RecordError::ReportOnStream),
-        (.., true) => Err(RecordError::Terminal),
-        _ => Ok(Sink::stream(io::stdout())),
+    let target = file::Target { path: &args.output, replace: args.force, inputs: &[], is_binary: true };
+    match target.open()? {
+        Destination::Stream(_) if args.ring => Err(RecordError::RingOnStream),
+        destination => Ok(destination),
     }
 }
 
-/// The session could not even begin: nobody wants an empty file.
-fn remove_if_empty(path: &Path) {
-    if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
-        let _ = std::fs::remove_file(path);
-    }
-}
-
-/// Shows how it goes on, and the last report to whoever asked for it.
+/// Shows how far it is, and the last report where that was asked for.
 struct Recording {
-    line: ProgressLine<io::Stderr>,
+    line: ProgressLine,
     report: Option<Box<dyn Output + Send>>,
     seen: Arc<Seen>,
 }
@@ -160,7 +155,7 @@ impl Output for Recording {
         let trust = &snapshot.trust;
         self.seen.events.store(trust.applied, Relaxed);
         self.seen.lost.store(trust.lost_allocs + trust.lost_frees + trust.lost_names, Relaxed);
-        // That nobody reads how it goes on is no reason to stop.
+        // A closed standard error is no reason to stop.
         let _ = self.line.show(snapshot);
         match &mut self.report {
             Some(report) if snapshot.is_final => report.show(snapshot),
@@ -169,7 +164,7 @@ impl Output for Recording {
     }
 }
 
-fn summary(written: &Written, seen: &Seen, waited: Duration, file: &Path, is_stream: bool) -> String {
+fn summary(written: &Written, seen: &Seen, waited: Duration, file: Option<&Path>) -> String {
     let Written { bytes, entries: _, blocks, overwritten } = *written;
     let (events, lost) = (seen.events.load(Relaxed), seen.lost.load(Relaxed));
     // In a ring, most of what was seen may be gone.
@@ -184,14 +179,13 @@ fn summary(written: &Written, seen: &Seen, waited: Duration, file: &Path, is_str
     );
     if overwritten > 0 {
         let all = overwritten + blocks;
-        text += &format!("of {all} blocks the last {blocks} are kept: the ring is as long as it may be\n");
+        text += &format!("kept the last {blocks} of {all} blocks: the ring is full\n");
     }
     if !waited.is_zero() {
-        text += &format!("the session waited {} for the file: the disk is slow\n", human::duration(waited));
+        text += &format!("tracing waited {} for slow writes\n", human::duration(waited));
     }
-    if !is_stream {
-        let name = file.to_string_lossy();
-        text += &format!("  memtrace report {}\n", escape::terminal(name.as_bytes()));
+    if let Some(file) = file {
+        text += &format!("  memtrace report {}\n", escape::path(file));
     }
     text
 }
@@ -199,7 +193,7 @@ fn summary(written: &Written, seen: &Seen, waited: Duration, file: &Path, is_str
 pub(super) fn max_size(text: &str) -> Result<u64, String> {
     const MIN: u64 = 1 << 20;
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
-    if bytes < MIN { Err("a recording has a mebibyte at least".to_owned()) } else { Ok(bytes) }
+    if bytes < MIN { Err("the minimum is 1M".to_owned()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -211,7 +205,7 @@ mod tests {
         let seen = |events: u64, lost: u64| Seen { events: events.into(), lost: lost.into() };
         let written = Written { bytes: 30_043_792, entries: 19_528_395, blocks: 100, overwritten: 0 };
         let show = |written: &Written, seen: &Seen, waited| {
-            summary(written, seen, Duration::from_millis(waited), Path::new("a\u{1b}[31m.mt"), false)
+            summary(written, seen, Duration::from_millis(waited), Some(Path::new("a\u{1b}[31m.mt")))
         };
         insta::assert_snapshot!(show(&written, &seen(19_520_801, 0), 0), @r"
         recorded 19,520,801 events in 28.7 MiB (1.5 bytes each), 0 lost
@@ -220,12 +214,12 @@ mod tests {
         let ring = Written { blocks: 40, overwritten: 60, ..written };
         insta::assert_snapshot!(show(&ring, &seen(19_520_801, 12), 2_500), @r"
         recorded 19,520,801 events in 28.7 MiB, 12 lost
-        of 100 blocks the last 40 are kept: the ring is as long as it may be
-        the session waited 2.5 s for the file: the disk is slow
+        kept the last 40 of 100 blocks: the ring is full
+        tracing waited 2.5 s for slow writes
           memtrace report a\x1b[31m.mt
         ");
         let nothing = Written { bytes: 4_096, blocks: 1, ..Written::default() };
-        let piped = summary(&nothing, &seen(0, 0), Duration::ZERO, Path::new("-"), true);
+        let piped = summary(&nothing, &seen(0, 0), Duration::ZERO, None);
         insta::assert_snapshot!(piped, @"recorded 0 events in 4.0 KiB, 0 lost");
     }
 }

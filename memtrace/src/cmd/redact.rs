@@ -7,31 +7,35 @@ use std::{
 
 use clap::Args;
 
-use super::report::with_progress;
+use super::{
+    exit::{Exit, Failure},
+    shared::status::with_bar,
+};
 use crate::{
     evidence::{
         recording::{
             ReadError, Reader,
-            file::{OpenError, Sink, WriteError},
+            file::{Sink, WriteError},
         },
         redact::{
             Redactor,
             recording::{Rewritten, rewrite},
         },
     },
+    output::file::{Destination, FileError, NewFile, Target},
     text::human,
 };
 
 #[derive(Args, Clone, Debug)]
 pub struct RedactArgs {
-    /// The recording
+    /// The recording; - is standard input
     pub file: PathBuf,
 
-    /// Where to write it with tokens for names
+    /// Where to write the copy; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 
-    /// Overwrite the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     pub force: bool,
 }
@@ -41,31 +45,57 @@ pub enum RedactError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
-    Open(#[from] OpenError),
+    File(#[from] FileError),
     #[error(transparent)]
     Write(#[from] WriteError),
-    #[error("a recording cannot be redacted in place: name another file with -o")]
-    SameFile,
+}
+
+impl Failure for RedactError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read(error) => error.exit(),
+            Self::File(error) => error.exit(),
+            Self::Write(error) => error.exit(),
+        }
+    }
 }
 
 pub fn run(args: &RedactArgs) -> Result<(), RedactError> {
+    let inputs = [&*args.file];
+    let target = Target { path: &args.output, replace: args.force, inputs: &inputs, is_binary: true };
+    let mut copy = Copy::new(target.open()?)?;
     let reader = Reader::open(&args.file)?;
-    let is_same = args.file.canonicalize().ok().zip(args.output.canonicalize().ok());
-    if is_same.is_some_and(|(from, to)| from == to) {
-        return Err(RedactError::SameFile);
-    }
-    let mut sink = Sink::create(&args.output, args.force, None)?;
-    let rewritten = with_progress(|progress| rewrite(&reader, &mut sink, &Redactor::default(), progress))?;
+    let rewritten = with_bar(|progress| rewrite(&reader, &mut copy.sink, &Redactor::default(), progress))?;
+    copy.publish()?;
     // Nowhere to complain if even standard error is closed.
     let _ = io::stderr().write_all(summary(rewritten).as_bytes());
     Ok(())
+}
+
+/// The copy: a file that is there when it is complete, or a stream.
+struct Copy {
+    sink: Sink,
+    file: Option<NewFile>,
+}
+
+impl Copy {
+    fn new(destination: Destination) -> Result<Self, FileError> {
+        Ok(match destination {
+            Destination::Stream(stream) => Self { sink: Sink::stream(stream), file: None },
+            Destination::File(file) => Self { sink: Sink::scratch(file.handle()?), file: Some(file) },
+        })
+    }
+
+    fn publish(self) -> Result<(), FileError> {
+        self.file.map_or(Ok(()), |mut file| file.publish())
+    }
 }
 
 fn summary(rewritten: Rewritten) -> String {
     let Rewritten { blocks, bytes, left_out } = rewritten;
     let mut text = format!("redacted {blocks} blocks, {}\n", human::bytes(bytes));
     if left_out > 0 {
-        text += &format!("{left_out} blocks are left out: they are damaged, or would be too long\n");
+        text += &format!("{left_out} blocks were left out: they are damaged, or too long once redacted\n");
     }
     text
 }

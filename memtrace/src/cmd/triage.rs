@@ -4,30 +4,35 @@ pub mod trace;
 pub mod watch;
 
 use std::{
-    io::{self, IsTerminal as _, Write},
+    io::{self, Write},
+    process::ExitCode,
     time::{Duration, SystemTime},
 };
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
+use self::watch::{WatchError, watch};
+use super::{
+    exit::{self, Exit, Failure},
+    shared::{runtime::block_on, terminal},
+};
 use crate::{
-    cmd::triage::watch::{WatchError, watch},
     output::triage,
     text::duration,
     triage::page::{About, Page},
 };
 
-/// In less, nothing that grows can be told from noise.
+/// In less time, growth cannot be told from noise.
 const MIN: Duration = Duration::from_secs(1);
 
 #[derive(Args, Clone, Debug)]
 pub struct TriageArgs {
-    /// Watch for this long (30s, 5m): the longer, the slower the growth that is found. Ctrl-C ends it sooner
+    /// Watch for this long (30s, 5m); a longer time finds slower growth. Ctrl-C stops earlier
     #[arg(short, long, value_name = "TIME", default_value = "30s", value_parser = window, allow_hyphen_values = true)]
     pub duration: Duration,
 
-    /// As text for a terminal, as one JSON object, or as Markdown for an incident's ticket
+    /// Output format: text, one JSON object, or Markdown for a ticket
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
 }
@@ -46,8 +51,18 @@ pub enum TriageError {
     Watch(#[from] WatchError),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
-    #[error("the page cannot be written: {0}")]
+    #[error("cannot write the page: {0}")]
     Write(#[source] io::Error),
+}
+
+impl Failure for TriageError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Watch(error) => error.exit(),
+            Self::Runtime(_) => Exit::Failed,
+            Self::Write(error) => error.exit(),
+        }
+    }
 }
 
 /// Whether something was found.
@@ -58,12 +73,20 @@ pub enum Found {
     Suspect,
 }
 
+impl From<Found> for ExitCode {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Nothing => Self::SUCCESS,
+            Found::Suspect => Self::from(exit::FOUND),
+        }
+    }
+}
+
 pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (window, tracing) = runtime.map_err(TriageError::Runtime)?.block_on(watch(args.duration))?;
+    let (window, tracing) = block_on(watch(args.duration)).map_err(TriageError::Runtime)??;
     let page = Page::new(about(), &window, tracing);
     let text = match args.output {
-        Output::Table => triage::text(&page, window_width()),
+        Output::Table => triage::text(&page, terminal::width()),
         Output::Json => triage::json::line(&page).map_err(TriageError::Write)?,
         Output::Markdown => triage::markdown(&page),
     };
@@ -77,13 +100,7 @@ pub(super) fn about() -> About {
     About { host: text(uname.nodename()), kernel: text(uname.release()), time: SystemTime::now() }
 }
 
-/// None where the output is not a terminal.
-fn window_width() -> Option<usize> {
-    let (columns, _) = io::stdout().is_terminal().then(crossterm::terminal::size)?.ok()?;
-    (columns > 0).then_some(usize::from(columns))
-}
-
 fn window(text: &str) -> Result<Duration, String> {
     let time = duration::parse(text).map_err(|error| error.to_string())?;
-    if time < MIN { Err("nothing can be told of less than 1s".to_owned()) } else { Ok(time) }
+    if time < MIN { Err("the minimum is 1s: growth in less time is noise".to_owned()) } else { Ok(time) }
 }

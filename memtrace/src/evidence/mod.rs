@@ -4,3 +4,11 @@ pub mod recording;
 pub mod replay;
 pub mod redact;
 pub mod bundle;
+
+/// How far something that takes time is: `done` of `all` blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub doing: &'static str,
+    pub done: usize,
+    pub all: usize,
+}

@@ -8,7 +8,7 @@ use inferno::flamegraph::{
     from_lines,
 };
 
-use super::{folded, provenance};
+use super::{folded, phrases::provenance};
 use crate::{
     text::frame::{self, Frame, Place},
     view::{

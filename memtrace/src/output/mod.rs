@@ -1,6 +1,12 @@
 //! What leaves the program: one file per format, one trait over them.
 
+pub mod model;
+pub mod phrases;
+pub mod render;
+pub mod tables;
+
 pub mod table;
+pub mod file;
 pub mod screen;
 pub mod json;
 pub mod ndjson;
@@ -10,7 +16,6 @@ pub mod parquet;
 pub mod markdown;
 pub mod html;
 pub mod triage;
-pub mod provenance;
 pub mod folded;
 pub mod flamegraph;
 pub mod pprof;

@@ -15,7 +15,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use prost::Message as _;
 
-use super::{provenance, table};
+use super::{phrases::provenance, table};
 use crate::{
     text::{
         escape,

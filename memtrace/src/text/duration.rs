@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::text::escape;
 
-/// Nothing here runs longer; what is longer is a slip of the finger.
+/// Longer durations are typing errors.
 const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The whole unit is compared, so the order does not matter.
@@ -24,17 +24,17 @@ const UNITS: [(&str, u64); 8] = [
 /// Why a text is not a duration. clap puts the text and the option's name in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DurationError {
-    #[error("it is empty; write a number and a unit, such as 500ms, 10s or 5m")]
+    #[error("empty; use a number and a unit, such as 500ms, 10s or 5m")]
     Empty,
-    #[error("a duration cannot be negative")]
+    #[error("durations cannot be negative")]
     Negative,
-    #[error("a duration must be longer than zero")]
+    #[error("durations must be longer than zero")]
     Zero,
-    #[error("a duration of more than a year (365d) is not meant seriously")]
+    #[error("durations over 365d are not supported")]
     TooLong,
-    #[error("a duration begins with a number, such as 500ms, 10s or 5m")]
+    #[error("not a number and a unit, such as 500ms, 10s or 5m")]
     NoNumber,
-    #[error("the unit is missing; write {0}s for seconds, {0}ms for milliseconds or {0}m for minutes")]
+    #[error("no unit; use {0}s for seconds, {0}ms for milliseconds or {0}m for minutes")]
     NoUnit(String),
     #[error("'{}' is not a unit of time; use ns, us, ms, s, m, h or d", escape::terminal(.0.as_bytes()))]
     UnknownUnit(String),
@@ -147,20 +147,20 @@ mod tests {
 
     #[test]
     fn errors_say_what_was_wrong() {
-        let too_long = "a duration of more than a year (365d) is not meant seriously";
-        let zero = "a duration must be longer than zero";
-        let number = "a duration begins with a number, such as 500ms, 10s or 5m";
+        let too_long = "durations over 365d are not supported";
+        let zero = "durations must be longer than zero";
+        let number = "not a number and a unit, such as 500ms, 10s or 5m";
         for (text, expect) in [
-            ("", "it is empty; write a number and a unit, such as 500ms, 10s or 5m"),
-            ("  ", "it is empty; write a number and a unit, such as 500ms, 10s or 5m"),
+            ("", "empty; use a number and a unit, such as 500ms, 10s or 5m"),
+            ("  ", "empty; use a number and a unit, such as 500ms, 10s or 5m"),
             ("0s", zero),
-            ("0", "the unit is missing; write 0s for seconds, 0ms for milliseconds or 0m for minutes"),
+            ("0", "no unit; use 0s for seconds, 0ms for milliseconds or 0m for minutes"),
             ("0.0000000001s", zero),
-            ("-5s", "a duration cannot be negative"),
+            ("-5s", "durations cannot be negative"),
             ("365d1ns", too_long),
             ("99999999999999999999s", too_long),
-            ("10", "the unit is missing; write 10s for seconds, 10ms for milliseconds or 10m for minutes"),
-            ("1h30", "the unit is missing; write 30s for seconds, 30ms for milliseconds or 30m for minutes"),
+            ("10", "no unit; use 10s for seconds, 10ms for milliseconds or 10m for minutes"),
+            ("1h30", "no unit; use 30s for seconds, 30ms for milliseconds or 30m for minutes"),
             ("10sec", "'sec' is not a unit of time; use ns, us, ms, s, m, h or d"),
             ("10S", "'S' is not a unit of time; use ns, us, ms, s, m, h or d"),
             ("1e3s", "'e' is not a unit of time; use ns, us, ms, s, m, h or d"),

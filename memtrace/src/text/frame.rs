@@ -70,6 +70,12 @@ mod tests {
         check(&["ovl_alloc_inode [overlay]", "alloc_inode", "read [libc.so.6]", "(no frame pointer)"], 2);
         check(&["read [libc.so.6]", "main [curl]"], 0);
         check(&["__d_alloc"], 1);
+        check(&["kmalloc", "do_syscall_64"], 2);
+        check(
+            &["kmalloc", "ovl_alloc_inode [overlay]", "do_syscall_64", "open64 [libc.so.6]", "curl+0x12"],
+            3,
+        );
+        check(&["kmalloc", "do_syscall_64", "(no frame pointer)"], 2);
         check(&[], 0);
     }
 }

@@ -57,6 +57,12 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// The exact number with its sign: `+1,234,567`.
+pub fn grouped_change(change: i64) -> String {
+    let sign = if change < 0 { "-" } else { "+" };
+    format!("{sign}{}", grouped(change.unsigned_abs()))
+}
+
 /// By how much memory changed: `+1.9 MiB`, `-12.0 KiB`, `0 B`.
 pub fn bytes_change(change: i64) -> String {
     format!("{}{}", sign(change), bytes(change.unsigned_abs()))
@@ -151,6 +157,12 @@ pub fn percent(share: f64) -> String {
     } else {
         format!("{:.0}%", share * 100.0)
     }
+}
+
+/// A share that is an estimate: `~98%`, `<1%`.
+pub fn about(share: f64) -> String {
+    let percent = percent(share);
+    if percent.starts_with(['<', '>']) { percent } else { format!("~{percent}") }
 }
 
 /// How far an estimate can be wrong, as a share of it: `±<1%`, `±4%`, `±270%`, at most `±999%`.
@@ -327,6 +339,15 @@ mod tests {
         check(2.74, "±274%");
         check(1e9, "±999%");
         check(f64::INFINITY, "±999%");
+    }
+
+    #[test]
+    fn an_estimate_is_marked_once() {
+        let check = |share, expect: &str| assert_eq!(about(share), expect);
+        check(0.98, "~98%");
+        check(0.004, "<1%");
+        check(0.999, ">99%");
+        check(1.0, "~100%");
     }
 
     #[test]

@@ -9,11 +9,11 @@ const UNITS: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 
 /// Why a text is not a size. clap puts the text and the option's name in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SizeError {
-    #[error("a size is a number with a unit, such as 64M or 1G")]
+    #[error("not a number with a unit, such as 64M or 1G")]
     NoNumber,
     #[error("'{}' is not a unit of memory; use K, M, G or T", escape::terminal(.0.as_bytes()))]
     UnknownUnit(String),
-    #[error("it is more than any host has")]
+    #[error("too large")]
     TooLarge,
 }
 
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_was_wrong() {
-        let number = "a size is a number with a unit, such as 64M or 1G";
+        let number = "not a number with a unit, such as 64M or 1G";
         for (text, expect) in [
             ("", number),
             ("M", number),
@@ -80,7 +80,7 @@ mod tests {
             ("5iB", "'iB' is not a unit of memory; use K, M, G or T"),
             ("1e3M", "'e3M' is not a unit of memory; use K, M, G or T"),
             ("5\u{1b}[m", "'\\x1b[m' is not a unit of memory; use K, M, G or T"),
-            ("99999999T", "it is more than any host has"),
+            ("99999999T", "too large"),
         ] {
             check(text, Err(expect));
         }

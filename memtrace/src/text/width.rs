@@ -27,6 +27,25 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain([ELLIPSIS]).collect())
 }
 
+/// A path in at most `max` cells: its beginning goes, directory by directory.
+pub fn cut_path(path: &str, max: usize) -> Cow<'_, str> {
+    if cells(path) <= max {
+        return Cow::Borrowed(path);
+    }
+    let ends = path.match_indices('/').map(|(slash, _)| &path[slash..]);
+    let mut ends = ends.filter(|end| end.len() > 1).peekable();
+    let mut last = path;
+    while let Some(end) = ends.next() {
+        if cells(end) < max {
+            return Cow::Owned(format!("{ELLIPSIS}{end}"));
+        }
+        if ends.peek().is_none() {
+            last = &end[1..];
+        }
+    }
+    cut(last, max)
+}
+
 /// Spaces up to `to` cells behind `text`.
 pub fn pad_right(text: &str, to: usize) -> String {
     format!("{text}{:1$}", "", to.saturating_sub(cells(text)))
@@ -88,6 +107,19 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_path_stays() {
+        let check = |path, max, expect: &str| assert_eq!(cut_path(path, max), expect);
+        check("/etc/pki/nssdb/.<n>.db", 22, "/etc/pki/nssdb/.<n>.db");
+        check("/etc/pki/nssdb/.<n>.db", 21, "…/pki/nssdb/.<n>.db");
+        check("/etc/pki/nssdb/.<n>.db", 15, "…/nssdb/.<n>.db");
+        check("/etc/pki/nssdb/.<n>.db", 14, "…/.<n>.db");
+        check("/etc/pki/nssdb/.<n>.db", 8, ".<n>.db");
+        check("/etc/pki/nssdb/.<n>.db", 5, ".<n>…");
+        check("name", 3, "na…");
+        check("/", 0, "");
+    }
+
+    #[test]
     fn wrapping() {
         assert_eq!(wrap("one two three", 8, 2), ["one two", "  three"]);
         assert_eq!(wrap("one", 8, 2), ["one"]);
@@ -96,6 +128,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_path_is_wider_than_asked(path in "(/?[\\PC--/]{0,8}){0,6}", max in 0_usize..30) {
+            prop_assert!(cells(&cut_path(&path, max)) <= max);
+        }
+
         #[test]
         fn nothing_is_wider_than_asked(text in "\\PC{0,40}", max in 0_usize..30, indent in 0_usize..4) {
             prop_assert!(cells(&cut(&text, max)) <= max);

@@ -105,15 +105,16 @@ pub struct Rates {
 }
 
 /// In which of the reports something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seen {
+    #[default]
     Both,
     Before,
     After,
 }
 
 /// A row that changed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RowChange {
     pub keys: Vec<Vec<u8>>,
     pub seen: Seen,
@@ -137,7 +138,7 @@ pub struct RestChange {
 }
 
 /// A slab cache that changed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CacheChange {
     pub name: String,
     pub seen: Seen,

@@ -147,7 +147,7 @@ pub struct CacheTotals {
 }
 
 /// Who holds objects.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// What the row is grouped by, for each of [`Snapshot::by`]: the command name, the process id, the cache's name.
     /// Kernel threads come in brackets already (`[kswapd0]`), the idle task as `[swapper]`.

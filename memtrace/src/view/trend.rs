@@ -58,9 +58,10 @@ impl History {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Trend {
     /// There are too few reports yet.
+    #[default]
     TooEarly,
     /// It grows, as fast in the second half of the time as in the first.
     Growing(Slope),

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::{
     Test, errors, host,
     host::directory_on_disk,
+    outputs,
     program::{NameStyle, Task},
     snapshot::Snapshot,
     tests,
@@ -150,7 +151,7 @@ fn who_may_not_mark_is_told() {
     let output = errors::as_nobody(&["mark", "--pid", &pid, "x"]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("only by root") && text.contains("sudo memtrace mark"), "{text}");
+    assert!(text.contains("only root") && text.contains("sudo memtrace mark"), "{text}");
     assert_eq!(marks(&recording.path()), 0);
 }
 
@@ -202,14 +203,6 @@ fn json(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Value {
     serde_json::from_str(&text(members, name)).expect("it is JSON")
 }
 
-/// The recording that a bundle is made of has its header.
-fn has_begun(directory: &Path) -> bool {
-    let files = fs::read_dir(directory).expect("it is ours").flatten();
-    let mut begun =
-        files.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0));
-    begun.any(|file| file.file_name().to_string_lossy().ends_with(".mt"))
-}
-
 fn a_bundle_names_the_flooder() {
     let (comm, disk) = (unique("flood"), directory_on_disk());
     // More than there is time for.
@@ -221,7 +214,7 @@ fn a_bundle_names_the_flooder() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("memtrace starts");
-    wait_for("the bundle's recording", || has_begun(disk.path()));
+    wait_for("the bundle's recording", || outputs::has_written(&bundle));
     for program in &mut programs {
         if bundle.try_wait().expect("it is our child").is_some() {
             break;

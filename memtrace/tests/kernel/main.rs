@@ -35,6 +35,7 @@ mod machine;
 mod modules;
 mod names;
 mod objects;
+mod outputs;
 mod program;
 mod recording;
 mod runs;
@@ -170,6 +171,7 @@ fn main() -> ExitCode {
         bundle::tests(),
         explain::tests(),
         recording::tests(),
+        outputs::tests(),
         elsewhere::tests(),
         ways::tests(),
     ];

@@ -170,7 +170,7 @@ fn killed_at_any_time_it_reads_to_there() {
         recorder.wait().expect("it is our child");
         let report = read(&path, &[]);
         assert_eq!(figure(&report, &comm, "objects"), FILES as u64, "{report}");
-        assert!(notes(&report).contains("no whole end"), "{}", notes(&report));
+        assert!(notes(&report).contains("not closed cleanly"), "{}", notes(&report));
         assert_eq!(report["trust"]["lost_frees"], 0, "{report}");
     }
 }
@@ -189,7 +189,7 @@ fn a_full_disk_costs_what_did_not_fit() {
     drop(workload);
     let report = read(&path, &[]);
     assert!(figure(&report, &comm, "allocs") > 0, "{report}");
-    assert!(notes(&report).contains("no whole end"), "{}", notes(&report));
+    assert!(notes(&report).contains("not closed cleanly"), "{}", notes(&report));
 }
 
 fn a_recording_is_as_long_as_it_may_be() {

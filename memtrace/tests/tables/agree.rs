@@ -132,7 +132,7 @@ proptest! {
         let reader = Reader::open(&path).unwrap();
         let mut follower = Follower::default();
         let choice = EventQuery { filter: Filter::default(), kinds: Vec::new(), from: None, to: None };
-        replay::events::events(&reader, &choice, &mut follower, &mut |_, _| {}).unwrap();
+        replay::events::events(&reader, &choice, &mut follower, &mut |_| {}).unwrap();
         let ask = Query {
             report_options: ReportOptions { by: By::Pid.into(), sort: Sort::Bytes, older: None, top: 20 },
             filter: Filter::default(),
@@ -142,7 +142,7 @@ proptest! {
             call_sites: true,
             nodes: false,
         };
-        let report = replay::report(&reader, &ask, &mut |_, _| {}).unwrap();
+        let report = replay::report(&reader, &ask, &mut |_| {}).unwrap();
         let ledger = &report.state.ledger;
         let tally = ledger.tally();
         let of_ledger: BTreeMap<Address, Owner> = ledger

@@ -50,7 +50,7 @@ pub async fn trace(caches: Vec<String>, duration: Duration) -> Tracing {
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (ended, last) {
         (Ok(()), Some(last)) => Tracing::Done { caches, last: Box::new(last) },
-        (Ok(()), None) => Tracing::Failed { caches, why: "the session made no report".to_owned() },
+        (Ok(()), None) => Tracing::Failed { caches, why: "tracing ended without a report".to_owned() },
         (Err(error), _) => Tracing::Failed { caches, why: first_sentence(&error) },
     }
 }
@@ -71,12 +71,11 @@ pub fn recorded(caches: Vec<String>, reader: &Reader, incidents: Incidents) -> T
             call_sites: false,
             nodes: false,
         };
-        replay::report(reader, &ask, &mut |_, _| {}).map_err(|error| error.to_string())
+        replay::report(reader, &ask, &mut |_| {}).map_err(|error| error.to_string())
     });
     match report {
         Ok(report) if report.snapshot.caches.is_empty() => {
-            let why =
-                "the recording has nothing of them: it follows what it was asked for (--cache)".to_owned();
+            let why = "they are not in the recording, which has only the caches of its --cache".to_owned();
             Tracing::Failed { caches, why }
         }
         Ok(report) => Tracing::Done { caches, last: Box::new(report.snapshot) },

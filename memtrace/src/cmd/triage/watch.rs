@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
-    io::{self, IsTerminal as _, Write as _},
+    io,
     pin::{Pin, pin},
     time::Duration,
 };
@@ -13,9 +13,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::trace;
 use crate::{
+    cmd::{
+        exit::{Exit, Failure},
+        shared::status::StatusLine,
+    },
     procfs::{
         Files, HostError,
-        process::{self, ProcessId, Processes},
+        process::{
+            ProcessId,
+            memory::{self, ProcessList},
+        },
         slab,
     },
     session::Signals,
@@ -56,7 +63,16 @@ pub enum WatchError {
     Signals(#[source] io::Error),
 }
 
-/// Ends with the time, or sooner with Ctrl-C.
+impl Failure for WatchError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Host(error) => error.exit(),
+            Self::Signals(_) => Exit::Failed,
+        }
+    }
+}
+
+/// Ends with the time, or earlier with Ctrl-C.
 pub async fn watch(time: Duration) -> Result<(Window, Tracing), WatchError> {
     let (files, slab) = (Files::live(), slab::Host::live());
     let mut signals = Signals::new().map_err(WatchError::Signals)?;
@@ -153,7 +169,7 @@ async fn between(
                     session = Some(Box::pin(trace::trace(caches, left)));
                 }
             }
-            traced = of(&mut session), if session.is_some() && tracing.is_none() => tracing = Some(traced),
+            traced = ended(&mut session), if session.is_some() && tracing.is_none() => tracing = Some(traced),
         }
     }
     let tracing = match (tracing, session) {
@@ -168,7 +184,7 @@ async fn between(
     Ok((glances, tracing))
 }
 
-async fn of(session: &mut Option<Pin<Box<dyn Future<Output = Tracing>>>>) -> Tracing {
+async fn ended(session: &mut Option<Pin<Box<dyn Future<Output = Tracing>>>>) -> Tracing {
     match session {
         Some(session) => session.await,
         None => std::future::pending().await,
@@ -184,14 +200,14 @@ fn caches_to_trace(slab: &slab::Host, before: &Sample, passed: Duration, time: D
     tracing::candidates(&grown, share, sum.slab(), sum.total)
 }
 
-fn biggest(processes: &Processes) -> Vec<ProcessId> {
+fn biggest(processes: &ProcessList) -> Vec<ProcessId> {
     let mut by_size: Vec<_> = processes.list.iter().map(|(id, process)| (process.resident, *id)).collect();
     by_size.sort_unstable();
     by_size.into_iter().rev().take(MEASURED).map(|(_, id)| id).collect()
 }
 
 fn proportional(files: &Files, ids: Vec<ProcessId>) -> HashMap<ProcessId, u64> {
-    let measure = |id| Some((id, process::proportional(&files.proc(), id)?));
+    let measure = |id| Some((id, memory::proportional(&files.proc(), id)?));
     ids.into_iter().filter_map(measure).collect()
 }
 
@@ -213,37 +229,25 @@ fn both(
     now.into_iter().map(|(id, now)| (id, (was.get(&id).copied(), Some(now)))).collect()
 }
 
-/// A line on standard error, if that is a terminal.
+/// How far it is, on standard error.
 struct Progress {
+    line: StatusLine,
     time: Duration,
-    is_shown: bool,
-    what: String,
+    doing: String,
 }
 
 impl Progress {
     fn new(time: Duration) -> Self {
-        Self { time, is_shown: io::stderr().is_terminal(), what: "watching".to_owned() }
+        Self { line: StatusLine::stderr(), time, doing: "watching".to_owned() }
     }
 
     fn trace(&mut self, caches: &[String]) {
         let names: Vec<_> = caches.iter().map(|cache| slab::printable(cache)).collect();
-        self.what = format!("tracing {}", names.join(", "));
+        self.doing = format!("tracing {}", names.join(", "));
     }
 
-    fn show(&self, passed: Duration) {
-        if self.is_shown {
-            let (passed, time) = (passed.as_secs(), self.time.as_secs());
-            // Nowhere to complain.
-            let _ =
-                write!(io::stderr(), "\r\x1b[K{passed} s of {time} s, {} (Ctrl-C ends it sooner)", self.what);
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.is_shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
+    fn show(&mut self, passed: Duration) {
+        let (passed, time) = (passed.as_secs(), self.time.as_secs());
+        self.line.show(&format!("{passed} s of {time} s, {} (Ctrl-C stops earlier)", self.doing));
     }
 }

@@ -1,4 +1,5 @@
-//! The host's own files, as they are: for whoever wants to check, or asks what memtrace does not. What cannot be read is listed.
+//! The host's own files, unchanged: to check memtrace against, and for questions that it does not answer. What cannot be read
+//! is listed.
 
 use std::{
     fs::File,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use super::Member;
-use crate::{evidence::redact::Redactor, procfs::cgroup::Cgroups, text::escape};
+use crate::{evidence::redact::Redactor, procfs::cgroup::CgroupList, text::escape};
 
 /// Of one file, at most. The largest, slabinfo or mounts of a host with 10,000 containers, has some megabytes.
 const MAX: u64 = 8 << 20;
@@ -17,17 +18,17 @@ const MAX_CGROUPS: usize = 50;
 
 /// What changes: read before and after.
 const FIGURES: [(&str, &str, &str); 9] = [
-    ("slabinfo", "proc/slabinfo", "every slab cache: objects, their size, slabs (man 5 slabinfo)"),
-    ("meminfo", "proc/meminfo", "memory of the whole host, in kB"),
-    ("vmstat", "proc/vmstat", "the kernel's counters of memory events, and of pages"),
-    ("buddyinfo", "proc/buddyinfo", "free blocks by size: 4 KiB, 8 KiB, ... of each zone"),
+    ("slabinfo", "proc/slabinfo", "slab caches: objects, object size, slabs (man 5 slabinfo)"),
+    ("meminfo", "proc/meminfo", "memory of the host, in kB"),
+    ("vmstat", "proc/vmstat", "the kernel's counters of pages and memory events"),
+    ("buddyinfo", "proc/buddyinfo", "free blocks in each zone by size: 4 KiB, 8 KiB, ..."),
     ("zoneinfo", "proc/zoneinfo", "watermarks and pages of each zone"),
     ("dentry-state", "proc/sys/fs/dentry-state", "dentries, unused ones, -, -, negative ones, -"),
-    ("pressure-memory", "proc/pressure/memory", "how long tasks waited for memory"),
-    ("pressure-cpu", "proc/pressure/cpu", "how long tasks waited for a CPU"),
-    ("pressure-io", "proc/pressure/io", "how long tasks waited for disks"),
+    ("pressure-memory", "proc/pressure/memory", "time that tasks waited for memory"),
+    ("pressure-cpu", "proc/pressure/cpu", "time that tasks waited for a CPU"),
+    ("pressure-io", "proc/pressure/io", "time that tasks waited for I/O"),
 ];
-const ABOUT_CGROUPS: &str = "the biggest cgroups: bytes of memory without those in it, of that slab, path";
+const ABOUT_CGROUPS: &str = "the largest cgroups: bytes of memory excluding children, bytes of slab, path";
 
 /// Gathers the host's files.
 #[derive(Debug)]
@@ -72,12 +73,12 @@ impl HostFiles {
         }
     }
 
-    pub fn add_cgroups(&mut self, when: When, cgroups: &Cgroups) {
+    pub fn add_cgroups(&mut self, when: When, cgroups: &CgroupList) {
         let text = cgroups_text(cgroups);
         self.members.push(Member::new(format!("{}/cgroups", when.directory()), ABOUT_CGROUPS, text));
     }
 
-    /// What does not change. What holds names is redacted, or left out where nobody can tell what is a name.
+    /// What does not change. Files with names are redacted, or left out where names cannot be recognised.
     pub fn read_facts(&mut self, redactor: Option<&Redactor>) {
         self.members.push(Member::new("host/uname", "as uname -a prints it", uname(redactor)));
         self.fact("host/os-release", "etc/os-release", "the distribution", |bytes| bytes);
@@ -85,9 +86,9 @@ impl HostFiles {
             Some(redactor) => redacted_mounts(&bytes, redactor),
             None => bytes,
         };
-        self.fact("host/mounts", "proc/self/mounts", "what is mounted where", mounts);
+        self.fact("host/mounts", "proc/self/mounts", "mounted filesystems", mounts);
         match redactor {
-            None => self.fact("host/cmdline", "proc/cmdline", "how the kernel was started", |bytes| bytes),
+            None => self.fact("host/cmdline", "proc/cmdline", "the kernel's command line", |bytes| bytes),
             Some(_) => self.missing.push(
                 "host/cmdline is left out: the kernel's command line may name disks, hosts and keys"
                     .to_owned(),
@@ -101,14 +102,14 @@ impl HostFiles {
         }
     }
 
-    /// None where it cannot be read, which is noted, once.
+    /// None if it cannot be read, which is noted once.
     fn read(&mut self, path: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = File::open(self.root.join(path)).and_then(|file| file.take(MAX).read_to_end(&mut bytes));
         let note = match read {
-            Ok(len) if len as u64 == MAX => Some(format!("/{path} is cut: it is longer than 8 MiB")),
+            Ok(len) if len as u64 == MAX => Some(format!("/{path} is truncated to 8 MiB")),
             Ok(_) => None,
-            Err(error) => Some(format!("/{path} cannot be read: {}", reason(&error))),
+            Err(error) => Some(format!("cannot read /{path}: {}", reason(&error))),
         };
         let is_read = note.as_ref().is_none_or(|_| bytes.len() as u64 == MAX);
         if let Some(note) = note.filter(|note| !self.missing.contains(note)) {
@@ -149,7 +150,7 @@ fn redacted_mounts(bytes: &[u8], redactor: &Redactor) -> Vec<u8> {
     out
 }
 
-fn cgroups_text(cgroups: &Cgroups) -> String {
+fn cgroups_text(cgroups: &CgroupList) -> String {
     let mut list: Vec<_> = cgroups.list.iter().collect();
     list.sort_by(|(a, one), (b, other)| other.memory.cmp(&one.memory).then_with(|| a.cmp(b)));
     let mut text = String::from("memory slab path\n");
@@ -165,7 +166,7 @@ mod tests {
     use std::{collections::HashMap, fs};
 
     use super::*;
-    use crate::procfs::cgroup::{Cgroup, Version};
+    use crate::procfs::cgroup::{CgroupMemory, Version};
 
     #[test]
     fn what_cannot_be_read_is_said_once() {
@@ -178,7 +179,7 @@ mod tests {
         let names: Vec<_> = files.members.iter().map(|member| &member.name[..]).collect();
         assert_eq!(names, ["host/before/slabinfo", "host/after/slabinfo"]);
         assert_eq!(files.missing.len(), FIGURES.len() - 1);
-        assert_eq!(files.missing[0], "/proc/meminfo cannot be read: No such file or directory");
+        assert_eq!(files.missing[0], "cannot read /proc/meminfo: No such file or directory");
     }
 
     #[test]
@@ -188,7 +189,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/zero", root.path().join("proc/slabinfo")).unwrap();
         let mut files = HostFiles::at(root.path());
         assert_eq!(files.read("proc/slabinfo").map(|bytes| bytes.len() as u64), Some(MAX));
-        assert_eq!(files.missing, ["/proc/slabinfo is cut: it is longer than 8 MiB"]);
+        assert_eq!(files.missing, ["/proc/slabinfo is truncated to 8 MiB"]);
     }
 
     #[test]
@@ -204,12 +205,12 @@ mod tests {
 
     #[test]
     fn the_biggest_cgroups_come_first() {
-        let cgroup = |memory, slab| Cgroup { memory, slab };
+        let cgroup = |memory, slab| CgroupMemory { memory, slab };
         let list = HashMap::from([
             (b"system.slice/a".to_vec(), cgroup(5, Some(2))),
             (b"user.slice\n".to_vec(), cgroup(9, None)),
         ]);
-        let cgroups = Cgroups { version: Version::V2, list, left_out: 0 };
+        let cgroups = CgroupList { version: Version::V2, list, left_out: 0 };
         assert_eq!(cgroups_text(&cgroups), "memory slab path\n9 - /user.slice\\n\n5 2 /system.slice/a\n");
     }
 }

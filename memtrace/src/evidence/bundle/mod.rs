@@ -25,4 +25,4 @@ impl Member {
 /// What the recording is called in a bundle.
 pub const RECORDING: &str = "recording.mt";
 pub const ABOUT_RECORDING: &str =
-    "all that was recorded; memtrace report and memtrace diff make any table, graph or window of it";
+    "the recording; memtrace report and memtrace diff make tables, graphs and parts of it";

@@ -5,35 +5,31 @@ use std::{io, time::Duration};
 use super::{Member, RECORDING};
 use crate::{
     evidence::replay::Report,
-    output::{self, Output as _, screen::Screen},
-    view::profile::{Profile, Weight},
+    output::{self, Output as _, html::Recorded, screen::Screen},
+    view::profile::Weight,
 };
 
 /// Every format of `memtrace report` that a ticket has a use for. A page in a further format is one more line here.
 pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Member>> {
     let snapshot = &report.snapshot;
-    let profile =
-        report.state.with_known(|known| Profile::new(&report.state.ledger, &report.checkpoint, known, older));
+    let profile = report.profile(older);
     let (mut table, mut flames, mut pprof) = (Vec::new(), Vec::new(), Vec::new());
     let _ = Screen::stream(&mut table).show(snapshot)?;
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;
     output::pprof::write(&profile, snapshot, &mut pprof)?;
-    let page = output::html::of_report(report, &profile, RECORDING.as_bytes())?;
+    let recorded = Recorded { file: RECORDING.as_bytes(), series: &report.series, profile: &profile };
+    let page = output::html::report(snapshot, recorded)?;
     let (markdown, json) = (output::markdown::report(snapshot), output::json::line(snapshot)?);
     Ok(vec![
-        Member::new(
-            "report.txt",
-            "who holds the slab: verdict, rows, and how far to trust them; less -S",
-            table,
-        ),
+        Member::new("report.txt", "who holds the slab: verdict, rows, trust (view with less -S)", table),
         Member::new(
             "report.html",
-            "the same with charts; opens in any browser, and asks nothing of the network",
+            "the same with charts; opens in any browser, without network access",
             page,
         ),
         Member::new("report.md", "the same, to paste into the ticket", markdown),
         Member::new("report.json", "the same, exact, for programs (docs/json.md)", json),
-        Member::new("flame.svg", "the calls that led to what is outstanding; opens in any browser", flames),
+        Member::new("flame.svg", "call stacks of outstanding memory; opens in any browser", flames),
         Member::new("profile.pb.gz", "the same for go tool pprof -http :8080 profile.pb.gz", pprof),
     ])
 }

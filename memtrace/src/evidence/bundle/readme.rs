@@ -9,16 +9,16 @@ use crate::{
     view::Snapshot,
 };
 
-/// Any terminal has so much.
+/// Every terminal is at least this wide.
 const WIDTH: usize = 80;
 
-/// Of the longest names that there usually are.
+/// Of the longest usual names.
 const NAME_WIDTH: usize = 22;
 
-const REDACTED: &str = "Names of users, programs, files, cgroups and hosts are tokens here: ten letters for a word, other digits for a \
-    number. The same name has the same token in all files of this bundle, and another one in any other bundle. \
-    The key that they were made with is gone. Counts, sizes, times, process ids, ports, names of slab caches and of the kernel's functions and \
-    threads are as they were. Incidents that are known by such names are not recognised.";
+const REDACTED: &str = "Names of users, programs, files, cgroups and hosts are replaced by tokens: ten letters for a word, other digits \
+    for a number. A name has the same token in all files of this bundle, and a different one in any other bundle. The key that \
+    made them was never stored. Counts, sizes, times, process ids, ports, and names of slab caches, kernel functions and kernel \
+    threads are unchanged. Known incidents that depend on a replaced name are not recognised.";
 
 /// What the README says.
 pub struct Readme<'a> {
@@ -40,21 +40,21 @@ impl Readme<'_> {
         paragraph(&mut out, &self.title(), 0);
         heading(&mut out, "Verdict");
         self.verdict().iter().for_each(|sentence| paragraph(&mut out, &format!("- {sentence}"), 2));
-        heading(&mut out, "What is in it");
+        heading(&mut out, "Contents");
         entries(&mut out, self.members);
         if !self.missing.is_empty() {
-            heading(&mut out, "What is not");
+            heading(&mut out, "Missing");
             self.missing.iter().for_each(|note| paragraph(&mut out, &format!("- {}", clean(note)), 2));
         }
         if self.is_redacted {
             heading(&mut out, "Redacted");
             paragraph(&mut out, REDACTED, 2);
         }
-        heading(&mut out, "Care");
+        heading(&mut out, "Privacy");
         let care = if self.is_redacted {
-            "Counts and times can tell a lot too: give it to whom you trust with these."
+            "Counts and times can be revealing too. Share it only with people who may know them."
         } else {
-            "It names programs, their arguments, files, cgroups and addresses of this host. memtrace bundle --redact leaves them out."
+            "It names programs, their arguments, files, cgroups and addresses of this host. memtrace bundle --redact replaces these names."
         };
         paragraph(&mut out, care, 2);
         out
@@ -75,7 +75,7 @@ impl Readme<'_> {
     fn verdict(&self) -> Vec<String> {
         let mut lines = table::verdict_sentences(self.snapshot);
         if lines.is_empty() {
-            lines.push("too little was recorded to tell who leaks".to_owned());
+            lines.push("not enough was recorded to tell whether anything leaks".to_owned());
         }
         lines.extend(self.triage.iter().map(|triage| format!("all memory: {triage}")));
         lines
@@ -102,7 +102,7 @@ fn entries(out: &mut String, members: &[Member]) {
     }
     if has_both {
         out.push('\n');
-        paragraph(out, "host/before is when the recording began, host/after when it ended.", 2);
+        paragraph(out, "host/before was read when the recording began, host/after when it ended.", 2);
     }
 }
 
@@ -143,9 +143,9 @@ mod tests {
         [
             ("report.txt", "who holds the slab"),
             (RECORDING, ABOUT_RECORDING),
-            ("host/before/slabinfo", "every slab cache: objects, their size, slabs (man 5 slabinfo)"),
-            ("host/before/pressure-memory", "how long tasks waited for memory"),
-            ("host/after/slabinfo", "every slab cache: objects, their size, slabs (man 5 slabinfo)"),
+            ("host/before/slabinfo", "slab caches: objects, object size, slabs (man 5 slabinfo)"),
+            ("host/before/pressure-memory", "time that tasks waited for memory"),
+            ("host/after/slabinfo", "slab caches: objects, object size, slabs (man 5 slabinfo)"),
         ]
         .map(|(name, about)| Member::new(name, about, []))
         .to_vec()
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn redacted_and_with_what_is_missing() {
-        let (members, missing) = (members(), ["/proc/slabinfo cannot be read: \x1b[2J".to_owned()]);
+        let (members, missing) = (members(), ["cannot read /proc/slabinfo: \x1b[2J".to_owned()]);
         let snapshot = Snapshot { verdict: None, host: "a\x1bb".to_owned(), ..sample::verdict() };
         let readme = Readme { is_redacted: true, triage: None, ..readme(&snapshot, &members, &missing) };
         insta::assert_snapshot!(readme.text());

@@ -2,47 +2,36 @@
 
 use std::{
     collections::VecDeque,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt},
-    path::{Path, PathBuf},
+    os::unix::fs::FileExt as _,
+    path::Path,
 };
-
-use rustix::fs::OFlags;
 
 use super::{
     block::{ALIGNMENT, About, Contents, FRAME_LEN, MAGIC, Packer},
     header::{Header, Ring},
     index::{self, Place},
 };
+use crate::output::file::{FileError, NewFile};
 
 /// A ring has room for some blocks, the largest of which take some megabytes.
 pub const MIN_RING: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("{path} exists; --force overwrites it", path = .0.display())]
-    Exists(PathBuf),
-    #[error("{path} is no regular file; to write to a pipe: -o - | COMMAND", path = .0.display())]
-    NoFile(PathBuf),
-    #[error("a ring needs a file, since blocks are written over others; standard output is none")]
-    RingOnStream,
-    #[error("cannot write {path}: {source}", path = .path.display())]
-    Open { path: PathBuf, source: io::Error },
-}
-
-#[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    #[error("cannot write the recording any more: {source}{what_is_there}", what_is_there = kept(*.blocks))]
+    #[error("cannot write the recording: {source}{what_is_there}", what_is_there = kept(*.blocks))]
     Write { source: io::Error, blocks: u64 },
-    #[error("cannot pack the recording: {0}")]
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("cannot compress the recording: {0}")]
     Pack(#[source] io::Error),
-    #[error("a block of {0} bytes has no room in the ring")]
+    #[error("a block of {0} bytes does not fit into the ring; use a larger --max-size")]
     NoRoom(usize),
 }
 
 fn kept(blocks: u64) -> &'static str {
-    if blocks > 0 { ". What was written before is whole: memtrace report reads it" } else { "" }
+    if blocks > 0 { ". What was written so far is intact: memtrace report reads it" } else { "" }
 }
 
 /// Takes blocks.
@@ -57,7 +46,10 @@ pub struct Sink {
 }
 
 enum Target {
-    File(File),
+    /// It gets its name with the header.
+    File(NewFile),
+    /// It never has one.
+    Scratch(File),
     Stream(Box<dyn Write + Send>),
 }
 
@@ -68,26 +60,20 @@ pub struct Appended {
 }
 
 impl Sink {
-    /// A file of this path, of mode 0600: it has names of files and command lines. What is there already stays until
-    /// [`Self::begin`].
-    pub fn create(path: &Path, overwrite: bool, ring: Option<u64>) -> Result<Self, OpenError> {
-        let mut options = OpenOptions::new();
-        // Nobody else's link is followed. Without blocking, so that a pipe without a reader is noticed.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        options.write(true).mode(0o600).custom_flags(flags.bits() as i32);
-        options.create_new(!overwrite).create(overwrite);
-        let error = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists if path.is_file() => OpenError::Exists(path.to_owned()),
-            io::ErrorKind::AlreadyExists => OpenError::NoFile(path.to_owned()),
-            _ => OpenError::Open { path: path.to_owned(), source },
-        };
-        let file = options.open(path).map_err(error)?;
-        if !file.metadata().map_err(error)?.is_file() {
-            return Err(OpenError::NoFile(path.to_owned()));
-        }
+    /// A file that can be read as soon as it has its name, whatever happens to its recorder.
+    pub fn file(file: NewFile, ring: Option<u64>) -> Self {
         // A ring's place is known when the header is written.
         let ring = ring.map(|end| Ring { start: 0, end: end - end % ALIGNMENT });
-        Ok(Self::new(Target::File(file), ring))
+        Self::new(Target::File(file), ring)
+    }
+
+    pub fn create(path: &Path, replace: bool, ring: Option<u64>) -> Result<Self, FileError> {
+        Ok(Self::file(NewFile::create(path, replace)?, ring))
+    }
+
+    /// A file for ourselves.
+    pub fn scratch(file: File) -> Self {
+        Self::new(Target::Scratch(file), None)
     }
 
     /// A pipe, or anything that takes bytes in their order.
@@ -108,14 +94,8 @@ impl Sink {
         self.end == 0
     }
 
-    /// Empties the file, and writes the header, twice: it is the one part without which nothing reads.
+    /// Writes the header, twice: without it nothing can be read. The file has its name afterwards.
     pub fn begin(&mut self, header: &Header) -> Result<(), WriteError> {
-        if let Target::File(file) = &self.target {
-            let restrict = || file.set_permissions(PermissionsExt::from_mode(0o600));
-            file.set_len(0)
-                .and_then(|()| restrict())
-                .map_err(|source| WriteError::Write { source, blocks: 0 })?;
-        }
         let mut header = header.clone();
         if let Some(ring) = &mut self.ring {
             // Room for both, whatever the place's own length.
@@ -133,6 +113,9 @@ impl Sink {
         bytes.resize(len as usize, 0);
         self.write(0, &bytes)?;
         self.position = len;
+        if let Target::File(file) = &mut self.target {
+            file.publish()?;
+        }
         Ok(())
     }
 
@@ -199,13 +182,18 @@ impl Sink {
 
     /// All or nothing: what a full disk took of it is taken back.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        let written = match &mut self.target {
-            Target::File(file) => file.write_all_at(bytes, offset).inspect_err(|_| {
-                if offset >= self.end {
+        let end = self.end;
+        let write_at = |file: &File| {
+            file.write_all_at(bytes, offset).inspect_err(|_| {
+                if offset >= end {
                     // It is shorter then; where that fails too, the reader finds half a block.
-                    let _ = file.set_len(self.end);
+                    let _ = file.set_len(end);
                 }
-            }),
+            })
+        };
+        let written = match &mut self.target {
+            Target::File(file) => write_at(file.file()),
+            Target::Scratch(file) => write_at(file),
             Target::Stream(stream) => stream.write_all(bytes),
         };
         written.map_err(|source| WriteError::Write { source, blocks: self.blocks.len() as u64 })?;

@@ -64,13 +64,11 @@ pub struct Ring {
 pub enum HeaderError {
     #[error("it is empty")]
     Empty,
-    #[error("it is no recording of memtrace")]
+    #[error("it is not a memtrace recording")]
     NoRecording,
-    #[error(
-        "it is a recording of version {0}, and this memtrace reads up to {VERSION}; a newer one can read it"
-    )]
+    #[error("its format is version {0}, and this memtrace reads up to {VERSION}; use a newer memtrace")]
     Newer(u32),
-    #[error("its beginning is damaged: {0}")]
+    #[error("its header is damaged: {0}")]
     Damaged(&'static str),
 }
 
@@ -108,7 +106,7 @@ impl Header {
         }
         let (len, checksum) = (number(12)? as usize, number(16)?);
         if len > MAX_BODY {
-            return Err(HeaderError::Damaged("its length cannot be"));
+            return Err(HeaderError::Damaged("its length is impossible"));
         }
         let body = bytes.get(FIXED_LEN..FIXED_LEN + len).ok_or(HeaderError::Damaged("it ends there"))?;
         if crc32fast::hash(body) != checksum {
@@ -162,7 +160,7 @@ impl Header {
             filters: cursor.text()?,
             gfp_names: cursor
                 .option(|cursor| cursor.list(|cursor| Ok((cursor.u32()?, cursor.text()?))))?
-                .map(GfpNames::of_table),
+                .map(GfpNames::from_table),
         })
     }
 }

@@ -17,6 +17,7 @@ pub mod header;
 pub mod index;
 mod directory;
 pub mod file;
+pub mod pipe;
 pub mod recorder;
 pub mod reader;
 

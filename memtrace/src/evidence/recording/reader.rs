@@ -17,21 +17,24 @@ use super::{
     footer::Outstanding,
     header::{self, Header, HeaderError},
     index::{self, Place, TRAILER_LEN},
+    pipe::{self, PipeError},
 };
-use crate::stream::event::TimeNs;
+use crate::{output::file::rewound, stream::event::TimeNs, text::escape};
 
 /// Read at a time while the next block is searched behind damage.
 const SEARCHED: usize = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("cannot read {path}: {source}", path = .path.display())]
+    #[error("cannot read {}: {source}", escape::path(path))]
     Open { path: PathBuf, source: io::Error },
-    #[error("{path} is no regular file; a recording is read back and forth: save it to a file first", path = .0.display())]
-    NoFile(PathBuf),
-    #[error("cannot read {path} as a recording: {source}", path = .path.display())]
+    #[error("{} is not a regular file; to read a recording from a pipe, use - for standard input", escape::path(.0))]
+    NotAFile(PathBuf),
+    #[error("cannot read the recording from standard input: {0}")]
+    Pipe(#[from] PipeError),
+    #[error("cannot read {}: {source}", escape::path(path))]
     Header { path: PathBuf, source: HeaderError },
-    #[error("{path} has no whole block: the recording ended before its first second was written", path = .0.display())]
+    #[error("{} has no complete block: recording ended before the first second was written", escape::path(.0))]
     NoBlocks(PathBuf),
 }
 
@@ -48,21 +51,31 @@ pub struct Reader {
     places: Vec<Place>,
     /// Between the blocks that are there.
     gaps: Vec<Missing>,
-    /// Its index is whole: it ended as it should.
+    /// Its index is intact: it was closed cleanly.
     pub is_finished: bool,
     /// The file's beginning is damaged: the header is from its copy.
     pub is_mended: bool,
 }
 
 impl Reader {
+    /// A recording in a file. `-` is standard input: a pipe is copied to a temporary file first, since a recording is read back
+    /// and forth.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
+        if pipe::is_descriptor(path) {
+            return Self::of_file(pipe::open(path)?, path);
+        }
+        // Without blocking: a FIFO that nobody writes to would never open.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        Self::of_file(file.map_err(|source| ReadError::Open { path: path.to_owned(), source })?, path)
+    }
+
+    /// A recording in a file that is open; `path` is what errors call it.
+    pub fn of_file(file: File, path: &Path) -> Result<Self, ReadError> {
         let error = |source| ReadError::Open { path: path.to_owned(), source };
-        // Without blocking: a pipe that nobody writes to would never open.
-        let flags = OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(error)?;
         let metadata = file.metadata().map_err(error)?;
         if !metadata.is_file() {
-            return Err(ReadError::NoFile(path.to_owned()));
+            return Err(ReadError::NotAFile(path.to_owned()));
         }
         let file_len = metadata.len();
         let longest = (header::FIXED_LEN + header::MAX_BODY) as u64;
@@ -86,6 +99,11 @@ impl Reader {
         }
         let gaps = gaps(&places);
         Ok(Self { file, header, places, gaps, is_finished, is_mended })
+    }
+
+    /// All its bytes.
+    pub fn bytes(&self) -> io::Result<File> {
+        rewound(&self.file)
     }
 
     /// The blocks, in their order.

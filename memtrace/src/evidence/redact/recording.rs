@@ -5,13 +5,16 @@ use std::collections::HashSet;
 use super::{LEFT_OUT, Redactor};
 use crate::{
     attribution::process::{Command, Definition},
-    evidence::recording::{
-        Block, Encoder, Entry, Header, Place, Reader,
-        block::{self, About, Contents, MAX_PLAIN, Packer},
-        columns::Common,
-        definitions::Definitions,
-        file::{Sink, WriteError},
-        wire::Malformed,
+    evidence::{
+        Step,
+        recording::{
+            Block, Encoder, Entry, Header, Place, Reader,
+            block::{self, About, Contents, MAX_PLAIN, Packer},
+            columns::Common,
+            definitions::Definitions,
+            file::{Sink, WriteError},
+            wire::Malformed,
+        },
     },
     stream::event::{Alloc, Comm, Event, Label, Name, ProcessId, Task},
 };
@@ -25,12 +28,12 @@ pub struct Rewritten {
     pub left_out: u64,
 }
 
-/// Writes a recording anew, block by block. `progress` is told how many of how many blocks are done.
+/// Copies a recording, block by block.
 pub fn rewrite(
     reader: &Reader,
     sink: &mut Sink,
     redactor: &Redactor,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(Step),
 ) -> Result<Rewritten, WriteError> {
     sink.begin(&redactor.header(&reader.header))?;
     let mut copy = Copy {
@@ -40,8 +43,8 @@ pub fn rewrite(
         packer: Packer::new().map_err(WriteError::Pack)?,
     };
     let (mut rewritten, mut places) = (Rewritten::default(), Vec::new());
-    for (index, place) in reader.places().iter().enumerate() {
-        progress(index, reader.places().len());
+    for (done, place) in reader.places().iter().enumerate() {
+        progress(Step { doing: "redacting", done, all: reader.places().len() });
         match copy.block(reader, place)? {
             Some(packed) => {
                 let offset = sink.append(place.sequence, &packed)?.offset;
@@ -50,7 +53,6 @@ pub fn rewrite(
             None => rewritten.left_out += 1,
         }
     }
-    progress(reader.places().len(), reader.places().len());
     // Without the index, one that was cut off says so still.
     rewritten.bytes = if reader.is_finished { sink.finish(&places, &mut copy.packer)? } else { sink.len() };
     rewritten.blocks = places.len() as u64;

@@ -11,7 +11,10 @@ use super::{
     window::{When, Window, WindowError},
 };
 use crate::{
-    evidence::recording::{Block, BlockError, Entry, Header, Place, Reader, definitions::Definitions},
+    evidence::{
+        Step,
+        recording::{Block, BlockError, Entry, Header, Place, Reader, definitions::Definitions},
+    },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
     stream::{
@@ -42,18 +45,18 @@ pub enum StreamError {
     Write(#[from] io::Error),
 }
 
-/// Shows a recording's events. `progress` is told how many of how many blocks were read.
+/// Shows a recording's events.
 pub fn events(
     reader: &Reader,
     choice: &EventQuery,
     out: &mut dyn EventOutput,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(Step),
 ) -> Result<(), StreamError> {
-    let window = super::window(reader, &choice.filter, choice.from.as_ref(), choice.to.as_ref())?;
+    let window = super::window(reader, &choice.filter, choice.from.as_ref(), choice.to.as_ref(), progress)?;
     let mut teller = Teller::new(&reader.header, choice);
     let mut last: Option<&Place> = None;
     for (index, place) in reader.places()[..window.end].iter().enumerate() {
-        progress(index, window.end);
+        progress(Step { doing: "reading", done: index, all: window.end });
         let mut out = InWindow { out, is_shown: window.first <= index };
         if let Some(last) = last.filter(|last| last.sequence + 1 != place.sequence) {
             teller.miss(None, Some(last.end), place.start, NOT_IN_FILE, &mut out)?;
@@ -64,14 +67,13 @@ pub fn events(
         }
         last = Some(place);
     }
-    progress(window.end, window.end);
     unfinished(reader, window, &mut teller, out)?;
     Ok(out.finish()?)
 }
 
-const NOT_IN_FILE: &str = "what was recorded of it is not in the file";
+const NOT_IN_FILE: &str = "the file does not have them";
 const DAMAGED: &str = "the file is damaged there";
-const UNFINISHED: &str = "the recording was not finished";
+const UNFINISHED: &str = "the recording was not closed cleanly";
 
 /// Tells the entries of a block. Returns how many there were.
 fn block(reader: &Reader, place: &Place, teller: &mut Teller, out: &mut dyn EventOutput) -> io::Result<u64> {

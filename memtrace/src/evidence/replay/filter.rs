@@ -9,10 +9,11 @@ use crate::{
         event::{Address, Comm},
         ledger::OriginKey,
     },
+    text::escape,
     view::build::{CacheInfo, Caches},
 };
 
-/// Empty lists let all pass.
+/// Empty lists pass everything.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     caches: Vec<Pattern>,
@@ -21,7 +22,7 @@ pub struct Filter {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("'{pattern}' is not a pattern of names: {source}")]
+#[error("'{}' is not a valid glob pattern: {source}", escape::terminal(pattern.as_bytes()))]
 pub struct FilterError {
     pattern: String,
     source: glob::PatternError,
@@ -43,7 +44,7 @@ impl Filter {
         Ok(Self { caches, comms, pids: pids.iter().copied().collect() })
     }
 
-    /// Whether it lets pass only some.
+    /// Whether it leaves anything out.
     pub fn is_on(&self) -> bool {
         !(self.caches.is_empty() && self.comms.is_empty() && self.pids.is_empty())
     }
@@ -53,12 +54,12 @@ impl Filter {
         self.caches.is_empty() || matches(&info.name) || info.aliases.iter().any(matches)
     }
 
-    /// What it makes of these caches.
+    /// Which of these caches pass.
     pub fn caches(&self, caches: &Caches) -> HashMap<Address, bool> {
         caches.iter().map(|(&number, info)| (number, self.passes_cache(info))).collect()
     }
 
-    /// Whether it passes something of which nobody knows who it was.
+    /// Whether it passes what has no known task.
     pub fn passes_unknown_tasks(&self) -> bool {
         self.comms.is_empty() && self.pids.is_empty()
     }

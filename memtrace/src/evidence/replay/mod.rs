@@ -5,24 +5,29 @@ pub mod events;
 pub mod filter;
 mod gather;
 pub mod state;
+mod survey;
 pub mod window;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use self::{
     filter::Filter,
     gather::Gatherer,
     state::State,
+    survey::Survey,
     window::{Times, When, Window, WindowError, wall},
 };
 use crate::{
-    evidence::recording::{Block, Place, Reader, footer::BlockFooter},
+    evidence::{
+        Step,
+        recording::{Block, Place, Reader, footer::BlockFooter},
+    },
     knowledge::incidents::Incidents,
-    stream::{event::TimeNs, ledger::OriginDetail},
-    text::escape,
+    stream::ledger::OriginDetail,
     view::{
         Checkpoint, Snapshot,
         build::{Builder, ReportOptions},
+        profile::Profile,
         series::Series,
     },
 };
@@ -37,6 +42,14 @@ pub struct Report {
     /// The window, by the wall clock.
     pub from: SystemTime,
     pub to: SystemTime,
+}
+
+impl Report {
+    /// What led to the allocations.
+    pub fn profile(&self, older: Option<Duration>) -> Profile {
+        let ledger = &self.state.ledger;
+        self.state.with_known(|known| Profile::new(ledger, &self.checkpoint, known, older))
+    }
 }
 
 /// How to look at a recording.
@@ -59,21 +72,19 @@ pub fn window(
     filter: &Filter,
     from: Option<&When>,
     to: Option<&When>,
+    progress: &mut dyn FnMut(Step),
 ) -> Result<Window, WindowError> {
-    let survey = Survey::needed(reader, filter, from, to);
+    let times: Vec<&When> = from.into_iter().chain(to).collect();
+    let survey = Survey::needed(reader, filter, &times, progress);
     let times =
         Times { header: &reader.header, places: reader.places(), marks: &survey.marks, peak: survey.peak };
     times.window(from, to)
 }
 
-/// Makes the report of a window. `progress` is told how many of how many blocks were read.
-pub fn report(
-    reader: &Reader,
-    ask: &Query,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Report, WindowError> {
+/// Makes the report of a window.
+pub fn report(reader: &Reader, ask: &Query, progress: &mut dyn FnMut(Step)) -> Result<Report, WindowError> {
     let header = &reader.header;
-    let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref())?;
+    let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref(), progress)?;
     let base = base(reader, window);
     let by = ask.report_options.by.detail();
     let apart =
@@ -88,12 +99,11 @@ pub fn report(
         damaged: Vec::new(),
     };
     let places = &reader.places()[window.first..window.end];
-    for (index, place) in places.iter().enumerate() {
-        progress(index, places.len());
-        let is_last = index + 1 == places.len();
+    for (done, place) in places.iter().enumerate() {
+        progress(Step { doing: "reading", done, all: places.len() });
+        let is_last = done + 1 == places.len();
         replay.read(reader, place, is_last);
     }
-    progress(places.len(), places.len());
     Ok(replay.finish(reader, window))
 }
 
@@ -101,38 +111,6 @@ pub fn report(
 fn base(reader: &Reader, window: Window) -> Option<BlockFooter> {
     let footer = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.footer);
     reader.places()[..window.first].iter().rev().find_map(footer)
-}
-
-/// What has to be known of the whole recording before a window can be told.
-#[derive(Default)]
-struct Survey {
-    marks: Vec<(TimeNs, String)>,
-    peak: usize,
-}
-
-impl Survey {
-    fn needed(reader: &Reader, filter: &Filter, from: Option<&When>, to: Option<&When>) -> Self {
-        let mut survey = Self::default();
-        if !from.into_iter().chain(to).any(|when| matches!(when, When::Mark(_) | When::Peak)) {
-            return survey;
-        }
-        let mut state =
-            State::new(&reader.header, filter.clone(), Incidents::built_in(), OriginDetail::default());
-        let mut most = 0;
-        for (index, place) in reader.places().iter().enumerate() {
-            let Ok(plain) = reader.plain(place) else { continue };
-            let Ok(block) = Block::read(&plain) else { continue };
-            state.define(block.definitions);
-            block.columns.entries().map_while(Result::ok).for_each(|entry| state.apply(&entry));
-            let bytes = state.outstanding().bytes;
-            if bytes > most {
-                (most, survey.peak) = (bytes, index);
-            }
-        }
-        let name = |(time, label): (TimeNs, Vec<u8>)| (time, escape::terminal(&label).into_owned());
-        survey.marks = std::mem::take(&mut state.marks).into_iter().map(name).collect();
-        survey
-    }
 }
 
 /// A window that is being read.
@@ -220,30 +198,29 @@ impl Replay {
         let places = &reader.places()[window.first..window.end];
         let (from, to) = (places[0].start, places[places.len() - 1].end);
         let time = |time| humantime::format_rfc3339_millis(wall(&reader.header, time));
-        let missing = |from, to, why: &str| format!("{} to {} is missing: {why}", time(from), time(to));
+        let missing =
+            |from, to, why: &str| format!("events from {} to {} are missing: {why}", time(from), time(to));
         let gaps = reader.gaps().iter().filter(|gap| gap.from >= from && gap.to <= to);
         let mut notes: Vec<String> =
-            gaps.map(|gap| missing(gap.from, gap.to, "what was recorded of it is not in the file")).collect();
+            gaps.map(|gap| missing(gap.from, gap.to, "the file does not have them")).collect();
         notes.extend(
             self.damaged.iter().map(|place| missing(place.start, place.end, "the file is damaged there")),
         );
         let first = reader.places()[0];
         if window.first == 0 && first.sequence > 0 {
             let why = if reader.header.ring.is_some() {
-                "the ring had no room for more"
+                "the ring keeps only the end"
             } else {
                 "the file is damaged"
             };
-            notes.push(format!("what was before {} is not in the file: {why}", time(first.start)));
+            notes.push(format!("events before {} are missing: {why}", time(first.start)));
         }
         if !reader.is_finished && window.end == reader.places().len() {
             let last = time(to);
-            notes.push(format!(
-                "the recording has no whole end, as after a crash: if there was more after {last}, it is missing"
-            ));
+            notes.push(format!("the recording was not closed cleanly; events after {last} are missing"));
         }
         if reader.is_mended {
-            notes.push("the file's beginning is damaged; a copy of it was read".to_owned());
+            notes.push("the file's header is damaged; its copy was read instead".to_owned());
         }
         notes
     }

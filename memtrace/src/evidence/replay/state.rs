@@ -33,9 +33,14 @@ const MAX_NAME_BYTES: usize = 1 << 30;
 /// What a name takes beside its text.
 const NAME_BYTES: usize = 100;
 
-/// A mark more tells nothing, nor does a longer label: there is a command that writes them.
-const MAX_MARKS: usize = 10_000;
+/// More marks, or longer labels, are not kept: files may claim any number.
+pub(super) const MAX_MARKS: usize = 10_000;
 const MAX_LABEL: usize = 1_000;
+
+/// What is kept of a mark's label.
+pub(super) fn shortened(label: &[u8]) -> &[u8] {
+    &label[..label.len().min(MAX_LABEL)]
+}
 
 pub struct State {
     pub ledger: Ledger,
@@ -181,7 +186,7 @@ impl State {
             Entry::Period(_) => {}
             Entry::Read(time) => self.read_at = time,
             Entry::Mark(time, label) if self.marks.len() < MAX_MARKS => {
-                self.marks.push((time, label[..label.len().min(MAX_LABEL)].to_vec()));
+                self.marks.push((time, shortened(label).to_vec()));
             }
             Entry::Mark(..) => {}
         }

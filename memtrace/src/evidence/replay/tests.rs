@@ -2,6 +2,7 @@
 
 mod damage;
 mod fixture;
+mod peak;
 mod ring;
 mod round_trip;
 
@@ -43,7 +44,7 @@ fn at(end: u64) -> When {
 }
 
 fn replay(path: &Path, ask: &Query) -> Report {
-    report(&Reader::open(path).unwrap(), ask, &mut |_, _| {}).unwrap()
+    report(&Reader::open(path).unwrap(), ask, &mut |_| {}).unwrap()
 }
 
 /// An empty directory, and a file's name in it.

@@ -8,8 +8,12 @@ use std::{
 use crate::{
     evidence::recording::{Header, Place, footer::BlockFooter},
     stream::event::{Address, TimeNs},
+    text::escape,
     view::{Checkpoint, Trust, checkpoint::Losses, reconcile::Growth},
 };
+
+/// Marks that an error lists.
+const MAX_LISTED: usize = 20;
 
 /// A time in a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub enum When {
     At(SystemTime),
     /// When most bytes were outstanding.
     Peak,
-    /// Where somebody put a mark of this name.
+    /// At the mark of this name.
     Mark(String),
 }
 
@@ -36,11 +40,11 @@ pub struct Window {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowError {
-    #[error("nothing was recorded then: the recording is of {from} to {to}", from = rfc3339(*.from), to = rfc3339(*.to))]
+    #[error("that time is outside the recording, which covers {from} to {to}", from = rfc3339(*.from), to = rfc3339(*.to))]
     Outside { from: SystemTime, to: SystemTime },
-    #[error("the window has no length: it begins when it ends, or later")]
+    #[error("the window is empty: its end is not after its start")]
     Empty,
-    #[error("nobody marked '{0}'{known}", known = known_marks(.1))]
+    #[error("no mark named '{}'; {}", escape::terminal(.0.as_bytes()), known_marks(.1))]
     NoMark(String, Vec<String>),
 }
 
@@ -49,10 +53,11 @@ fn rfc3339(time: SystemTime) -> humantime::Rfc3339Timestamp {
 }
 
 fn known_marks(marks: &[String]) -> String {
-    if marks.is_empty() {
-        ": there are no marks".to_owned()
-    } else {
-        format!("; marks: {}", marks.join(", "))
+    let more = marks.len().saturating_sub(MAX_LISTED);
+    match (&marks[..marks.len() - more], more) {
+        ([], _) => "the recording has no marks".to_owned(),
+        (marks, 0) => format!("the recording has: {}", marks.join(", ")),
+        (marks, more) => format!("the recording has: {} and {more} more", marks.join(", ")),
     }
 }
 

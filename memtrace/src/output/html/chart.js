@@ -4,6 +4,9 @@ const COLOURS = 10;
 // For the labels of marks, above the plot.
 const LANES = 2;
 const LANE_HEIGHT = 16;
+const MARGIN = 10;
+// The width of a letter, about.
+const LETTER = 7;
 // About what a sheet of paper has room for.
 const PRINT_WIDTH = 700;
 const X_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800];
@@ -27,7 +30,6 @@ function growthChart(section, series) {
   function linesOf(all) {
     return all.map((line, at) => ({
       ...line,
-      name: plain(line.name),
       class: `c${at % COLOURS}${at >= COLOURS ? ' dashed' : ''}`,
       hidden: at >= COLOURS,
     }));
@@ -61,7 +63,7 @@ function growthChart(section, series) {
     for (const line of visible) for (let i = from; i <= to; i += 1) most = Math.max(most, line[state.unit][i]);
     const step = niceStep(most);
     const top = Math.ceil(most / step) * step;
-    frame = { left: 66, right: width - 10, top: series.marks.length ? 8 + LANES * LANE_HEIGHT : 10, bottom: height - 26 };
+    frame = { left: 66, right: width - MARGIN, top: series.marks.length ? 8 + LANES * LANE_HEIGHT : 10, bottom: height - 26 };
     frame.x = (ms) => frame.left + ((ms - state.from) / (state.to - state.from)) * (frame.right - frame.left);
     frame.y = (n) => frame.bottom - (n / top) * (frame.bottom - frame.top);
     frame.ms = (x) => state.from + ((x - frame.left) / (frame.right - frame.left)) * (state.to - state.from);
@@ -126,12 +128,17 @@ function growthChart(section, series) {
     const step = (X_STEPS_S.find((s) => (state.to - state.from) / 1000 / s <= room) ?? (state.to - state.from) / 1000 / room) * 1000;
     const shown = step < 60000 ? 8 : 5;
     const round = Math.ceil((start + state.from) / step) * step;
+    // Where the next label may begin.
+    let free = 0;
     for (let time = round; time <= start + state.to; time += step) {
       const x = frame.x(time - start);
       const label = step < 1000 ? new Date(time).toISOString().slice(17, 21) : clock(time).slice(0, shown);
       svg.append(draw('line', { class: 'axis', x1: x, x2: x, y1: frame.bottom, y2: frame.bottom + 5 }));
-      const anchor = x > frame.right - 24 ? 'end' : x < frame.left + 24 ? 'start' : 'middle';
-      svg.append(draw('text', { x, y: frame.bottom + 20, 'text-anchor': anchor }, label));
+      const half = (label.length * LETTER) / 2;
+      const middle = Math.min(x, frame.right + MARGIN - half);
+      if (middle - half < free) continue;
+      svg.append(draw('text', { x: middle, y: frame.bottom + 20, 'text-anchor': 'middle' }, label));
+      free = middle + half + LETTER;
     }
   }
 
@@ -141,8 +148,8 @@ function growthChart(section, series) {
     for (const mark of series.marks) {
       if (mark.elapsed_ms < state.from || mark.elapsed_ms > state.to) continue;
       const x = frame.x(mark.elapsed_ms);
-      const label = cut(plain(mark.label), 40);
-      const room = label.length * 7 + 8;
+      const label = cut(mark.label, 40);
+      const room = label.length * LETTER + 8;
       const start = x + room > frame.right ? x - room : x;
       const lane = ends.findIndex((end) => end <= start);
       const y = 12 + Math.max(lane, 0) * LANE_HEIGHT;

@@ -1,7 +1,12 @@
-// Figures, written as memtrace's terminal output writes them (output/human.rs), and elements made of text alone.
+// Figures, written as text/human.rs writes them (a test compares the two), and elements made of text alone.
 
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+
+// To the nearest whole number, of two the even one, as Rust does.
+function whole(n) {
+  return n % 1 === 0.5 ? 2 * Math.round(n / 2) : Math.round(n);
+}
 
 function scale(n, base) {
   let unit = 0;
@@ -10,7 +15,7 @@ function scale(n, base) {
     unit += 1;
   }
   const tenths = Math.round(n * 10) / 10;
-  return [tenths < 100 ? tenths.toFixed(1) : Math.min(n, base - 1).toFixed(0), unit];
+  return [tenths < 100 ? tenths.toFixed(1) : whole(Math.min(n, base - 1)), unit];
 }
 
 function bytes(n) {
@@ -29,18 +34,6 @@ function count(n) {
   return `${digits} ${DECIMAL[unit]}`;
 }
 
-function rate(perS) {
-  const size = Math.abs(perS);
-  if (size < 0.05) return '0 /s';
-  const [digits, unit] = scale(size, 1000);
-  return `${perS < 0 ? '-' : ''}${digits} ${DECIMAL[unit]}/s`;
-}
-
-function growthOf(perS) {
-  const text = rate(perS);
-  return perS > 0 && text !== '0 /s' ? `+${text}` : text;
-}
-
 function duration(ms) {
   const s = Math.floor(ms / 1000);
   if (s < 1) return `${Math.floor(ms)} ms`;
@@ -48,25 +41,21 @@ function duration(ms) {
   const [m, h, d] = [Math.floor(s / 60), Math.floor(s / 3600), Math.floor(s / 86400)];
   if (s < 3600) return `${m} m ${s % 60} s`;
   if (s < 86400) return `${h} h ${m % 60} m`;
-  return d < 100 ? `${d} d ${h % 24} h` : `${d} d`;
+  if (d < 100) return `${d} d ${h % 24} h`;
+  return d < 10000 ? `${d} d` : '>9999 d';
 }
 
 function percent(share) {
   if (!(share > 0)) return '0%';
   if (share >= 1) return '100%';
   if (share < 0.01) return '<1%';
-  return share > 0.99 ? '>99%' : `${(share * 100).toFixed(0)}%`;
+  return share > 0.99 ? '>99%' : `${whole(share * 100)}%`;
 }
 
 // In UTC: `03:14:30`.
 function clock(ms) {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? '' : date.toISOString().slice(11, 19);
-}
-
-// Names are the host's: what has no glyph, moves or reorders text is written out, as on the terminal.
-function plain(text) {
-  return text.replace(/[\p{C}\p{M}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 }
 
 // An element with attributes, handlers (`onclick`) and children; strings become text, never markup.
@@ -120,10 +109,9 @@ function hideTip() {
   tip.hidden = true;
 }
 
-
-// What a script element says that holds data.
+// The data in a script element; null where there is none.
 function read(id) {
-  return JSON.parse(document.getElementById(id).textContent);
+  return JSON.parse(document.getElementById(id)?.textContent ?? 'null');
 }
 
 // The sections that are shown, as links below the page's title.

@@ -19,7 +19,6 @@ function flameGraph(section, profile) {
   const figure = (n) => (state.unit === 'bytes' ? bytes(n) : `${grouped(n)} objects`);
 
   function grow({ texts, samples }) {
-    const names = texts.map(plain);
     const node = (name, kind, parent) => ({ name, kind, parent, bytes: 0, objects: 0, children: new Map() });
     const all = node('all', 'process', null);
     for (const sample of samples) {
@@ -30,7 +29,7 @@ function flameGraph(section, profile) {
       };
       const enter = (text, kind) => {
         const key = `${kind}${text}`;
-        if (!here.children.has(key)) here.children.set(key, node(names[text], kind, here));
+        if (!here.children.has(key)) here.children.set(key, node(texts[text], kind, here));
         here = here.children.get(key);
         add();
       };
@@ -205,8 +204,8 @@ function flameGraph(section, profile) {
 
   choice(section, 'data-unit', state.unit, (unit) => { state.unit = unit; render(); });
   section.querySelector('.period').textContent = profile.stacks_period === null
-    ? 'Calls were not recorded: the place in the kernel stands for them.'
-    : profile.stacks_period > 1 ? `One allocation in ${profile.stacks_period} told its stack; counts are scaled to all.` : '';
+    ? 'Stacks were not recorded; the call site in the kernel stands for each.'
+    : profile.stacks_period > 1 ? `The stack of one allocation in ${profile.stacks_period} was recorded; counts are scaled up.` : '';
   section.hidden = false;
   render();
   let width = graph.clientWidth;

@@ -1,65 +1,61 @@
-//! How to read the page, for who sees such a one for the first time.
+//! How to read the page, for first-time readers.
 
-use super::markup::{clean, text};
+use maud::{Markup, html};
 
 const TERMS: [(&str, &str); 12] = [
     (
         "Slab",
-        "memory of the kernel for its own small objects (names of files, open files, sockets), in one cache for each kind. No process has it in its own size, so no list of processes shows it.",
+        "Memory that the kernel keeps for its own small objects (names of files, open files, sockets), in one cache per kind. It belongs to no process, so process lists do not show it.",
     ),
     (
         "Outstanding",
-        "allocated in the window and not freed in it. What was there before is not among it; it shows in slabinfo's figures only.",
+        "Allocated in the window and not freed in it. Objects from before the window are not counted here, only in slabinfo's figures.",
     ),
-    ("Growth", "allocations less frees, per second, over the window."),
+    ("Growth", "Allocations minus frees per second, over the window."),
     (
         "Trend",
-        "grows: in the second half of the window as in the first. flat: grew and stays. burst: grew at once. churns: keeps little of what it allocates. steady: neither.",
+        "grows: it rises in the second half of the window as in the first. flat: it rose, then stopped. burst: it rose all at once. churns: it keeps little of what it allocates. steady: none of these.",
     ),
-    ("Kept", "the share of a row's allocations that are still there. A leak keeps, churn does not."),
     (
-        "Procs",
-        "how many processes hold the row's objects. Short-lived ones count, as the kernel keeps what they left.",
+        "Kept",
+        "The share of a row's allocations that is still outstanding. A leak keeps them, churn does not.",
     ),
+    ("Procs", "How many processes allocated the row's objects. Processes that have ended count too."),
     (
         "Where",
-        "the directory and the pattern that most names share, digits and ids written as <n>. ~ marks what a sample of the survivors tells.",
+        "The directory and the pattern that most names share, with digits and ids written as <n>. ~ marks an estimate from a sample.",
     ),
     (
         "Negative",
-        "a dentry by which the kernel remembers that there is nothing of that name. Asking for millions of names that do not exist fills memory with them.",
+        "A dentry that records that a name does not exist. Looking up millions of missing names fills memory with them.",
     ),
     (
         "Reclaimable",
-        "memory that the kernel takes back when it needs it. Whoever needs it then waits, and a cgroup's limit counts it all the same.",
+        "Memory that the kernel can take back when it runs short. Allocations may stall meanwhile, and the memory counts towards a cgroup's limit all the same.",
     ),
-    ("slabinfo", "the kernel's own count, which the figures here are compared with."),
+    ("slabinfo", "The kernel's own counts, with which the figures here are compared."),
     (
         "Partial",
-        "some frees of this cache have no event that can be traced: what looks outstanding there may be free.",
+        "Some frees in this cache cannot be traced. Its objects may be free although they look outstanding.",
     ),
     (
         "Trust",
-        "what may be wrong: events lost, unknown, skipped. A lost free looks like a leak, so each is said with its consequence.",
+        "What may be wrong: events that were lost, unknown or skipped. A lost free looks like a leak, so each problem comes with its consequence.",
     ),
 ];
 
-pub(super) fn section(version: &str) -> String {
-    let terms: String = TERMS
-        .iter()
-        .map(|(term, said)| format!("<dt>{term}</dt><dd>{}</dd>\n", text(&first_upper(said))))
-        .collect();
-    format!(
-        "<section id=\"guide\" aria-labelledby=\"guide-title\">\n<details><summary><h2 id=\"guide-title\">How to read this</h2></summary>\n\
-         <dl class=\"terms\">{terms}</dl>\n\
-         <p>Keys: in the chart, arrows move the cursor, <kbd>+</kbd> and <kbd>-</kbd> zoom, <kbd>Esc</kbd> shows all. In the call stacks, arrows move, \
-         <kbd>Enter</kbd> zooms in, <kbd>Esc</kbd> out.</p>\n</details>\n</section>\n\
-         <footer><p>memtrace {}. This page loads nothing and sends nothing; its figures are in it as JSON (<code>#snapshot-json</code>).</p></footer>",
-        clean(version)
-    )
-}
-
-fn first_upper(said: &str) -> String {
-    let mut chars = said.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+pub(super) fn section() -> Markup {
+    html! {
+        section #guide aria-labelledby="guide-title" {
+            details {
+                summary { h2 #guide-title { "How to read this" } }
+                dl.terms { @for (term, meaning) in TERMS { dt { (term) } dd { (meaning) } } }
+                p {
+                    "Keys: in the chart, the arrow keys move the cursor, " kbd { "+" } " and " kbd { "-" } " zoom, " kbd { "Esc" } " shows all. "
+                    "In the call stacks, the arrow keys move, " kbd { "Enter" } " zooms in, " kbd { "Esc" } " zooms out."
+                }
+            }
+        }
+        footer { p { "memtrace " (env!("CARGO_PKG_VERSION")) ". This page loads nothing and sends nothing." } }
+    }
 }

@@ -1,49 +1,46 @@
 //! Pieces of HTML that several parts of the page are made of.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
+
+use maud::{Markup, html};
 
 use crate::{
-    text::{escape, human},
-    view::{Class, NameGroup, Sampling},
+    output::json,
+    text::escape,
+    view::{Class, NameGroup},
 };
 
-/// Text from the host, made harmless: what cannot be seen is written out first.
-pub(super) fn host(bytes: &[u8]) -> String {
-    escape::html(&escape::terminal(bytes)).into_owned()
+/// Text from the host: what is invisible, or moves other text, is written out. What HTML would obey is escaped later, by `html!`.
+pub(super) fn host(bytes: &[u8]) -> Cow<'_, str> {
+    escape::terminal(bytes)
 }
 
-/// The same for text that is no bytes.
-pub(super) fn clean(text: &str) -> String {
-    host(text.as_bytes())
-}
-
-/// Text that was made harmless for a terminal already.
-pub(super) fn text(harmless: &str) -> String {
-    escape::html(harmless).into_owned()
+/// Several, with words between them.
+pub(super) fn hosts<'a>(texts: impl IntoIterator<Item = &'a [u8]>, between: &str) -> String {
+    texts.into_iter().map(host).collect::<Vec<_>>().join(between)
 }
 
 /// A sentence in which `commands` stand between backticks.
-pub(super) fn prose(sentence: &str) -> String {
+pub(super) fn prose(sentence: &str) -> Markup {
     let words: Vec<&str> = sentence.split_whitespace().collect();
-    let sentence = clean(&words.join(" "));
-    let mut parts = sentence.split('`');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    while let Some(code) = parts.next() {
-        match parts.next() {
-            Some(after) => out += &format!("<code>{code}</code>{after}"),
-            None => out += &format!("`{code}"),
+    let sentence = words.join(" ");
+    let is_paired = sentence.matches('`').count() % 2 == 0;
+    let parts = sentence.split(|c| is_paired && c == '`').enumerate();
+    html! {
+        @for (at, part) in parts {
+            @if at % 2 == 1 { code { (host(part.as_bytes())) } } @else { (host(part.as_bytes())) }
         }
     }
-    out
 }
 
 /// A path that may break at its slashes.
-pub(super) fn path(bytes: &[u8]) -> String {
-    format!("<span class=\"path\">{}</span>", host(bytes).replace('/', "/<wbr>"))
+pub(super) fn path(bytes: &[u8]) -> Markup {
+    let path = host(bytes);
+    html! { span.path { @for part in path.split_inclusive('/') { (part) @if part.ends_with('/') { wbr; } } } }
 }
 
 /// `/etc/pki/nssdb/.<n>_dOeSnotExist_.db`; of sockets the protocol and the service.
-pub(super) fn place(group: &NameGroup) -> String {
+pub(super) fn place(group: &NameGroup) -> Markup {
     let directory = group.path.as_deref().unwrap_or(&group.parent);
     let between: &[u8] = match group.kind {
         Some(Class::Socket) => b" ",
@@ -53,43 +50,23 @@ pub(super) fn place(group: &NameGroup) -> String {
     path(&[directory, between, &group.pattern].concat())
 }
 
-/// A count, with its error where it is an estimate.
-pub(super) fn objects(objects: u64, sampling: Sampling) -> String {
-    let error = sampling.error(objects);
-    let error = error.map(|error| format!(" <small>{}</small>", human::error(error))).unwrap_or_default();
-    human::grouped(objects) + &error
-}
-
-/// A share, 0 to 1, as a bar beside its figure. Drawn as a shape: the page's policy has no styles of elements.
-pub(super) fn bar(share: f64, kind: &str) -> String {
+/// A share, 0 to 1, as a bar. Drawn as a shape, because the page's policy allows no styles of elements.
+pub(super) fn bar(share: f64, kind: &str) -> Markup {
     let width = if share.is_finite() { (share * 100.0).clamp(0.0, 100.0) } else { 0.0 };
-    format!(
-        "<svg class=\"bar {kind}\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
-         <rect class=\"track\" width=\"100\" height=\"8\"/><rect class=\"fill\" width=\"{width:.2}\" height=\"8\"/></svg>"
-    )
+    html! {
+        svg.bar.(kind) viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
+            rect.track width="100" height="8" {}
+            rect.fill width=(format!("{width:.2}")) height="8" {}
+        }
+    }
 }
 
 /// A list of sentences; nothing where there are none.
-pub(super) fn list(tag: &str, sentences: &[String]) -> String {
-    if sentences.is_empty() {
-        return String::new();
-    }
-    let items: String = sentences.iter().map(|sentence| format!("<li>{}</li>", prose(sentence))).collect();
-    format!("<{tag}>{items}</{tag}>")
-}
-
-/// A cell of figures: `exact` is what it is sorted by.
-pub(super) fn number(exact: impl std::fmt::Display, shown: &str, class: &str) -> String {
-    format!("<td class=\"num {class}\" data-v=\"{exact}\">{shown}</td>")
+pub(super) fn list(sentences: &[String]) -> Markup {
+    html! { @if !sentences.is_empty() { ul { @for sentence in sentences { li { (prose(sentence)) } } } } }
 }
 
 /// To the second, in UTC: `2026-11-25 03:12:04`.
-pub(super) fn checkpoint(time: SystemTime) -> String {
-    let time = time.max(SystemTime::UNIX_EPOCH);
-    humantime::format_rfc3339_seconds(time).to_string().trim_end_matches('Z').replace('T', " ")
-}
-
-/// JSON and attributes have no infinity: what was not measured sorts as nothing.
-pub(super) fn finite(rate: f64) -> f64 {
-    if rate.is_finite() { rate } else { 0.0 }
+pub(super) fn utc(time: SystemTime) -> String {
+    json::rfc3339(time)[..19].replace('T', " ")
 }

@@ -1,66 +1,61 @@
-//! What the page is about: the host, its kernel, the window, where the figures come from.
+//! What the page is about: the host and its kernel, the window, the source of the figures.
 
-use super::Document;
-use super::markup::{checkpoint, clean, host, text};
-use super::rows::by_words;
+use maud::{Markup, Render, html};
+
 use crate::{
+    output::{
+        json,
+        phrases::{self, provenance},
+        render::html::host,
+    },
     procfs::slab::Meminfo,
     text::human,
     view::{OwnCost, Snapshot},
 };
 
-pub(super) fn section(document: &Document<'_>) -> String {
-    let snapshot = document.snapshot;
-    let about = &document.about;
-    let file = about.file.map_or_else(|| "live session".to_owned(), host);
-    let older = snapshot
-        .older
-        .map(|age| fact("Only objects older than", &format!("<span>{}</span>", text(&human::duration(age)))));
-    let facts: String = [
-        Some(fact("Kernel", &clean(&snapshot.kernel))),
-        Some(fact("Window", &window(document))),
-        Some(fact("Source", &file)),
-        Some(fact("Traced", &traced(snapshot))),
-        older,
-        Some(fact("memtrace itself took", &own_cost(&snapshot.own_cost))),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let meminfo = snapshot.meminfo.map(memory).unwrap_or_default();
-    let running =
-        if snapshot.is_final { "" } else { "<span class=\"tag\">taken before the session’s end</span>" };
-    format!(
-        "<p class=\"eyebrow\">memtrace report{running}</p>\n<h1>{}</h1>\n<dl class=\"facts\">{facts}</dl>\n{meminfo}",
-        clean(&snapshot.host)
-    )
+pub(super) fn of_report(snapshot: &Snapshot, file: &[u8]) -> Markup {
+    html! {
+        p.eyebrow {
+            "memtrace report"
+            @if !snapshot.is_final { span.tag { "the session was still running" } }
+        }
+        h1 { (host(snapshot.host.as_bytes())) }
+        dl.facts {
+            (fact("Kernel", host(snapshot.kernel.as_bytes())))
+            (fact("Window", window(snapshot)))
+            (fact("Source", host(file)))
+            (fact("Traced", traced(snapshot)))
+            @if let Some(age) = snapshot.older { (fact("Only objects older than", human::duration(age))) }
+            (fact("Cost of memtrace", own_cost(&snapshot.own_cost)))
+        }
+        @if let Some(meminfo) = snapshot.meminfo { (memory(meminfo)) }
+    }
 }
 
-pub(super) fn fact(term: &str, value: &str) -> String {
-    format!("<div><dt>{term}</dt><dd>{value}</dd></div>\n")
+pub(super) fn fact(term: &str, value: impl Render) -> Markup {
+    html! { div { dt { (term) } dd { (value) } } }
 }
 
-/// `2026-11-25 03:12:04 to 03:22:04 UTC, 10 m 0 s`; the day once where it is the same.
-fn window(document: &Document<'_>) -> String {
-    let (from, to) = (checkpoint(document.about.from), checkpoint(document.about.to));
-    let (day, _) = from.split_once(' ').unwrap_or_default();
-    let to = to.strip_prefix(day).map_or(to.as_str(), str::trim_start);
-    let length = human::duration(document.snapshot.elapsed);
-    format!("{from} to {to} UTC <small>{length}</small>")
+/// `2026-11-25 03:12:04 to 03:22:04 UTC, 10 m 0 s`; the date once where it is the same.
+fn window(snapshot: &Snapshot) -> Markup {
+    // `2026-11-25T03:12:04` and the rest.
+    let utc = |time| json::rfc3339(time)[..19].replace('T', " ");
+    let [from, to] = [provenance::start(snapshot), provenance::end(snapshot)].map(utc);
+    let (date, _) = from.split_once(' ').unwrap_or_default();
+    let to = to.strip_prefix(date).map_or(to.as_str(), str::trim_start);
+    html! { (from) " to " (to) " UTC " small { (human::duration(snapshot.elapsed)) } }
 }
 
-fn traced(snapshot: &Snapshot) -> String {
-    let caches = match snapshot.caches.as_slice() {
-        [] => "no cache saw an event".to_owned(),
-        [cache] => clean(&cache.name),
-        caches => format!("{} slab caches", caches.len()),
-    };
-    let sampled = if snapshot.sampling.is_on() {
-        format!(", one object in {}", snapshot.sampling.period)
-    } else {
-        String::new()
-    };
-    format!("{caches}{sampled} <small>rows by {}</small>", by_words(&snapshot.by))
+fn traced(snapshot: &Snapshot) -> Markup {
+    html! {
+        @match snapshot.caches.as_slice() {
+            [] => "no cache saw an event",
+            [cache] => (host(cache.name.as_bytes())),
+            caches => { (caches.len()) " slab caches" },
+        }
+        @if snapshot.sampling.is_on() { ", one object in " (snapshot.sampling.period) }
+        " " small { "rows by " (phrases::keys(&snapshot.by)) }
+    }
 }
 
 fn own_cost(cost: &OwnCost) -> String {
@@ -73,21 +68,19 @@ fn own_cost(cost: &OwnCost) -> String {
         (Some(resident), kernel) => Some(human::bytes(resident.saturating_add(kernel.unwrap_or(0)))),
         (None, kernel) => kernel.map(human::bytes),
     };
-    let each = cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns an event"));
+    let each = cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns per event"));
     let parts: Vec<String> = [cpu, memory, each].into_iter().flatten().collect();
-    if parts.is_empty() { "not known".to_owned() } else { text(&parts.join(", ")) }
+    if parts.is_empty() { "unknown".to_owned() } else { parts.join(", ") }
 }
 
-/// The host's slab memory in proportion: what the kernel can take back, what it cannot.
-fn memory(meminfo: Meminfo) -> String {
-    let figure = |term: &str, bytes: u64, class: &str| {
-        format!("<div class=\"{class}\"><dt>{term}</dt><dd>{}</dd></div>", human::bytes(bytes))
-    };
-    let available = meminfo.available.map(|bytes| figure("Available", bytes, "")).unwrap_or_default();
-    format!(
-        "<dl class=\"memory\" aria-label=\"The host's slab memory at the end\">{}{}{}{available}</dl>",
-        figure("Slab", meminfo.slab, "whole"),
-        figure("of which reclaimable", meminfo.sreclaimable, ""),
-        figure("unreclaimable", meminfo.sunreclaim, ""),
-    )
+/// The host's slab memory: what the kernel can reclaim, and what it cannot.
+fn memory(meminfo: Meminfo) -> Markup {
+    let figures = [
+        ("Slab", Some(meminfo.slab)),
+        ("of which reclaimable", Some(meminfo.sreclaimable)),
+        ("unreclaimable", Some(meminfo.sunreclaim)),
+        ("Available", meminfo.available),
+    ];
+    let figures = figures.into_iter().filter_map(|(term, bytes)| Some(fact(term, human::bytes(bytes?))));
+    html! { dl.memory aria-label="The host's slab memory at the end" { @for figure in figures { (figure) } } }
 }

@@ -1,31 +1,16 @@
-//! A report as one HTML page that stands alone: for the ticket, and for whoever has neither memtrace nor the host.
+//! A report, or a difference, as one HTML page that stands alone: for a ticket, and for readers without memtrace or the host.
 //!
-//! What matters is there as plain HTML: verdict, trust, tables, directories, ages. The page's own script draws the growth and
-//! the call stacks from JSON in the page, and makes tables sortable. It fetches nothing, and the page's policy forbids it to:
-//! only the style and the script whose digests it names may run. Text from the host is escaped here, and the script only ever
-//! sets it as text.
+//! What matters is plain HTML: verdict, trust, tables, directories, ages. The page's own script draws the growth and the call
+//! stacks from JSON in the page, and makes tables sort, filter and unfold. The page fetches nothing: its policy allows only the
+//! style and the script whose digests it names. Text from the host is escaped as for a terminal, then for HTML by `maud`; the
+//! script only ever sets it as text.
 
-/// One program in several files, in a scope of its own.
-macro_rules! script {
-    ($($file:literal),+) => {
-        concat!(
-            "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
-            $(include_str!($file),)+
-            "})();\n"
-        )
-    };
-}
-
-mod ages;
-mod caches;
 mod data;
+mod detail;
 mod difference;
-mod digest;
-mod directories;
 mod guide;
-mod markup;
 mod masthead;
-mod rows;
+mod tables;
 mod trust;
 mod verdict;
 
@@ -33,115 +18,178 @@ mod verdict;
 mod tests;
 
 use std::io;
-use std::time::SystemTime;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
 
 pub use self::difference::difference;
-use self::markup::host;
 use crate::{
-    evidence::replay::Report,
-    view::{Snapshot, ages::AgeBucket, profile::Profile, series::Series},
+    output::render::html::host,
+    view::{Snapshot, profile::Profile, series::Series},
 };
 
-/// What all pages have.
-const FRAME: &str = include_str!("frame.html");
-const REPORT: &str = include_str!("page.html");
-/// Call stacks: a part of several pages, drawn by `flame.js`.
-const STACKS: &str = include_str!("stacks.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = script!("figures.js", "table.js", "detail.js", "chart.js", "flame.js", "page.js");
+/// One program in several files, in a scope of its own.
+const SCRIPT: &str = concat!(
+    "(() => {\n'use strict';\ndocument.documentElement.classList.add('js');\n",
+    include_str!("figures.js"),
+    include_str!("table.js"),
+    include_str!("chart.js"),
+    include_str!("flame.js"),
+    include_str!("page.js"),
+    "})();\n"
+);
 
-/// All that the page tells.
+/// What a report's page shows besides its snapshot.
 #[derive(Clone, Copy, Debug)]
-pub struct Document<'a> {
-    pub about: About<'a>,
-    pub snapshot: &'a Snapshot,
+pub struct Recorded<'a> {
+    /// The recording's file name.
+    pub file: &'a [u8],
     pub series: &'a Series,
     pub profile: &'a Profile,
-    /// Youngest first; empty where ages are not known.
-    pub ages: &'a [AgeBucket],
 }
 
-/// Where the figures come from.
-#[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
-    /// The recorded file's name; None for a live session.
-    pub file: Option<&'a [u8]>,
-    /// The window that is told of.
-    pub from: SystemTime,
-    pub to: SystemTime,
-    /// memtrace's own.
-    pub version: &'a str,
-}
-
-/// The page of a report that was made of a recording of this name.
-pub fn of_report(report: &Report, profile: &Profile, file: &[u8]) -> io::Result<String> {
-    page(&Document {
-        about: About {
-            file: Some(file),
-            from: report.from,
-            to: report.to,
-            version: env!("CARGO_PKG_VERSION"),
-        },
-        snapshot: &report.snapshot,
-        series: &report.series,
-        profile,
-        ages: &report.snapshot.ages,
-    })
-}
-
-/// The whole page.
-pub fn page(document: &Document<'_>) -> io::Result<String> {
-    let snapshot = document.snapshot;
-    let data = data::Data::of(document)?;
-    let part = |name: &str| match name {
-        "masthead" => masthead::section(document),
-        "verdict" => verdict::section(snapshot),
-        "trust" => trust::section(snapshot),
-        "rows" => rows::section(snapshot),
-        "caches" => caches::section(snapshot),
-        "directories" => directories::section(snapshot),
-        "ages" => ages::section(document.ages),
-        "stacks" => {
-            stacks("Call stacks", "Which calls led to what is outstanding: who called stands above whom.")
+/// The page of a report that was made from a recording.
+pub fn report(snapshot: &Snapshot, recorded: Recorded<'_>) -> io::Result<String> {
+    let body = html! {
+        a.skip href="#verdict" { "Skip to the verdict" }
+        header.masthead {
+            (masthead::of_report(snapshot, recorded.file))
+            (contents())
         }
-        "notes" => trust::notes("Notes", &snapshot.notes),
-        "guide" => guide::section(document.about.version),
-        "snapshot_json" => data.snapshot.clone(),
-        "series_json" => data.series.clone(),
-        "profile_json" => data.profile.clone(),
-        _ => String::new(),
+        main {
+            (verdict::section(snapshot))
+            (trust::section(snapshot))
+            (growth())
+            (tables::rows(snapshot, &recorded.series.rows))
+            (tables::caches(snapshot, &recorded.series.caches))
+            (tables::directories(snapshot))
+            (stacks("Call stacks", "The calls that led to what is outstanding. Callers are above what they call."))
+            (tables::ages(&snapshot.ages))
+            (trust::notes("Notes", &snapshot.notes))
+            (without_script("The growth chart and the call stacks need"))
+            (guide::section())
+        }
+        (tip())
+        (data::script("series-json", &data::of_series(recorded.series))?)
+        (data::script("profile-json", &data::of_profile(recorded.profile))?)
     };
-    let title = format!("{} – memtrace report", host(snapshot.host.as_bytes()));
-    Ok(framed(&title, &fill(REPORT, part), SCRIPT))
+    Ok(page(&format!("{} – memtrace report", host(snapshot.host.as_bytes())), &body))
 }
 
-/// Where call stacks are drawn.
-fn stacks(title: &str, lede: &str) -> String {
-    fill(STACKS, |name| if name == "title" { title.to_owned() } else { lede.to_owned() })
+/// A whole page with this body. Only its own style and script may run.
+fn page(title: &str, body: &Markup) -> String {
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
+        source(STYLE),
+        source(SCRIPT)
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                meta name="robots" content="noindex";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (body)
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
 }
 
-/// A whole page of its body. Only its own style and script may run.
-fn framed(title: &str, body: &str, script: &str) -> String {
-    fill(FRAME, |name| match name {
-        "title" => title.to_owned(),
-        "style" => STYLE.to_owned(),
-        "style_digest" => digest::source(STYLE),
-        "script" => script.to_owned(),
-        "script_digest" => digest::source(script),
-        "body" => body.to_owned(),
-        _ => String::new(),
-    })
+/// As a Content-Security-Policy names what may run: `sha256-...`.
+fn source(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
 
-/// The template with its `{{name}}` filled in. What is filled in is not looked at again: it may have braces of its own.
-fn fill(template: &str, part: impl Fn(&str) -> String) -> String {
-    let mut page = String::with_capacity(1 << 17);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
-        page.push_str(before);
-        page.push_str(&part(name));
-        rest = after;
+/// The script lists the page's sections here.
+fn contents() -> Markup {
+    html! { nav #contents aria-label="On this page" hidden {} }
+}
+
+/// A section of the page, listed by its title.
+fn section(id: &str, title: &str, body: &Markup) -> Markup {
+    let title_id = format!("{id}-title");
+    html! {
+        section id=(id) aria-labelledby=(title_id) {
+            h2 id=(title_id) { (title) }
+            (body)
+        }
     }
-    page + rest
+}
+
+/// Drawn by `chart.js`.
+fn growth() -> Markup {
+    html! {
+        section #growth aria-labelledby="growth-title" hidden {
+            div.bar-of-section {
+                h2 #growth-title { "Growth" }
+                div.controls {
+                    (choice("Lines", "data-lines", &[("caches", "Caches"), ("rows", "Rows")]))
+                    (choice("Unit", "data-unit", UNITS))
+                    button.reset type="button" hidden { "Show all" }
+                }
+            }
+            p.lede { "Outstanding over time. Drag to zoom; double-click or press " kbd { "Esc" } " to show all." }
+            div.chart-with-legend {
+                div.chart tabindex="0" role="group" aria-roledescription="chart" aria-label="Growth over time" {}
+                div.legend {
+                    p.moment aria-live="polite" {}
+                    ul {}
+                }
+            }
+        }
+    }
+}
+
+/// Drawn by `flame.js`.
+fn stacks(title: &str, lede: &str) -> Markup {
+    html! {
+        section #stacks aria-labelledby="stacks-title" hidden {
+            div.bar-of-section {
+                h2 #stacks-title { (title) }
+                div.controls {
+                    (choice("Unit", "data-unit", UNITS))
+                    input type="search" placeholder="Find a function" aria-label="Find a function" autocomplete="off" spellcheck="false";
+                }
+            }
+            p.lede { (lede) " " span.period {} }
+            nav.crumbs aria-label="Zoomed into" {}
+            div.flame role="tree" aria-label="Call stacks" {}
+            p.key-of-shades {
+                span.shade.process { "process" }
+                span.shade.user { "program" }
+                span.shade.kernel { "kernel" }
+                span.found aria-live="polite" {}
+            }
+        }
+    }
+}
+
+const UNITS: &[(&str, &str)] = &[("bytes", "Bytes"), ("objects", "Objects")];
+
+/// Buttons, one of which is pressed.
+fn choice(label: &str, attribute: &str, options: &[(&str, &str)]) -> Markup {
+    let buttons = options.iter().map(|(value, title)| {
+        PreEscaped(format!("<button type=\"button\" {attribute}=\"{value}\">{title}</button>"))
+    });
+    html! { div.choice role="group" aria-label=(label) { @for button in buttons { (button) } } }
+}
+
+fn without_script(what: &str) -> Markup {
+    html! { noscript { p.empty { (what) " this page's script, which does not run here. Everything else is complete." } } }
+}
+
+fn tip() -> Markup {
+    html! { div.tip role="status" hidden {} }
 }

@@ -1,17 +1,17 @@
 // Tables that are there already become sortable and searchable; rows fold out.
 
-// `detail` makes what a row folds out; null where rows do not. `words` is what else a row is found by.
-function enhance(table, sorted, detail, words) {
+// The row after another may be its detail, which the script shows on demand.
+function enhance(table) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
   const limit = Number(table.dataset.limit);
-  const what = table.dataset.what;
+  const { sorted, what } = table.dataset;
   const state = { query: '', column: -1, descending: true, all: false };
-  const rows = [...body.rows].map((line, index) => ({
+  const isDetail = (line) => line !== null && line.classList.contains('detail');
+  const rows = [...body.rows].filter((line) => !isDetail(line)).map((line, index) => ({
     line,
     index,
-    detail: null,
-    text: `${line.textContent} ${words(index)}`.toLowerCase(),
+    detail: isDetail(line.nextElementSibling) ? line.nextElementSibling : null,
   }));
   let order = rows;
 
@@ -76,9 +76,16 @@ function enhance(table, sorted, detail, words) {
     show();
   }
 
+  // What a row is found by: its cells, and in its detail names but not figures.
+  function text(row) {
+    const names = row.detail?.querySelectorAll('.shared, p') ?? [];
+    row.text ??= [row.line, ...names].map((element) => element.textContent).join(' ').toLowerCase();
+    return row.text;
+  }
+
   function show() {
-    const queried = state.query.split(/\s+/);
-    const found = order.filter((row) => queried.every((word) => row.text.includes(word)));
+    const queried = state.query.split(/\s+/).filter(Boolean);
+    const found = order.filter((row) => queried.every((word) => text(row).includes(word)));
     const shown = new Set(state.all ? found : found.slice(0, limit));
     for (const row of rows) {
       row.line.hidden = !shown.has(row);
@@ -93,16 +100,11 @@ function enhance(table, sorted, detail, words) {
   }
 
   function toggle(row) {
-    const opens = row.fold.getAttribute('aria-expanded') !== 'true';
-    row.fold.setAttribute('aria-expanded', opens);
-    if (opens && !row.detail) {
-      row.detail = make('tr', { class: 'detail' }, make('td', { colspan: heads.length }, detail(row.index)));
-      row.line.after(row.detail);
-    }
-    if (row.detail) row.detail.hidden = !opens;
+    row.detail.hidden = !row.detail.hidden;
+    row.fold.setAttribute('aria-expanded', !row.detail.hidden);
   }
 
-  for (const row of detail ? rows : []) {
+  for (const row of rows.filter((one) => one.detail)) {
     const head = row.line.querySelector('th');
     const name = make('span');
     name.append(...head.childNodes);

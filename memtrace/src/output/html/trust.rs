@@ -1,82 +1,74 @@
-//! How far the figures can be trusted: the line of the terminal, and what it means in plain words.
+//! How far the figures can be trusted: the terminal's line, and what it means.
 
-use super::markup::{clean, text};
+use maud::{Markup, html};
+
+use super::section as section_of;
 use crate::{
-    output::table::{agreement, trust},
+    output::{
+        model::Sentence,
+        phrases::{self, trust},
+        render::html::host,
+    },
     text::human,
     view::{Snapshot, reconcile},
 };
 
-/// From there on, slabinfo bears out what was traced.
+/// From there on, slabinfo confirms what was traced.
 const GOOD_AGREEMENT: f64 = 0.95;
 
-pub(super) fn section(snapshot: &Snapshot) -> String {
+pub(super) fn section(snapshot: &Snapshot) -> Markup {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let line = trust::summary(&snapshot.trust, snapshot.sampling);
-    let line = line.strip_prefix("trust: ").unwrap_or(&line);
-    let agreement = agreement::words(snapshot).map(|words| format!(" · {words}")).unwrap_or_default();
     let (kind, status) = match () {
         () if !problems.is_empty() => ("limited", "Limited"),
         () if snapshot.trust.emitted == 0 => ("none", "Nothing seen"),
         () => ("good", "Complete"),
     };
-    let problems: String =
-        problems.iter().map(|problem| format!("<li class=\"problem\">{}</li>", text(problem))).collect();
-    let meaning: String = meaning(snapshot).iter().map(|said| format!("<li>{}</li>", text(said))).collect();
-    format!(
-        "<section id=\"trust\" class=\"trust {kind}\" aria-labelledby=\"trust-title\">\n\
-         <h2 id=\"trust-title\">Trust</h2><div><p class=\"line\"><strong>{status}</strong> {}</p>\n\
-         <ul class=\"meaning\">{problems}{meaning}</ul></div>\n</section>",
-        text(&format!("{line}{agreement}")),
-    )
+    html! {
+        section #trust.trust.(kind) aria-labelledby="trust-title" {
+            h2 #trust-title { "Trust" }
+            div {
+                p.line { strong { (status) } " " (Sentence::from(trust::summary(snapshot))) }
+                ul.meaning {
+                    @for problem in problems { li.problem { (problem) } }
+                    @for sentence in meaning(snapshot) { li { (sentence) } }
+                }
+            }
+        }
+    }
 }
 
-/// What is no problem and still worth a sentence.
+/// What is no problem, but worth a sentence.
 fn meaning(snapshot: &Snapshot) -> Vec<String> {
     let trust = &snapshot.trust;
-    let mut said = Vec::new();
-    if trust.emitted > 0 && trust::lost(trust) == 0 {
-        said.push("Every event that the probes sent arrived and is counted.".to_owned());
-    }
-    if trust.unknown_frees > 0 {
-        said.push(format!(
-            "{} were of objects from before the start: they change nothing here.",
-            trust::number(trust.unknown_frees, "free")
-        ));
-    }
-    if reconcile::unexplained(&snapshot.caches).is_none() && trust.slabinfo_agreement >= Some(GOOD_AGREEMENT)
-    {
-        said.push("By the kernel's own count these caches grew by as much as was traced.".to_owned());
-    }
-    if snapshot.sampling.is_on() {
-        said.push(format!(
-            "One object in {} was followed. Counts are scaled, and off by no more than their ± in 95 of 100 cases.",
-            snapshot.sampling.period
-        ));
-    }
-    if let Some(settled) = snapshot.settled {
-        said.push(format!(
-            "At the end, frees were followed for {} more: {} freed late and not counted as outstanding.",
-            human::duration(settled.time),
-            match settled.freed {
-                1 => "1 object was".to_owned(),
-                freed => format!("{} objects were", human::grouped(freed)),
-            }
-        ));
-    }
-    if trust.emitted == 0 {
-        said.push("No event was seen: there is nothing to tell of.".to_owned());
-    }
-    said
+    let agrees = reconcile::unexplained(&snapshot.caches).is_none()
+        && trust.slabinfo_agreement >= Some(GOOD_AGREEMENT);
+    [
+        (trust.emitted == 0).then(|| "No event was seen, so there is nothing to report.".to_owned()),
+        (trust.emitted > 0 && trust::lost(trust) == 0)
+            .then(|| "Every event that the probes sent has arrived and is counted.".to_owned()),
+        (trust.unknown_frees > 0).then(|| {
+            let frees = phrases::number(trust.unknown_frees, "free");
+            format!("{frees} concerned objects from before the start, which are not counted here.")
+        }),
+        agrees.then(|| "By the kernel's own count these caches grew by as much as was traced.".to_owned()),
+        snapshot.sampling.is_on().then(|| {
+            let period = snapshot.sampling.period;
+            format!("One object in {period} was followed. Counts are scaled up; ± is the 95% confidence interval.")
+        }),
+        snapshot.settled.map(|settled| {
+            let (time, freed) = (human::duration(settled.time), phrases::number(settled.freed, "object"));
+            format!("Frees were followed for {time} after the end: {freed} freed late, not counted as outstanding.")
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What is limited, and why; nothing where nothing is.
-pub(super) fn notes(title: &str, notes: &[String]) -> String {
+pub(super) fn notes(title: &str, notes: &[String]) -> Markup {
     if notes.is_empty() {
-        return String::new();
+        return html! {};
     }
-    let notes: String = notes.iter().map(|note| format!("<li>{}</li>", clean(note))).collect();
-    format!(
-        "<section id=\"notes\" aria-labelledby=\"notes-title\">\n<h2 id=\"notes-title\">{title}</h2>\n<ul>{notes}</ul>\n</section>"
-    )
+    section_of("notes", title, &html! { ul { @for note in notes { li { (host(note.as_bytes())) } } } })
 }

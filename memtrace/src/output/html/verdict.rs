@@ -1,129 +1,112 @@
-//! The verdict: who leaks, what that rests on, what speaks against it, and what helped elsewhere.
+//! The verdict: who leaks, the evidence, the doubts, and what helped elsewhere.
 
-use std::time::Duration;
+use maud::{Markup, Render, html};
 
-use super::markup::{clean, host, list, place, prose, text};
 use crate::{
-    output::table::verdict as words,
+    output::{
+        model::Sentence,
+        phrases::{self, place, verdict as words},
+        render::html::{advice, host},
+    },
     text::human,
     view::{Known, Row, Snapshot, Suspect, Verdict},
 };
 
-pub(super) fn section(snapshot: &Snapshot) -> String {
+pub(super) fn section(snapshot: &Snapshot) -> Markup {
     match &snapshot.verdict {
         None => calm(
             "unknown",
             "No verdict",
             "It is too early to tell.",
-            "A verdict needs at least five reports of the session: only then a leak can be told from memory that is just being used.",
+            "A verdict needs at least five reports of the session. Until then a leak looks like memory in use.",
         ),
         Some(Verdict::Nothing) => calm(
             "clear",
             "Nothing found",
-            "Nothing that is traced grows steadily.",
-            "What is outstanding is in use, or came at once and stays. A slow leak needs a longer window to show.",
+            "Nothing traced grows steadily.",
+            "What is outstanding is in use, or was allocated all at once and stays. A slow leak shows only in a longer window.",
         ),
         Some(Verdict::Leak(suspect)) => leak(suspect, snapshot),
     }
 }
 
-fn calm(kind: &str, status: &str, claim: &str, sentence: &str) -> String {
-    format!(
-        "<section id=\"verdict\" class=\"card verdict {kind}\" aria-labelledby=\"claim\">\n\
-         <div class=\"case\"><p class=\"status\">{status}</p><h2 id=\"claim\">{claim}</h2><p>{sentence}</p></div>\n</section>"
-    )
+fn calm(kind: &str, status: &str, claim: &str, meaning: &str) -> Markup {
+    html! {
+        section #verdict.card.verdict.(kind) aria-labelledby="claim" {
+            div.case { p.status { (status) } h2 #claim { (claim) } p { (meaning) } }
+        }
+    }
 }
 
-fn leak(suspect: &Suspect, snapshot: &Snapshot) -> String {
+fn leak(suspect: &Suspect, snapshot: &Snapshot) -> Markup {
     let row = snapshot.rows.iter().find(|row| row.keys == suspect.keys);
+    let keys = suspect.comm.as_ref().map_or(&*suspect.keys, std::slice::from_ref);
+    let who = Sentence::default().names(keys.iter().map(Vec::as_slice), ", ");
     let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
-    let remedy = suspect.known.split_first().map(|(first, others)| known(first, others)).unwrap_or_default();
-    let alone = if remedy.is_empty() { " alone" } else { "" };
-    format!(
-        "<section id=\"verdict\" class=\"card verdict leak{alone}\" aria-labelledby=\"claim\">\n<div class=\"case\">\
-         <p class=\"status\">Leak</p><h2 id=\"claim\"><code>{}</code> leaks {mostly}<code>{}</code></h2>\n{}{}{}{}</div>\n{remedy}</section>",
-        who(suspect),
-        clean(&suspect.cache),
-        chain(suspect),
-        figures(suspect, row),
-        evidence(suspect, row),
-        doubts(suspect),
-    )
-}
-
-fn who(suspect: &Suspect) -> String {
-    match &suspect.comm {
-        Some(comm) => host(comm),
-        None => suspect.keys.iter().map(|key| host(key)).collect::<Vec<_>>().join(", "),
+    html! {
+        section #verdict.card.verdict.leak.alone[suspect.known.is_empty()] aria-labelledby="claim" {
+            div.case {
+                p.status { "Leak" }
+                h2 #claim { (who) " leaks " (mostly) code { (host(suspect.cache.as_bytes())) } }
+                (chain(suspect))
+                (figures(suspect, row))
+                (evidence(suspect, row))
+                (doubts(suspect))
+            }
+            @if let Some((first, others)) = suspect.known.split_first() { (known(first, others)) }
+        }
     }
 }
 
-/// Who started it, nearest first, and how many processes it were.
-fn chain(suspect: &Suspect) -> String {
-    let started: Vec<String> =
-        suspect.started_by.iter().map(|comm| format!("<code>{}</code>", host(comm))).collect();
-    let started = if started.is_empty() {
-        String::new()
-    } else {
-        format!("started by {}", started.join(", started by "))
-    };
-    let processes = match suspect.processes {
-        0 | 1 => String::new(),
-        processes => format!("{} processes", human::grouped(processes)),
-    };
-    let parts: Vec<String> = [processes, started].into_iter().filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        return String::new();
+/// How many processes, and who started them, nearest first.
+fn chain(suspect: &Suspect) -> Markup {
+    let processes = (suspect.processes > 1).then(|| phrases::processes(suspect.processes));
+    let started_by = suspect.started_by.iter().map(|comm| html! { "started by " code { (host(comm)) } });
+    let parts: Vec<Markup> =
+        processes.map(|processes| processes.render()).into_iter().chain(started_by).collect();
+    html! {
+        @if !parts.is_empty() { p.chain { @for (at, part) in parts.iter().enumerate() { @if at > 0 { ", " } (part) } } }
     }
-    format!("<p class=\"chain\">{}</p>\n", parts.join(", "))
 }
 
-fn figures(suspect: &Suspect, row: Option<&Row>) -> String {
-    let figure = |value: String, term: &str| format!("<div><dd>{}</dd><dt>{term}</dt></div>", text(&value));
-    let growth = format!("+{}/s", human::bytes(suspect.bytes_per_s.max(0.0) as u64));
-    let tiles = [
-        Some(figure(growth, "growth, steadily")),
-        Some(figure(human::growth(suspect.slope.per_s), "objects")),
-        row.map(|row| figure(human::bytes(row.bytes), "held by it at the end")),
-        full_in(suspect).map(|time| figure(human::duration(time), "until available memory is used up")),
+fn figures(suspect: &Suspect, row: Option<&Row>) -> Markup {
+    let full_in = suspect.full_in.filter(|time| *time < words::FAR);
+    let figures = [
+        (Some(format!("+{}/s", human::bytes(suspect.bytes_per_s.max(0.0) as u64))), "steady growth"),
+        (Some(human::growth(suspect.slope.per_s)), "objects"),
+        (row.map(|row| human::bytes(row.bytes)), "held at the end"),
+        (full_in.map(human::duration), "until available memory is used up"),
     ];
-    format!("<dl class=\"figures\">{}</dl>\n", tiles.into_iter().flatten().collect::<String>())
+    html! {
+        dl.figures { @for (value, term) in figures { @if let Some(value) = value { div { dd { (value) } dt { (term) } } } } }
+    }
 }
 
-/// None where it is too far away to matter.
-fn full_in(suspect: &Suspect) -> Option<Duration> {
-    suspect.full_in.filter(|time| *time < words::FAR)
-}
-
-fn evidence(suspect: &Suspect, row: Option<&Row>) -> String {
-    let cache = clean(&suspect.cache);
+fn evidence(suspect: &Suspect, row: Option<&Row>) -> Markup {
     let slope = suspect.slope;
-    let item = |term: &str, said: String| format!("<dt>{term}</dt><dd>{said}</dd>\n");
-    let steady = format!(
-        "by {} objects a second, with 95% certainty between {} and {}",
-        per_second(slope.per_s),
-        per_second(slope.low),
-        per_second(slope.high)
-    );
-    let kept = row.map(|row| {
-        let kept = text(&human::percent(row.survival()));
-        item("Keeps", format!("{kept} of what it allocated in the window is still there"))
-    });
-    let explains = suspect.explains.map(|share| {
-        let share = text(&human::percent(share));
-        item("Explains", format!("{share} of what {cache} grew by, as the kernel counts it (slabinfo)"))
-    });
-    let where_ = suspect.place.as_ref().map(|group| item("Where", format!("mostly {}", place(group))));
-    let negative = suspect.negative.filter(|share| *share > 0.0).map(|share| {
-        let share = text(&human::percent(share));
-        item("What", format!("{share} of its dentries are negative: names that do not exist"))
-    });
-    let memory = Some(item("Memory", text(words::reclaim(suspect.is_reclaimable))));
-    let items = [Some(item("Grows", steady)), kept, explains, where_, negative, memory];
-    format!("<dl class=\"evidence\">\n{}</dl>\n", items.into_iter().flatten().collect::<String>())
+    let [rate, low, high] = [slope.per_s, slope.low, slope.high].map(per_second);
+    let negative = suspect.negative.filter(|share| *share > 0.0).map(human::percent);
+    html! {
+        dl.evidence {
+            dt { "Grows" }
+            dd { "by " (rate) " objects per second (95% confidence: " (low) " to " (high) ")" }
+            @if let Some(row) = row {
+                dt { "Keeps" }
+                dd { (human::percent(row.survival())) " of what it allocated in the window is still outstanding" }
+            }
+            @if let Some(share) = suspect.explains {
+                dt { "Explains" }
+                dd { (human::percent(share)) " of the growth of " (host(suspect.cache.as_bytes())) " by the kernel's own count (slabinfo)" }
+            }
+            @if let Some(group) = &suspect.place { dt { "Where" } dd { "mostly " (place::of_group(group)) } }
+            @if let Some(share) = negative { dt { "What" } dd { (share) " of its dentries are negative: names that do not exist" } }
+            dt { "Memory" }
+            dd { (words::reclaim(suspect.is_reclaimable)) }
+        }
+    }
 }
 
-/// Exact enough to tell the ends of an interval apart.
+/// Exact enough to distinguish the ends of an interval.
 fn per_second(rate: f64) -> String {
     let sign = if rate < 0.0 { "-" } else { "" };
     match rate.abs() {
@@ -132,57 +115,44 @@ fn per_second(rate: f64) -> String {
     }
 }
 
-fn doubts(suspect: &Suspect) -> String {
-    let doubts: String =
-        suspect.doubts.iter().map(|doubt| format!("<li>{}</li>", text(&words::words(*doubt)))).collect();
-    if doubts.is_empty() {
-        return "<p class=\"doubts none\">Nothing that was measured speaks against it.</p>".to_owned();
+fn doubts(suspect: &Suspect) -> Markup {
+    html! {
+        @if suspect.doubts.is_empty() {
+            p.doubts.none { "No measurement contradicts this." }
+        } @else {
+            div.doubts { h3 { "Doubts" } ul { @for doubt in &suspect.doubts { li { (words::doubt(*doubt)) } } } }
+        }
     }
-    format!("<div class=\"doubts\"><h3>What speaks against it</h3><ul>{doubts}</ul></div>\n")
 }
 
-/// The incident that is most alike, in full, and the others by name.
-fn known(known: &Known, others: &[Known]) -> String {
-    let signs = clean(&known.signs.join(", "));
-    let steps = |title: &str, tag: &str, sentences: &[String]| match list(tag, sentences) {
-        list if list.is_empty() => list,
-        list => format!("<h3>{title}</h3>{list}\n"),
-    };
-    let references: String = known.references.iter().map(|url| format!("<li>{}</li>", link(url))).collect();
-    let references = if references.is_empty() {
-        references
-    } else {
-        format!("<ul class=\"references\">{references}</ul>")
-    };
-    let others: String = others
-        .iter()
-        .map(|other| {
-            format!(
-                "<li>{} <small>by its {}</small></li>",
-                prose(&other.title),
-                clean(&other.signs.join(", "))
-            )
-        })
-        .collect();
-    let others = if others.is_empty() {
-        others
-    } else {
-        format!("<details><summary>Also similar</summary><ul>{others}</ul></details>")
-    };
-    format!(
-        "<aside class=\"known\" aria-labelledby=\"known\">\n<p class=\"status\">Known incident</p><h2 id=\"known\">{}</h2>\n\
-         <p class=\"signs\">Alike by its {signs}</p>\n{}{}{}<details><summary>Cause and references</summary><p>{}</p>{references}</details>{others}</aside>\n",
-        prose(&known.title),
-        steps("Now", "ul", &known.now),
-        steps("For good", "ul", &known.for_good),
-        steps("Check that it helped", "ul", &known.verify),
-        prose(&known.cause),
-    )
+/// The most similar incident in full, and the others by title.
+fn known(known: &Known, others: &[Known]) -> Markup {
+    let signs = |known: &Known| Sentence::outside(known.signs.join(", "));
+    let steps = [("Now", &known.now), ("For good", &known.for_good), ("Check that it helped", &known.verify)];
+    html! {
+        aside.known aria-labelledby="known" {
+            p.status { "Known incident" }
+            h2 #known { (advice(&known.title)) }
+            p.signs { "Similar in: " (signs(known)) }
+            @for (title, sentences) in steps { @if !sentences.is_empty() { h3 { (title) } ul { @for sentence in sentences { li { (advice(sentence)) } } } } }
+            details {
+                summary { "Cause and references" }
+                p { (advice(&known.cause)) }
+                @if !known.references.is_empty() { ul.references { @for url in &known.references { li { (link(url)) } } } }
+            }
+            @if !others.is_empty() {
+                details {
+                    summary { "Other similar incidents" }
+                    ul { @for other in others { li { (advice(&other.title)) " " small { "similar in: " (signs(other)) } } } }
+                }
+            }
+        }
+    }
 }
 
-/// Incidents may be the user's own: only what is an address of the web is a link.
-fn link(url: &str) -> String {
-    let shown = clean(url);
+/// Incidents may be the user's own: only a web address becomes a link.
+fn link(url: &str) -> Markup {
+    let shown = host(url.as_bytes());
     let is_web = url.starts_with("https://") || url.starts_with("http://");
-    if is_web { format!("<a href=\"{shown}\" rel=\"noreferrer\">{shown}</a>") } else { shown }
+    html! { @if is_web { a href=(shown) rel="noreferrer" { (shown) } } @else { (shown) } }
 }

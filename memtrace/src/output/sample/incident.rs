@@ -31,7 +31,6 @@ pub(crate) struct Incident {
     pub snapshot: Snapshot,
     pub series: Series,
     pub profile: Profile,
-    pub ages: Vec<AgeBucket>,
 }
 
 /// `(comm, objects, allocs, trend, growth per second, started by, cgroup)`.
@@ -93,6 +92,7 @@ pub(crate) fn incident() -> Incident {
         rows,
         verdict,
         directories: directories(),
+        ages: ages(),
         trust,
         notes: vec![
             "maple_node is partial: its objects are freed in bulk, which this kernel does not let memtrace see".to_owned(),
@@ -101,7 +101,7 @@ pub(crate) fn incident() -> Incident {
         ..super::dentry()
     };
     let series = series(300, &snapshot);
-    Incident { snapshot, series, profile: profile(), ages: ages() }
+    Incident { snapshot, series, profile: profile() }
 }
 
 const HELD_BY_CURL: u64 = 1_188_402;
@@ -531,9 +531,8 @@ pub(crate) fn hostile() -> Incident {
 /// A session that ended before it saw anything.
 pub(crate) fn empty() -> Incident {
     Incident {
-        snapshot: Snapshot { is_final: true, ..super::empty() },
+        snapshot: Snapshot { is_final: true, ages: Vec::new(), ..super::empty() },
         series: Series::default(),
         profile: Profile::default(),
-        ages: Vec::new(),
     }
 }

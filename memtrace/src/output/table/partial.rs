@@ -14,7 +14,7 @@ const MIN_SHARE: f64 = 0.1;
 /// For a cache's line.
 pub(in crate::output) fn of_cache(cache: &CacheTotals) -> String {
     match cache.partial {
-        Some(partial) => format!("{MARK}: ~{} of frees unseen", human::percent(partial.unseen_frees_share)),
+        Some(partial) => format!("{MARK}: {} of frees unseen", human::about(partial.unseen_frees_share)),
         None => String::new(),
     }
 }

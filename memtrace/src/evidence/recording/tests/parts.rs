@@ -162,7 +162,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
 
 fn header() -> impl Strategy<Value = Header> {
     let texts = (text(), vec(text(), 0..4), text(), text(), text(), text());
-    let gfp_names = option::of(vec((any::<u32>(), text()), 0..3).prop_map(GfpNames::of_table));
+    let gfp_names = option::of(vec((any::<u32>(), text()), 0..3).prop_map(GfpNames::from_table));
     let numbers = (time(), time(), any::<u32>(), any::<u64>(), 1..=65536_u32, any::<Option<u32>>());
     let ring = option::of(any::<(u64, u64)>().prop_map(|(start, end)| Ring { start, end }));
     (texts, numbers, ring, gfp_names).prop_map(|(texts, numbers, ring, gfp_names)| {
@@ -308,7 +308,7 @@ fn a_header_says_what_is_wrong() {
     assert_eq!(changed(8, VERSION as u8 + 1), HeaderError::Newer(VERSION + 1));
     assert_eq!(changed(8, 0), HeaderError::Damaged("there is no version 0"));
     assert_eq!(changed(40, 0xff), HeaderError::Damaged("its checksum is wrong"));
-    assert_eq!(changed(15, 0xff), HeaderError::Damaged("its length cannot be"));
+    assert_eq!(changed(15, 0xff), HeaderError::Damaged("its length is impossible"));
     assert_eq!(Header::read(b"MEM"), Err(HeaderError::Damaged("it ends there")));
 }
 

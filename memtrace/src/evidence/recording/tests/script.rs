@@ -55,7 +55,7 @@ pub fn header() -> Header {
         period: 1,
         stacks_period: Some(4),
         filters: "--cache dentry".to_owned(),
-        gfp_names: Some(GfpNames::of_table(vec![(0xcc0, "GFP_KERNEL".to_owned())])),
+        gfp_names: Some(GfpNames::from_table(vec![(0xcc0, "GFP_KERNEL".to_owned())])),
         ring: None,
     }
 }
@@ -195,8 +195,22 @@ fn footer(ledger: &Ledger, number: u64, stretches: u64) -> BlockFooter {
         },
         ..Checkpoint::default()
     };
-    let outstanding = footer::Outstanding { objects: ledger.outstanding() as u64, bytes: 0 };
-    BlockFooter { checkpoint, is_report: true, forgot_ended: false, outstanding }
+    BlockFooter { checkpoint, is_report: true, forgot_ended: false, outstanding: outstanding(ledger) }
+}
+
+fn outstanding(ledger: &Ledger) -> footer::Outstanding {
+    let size = |cache: u64| CACHES.iter().find(|(address, ..)| *address == cache).map_or(0, |cache| cache.2);
+    let bytes = ledger.origins().map(|origin| origin.outstanding() * size(origin.key.cache)).sum();
+    footer::Outstanding { objects: ledger.outstanding() as u64, bytes }
+}
+
+/// After entries were changed: each footer says again what is outstanding.
+pub fn count_outstanding(stretches: &mut [Stretch]) {
+    let mut ledger = Ledger::new(header().ledger_bytes as usize);
+    for stretch in stretches {
+        stretch.entries.iter().for_each(|entry| apply(&mut ledger, &entry.entry()));
+        stretch.footer.outstanding = outstanding(&ledger);
+    }
 }
 
 /// As a session applies it.

@@ -12,10 +12,10 @@ use crate::evidence::recording::{
 
 const BLOCKS: u64 = 8;
 
-/// The times in a note on what is missing: `X to Y is missing: ...`.
+/// The times in a note on what is missing: `events from X to Y are missing: ...`.
 fn missing(notes: &[String]) -> Vec<(String, String)> {
     let range = |note: &String| {
-        let (range, _) = note.split_once(" is missing: ")?;
+        let (range, _) = note.strip_prefix("events from ")?.split_once(" are missing: ")?;
         let (from, to) = range.split_once(" to ")?;
         Some((from.to_owned(), to.to_owned()))
     };
@@ -49,7 +49,7 @@ fn a_file_that_was_cut_reads_up_to_there() {
         match Reader::open(&path) {
             Ok(reader) => {
                 assert_eq!(reader.places().len(), whole, "cut to {len}");
-                let report = report(&reader, &ask(By::Comm), &mut |_, _| {}).unwrap();
+                let report = report(&reader, &ask(By::Comm), &mut |_| {}).unwrap();
                 let expected = script::events(&stretches[..whole]);
                 assert_eq!(report.state.ledger.tally().total(), expected, "cut to {len}");
                 assert!(report.snapshot.is_final);
@@ -106,11 +106,11 @@ fn without_an_index_a_damaged_frame_is_a_gap() {
         assert_eq!(report.state.ledger.tally().total(), expected);
         let notes = report.snapshot.notes.join("\n");
         match hit as u64 {
-            0 => assert!(notes.contains(&format!("what was before {}", told(1))), "{notes}"),
+            0 => assert!(notes.contains(&format!("events before {}", told(1))), "{notes}"),
             last if last + 1 == BLOCKS => assert!(notes.contains(&told(last)), "{notes}"),
             hit => assert_eq!(missing(&report.snapshot.notes), [(told(hit), told(hit + 1))]),
         }
-        assert!(notes.contains("no whole end"), "{notes}");
+        assert!(notes.contains("not closed cleanly"), "{notes}");
     }
 }
 
@@ -129,7 +129,7 @@ fn a_damaged_beginning_is_read_from_its_copy() {
     }
     let report = replay(&path, &ask(By::Comm));
     assert_eq!(report.state.ledger.tally().total(), script::events(&stretches));
-    assert_eq!(report.snapshot.notes, ["the file's beginning is damaged; a copy of it was read"]);
+    assert_eq!(report.snapshot.notes, ["the file's header is damaged; its copy was read instead"]);
     // Both.
     let copy = frames(&bytes).into_iter().find(|(frame, ..)| frame.contents == Contents::Header).unwrap();
     flip(&path, copy.2 - 1, 1);

@@ -138,8 +138,7 @@ fn times_can_be_told_in_every_way() {
     script::record_to(&path, None, &stretches);
     let events = |from: Option<When>, to: Option<When>| {
         let ask = Query { from, to, ..ask(By::Comm) };
-        report(&Reader::open(&path).unwrap(), &ask, &mut |_, _| {})
-            .map(|report| report.snapshot.trust.applied)
+        report(&Reader::open(&path).unwrap(), &ask, &mut |_| {}).map(|report| report.snapshot.trust.applied)
     };
     let of = |range: std::ops::Range<usize>| Ok(script::events(&stretches[range]));
     let second = Duration::from_secs(1);
@@ -248,12 +247,9 @@ fn hostile_figures_are_survived() {
         }
         // Where the times make no window, that is said.
         let reader = Reader::open(&path).unwrap();
-        let _ = report(&reader, &Query { from: Some(When::Peak), ..ask(By::Comm) }, &mut |_, _| {});
-        let _ = report(
-            &reader,
-            &Query { to: Some(When::Mark("late".to_owned())), ..ask(By::Comm) },
-            &mut |_, _| {},
-        );
+        let _ = report(&reader, &Query { from: Some(When::Peak), ..ask(By::Comm) }, &mut |_| {});
+        let _ =
+            report(&reader, &Query { to: Some(When::Mark("late".to_owned())), ..ask(By::Comm) }, &mut |_| {});
     }
 }
 
@@ -268,7 +264,7 @@ fn show(path: &Path, ask: &Query) {
         view::profile::Profile,
     };
     let reader = Reader::open(path).unwrap();
-    let Ok(report) = report(&reader, ask, &mut |_, _| {}) else { return };
+    let Ok(report) = report(&reader, ask, &mut |_| {}) else { return };
     let snapshot = &report.snapshot;
     json::line(snapshot).unwrap();
     ndjson::report(snapshot).unwrap();

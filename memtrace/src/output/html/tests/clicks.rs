@@ -1,11 +1,18 @@
 //! The page in a browser, used as a person uses it: clicked, typed into, led by keys. Whatever it does, its console stays silent
 //! and it asks the network for nothing.
 
+use std::time::Duration;
+
 use super::{browser::Browser, page_of};
-use crate::output::sample::{
-    self,
-    incident::{self, Incident},
+use crate::{
+    output::sample::{
+        self,
+        incident::{self, Incident},
+    },
+    text::human,
 };
+
+const FIGURES: &str = include_str!("../figures.js");
 
 pub(super) const WINDOWS: [(u32, bool); 4] = [(1600, false), (1600, true), (400, false), (400, true)];
 
@@ -94,7 +101,7 @@ fn tables_sort_filter_and_open() {
 
         browser.evaluate("document.querySelector('#rows-table [data-row=\"0\"] .fold').focus()");
         browser.press("Enter");
-        let detail = browser.text("#rows-table tr.detail");
+        let detail = browser.text("#rows-table tr.detail:not([hidden])");
         for part in
             ["1,214,930", "readiness.sh < runc < containerd-shim", "docker-3f2a9c1b04d5", "sdb_measureAccess"]
         {
@@ -109,8 +116,8 @@ fn tables_sort_filter_and_open() {
         browser.click("#rows-table [data-row=\"0\"] .fold");
         assert_eq!(browser.shown("#rows-table tr.detail"), 0);
 
-        browser.click("#caches-table [data-cache=\"2\"] .fold");
-        assert!(browser.text("#caches-table tr.detail").contains("anon_vma_chain"));
+        browser.click("#caches-table [data-row=\"2\"] .fold");
+        assert!(browser.text("#caches-table tr.detail:not([hidden])").contains("anon_vma_chain"));
     });
 }
 
@@ -242,12 +249,12 @@ fn hostile_text_is_inert() {
             "nothing sticks out"
         );
         browser.click("#rows-table [data-row=\"0\"] .fold");
-        browser.click("#caches-table [data-cache=\"0\"] .fold");
+        browser.click("#caches-table [data-row=\"0\"] .fold");
         browser.click("#growth [data-lines=rows]");
         browser.hover("#stacks .frame:last-child", 0.5);
         assert_eq!(browser.shown("img, iframe, object, [onerror]"), 0);
         assert!(browser.evaluate("window.pwned === undefined").as_bool().unwrap());
-        assert_eq!(browser.number("document.scripts.length"), 4.0);
+        assert_eq!(browser.number("document.scripts.length"), 3.0);
         // As on a terminal: what turns text around, and what is no text, is written out.
         let shown = browser.evaluate("document.body.innerText");
         let shown = shown.as_str().unwrap();
@@ -262,7 +269,7 @@ fn large_pages_draw_what_can_be_seen() {
         assert_eq!(browser.shown("#rows-table tbody tr[data-row]"), 20);
         browser.click("#rows .more");
         assert_eq!(browser.shown("#rows-table tbody tr[data-row]"), 1000);
-        browser.click("#rows-table thead th.growth button");
+        browser.click("#rows-table thead th.growth_per_s button");
         browser.click("#rows .more");
         assert_eq!(browser.shown("#rows-table tbody tr[data-row]"), 20);
         browser.click("#growth [data-lines=rows]");
@@ -302,7 +309,39 @@ fn absurd_figures_stop_nothing() {
 fn nothing_to_tell_is_told() {
     in_each_window(&incident::empty(), |browser, _| {
         assert!(browser.text("#verdict").contains("too early"));
-        assert!(browser.text("#rows").contains("No objects outstanding"));
+        assert!(browser.text("#rows").contains("No outstanding objects"));
         assert_eq!(browser.shown("#growth, #stacks, #directories, #ages"), 0);
     });
+}
+
+/// The script writes what the cursor and the zoom come to; Rust writes everything else.
+#[test]
+fn figures_are_written_as_in_rust() {
+    let Some(mut browser) = Browser::start() else { return };
+    browser.open("");
+    let mut in_script = |function: &str, numbers: &[f64]| -> Vec<String> {
+        let script = format!("(() => {{ {FIGURES} return {numbers:?}.map({function}); }})()");
+        serde_json::from_value(browser.evaluate(&script)).unwrap()
+    };
+    // Around each power and each rounding; beyond 2^53 a script has no exact integers.
+    let bounds = [1024_f64, 1000.0].into_iter().flat_map(|base| (0..5).map(move |power| base.powi(power)));
+    let integers = bounds.flat_map(|bound| {
+        [
+            0.94, 0.95, 0.96, 0.999_4, 0.999_5, 0.999_9, 1.0, 1.04, 1.05, 1.06, 1.5, 9.95, 10.5, 99.94,
+            99.95, 99.96, 500.5,
+        ]
+        .map(|factor| (bound * factor).floor())
+    });
+    let integers: Vec<f64> = integers.collect();
+    let shares: Vec<f64> =
+        (0..=1000).map(|n| f64::from(n) / 1000.0).chain([-1.0, 2.0, 0.004, 0.9951]).collect();
+    let rust = |numbers: &[f64], written: &dyn Fn(f64) -> String| {
+        numbers.iter().map(|n| written(*n)).collect::<Vec<_>>()
+    };
+    assert_eq!(in_script("bytes", &integers), rust(&integers, &|n| human::bytes(n as u64)));
+    assert_eq!(in_script("count", &integers), rust(&integers, &|n| human::count(n as u64)));
+    assert_eq!(in_script("grouped", &integers), rust(&integers, &|n| human::grouped(n as u64)));
+    let duration = |ms: f64| human::duration(Duration::from_millis(ms as u64));
+    assert_eq!(in_script("duration", &integers), rust(&integers, &duration));
+    assert_eq!(in_script("percent", &shares), rust(&shares, &human::percent));
 }

@@ -6,7 +6,8 @@ use super::{
     elements, skeleton,
 };
 use crate::output::{
-    html::difference,
+    html::{difference, tables::sentence},
+    phrases,
     sample::{self, difference as differences},
 };
 use crate::view::{Difference, profile::Profile};
@@ -26,7 +27,7 @@ fn nothing_changed() {
     let changed = Difference { rows: Vec::new(), caches: Vec::new(), rest: None, ..differences::leak() };
     let page = difference(&changed, &Profile::added(&same, &same)).unwrap();
     assert_eq!(Profile::added(&same, &same), Profile { stacks_period: same.stacks_period, ..none });
-    assert!(page.contains("Nothing changed."));
+    assert!(page.contains(&sentence(&phrases::no_changes(&changed))));
 }
 
 #[test]

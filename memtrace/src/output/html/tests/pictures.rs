@@ -61,7 +61,7 @@ fn in_use(browser: &mut Browser, directory: &Path) {
         browser.click("#growth [data-lines=rows]");
         browser.drag("#growth .chart svg", 0.3, 0.8);
         browser.click("#rows-table [data-row=\"0\"] .fold");
-        browser.click("#caches-table [data-cache=\"2\"] .fold");
+        browser.click("#caches-table [data-row=\"2\"] .fold");
         browser.click(".known summary");
         browser.click("#guide summary");
         browser.click("#stacks .frame[aria-label^=s_open]");

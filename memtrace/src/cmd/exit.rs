@@ -1,0 +1,156 @@
+//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 triage found something.
+//!
+//! For a recording, 2 means: not a recording, or one of a newer version; no such window or mark; a bad pattern; a file that
+//! exists, without --force, or that cannot be written to. 1 means that it cannot be read or written, or is damaged beyond use.
+
+use std::{error::Error, fmt, io, process::ExitCode};
+
+use crate::{
+    evidence::{
+        recording::{ReadError, file::WriteError, header::HeaderError, pipe::PipeError},
+        replay::{events::StreamError, filter::FilterError, window::WindowError},
+    },
+    knowledge::incidents::IncidentsError,
+    output::file::FileError,
+    procfs::{HostError, slab::ResolveError},
+    session::{SessionError, SetupError},
+    text::escape,
+    view::diff::DifferentKeys,
+};
+
+const FAILED: u8 = 1;
+/// As clap exits on a usage error.
+const USAGE: u8 = 2;
+pub const FOUND: u8 = 3;
+
+/// How a command that could not do its work ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The reader of our output has gone, as `head` does: no error.
+    ReaderGone,
+    Failed,
+    /// It was asked for something that cannot be.
+    Usage,
+}
+
+/// An error that says how its command ends.
+pub trait Failure: Error {
+    fn exit(&self) -> Exit;
+}
+
+/// What went wrong in a command.
+#[derive(Debug)]
+pub struct CommandError(Box<dyn Failure>);
+
+impl<E: Failure + 'static> From<E> for CommandError {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+/// Each line by itself harmless for a terminal, whoever made the names in it.
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.0.to_string()))
+    }
+}
+
+impl CommandError {
+    pub fn exit(&self) -> Exit {
+        self.0.exit()
+    }
+}
+
+/// A message of several lines, in which names were escaped already, as they should be, or not.
+pub fn printable(message: &str) -> String {
+    message.lines().map(|line| escape::column(line.as_bytes())).collect::<Vec<_>>().join("\n")
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::ReaderGone => Self::SUCCESS,
+            Exit::Failed => Self::from(FAILED),
+            Exit::Usage => Self::from(USAGE),
+        }
+    }
+}
+
+impl Failure for io::Error {
+    fn exit(&self) -> Exit {
+        if self.kind() == io::ErrorKind::BrokenPipe { Exit::ReaderGone } else { Exit::Failed }
+    }
+}
+
+impl Failure for FileError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Io { source, .. } | Self::Stdout(source) => source.exit(),
+            Self::NotPrivate { .. } => Exit::Failed,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+impl Failure for ReadError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Header { source: HeaderError::Damaged(_), .. } => Exit::Failed,
+            Self::Header { .. } | Self::NotAFile(_) => Exit::Usage,
+            Self::Pipe(PipeError::Terminal | PipeError::TooLong) => Exit::Usage,
+            Self::Pipe(_) | Self::Open { .. } | Self::NoBlocks(_) => Exit::Failed,
+        }
+    }
+}
+
+impl Failure for WriteError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Write { source, .. } => source.exit(),
+            Self::File(error) => error.exit(),
+            Self::Pack(_) | Self::NoRoom(_) => Exit::Failed,
+        }
+    }
+}
+
+impl Failure for StreamError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Window(error) => error.exit(),
+            Self::Write(error) => error.exit(),
+        }
+    }
+}
+
+impl Failure for SessionError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Setup(SetupError::Resolve(error)) => error.exit(),
+            Self::Record(error) => error.exit(),
+            Self::Output(error) | Self::Events(error) => error.exit(),
+            _ => Exit::Failed,
+        }
+    }
+}
+
+impl Failure for HostError {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+}
+
+/// What the user wrote cannot be.
+macro_rules! usage {
+    ($($error:ty),+) => {
+        $(impl Failure for $error {
+            fn exit(&self) -> Exit {
+                Exit::Usage
+            }
+        })+
+    };
+}
+
+usage!(DifferentKeys, FilterError, IncidentsError, ResolveError, WindowError);
+
+#[cfg(test)]
+mod tests;

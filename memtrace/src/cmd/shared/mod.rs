@@ -1,0 +1,13 @@
+//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`]) with their values ([`when`], [`number`]),
+//! what the terminal is ([`terminal`]), what stands on it meanwhile ([`status`], [`progress`]), and the event loop ([`runtime`]).
+
+pub mod number;
+pub mod output;
+pub mod progress;
+pub mod rows;
+pub mod runtime;
+pub mod select;
+pub mod status;
+pub mod terminal;
+pub mod trace;
+pub mod when;

@@ -1,0 +1,67 @@
+//! Where a row's objects are: `/etc/pki/nssdb/.<n>_dOeSnotExist_.db ~98%  negative ~100%`.
+
+use crate::{
+    output::model::Name,
+    stream::event::FileType,
+    text::human,
+    view::{Class, NameGroup, Row},
+};
+
+/// The place, which share of the row's named objects is there, and what they are. `~` marks what a sample of them shows.
+pub fn name(group: &NameGroup, row: &Row) -> Name {
+    let tail = match row.named_objects {
+        0 => String::new(),
+        named => share(group.objects as f64 / named as f64, named < row.objects),
+    };
+    Name { tail, aside: aside(group), ..of_group(group) }
+}
+
+/// The place alone.
+pub fn of_group(group: &NameGroup) -> Name {
+    Name { bytes: path(group), is_path: group.kind != Some(Class::Socket), ..Name::default() }
+}
+
+/// Directory and pattern in one; of sockets the protocol and the service.
+pub fn path(group: &NameGroup) -> Vec<u8> {
+    let directory = directory(group);
+    let between: &[u8] = match (group.kind, directory.last()) {
+        (Some(Class::Socket), _) => b" ",
+        (_, None | Some(b'/' | b':')) => b"",
+        _ => b"/",
+    };
+    [directory, between, &group.pattern].concat()
+}
+
+/// The whole path, or the name where only that is known.
+pub fn directory(group: &NameGroup) -> &[u8] {
+    group.path.as_deref().unwrap_or(&group.parent)
+}
+
+/// What share of its dentries is negative, or what kind of file it is.
+fn aside(group: &NameGroup) -> String {
+    if let Some(dentries) = group.negatives.filter(|dentries| dentries.negative > 0) {
+        return format!("negative {}", share(dentries.share(), dentries.looked_at < group.objects));
+    }
+    match group.file_type {
+        // The name says it.
+        None | Some(FileType::Regular | FileType::Anonymous) => String::new(),
+        Some(file_type) => self::file_type(file_type).to_owned(),
+    }
+}
+
+fn share(share: f64, is_estimate: bool) -> String {
+    if is_estimate { human::about(share) } else { human::percent(share) }
+}
+
+fn file_type(file_type: FileType) -> &'static str {
+    match file_type {
+        FileType::Regular => "regular",
+        FileType::Directory => "directory",
+        FileType::Symlink => "symlink",
+        FileType::Fifo => "fifo",
+        FileType::Socket => "socket",
+        FileType::CharDevice => "character device",
+        FileType::BlockDevice => "block device",
+        FileType::Anonymous => "anonymous",
+    }
+}

@@ -1,0 +1,3 @@
+//! How a document or a table is written: syntax only.
+
+pub mod html;

@@ -1,0 +1,63 @@
+//! How old outstanding objects are, and what is left of each part of the session.
+
+use crate::{
+    output::{
+        model::{Cell, Column, Kind, Name, Room, Table},
+        phrases,
+    },
+    view::{AgeBucket, Cohort, Row, Snapshot},
+};
+
+/// The first rows, by what is left of what they allocated.
+const ROWS: usize = 5;
+
+pub fn ages(buckets: &[AgeBucket]) -> Table {
+    let all: u64 = buckets.iter().map(|bucket| bucket.objects).sum();
+    let share = move |bucket: &AgeBucket| bucket.objects as f64 / all as f64;
+    let columns = [
+        Column::<AgeBucket>::new("age", "AGE", Kind::text(16, 16), |bucket| {
+            Cell::words(phrases::ages(bucket))
+        }),
+        Column::<AgeBucket>::new("objects", "OBJECTS", Kind::Count, |bucket| Cell::Count(bucket.objects)),
+        Column::<AgeBucket>::new("bytes", "BYTES", Kind::Bytes, |bucket| Cell::Bytes(bucket.bytes)),
+        Column::<AgeBucket>::new("share", "SHARE", Kind::Share, move |bucket| Cell::Share(share(bucket))),
+        Column::<AgeBucket>::new("bar", "", Kind::Bar, move |bucket| Cell::Bar(share(bucket))).rank(1),
+    ];
+    let shown: &[AgeBucket] = if all == 0 { &[] } else { buckets };
+    Table::new("ages", &columns, shown)
+}
+
+/// A line of the cohorts: its name, and a cell for each part of the session.
+struct CohortLine {
+    name: Cell,
+    cells: Vec<Cell>,
+}
+
+/// Lines for all objects, one for each of the first rows. Nothing where there is nothing to compare.
+pub fn cohorts(snapshot: &Snapshot) -> Table {
+    let parts = &snapshot.cohorts;
+    let is_idle = parts.iter().all(|part| part.allocs == 0);
+    if parts.len() < 2 || is_idle {
+        return Table::default();
+    }
+    let kept = |parts: &[Cohort]| parts.iter().map(|part| Cell::known(part.kept(), Cell::Share)).collect();
+    let of_row = |row: &Row| {
+        let bytes = row.keys.join(&b", "[..]);
+        let name = Cell::Name(Name { bytes, depth: 1, ..Name::default() });
+        CohortLine { name, cells: kept(&row.cohorts) }
+    };
+    let allocated = parts.iter().map(|part| Cell::Count(part.allocs)).collect();
+    let mut lines = vec![
+        CohortLine { name: Cell::words("objects"), cells: allocated },
+        CohortLine { name: Cell::words("kept"), cells: kept(parts) },
+    ];
+    lines.extend(snapshot.rows.iter().filter(|row| !row.cohorts.is_empty()).take(ROWS).map(of_row));
+    let name = Kind::Text(Room { least: 8, good: 16, most: 16 });
+    let mut columns =
+        vec![Column::<CohortLine>::new("name", "ALLOCATED FROM", name, |line| line.name.clone()).rank(1)];
+    columns.extend(parts.iter().enumerate().map(|(at, part)| {
+        let cell = move |line: &CohortLine| line.cells.get(at).cloned().unwrap_or_default();
+        Column::<CohortLine>::new("part", phrases::since(part.from), Kind::Count, cell)
+    }));
+    Table { is_whole: true, ..Table::new("cohorts", &columns, &lines) }
+}

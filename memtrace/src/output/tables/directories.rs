@@ -1,0 +1,42 @@
+//! Where dentries are, as a tree.
+
+use crate::{
+    output::model::{Cell, Column, Kind, Name, Room, Table},
+    view::{Directory, Snapshot},
+};
+
+/// Below the least, paths tell too little.
+const PATH: Kind = Kind::Text(Room { least: 24, good: 26, most: usize::MAX });
+
+/// Of those that have at least this share of all dentries.
+pub fn table(snapshot: &Snapshot, min_share: f64) -> Table {
+    let columns = [
+        Column::<Directory>::new("directory", "DIRECTORY AND ALL BELOW IT", PATH, name).rank(1),
+        Column::<Directory>::new("dentries", "DENTRIES", Kind::Count, |directory| {
+            Cell::Count(directory.objects)
+        }),
+        Column::<Directory>::new("share", "SHARE", Kind::Share, |directory| Cell::Share(directory.share)),
+        Column::<Directory>::new("negative", "NEGATIVE", Kind::Share, |directory| {
+            Cell::Share(directory.negatives.share())
+        }),
+        Column::<Directory>::new("filesystem", "FS", Kind::text(2, 16), |directory| {
+            Cell::some(directory.filesystem.as_deref(), Cell::name)
+        })
+        .rank(2),
+    ];
+    let shown = snapshot.directories.iter().filter(|directory| directory.share >= min_share);
+    Table { is_whole: true, ..Table::new("directories", &columns, shown) }
+}
+
+/// Below its parent, without what that has said.
+fn name(directory: &Directory) -> Cell {
+    let rest = directory.path.get(directory.within..).unwrap_or_default();
+    let slash = directory.depth > 0 && rest.starts_with(b"/");
+    Cell::Name(Name {
+        bytes: directory.path.clone(),
+        depth: directory.depth,
+        within: directory.within + usize::from(slash),
+        is_path: true,
+        ..Name::default()
+    })
+}

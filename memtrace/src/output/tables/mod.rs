@@ -1,0 +1,9 @@
+//! Each table's columns, declared once for all formats.
+
+pub mod ages;
+pub mod difference;
+pub mod directories;
+pub mod keys;
+pub mod rows;
+pub mod slab_caches;
+pub mod triage;
