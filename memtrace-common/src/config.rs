@@ -1,9 +1,9 @@
-//! What userspace found out about this kernel and this session, as one read-only global.
+//! What userspace knows of this kernel and this session, as one read-only global.
 //!
 //! The global is frozen before the programs are loaded, so the verifier knows every field as a constant: a branch
 //! on it costs nothing, and code behind a feature that this kernel lacks is never verified.
 
-/// Where a tracepoint does not carry the argument that is asked for.
+/// For an argument that a tracepoint does not have.
 pub const NO_ARGUMENT: u32 = u32::MAX;
 
 /// [`Arguments::alloc_bulk_returns`]: how many objects there are.
@@ -65,7 +65,7 @@ pub struct TaskFilter {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rings {
-    /// Their number, a power of two, less one: see [`crate::ring::of`].
+    /// Their number, a power of two, less one: see [`crate::ring::index`].
     pub mask: u32,
     pub reserved: u32,
 }
@@ -134,7 +134,7 @@ pub struct Offsets {
     pub reserved: u32,
 }
 
-/// Offsets of what tells a process from others, and of what it is; all are 0 where processes are not followed.
+/// Offsets of fields that identify and describe a process; all are 0 where processes are not followed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessOffsets {
@@ -152,12 +152,12 @@ pub struct ProcessOffsets {
     pub program_filename: u32,
 }
 
-/// Which cgroup of a task is meant, and the way to it: `task.cgroups->subsys[memory]->cgroup->kn->id`.
+/// How to read a task's cgroup: `task.cgroups->subsys[memory]->cgroup->kn->id`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cgroups {
-    /// 1: memory is charged in a hierarchy of its own (version 1), so that the way has to be gone. 0: a helper tells, since
-    /// there is one hierarchy.
+    /// 1: memory is charged in a hierarchy of its own (version 1), so these fields are followed. 0: there is one hierarchy, and a
+    /// helper returns the id.
     pub by_memory: u32,
     pub task_cgroups: u32,
     /// Of the memory controller's entry in `css_set.subsys`.
@@ -167,7 +167,7 @@ pub struct Cgroups {
     pub node_id: u32,
 }
 
-/// Which allocations tell their stacks, and which stacks.
+/// Which allocations carry their stack, and which stacks.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stacks {

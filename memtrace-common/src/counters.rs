@@ -7,7 +7,7 @@ pub struct ByKind {
     pub allocs: u64,
     pub frees: u64,
     pub names: u64,
-    /// What became of processes.
+    /// Forks, execs and exits.
     pub processes: u64,
 }
 
@@ -20,13 +20,13 @@ pub struct Counters {
     pub lost: ByKind,
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
-    /// Events that an backup took on because their probe had not.
+    /// Events that a backup emitted because their probe did not run.
     pub backup_emitted: u64,
-    /// No count but a state: the object whose event that probe took on last, by `LAST_SEEN_*`; 0 once its backup saw it.
+    /// Not a count: the object of the last event that each probe emitted, by `LAST_SEEN_*`; 0 once its backup has seen it.
     pub last_seen: [u64; 4],
 }
 
-/// What the lost events are counted by besides, in the map `LOSSES`.
+/// Key of the map `LOSSES`, which counts lost events.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LossKey {

@@ -1,6 +1,6 @@
 //! Records in the ring buffer. Each starts with a [`Header`]; its `kind` says which record follows.
 
-use crate::COMM_LEN;
+use crate::{COMM_LEN, generation::CacheId};
 
 /// An object was handed out by its slab cache: an [`AllocEvent`].
 pub const KIND_ALLOC: u16 = 1;
@@ -18,17 +18,17 @@ pub const KIND_EXEC: u16 = 6;
 /// A process ended: an [`ExitEvent`].
 pub const KIND_EXIT: u16 = 7;
 
-/// An object was handed out, and who called for it: an [`AllocStackEvent`].
+/// An object was handed out, with its stack: an [`AllocStackEvent`].
 pub const KIND_ALLOC_STACK: u16 = 8;
 
 /// In [`AllocEvent`]: the current task was a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: the current task was a worker of io_uring (`PF_IO_WORKER`).
 pub const FLAG_IO_WORKER: u16 = 1 << 2;
-/// Sent by an backup, which may repeat an allocation or a free that was sent before.
+/// Sent by a backup program, which may repeat an allocation or a free that the probe sent.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
-/// The address of a cache that cannot be told; it may be one that is not traced.
+/// Instead of a cache's address where it is unknown: it may be one that is not traced.
 pub const NO_CACHE: u64 = 0;
 
 /// [`AllocEvent::gfp`] where it is not known. No allocation has all flags.
@@ -58,8 +58,7 @@ pub struct AllocEvent {
     pub ptr: u64,
     /// `bpf_ktime_get_ns`: nanoseconds of CLOCK_MONOTONIC.
     pub time_ns: u64,
-    /// Address of its `struct kmem_cache`, and how many were there before it: see [`crate::succession`].
-    pub cache: u64,
+    pub cache: CacheId,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: u64,
     /// The current task's cgroup: its kernfs id, 1 for the root. In the hierarchy that charges memory: see [`crate::config::Cgroups`].
@@ -72,10 +71,10 @@ pub struct AllocEvent {
     pub gfp: u32,
 }
 
-/// Most calls that are told of a stack, the innermost first.
+/// Calls of a stack that a record carries, at most, the innermost first.
 pub const MAX_FRAMES: usize = 32;
 
-/// A call of a process: where in which file, told by the kernel while the process is there, so that nobody has to ask it. The
+/// A call of a process, as a place in a file. The kernel looks it up while the process exists, so userspace does not have to. The
 /// kernel's `struct bpf_stack_build_id` (since 615755a77b24).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +100,7 @@ pub const AT_ADDRESS: i32 = 2;
 pub struct AllocStackEvent {
     /// Its kind is [`KIND_ALLOC_STACK`].
     pub alloc: AllocEvent,
-    /// How many bytes of `kernel` and of `user` are filled; negative where the stack cannot be had.
+    /// How many bytes of `kernel` and of `user` are filled; negative where there is no stack.
     pub kernel_len: i32,
     pub user_len: i32,
     /// Addresses.
@@ -198,7 +197,7 @@ pub struct NameEvent<const N: usize> {
     pub parent_name: [u8; N],
 }
 
-/// What a free tells of its cache, in the four bytes that its record has to spare. A `struct kmem_cache` is aligned to
+/// What a free says of its cache, in the four bytes that its record has to spare. A `struct kmem_cache` is aligned to
 /// a cache line, so two have the same tag only where they lie 256 GiB apart.
 #[inline(always)]
 pub const fn cache_tag(cache: u64) -> u32 {

@@ -5,8 +5,8 @@ pub mod map {
     pub const COUNTERS: &str = "COUNTERS";
     pub const LOSSES: &str = "LOSSES";
     pub const SAMPLE_LIMIT: &str = "SAMPLE_LIMIT";
-    pub const CACHE_GENERATIONS: &str = "SUCCESSORS";
-    pub const GENERATION_SLOTS: &str = "SUCCESSOR_SLOTS";
+    pub const CACHE_GENERATIONS: &str = "CACHE_GENERATIONS";
+    pub const GENERATION_SLOTS: &str = "GENERATION_SLOTS";
     pub const CACHE_FILTER: &str = "CACHE_FILTER";
     pub const PID_FILTER: &str = "PID_FILTER";
     pub const COMM_FILTER: &str = "COMM_FILTER";

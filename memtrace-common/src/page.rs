@@ -5,7 +5,7 @@
 
 /// Address of the `struct page` of an address.
 #[inline(always)]
-pub const fn of(address: u64, base: u64, page_shift: u32, page_size: u32) -> u64 {
+pub const fn address_of(address: u64, base: u64, page_shift: u32, page_size: u32) -> u64 {
     base.wrapping_add((address >> page_shift).wrapping_mul(page_size as u64))
 }
 

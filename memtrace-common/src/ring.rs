@@ -13,13 +13,13 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Index of the ring for events of the object at this address; `mask` is the number of rings less one, which is a power
 /// of two.
 #[inline(always)]
-pub const fn of(ptr: u64, mask: u32) -> u32 {
+pub const fn index(ptr: u64, mask: u32) -> u32 {
     ((ptr >> PAGE_SHIFT).wrapping_mul(SPREAD) >> 32) as u32 & mask
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::index;
 
     #[test]
     fn a_page_has_one_ring_and_pages_spread_over_all() {
@@ -27,8 +27,8 @@ mod tests {
         let mut per_ring = [0_u32; 8];
         for page in 0..pages {
             let start = 0xffff_8881_0000_0000 + page * 4096;
-            per_ring[of(start, 7) as usize] += 1;
-            assert_eq!(of(start, 7), of(start + 4032, 7));
+            per_ring[index(start, 7) as usize] += 1;
+            assert_eq!(index(start, 7), index(start + 4032, 7));
         }
         for pages_of_ring in per_ring {
             assert!(pages_of_ring.abs_diff(pages as u32 / 8) < 300, "{per_ring:?}");

@@ -9,7 +9,7 @@ pub const ALL: u32 = u32::MAX;
 /// Golden ratio times 2^64, odd: spreads addresses that differ in few bits over the upper half.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Objects are aligned to this many bits at least: these tell nothing.
+/// Objects are aligned to this many bits at least: these are always zero.
 const ALIGNMENT_BITS: u32 = 3;
 
 /// The limit for one object in `period`: 0 is taken for 1.
@@ -23,31 +23,34 @@ pub const fn keeps(ptr: u64, limit: u32) -> bool {
     ((ptr >> ALIGNMENT_BITS).wrapping_mul(SPREAD) >> 32) as u32 <= limit
 }
 
-/// Another such number, for a choice that has nothing to do with the first.
+/// Another such number, for an independent choice.
 const SPREAD_STACKS: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// Whether the allocation of the object at this address tells its stack.
+/// Whether the allocation of the object at this address carries its stack.
 #[inline(always)]
-pub const fn tells_stack(ptr: u64, limit: u32) -> bool {
+pub const fn carries_stack(ptr: u64, limit: u32) -> bool {
     ((ptr >> ALIGNMENT_BITS).wrapping_mul(SPREAD_STACKS) >> 32) as u32 <= limit
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, keeps, limit, tells_stack};
+    use super::{ALL, carries_stack, keeps, limit};
 
     #[test]
-    fn of_what_is_followed_the_same_share_tells_its_stack() {
+    fn the_same_share_of_followed_objects_carries_its_stack() {
         let of = |addresses: &mut dyn Iterator<Item = u64>| {
-            addresses.fold((0.0, 0.0), |(told, all), ptr| {
-                (told + f64::from(tells_stack(ptr, limit(16))), all + 1.0)
+            addresses.fold((0.0, 0.0), |(with_stack, all), ptr| {
+                (with_stack + f64::from(carries_stack(ptr, limit(16))), all + 1.0)
             })
         };
         for size in [64, 192, 256, 1024] {
-            let (told, all) = of(&mut addresses(size));
-            assert!((told / all * 16.0 - 1.0_f64).abs() < 0.1, "{size} B: {told} of {all}");
-            let (told, all) = of(&mut addresses(size).filter(|&ptr| keeps(ptr, limit(4))));
-            assert!((told / all * 16.0 - 1.0_f64).abs() < 0.15, "{size} B, 1 in 4: {told} of {all}");
+            let (with_stack, all) = of(&mut addresses(size));
+            assert!((with_stack / all * 16.0 - 1.0_f64).abs() < 0.1, "{size} B: {with_stack} of {all}");
+            let (with_stack, all) = of(&mut addresses(size).filter(|&ptr| keeps(ptr, limit(4))));
+            assert!(
+                (with_stack / all * 16.0 - 1.0_f64).abs() < 0.15,
+                "{size} B, 1 in 4: {with_stack} of {all}"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Arguments of traced functions, at positions that only the running kernel tells.
+//! Arguments of traced functions, at positions that depend on the running kernel.
 
 use aya_ebpf::{EbpfContext, helpers::bpf_probe_read_kernel};
 
@@ -30,8 +30,8 @@ pub fn argument<const N: usize>(ctx: &impl EbpfContext) -> u64 {
     }
 }
 
-/// As [`argument`], but a number for the verifier also where it knows the argument as a pointer to a structure: it lets
-/// nobody calculate with those.
+/// As [`argument`], but a plain number for the verifier even if it knows the argument as a typed pointer, on which it forbids
+/// arithmetic.
 #[inline(always)]
 pub fn number<const N: usize>(ctx: &impl EbpfContext) -> Option<u64> {
     let context = ctx.as_ptr().cast::<u64>().wrapping_add(N);

@@ -34,11 +34,11 @@ pub struct Alloc {
     pub role: Role,
 }
 
-/// As [`alloc`]; some tell the calls that led to them.
+/// As [`alloc`]; some carry the calls that led to them.
 #[inline(always)]
 pub fn alloc_of(ctx: &impl EbpfContext, cpu: ThisCpu, alloc: &Alloc, by: TracedTask) -> Option<()> {
     let TracedTask { task, tgid, comm } = by;
-    if config!(stacks.limit) != 0 && sample::tells_stack(alloc.ptr, config!(stacks.limit)) {
+    if config!(stacks.limit) != 0 && sample::carries_stack(alloc.ptr, config!(stacks.limit)) {
         return alloc_with_stack(ctx, cpu, alloc, task, tgid, comm);
     }
     self::alloc(cpu, alloc, task, tgid, comm)
@@ -75,7 +75,7 @@ fn alloc_with_stack(
         unsafe { (&raw mut (*event).alloc, &raw mut (*event).kernel, &raw mut (*event).user) };
     write_alloc(alloc_part, KIND_ALLOC_STACK, alloc, task, tgid, comm);
     let kernel_len = if config!(stacks.kernel) != 0 { stack(ctx, kernel, 0) } else { 0 };
-    // By file: a process of 20 ms is gone when its addresses are read.
+    // As build id and offset: a process that lives 20 ms is gone before userspace can look up its addresses.
     let of_files = BPF_F_USER_STACK | BPF_F_USER_BUILD_ID;
     let user_len = if config!(stacks.user) != 0 { stack(ctx, user, of_files) } else { 0 };
     // SAFETY: as above.
@@ -90,7 +90,7 @@ fn alloc_with_stack(
 /// How many bytes of `to` are filled; negative where there is no stack.
 #[inline(always)]
 fn stack<T>(ctx: &impl EbpfContext, to: *mut [T; MAX_FRAMES], flags: u32) -> i32 {
-    // SAFETY: `to` is part of a reserved record, and has so many writable bytes.
+    // SAFETY: `to` is part of a reserved record, and has that many writable bytes.
     unsafe {
         bpf_get_stack(ctx.as_ptr(), to.cast(), size_of::<[T; MAX_FRAMES]>() as u32, u64::from(flags)) as i32
     }
@@ -113,10 +113,10 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
         (&raw mut (*event).tgid).write(tgid);
         (&raw mut (*event).ptr).write(alloc.ptr);
         (&raw mut (*event).time_ns).write(bpf_ktime_get_ns());
-        // In a trampoline the cache is a typed pointer: the verifier lets it be stored, and computes with what is read back.
+        // In a trampoline the cache is a typed pointer: the verifier allows arithmetic only on the value that is read back.
         (&raw mut (*event).cache).write_volatile(alloc.cache);
-        let number = generation::cache_id((&raw const (*event).cache).read_volatile());
-        (&raw mut (*event).cache).write_volatile(number);
+        let id = generation::cache_id((&raw const (*event).cache).read_volatile());
+        (&raw mut (*event).cache).write_volatile(id);
         (&raw mut (*event).call_site).write(alloc.call_site);
         (&raw mut (*event).cgroup).write(task.cgroup());
         (&raw mut (*event).comm).cast::<Comm>().write(comm);
@@ -131,7 +131,7 @@ pub fn free(cpu: ThisCpu, role: Role, ptr: u64, cache: u64) -> Option<()> {
     submit_free(cpu, ptr, cache, if role == Role::Backup { FLAG_MAY_REPEAT } else { 0 })
 }
 
-/// The free of an object whose cache cannot be told any more. None if it is lost.
+/// The free of an object whose cache is unknown by now. None if it is lost.
 #[inline(always)]
 pub fn free_of_any_cache(cpu: ThisCpu, ptr: u64) -> Option<()> {
     submit_free(cpu, ptr, NO_CACHE, 0)
@@ -156,7 +156,7 @@ fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, flags: u16) -> Option<()> {
     Some(())
 }
 
-/// Counts events that are lost before anybody looked at their objects.
+/// Counts events that are lost before their objects were read.
 #[inline(always)]
 pub fn lose(cpu: ThisCpu, kind: Kind, wire_kind: u16, cache: u64, events: u64) {
     cpu.count_unseen(kind, events);
@@ -183,7 +183,7 @@ pub fn name<const N: usize>(
     Some(())
 }
 
-/// Emits what became of a process; `fill` writes all of the record. None if it is lost.
+/// Emits an event of a process; `fill` writes the whole record. None if it is lost.
 #[inline(always)]
 pub fn process<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> Option<()> {
     // All events of a process in one ring, in their order, as if it were an object on a page of its own.
@@ -197,7 +197,7 @@ pub fn process<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> Option<()> {
 #[inline(always)]
 fn reserve<T: 'static>(cpu: ThisCpu, kind: Kind, ptr: u64) -> Option<RingBufEntry<T>> {
     cpu.count_emitted(kind);
-    let ring = maps::RINGS.get(ring::of(ptr, config!(rings.mask)));
+    let ring = maps::RINGS.get(ring::index(ptr, config!(rings.mask)));
     let record = ring.and_then(|ring| ring.reserve_untyped::<T>(0));
     if record.is_none() {
         cpu.count_lost(kind);

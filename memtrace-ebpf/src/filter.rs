@@ -1,4 +1,4 @@
-//! What is traced. Asked first by every probe, and the cheapest question comes first.
+//! What is traced. Every probe filters first, the cheapest test first.
 
 use memtrace_common::{
     config::{CACHES_ALL, CACHES_ONE},
@@ -16,12 +16,12 @@ pub fn traces_cache(cache: u64) -> bool {
     match config!(caches.mode) {
         CACHES_ALL => true,
         CACHES_ONE => cache == config!(caches.only),
-        // SAFETY: the value is one byte that nobody writes after load.
+        // SAFETY: the value is one byte, not written after load.
         _ => unsafe { maps::CACHE_FILTER.get(cache) }.is_some(),
     }
 }
 
-/// Whether this is an object at all, and in the sample.
+/// Whether this is an object, and in the sample.
 #[inline(always)]
 pub fn follows(ptr: u64) -> bool {
     let Some(limit) = maps::SAMPLE_LIMIT.get_ptr(0) else { return false };
@@ -29,7 +29,7 @@ pub fn follows(ptr: u64) -> bool {
     kernel::is_object(ptr) && sample::keeps(ptr, unsafe { limit.read_volatile() })
 }
 
-/// The current task, with what was read of it to tell that its allocations are traced.
+/// The current task, with what the filters read of it.
 #[derive(Clone, Copy)]
 pub struct TracedTask {
     pub task: Current,
@@ -51,13 +51,13 @@ pub fn traced_task() -> Option<TracedTask> {
 
 #[inline(always)]
 fn traces_tgid(tgid: u32) -> bool {
-    // SAFETY: the value is one byte that nobody writes after load.
+    // SAFETY: the value is one byte, not written after load.
     tgid != config!(tasks.own_tgid)
         && (config!(tasks.by_pid) == 0 || unsafe { maps::PID_FILTER.get(tgid) }.is_some())
 }
 
 #[inline(always)]
 fn traces_comm(comm: Comm) -> bool {
-    // SAFETY: the value is one byte that nobody writes after load.
+    // SAFETY: the value is one byte, not written after load.
     config!(tasks.by_comm) == 0 || unsafe { maps::COMM_FILTER.get(comm) }.is_some()
 }

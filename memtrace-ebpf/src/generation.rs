@@ -1,12 +1,12 @@
-//! Numbers for caches that took the place of another: see [`memtrace_common::succession`].
+//! Which cache is at an address: see [`memtrace_common::generation`].
 
 use aya_ebpf::bindings::BPF_ANY;
-use memtrace_common::generation::{next, slot};
+use memtrace_common::generation::{CacheId, next, slot};
 
 use crate::maps;
 
-/// The `struct kmem_cache` at this address was handed out: what is allocated from it from now on is another cache's. Nobody
-/// makes a cache at an address that is being used, so nobody else is here for this one.
+/// The `struct kmem_cache` at this address was just allocated: from now on it is another cache. The address is in use, so no other
+/// CPU runs this for the same one.
 #[inline(always)]
 pub fn begin(address: u64) -> Option<()> {
     // SAFETY: the value is a plain integer.
@@ -18,9 +18,9 @@ pub fn begin(address: u64) -> Option<()> {
     Some(())
 }
 
-/// The number of the cache that is at this address now.
+/// The cache that is at this address now.
 #[inline(always)]
-pub fn cache_id(address: u64) -> u64 {
+pub fn cache_id(address: u64) -> CacheId {
     let Some(slots) = maps::GENERATION_SLOTS.get_ptr(0) else { return address };
     // SAFETY: as above.
     if unsafe { slots.cast::<u8>().add(slot(address)).read_volatile() } == 0 {

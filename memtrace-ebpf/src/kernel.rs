@@ -28,7 +28,8 @@ pub fn read<T>(address: u64) -> Option<T> {
 /// pointer that is not in a slab (a large kmalloc) the answer is any value.
 #[inline(always)]
 pub fn slab_cache_of(ptr: u64) -> Option<u64> {
-    let page = page::of(ptr, config!(pages.base), config!(pages.page_shift), config!(pages.page_size));
+    let page =
+        page::address_of(ptr, config!(pages.base), config!(pages.page_shift), config!(pages.page_size));
     let compound_head = read::<u64>(page + u64::from(config!(offsets.page_compound_head)))?;
     if !page::is_tail(compound_head) && config!(offsets.slab_cache) == config!(offsets.page_compound_head) {
         return Some(compound_head);

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use memtrace_common::{
     counters::{Counters, LossKey},
-    generation::{MAX_ADDRESSES, SLOTS},
+    generation::{CacheId, MAX_ADDRESSES, SLOTS},
     peek::Peek,
 };
 
@@ -16,7 +16,7 @@ use crate::task::Comm;
 /// A ring of the smallest size: userspace puts larger ones into [`RINGS`].
 pub type Ring = btf_maps::RingBuf<(), 4096>;
 
-/// The rings that events go to, by [`memtrace_common::ring::of`].
+/// The rings that events go to, by [`memtrace_common::ring::index`].
 #[btf_map]
 pub static RINGS: ArrayOfMaps<Ring, 1> = ArrayOfMaps::new();
 
@@ -31,11 +31,11 @@ pub static LOSSES: HashMap<LossKey, u64> = HashMap::with_max_entries(1024, 0);
 #[map]
 pub static SAMPLE_LIMIT: Array<u32> = Array::with_max_entries(1, 0);
 
-/// Numbers of caches by address, where there was another before: see [`memtrace_common::succession`].
+/// Caches by address, where another was there before: see [`memtrace_common::generation`].
 #[map]
-pub static CACHE_GENERATIONS: HashMap<u64, u64> = HashMap::with_max_entries(MAX_ADDRESSES, 0);
+pub static CACHE_GENERATIONS: HashMap<u64, CacheId> = HashMap::with_max_entries(MAX_ADDRESSES, 0);
 
-/// 1 where [`SUCCESSORS`] may have an address of this slot.
+/// 1 where [`CACHE_GENERATIONS`] may have an address of this slot.
 #[map]
 pub static GENERATION_SLOTS: Array<[u8; SLOTS]> = Array::with_max_entries(1, 0);
 

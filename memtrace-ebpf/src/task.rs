@@ -23,7 +23,7 @@ pub type Comm = [u64; COMM_LEN / 8];
 
 const _: () = assert!(size_of::<Comm>() == COMM_LEN);
 
-/// The current task. Where the kernel tells its type, its fields are loads; else each is a helper's answer.
+/// The current task. Where the verifier knows its type, its fields are loaded directly; else a helper reads each.
 #[derive(Clone, Copy)]
 pub struct Current {
     task: *const u8,
@@ -55,7 +55,7 @@ impl Current {
         self.read(config!(offsets.task_flags))
     }
 
-    /// The command name of its process: threads may have others, which say less of whose memory it is.
+    /// The command name of its process: threads may have others, which say less about the owner of the memory.
     #[inline(always)]
     pub fn comm(self) -> Comm {
         if config!(processes.group_leader) != 0 {

@@ -1,4 +1,4 @@
-//! This CPU's counters: what became of each event, and what a probe and its backup tell each other.
+//! This CPU's counters: what became of each event, and what a probe notes for its backup.
 
 use memtrace_common::counters::{ByKind, Counters};
 
@@ -16,7 +16,7 @@ pub enum Kind {
 pub struct ThisCpu(*mut Counters);
 
 impl ThisCpu {
-    /// There always is one; the verifier wants it said.
+    /// Always Some; the verifier requires the check.
     #[inline(always)]
     pub fn get() -> Option<Self> {
         maps::COUNTERS.get_ptr_mut(0).map(Self)
@@ -34,7 +34,7 @@ impl ThisCpu {
         increment(of_kind(unsafe { &raw mut (*self.0).lost }, kind));
     }
 
-    /// Counts events that are lost before they were told apart.
+    /// Counts events that are lost before their objects were read.
     #[inline(always)]
     pub fn count_unseen(self, kind: Kind, events: u64) {
         // SAFETY: as above.
@@ -43,21 +43,21 @@ impl ThisCpu {
         add(of_kind(lost, kind), events);
     }
 
-    /// Counts an object whose cache is not known, so that it is not missing silently.
+    /// Counts an object whose cache is unknown, so that it does not go missing silently.
     #[inline(always)]
     pub fn count_unresolved(self) {
         // SAFETY: as above.
         increment(unsafe { &raw mut (*self.0).unresolved });
     }
 
-    /// Counts an event that an backup took on.
+    /// Counts an event that a backup emitted.
     #[inline(always)]
     pub fn count_backup_emitted(self) {
         // SAFETY: as above.
         increment(unsafe { &raw mut (*self.0).backup_emitted });
     }
 
-    /// Where a probe notes the object that it has taken on; `index` is one of `LAST_SEEN_*`.
+    /// Where a probe notes the object of the event that it emitted; `index` is one of `LAST_SEEN_*`.
     #[inline(always)]
     pub fn last_seen(self, index: usize) -> *mut u64 {
         // SAFETY: as above.

@@ -22,7 +22,8 @@ pub struct Args {
     seconds: u32,
 }
 
-const TARGETS: [&str; 8] = ["events", "texts", "header", "index", "definitions", "block", "recording", "btf"];
+const TARGETS: [&str; 9] =
+    ["events", "texts", "procfs", "header", "index", "definitions", "block", "recording", "btf"];
 
 /// Longer input finds nothing new: a long name takes half a kilobyte, and a small recording has ten.
 const MAX_INPUT: u32 = 16 << 10;

@@ -1,9 +1,9 @@
-//! Objects that are handed out and given back many at a time, and those that RCU gives back: no tracepoint fires for
-//! them, so these are trampolines on the allocator's functions.
+//! Objects that are allocated and freed many at a time, and objects that RCU frees: no tracepoint fires for them, so these are
+//! trampolines on the allocator's functions.
 //!
-//! The verifier walks through every round of a loop. So what is done with each object is a function of its own, and global:
+//! The verifier walks through every iteration of a loop. So the work for each object is in a function of its own, and global:
 //! these are verified once, for any arguments (Linux commit 51c39bb1d5d1 ("bpf: Introduce function-by-function
-//! verification") (in v5.6)), and a round is little more than its call.
+//! verification") (in v5.6)), and an iteration is little more than its call.
 
 use aya_ebpf::{
     macros::{fentry, fexit},
@@ -27,7 +27,7 @@ use crate::{
     this_cpu::{Kind, ThisCpu},
 };
 
-/// What a global function returns, since the verifier wants a number.
+/// A global function must return a number.
 const NOTHING: u64 = 0;
 
 /// Also serves `kfree_bulk`, and so the batches of `kfree_rcu`: these do not say which caches their objects are from.
@@ -73,9 +73,9 @@ pub fn alloc_bulk_fexit(ctx: FExitContext) -> Option<()> {
     Some(())
 }
 
-/// Where `kfree_rcu` puts an object into a sheaf of its cache, which hands it out again after a grace period and says so to
-/// nobody: Linux commit ec66e0d59952 ("slab: add sheaf support for batching kfree_rcu() operations") (in v6.18). What it does
-/// not take goes the way of batches.
+/// `kfree_rcu` puts an object into a sheaf of its cache, which hands it out again after a grace period without any tracepoint:
+/// Linux commit ec66e0d59952 ("slab: add sheaf support for batching kfree_rcu() operations") (in v6.18). Objects that
+/// it does not take are freed in batches.
 #[fexit(function = "__kfree_rcu_sheaf")]
 pub fn kfree_rcu_sheaf_fexit(ctx: FExitContext) -> Option<()> {
     let is_taken = match config!(arguments.kfree_rcu_sheaf_return) {
@@ -97,7 +97,7 @@ pub extern "C" fn free_of_array(element: u64, cache: u64) -> u64 {
     NOTHING
 }
 
-/// A function takes five numbers, so two share one: the flags in its upper half, the process in its lower.
+/// A global function takes five arguments, so two share one: the flags in the upper half, the process in the lower.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn alloc_of_array(
@@ -133,7 +133,7 @@ fn free_element(element: u64, cache: u64) -> Option<()> {
     if filter::traces_cache(cache) { free(ptr, cache) } else { None }
 }
 
-/// It shares no tracepoint, so it has no backup and leaves no note for one.
+/// A trampoline has no backup, so it leaves no note for one.
 #[inline(always)]
 fn free(ptr: u64, cache: u64) -> Option<()> {
     if !filter::follows(ptr) {

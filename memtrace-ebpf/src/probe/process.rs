@@ -1,5 +1,4 @@
-//! What becomes of processes: who made them, which program they run. Many live for some milliseconds only, too short for
-//! userspace to look at them in /proc.
+//! Forks, execs and exits of processes. Many processes live only some milliseconds, too short for userspace to find them in /proc.
 
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_kernel_str, macros::raw_tracepoint, programs::RawTracePointContext,

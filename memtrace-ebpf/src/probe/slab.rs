@@ -38,7 +38,7 @@ pub fn kmem_cache_alloc_backup(ctx: RawTracePointContext) -> Option<()> {
     cache_alloc(&ctx, Role::Backup)
 }
 
-/// Before v6.1, when programs were not skipped yet: it needs no backup.
+/// Exists only before v6.1, when the kernel did not skip programs: it needs no backup.
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc_node")]
 pub fn kmem_cache_alloc_node(ctx: RawTracePointContext) -> Option<()> {
     let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role: Role::Probe };
@@ -118,7 +118,7 @@ pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
         return None;
     }
     let object = Object::of_trampoline(ctx.arg(1), LAST_SEEN_CACHE_FREE);
-    // The cache's tag is calculated.
+    // The tag is computed from the cache, so it must be a number.
     object.send_free(&ctx, object.take()?, number::<0>(&ctx)?)
 }
 
@@ -172,7 +172,7 @@ impl Call {
         Self::of_tracepoint(ctx, config!(arguments.alloc_gfp))
     }
 
-    /// The flags stand behind the cache, or behind two sizes, and in v6.0 behind all three.
+    /// The flags come after the cache, or after two sizes, and in v6.0 after all three.
     #[inline(always)]
     fn of_tracepoint(ctx: &RawTracePointContext, gfp_position: u32) -> Self {
         let gfp = match gfp_position {
@@ -190,7 +190,7 @@ impl Call {
     }
 }
 
-/// What a program was told: an object, and which of two programs at an event it is.
+/// The object of an event, and which of two programs this is.
 #[derive(Clone, Copy)]
 struct Object {
     ptr: u64,
@@ -200,7 +200,7 @@ struct Object {
 }
 
 impl Object {
-    /// For a trampoline, which has no backup. It shares the tracepoint's place, where nobody else is.
+    /// For a trampoline, which has no backup. It uses the slot of the tracepoint, which is not attached then.
     #[inline(always)]
     fn of_trampoline(ptr: u64, index: usize) -> Self {
         Self { ptr, index, role: Role::Probe }
@@ -243,9 +243,8 @@ impl Object {
         self.send_free(ctx, cpu, cache)
     }
 
-    /// The slab may have been given back with its last object: its page tells nothing then. So all frees are sent, by the
-    /// probe alone: kernels that fire late skip no program, and somebody else may have the object by the time of its
-    /// backup.
+    /// The slab may have been freed with its last object, and then its page says nothing. So all frees are sent, by the probe alone:
+    /// kernels on which this tracepoint fires late skip no program, and the object may be in use again when a backup runs.
     #[inline(always)]
     fn late_free(self, ctx: &impl EbpfContext) -> Option<()> {
         if self.role == Role::Backup || !filter::follows(self.ptr) {
@@ -257,14 +256,14 @@ impl Object {
         Some(())
     }
 
-    /// This CPU, if the object is followed and its event this program's.
+    /// This CPU, if the object is followed and this program emits the event.
     #[inline(always)]
     fn take(self) -> Option<ThisCpu> {
         if !filter::follows(self.ptr) {
             return None;
         }
         let cpu = ThisCpu::get()?;
-        self.role.takes(cpu, self.index, self.ptr).then_some(cpu)
+        self.role.emits(cpu, self.index, self.ptr).then_some(cpu)
     }
 
     #[inline(always)]

@@ -7,10 +7,12 @@ use std::mem::size_of;
 
 use libfuzzer_sys::fuzz_target;
 use memtrace::{
-    decode::{Decoded, decode},
-    event::{Event, ProcessEvent, ProcessId},
-    ledger::Ledger,
-    process::Processes,
+    attribution::process::Processes,
+    stream::{
+        decode::{Decoded, decode},
+        event::{Event, ProcessEvent, ProcessId},
+        ledger::Ledger,
+    },
 };
 use memtrace_common::event::{
     AllocEvent, AllocStackEvent, ExecEvent, ExitEvent, ForkEvent, FreeEvent, KIND_ALLOC, KIND_ALLOC_STACK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_FREE,

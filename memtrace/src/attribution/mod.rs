@@ -1,4 +1,4 @@
-//! Whose an allocation is: the process and who started it, the cgroup, the calls that led to it.
+//! Who made an allocation: the process and its ancestors, the cgroup, the call stack.
 
 pub mod process;
 pub mod cgroup;

@@ -65,7 +65,7 @@ fn text(kernel: &str, support: &HostSupport) -> String {
     let sections = [
         ("This host offers", &support.host),
         ("Tracepoints", &support.tracepoints),
-        ("memtrace takes", &support.ways),
+        ("memtrace takes", &support.strategies),
     ];
     let all = sections.iter().flat_map(|(_, items)| items.iter());
     let width = all.map(|item| item.name.len()).max().unwrap_or(0);
@@ -110,7 +110,7 @@ fn json(kernel: &str, support: &HostSupport) -> serde_json::Result<String> {
         ok: support.obstacle.is_none(),
         host: json_items(&support.host),
         tracepoints: json_items(&support.tracepoints),
-        ways: json_items(&support.ways),
+        ways: json_items(&support.strategies),
     })
 }
 

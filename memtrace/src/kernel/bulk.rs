@@ -1,12 +1,12 @@
-//! Allocations and frees that fire no tracepoint: many objects at once, and by `kfree_rcu`. Trampolines on the functions
-//! that all of them go through.
+//! Allocations and frees that fire no tracepoint: many objects at once, and `kfree_rcu`. Trampolines on the functions that all of
+//! them go through.
 
 use memtrace_common::names::program;
 
 use super::{
     functions::{KFREE_RCU_SHEAF, KMEM_CACHE_FREE_BULK},
     layout::Layout,
-    trials::Reason,
+    reason::Reason,
 };
 
 /// A program, and the function that it goes on.
@@ -17,8 +17,8 @@ pub struct BulkHook {
     pub at: At,
 }
 
-/// What a hook sees, and so at which end of its function it is: objects are still there when they are about to be given back, and
-/// there already when they were handed out.
+/// What a hook sees, and so at which end of its function it is: frees are read before objects are given back, allocations after
+/// they are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
     EntryOfFree,
@@ -33,7 +33,7 @@ impl At {
     }
 }
 
-/// All hooks that this kernel needs, frees first. Some alone would see frees of objects whose allocation is not seen, or the
+/// All hooks that this kernel needs, frees first. With only some of them, allocations would be seen without their frees, or the
 /// other way round.
 ///
 /// The functions have the same arguments from v5.10 to v7.3. Where memory control refuses an allocation, the objects
@@ -41,12 +41,12 @@ impl At {
 pub fn hooks(layout: &Layout) -> Result<Vec<BulkHook>, Reason> {
     let functions = &layout.functions;
     if functions.argument_count(KMEM_CACHE_FREE_BULK) != Some(3) {
-        return Err(format!("this kernel has no {KMEM_CACHE_FREE_BULK} that memtrace knows"));
+        return Err(format!("{KMEM_CACHE_FREE_BULK} is missing or has other arguments on this kernel"));
     }
     let (alloc_function, _) = functions
         .alloc_bulk()
         .filter(|(_, function)| function.arguments == 4)
-        .ok_or("this kernel has no kmem_cache_alloc_bulk that memtrace knows")?;
+        .ok_or("kmem_cache_alloc_bulk is missing or has other arguments on this kernel")?;
     let sheaf = functions.get(KFREE_RCU_SHEAF).map(|_| BulkHook {
         program: program::KFREE_RCU_SHEAF_FEXIT,
         function: KFREE_RCU_SHEAF,

@@ -1,4 +1,4 @@
-//! Which slab caches the kernel has, and at which addresses: read from the kernel's own list.
+//! The kernel's list of slab caches, with their addresses.
 //!
 //! The list is found without symbols, which production kernels hide: our task leads to its PID namespace, that to the
 //! cache its `struct pid`s come from, and every cache links to the next. Works the same from 5.10 to 7.x, also where
@@ -11,7 +11,7 @@ use super::{
     memory::{Memory, MemoryError, Readable as _},
 };
 
-/// More caches than any kernel has; a walk that sees more is lost.
+/// More caches than any kernel has: a longer walk has lost its way.
 const MAX_CACHES: usize = 100_000;
 
 /// One `struct kmem_cache`.

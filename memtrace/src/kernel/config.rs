@@ -1,4 +1,4 @@
-//! What the programs are told before they are loaded: see [`memtrace_common::config`].
+//! The configuration that programs are loaded with: see [`memtrace_common::config`].
 
 use memtrace_common::config::{
     CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, TaskFilter,
@@ -6,13 +6,13 @@ use memtrace_common::config::{
 
 use super::{
     layout::Layout,
-    load::{Filters, LoadOptions},
+    options::{Filters, LoadOptions},
     plan::Plan,
     rings::RingSizes,
 };
 
 /// For a session with these filters.
-pub(super) fn of(
+pub(super) fn new(
     plan: &Plan,
     layout: &Layout,
     filters: &Filters,
@@ -32,7 +32,7 @@ pub(super) fn of(
             names: u32::from(filters.names),
         },
         tasks: TaskFilter {
-            // What all tasks allocate can be compared with slabinfo, so ours is not missing; views leave it out.
+            // With all tasks followed, the sum is compared with slabinfo, so ours must be in it; views leave it out.
             own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
             by_pid: u32::from(!filters.pids.is_empty()),
             by_comm: u32::from(!filters.comms.is_empty()),

@@ -1,5 +1,5 @@
-//! What memtrace itself takes: CPU time of its probes by the kernel's own statistics and of this process, its resident
-//! memory, and the kernel memory of its maps and programs.
+//! What memtrace itself uses: CPU time of its probes (the kernel's statistics) and of this process, its resident memory, and the
+//! kernel memory of its maps and programs.
 
 use std::{collections::HashMap, fs, io, ops::Sub, os::fd::OwnedFd, time::Duration};
 
@@ -8,6 +8,8 @@ use rustix::{
     param::page_size,
     time::{ClockId, clock_gettime},
 };
+
+use crate::procfs::{fdinfo::Fdinfo, process::memory};
 
 /// While it lives, the kernel counts the runs of all BPF programs and their time. That costs each run about 50 ns (two
 /// readings of a clock), so it should not live long. Needs CAP_SYS_ADMIN, and v5.8: Linux commit d46edd671a14 ("bpf:
@@ -51,9 +53,8 @@ pub fn cpu_time() -> Duration {
 
 /// Resident memory of this process, in bytes.
 pub fn resident_bytes() -> io::Result<u64> {
-    let statm = fs::read_to_string("/proc/self/statm")?;
-    let pages: Option<u64> = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok());
-    Ok(pages.unwrap_or(0) * page_size() as u64)
+    let statm = memory::parse_statm(&fs::read("/proc/self/statm")?);
+    Ok(statm.map_or(0, |statm| statm.resident) * page_size() as u64)
 }
 
 /// Kernel memory of the maps and programs that this process has open, in bytes.
@@ -61,8 +62,8 @@ pub fn kernel_bytes() -> io::Result<u64> {
     let mut objects = HashMap::new();
     for entry in fs::read_dir("/proc/self/fdinfo")? {
         // What the directory itself was read with is closed by now.
-        let Ok(fdinfo) = fs::read_to_string(entry?.path()) else { continue };
-        objects.extend(bpf_object(&fdinfo));
+        let Ok(fdinfo) = fs::read(entry?.path()) else { continue };
+        objects.extend(bpf_object(Fdinfo::parse(&fdinfo)));
     }
     Ok(objects.values().sum())
 }
@@ -77,22 +78,25 @@ enum BpfId {
 const RING: u64 = 27;
 
 /// The map or program that a file descriptor stands for, and how many bytes it takes.
-fn bpf_object(fdinfo: &str) -> Option<(BpfId, u64)> {
-    let field = |name: &str| -> Option<u64> {
-        fdinfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
-    };
+fn bpf_object(fdinfo: Fdinfo<'_>) -> Option<(BpfId, u64)> {
     // A link has a program's id, but no memory.
-    let bytes = field("memlock")?;
-    let Some(id) = field("map_id") else { return Some((BpfId::Program(field("prog_id")?), bytes)) };
+    let bytes = fdinfo.number("memlock")?;
+    let Some(id) = fdinfo.number("map_id") else {
+        return Some((BpfId::Program(fdinfo.number("prog_id")?), bytes));
+    };
     // A ring's data is not in it from v5.11 to v6.3: Linux commits 80ee81e0403c ("bpf: Eliminate rlimit-based memory
     // accounting infra for bpf maps") and 2f7e4ab2caf2 ("bpf: ringbuf memory usage").
-    let data = if field("map_type") == Some(RING) { field("max_entries")? } else { 0 };
+    let data = if fdinfo.number("map_type") == Some(RING) { fdinfo.number("max_entries")? } else { 0 };
     Some((BpfId::Map(id), bytes.max(data)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn object(fdinfo: &str) -> Option<(BpfId, u64)> {
+        bpf_object(Fdinfo::parse(fdinfo.as_bytes()))
+    }
 
     #[test]
     fn kernel_memory_is_that_of_maps_and_programs() {
@@ -102,13 +106,13 @@ mod tests {
                  map_flags:\t0x0\nmemlock:\t{memlock}\nmap_id:\t7\nfrozen:\t0\n"
             )
         };
-        assert_eq!(bpf_object(&map(1, 1024, 91168)), Some((BpfId::Map(7), 91168)));
-        assert_eq!(bpf_object(&map(27, 4096, 16728)), Some((BpfId::Map(7), 16728)));
-        assert_eq!(bpf_object(&map(27, 4096, 0)), Some((BpfId::Map(7), 4096)));
+        assert_eq!(object(&map(1, 1024, 91168)), Some((BpfId::Map(7), 91168)));
+        assert_eq!(object(&map(27, 4096, 16728)), Some((BpfId::Map(7), 16728)));
+        assert_eq!(object(&map(27, 4096, 0)), Some((BpfId::Map(7), 4096)));
         let program = "pos:\t0\nprog_type:\t17\nprog_jited:\t1\nmemlock:\t12288\nprog_id:\t9\nrun_cnt:\t0\n";
-        assert_eq!(bpf_object(program), Some((BpfId::Program(9), 12288)));
+        assert_eq!(object(program), Some((BpfId::Program(9), 12288)));
         for other in ["", "pos:\t0\nflags:\t02\nmnt_id:\t17\n", "link_type:\traw_tracepoint\nprog_id:\t9\n"] {
-            assert_eq!(bpf_object(other), None, "{other:?}");
+            assert_eq!(object(other), None, "{other:?}");
         }
     }
 

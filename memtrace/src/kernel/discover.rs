@@ -1,4 +1,4 @@
-//! Finding out what this kernel is: the first thing that every session and `memtrace check` do.
+//! Discovers what this kernel is like: the first step of every session and of `memtrace check`.
 
 use aya::{Ebpf, EbpfLoader};
 use memtrace_common::config::{NO_ARGUMENT, Pages};
@@ -14,7 +14,8 @@ use super::{
     pages,
     plan::{Findings, Plan},
     privileges,
-    trials::{self, Avoid, Reason},
+    reason::{ON_REQUEST, Reason, root_cause},
+    trials::{self, Avoid},
     types::{KernelTypes, TypesError},
 };
 
@@ -28,17 +29,16 @@ pub enum DiscoverError {
     Memory(#[from] MemoryError),
 }
 
-/// What would make it work, where that is known.
+/// What would make it work, if we know.
 fn advice(error: &MemoryError) -> &'static str {
     let errno = error.errno();
     if privileges::lockdown().as_deref() == Some("confidentiality") {
-        "\nThe kernel is locked down (confidentiality), which forbids tracing: boot with lockdown=integrity or without it, \
-         or ask who set it."
+        "\nThe kernel is locked down (confidentiality), which forbids tracing: boot with lockdown=integrity, or without lockdown."
     } else if errno == Some(Errno::PERM) {
-        "\nThe kernel refuses bpf(): in a container or user namespace the capabilities must be the host's own, and seccomp \
-         and the LSMs must allow bpf()."
+        "\nThe kernel refuses bpf(): in a container or user namespace the capabilities must be those of the host, and \
+         seccomp and the LSMs must allow bpf()."
     } else if errno == Some(Errno::INVAL) && error.is_about_a_ring() {
-        "\nThe kernel has no BPF ring buffers: they came with Linux 5.8."
+        "\nThe kernel has no BPF ring buffers: memtrace needs Linux 5.8 or later."
     } else {
         ""
     }
@@ -60,7 +60,7 @@ impl Kernel {
         let memory = Memory::open()?;
         let caches = caches::list(&memory, &layout)?;
         let pages = if avoid.contains(&Avoid::Pages) {
-            Err(trials::ON_REQUEST.to_owned())
+            Err(ON_REQUEST.to_owned())
         } else {
             pages::locate(&memory, &layout, &caches).map_err(|error| error.to_string())
         };
@@ -71,10 +71,9 @@ impl Kernel {
         Ok(Self { layout, memory, caches, pages })
     }
 
-    /// Tries what a session would use: trampolines and kprobes for `names`, and where the tracepoints do not tell the
-    /// cache.
+    /// Tries what a session would use: trampolines and kprobes for `names`, and where the tracepoints do not name the cache.
     ///
-    /// Hooks on what fires no tracepoint are not worth a trial of their own: loading is one, and a session can do without.
+    /// Hooks on events that fire no tracepoint get no trial: loading them is one, and a session can do without.
     pub fn try_needed(&self, names: bool, avoid: &[Avoid]) -> Tried {
         if names || !self.layout.alloc_names_cache() || !self.layout.free_names_cache() {
             return self.try_with_object(avoid, |tried| tried.trampolines.is_err());
@@ -113,39 +112,39 @@ impl Kernel {
     }
 
     fn try_trampolines(&self, ebpf: &mut Ebpf, avoid: &[Avoid]) -> Result<(), Reason> {
-        let btf = self.layout.functions.btf().map_err(|error| trials::reason(&error))?;
+        let btf = self.layout.functions.btf().map_err(|error| root_cause(&error))?;
         trials::trampolines(ebpf, &btf, avoid)
     }
 
     fn try_bulk(&self) -> Result<(), Reason> {
-        let btf = self.layout.functions.btf().map_err(|error| trials::reason(&error))?;
+        let btf = self.layout.functions.btf().map_err(|error| root_cause(&error))?;
         trials::bulk(&mut idle_object()?, &btf, &bulk::hooks(&self.layout)?)
     }
 }
 
-/// What came of trying.
+/// The outcome of the trials.
 pub struct Tried {
     pub trampolines: Result<(), Reason>,
     pub kprobes: Result<(), Reason>,
-    /// Hooks on what fires no tracepoint: Ok where nothing speaks against them yet.
+    /// Hooks on events that fire no tracepoint: Ok unless a trial failed.
     pub bulk: Result<(), Reason>,
 }
 
 fn not_needed() -> Result<(), Reason> {
-    Err("not tried, because nothing needs it".to_owned())
+    Err("not tried: not needed".to_owned())
 }
 
 fn bulk_unless_avoided(avoid: &[Avoid]) -> Result<(), Reason> {
     if avoid.contains(&Avoid::Bulk) || avoid.contains(&Avoid::Trampolines) {
-        return Err(trials::ON_REQUEST.to_owned());
+        return Err(ON_REQUEST.to_owned());
     }
     Ok(())
 }
 
-/// The object with an empty configuration: its programs do nothing wherever they are attached.
+/// The object with an empty configuration: its programs do nothing when they run.
 fn idle_object() -> Result<Ebpf, Reason> {
     let mut loader = EbpfLoader::new();
     loader.btf(None);
     KernelLog::configure(&mut loader, false);
-    loader.load(object::bytes()).map_err(|error| trials::reason(&error))
+    loader.load(object::bytes()).map_err(|error| root_cause(&error))
 }

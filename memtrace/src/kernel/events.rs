@@ -1,4 +1,4 @@
-//! What the programs in the kernel tell: their records, and what they count.
+//! What the programs in the kernel send: their records, and their counters.
 
 use std::{
     fs, io,
@@ -18,11 +18,18 @@ use memtrace_common::{
 
 use super::{
     cost::ProbeTimes,
+    error::LoadError,
     generations::Generations,
-    load::{LoadError, Probe},
     log::KernelLog,
     rings::{RingError, Rings},
 };
+use crate::procfs::fdinfo::Fdinfo;
+
+/// A program on allocations or frees, and its backup.
+pub(super) struct Probe {
+    pub name: &'static str,
+    pub backup: Option<&'static str>,
+}
 
 /// The kernel's side of the stream: the rings, and what the kernel counts.
 pub struct Events {
@@ -92,11 +99,11 @@ impl Events {
         }))
     }
 
-    /// How many events, of any cache, nobody saw, at most. An event is missed only where the kernel skipped both its probe and
-    /// the backup, because they were running on that CPU already; what backups stood in for is none of these. The
-    /// kernel counts since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
+    /// An upper bound on the events, of any cache, that no program saw. An event is missed only where the kernel skipped both its
+    /// probe and the backup, because they were running on that CPU already; what a backup emitted is not missed. The kernel
+    /// counts skipped runs since v5.12, Linux commit 9ed9e9ba2337 ("bpf: Count the number of times recursion was prevented").
     ///
-    /// Names are left out: a dentry without its name is counted all the same.
+    /// Names are not included: a dentry without its name is still counted.
     pub fn recursion_misses(&self, counters: &Counters) -> io::Result<u64> {
         let (mut misses, mut skipped) = (0, 0);
         for probe in &self.probes {
@@ -108,7 +115,7 @@ impl Events {
         Ok(misses.min(skipped.saturating_sub(counters.backup_emitted)))
     }
 
-    /// What the probes took by [`super::cost::RunTimeStatistics`].
+    /// Time that the probes ran, as [`super::cost::RunTimeStatistics`] measures it.
     pub fn probe_times(&self) -> Result<ProbeTimes, ProgramError> {
         let mut times = ProbeTimes::default();
         for (name, program) in self.ebpf.programs() {
@@ -128,13 +135,9 @@ impl Events {
 
     fn skipped(&self, name: &str) -> io::Result<u64> {
         let Some(Ok(fd)) = self.ebpf.program(name).map(Program::fd) else { return Ok(0) };
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
-        Ok(recursion_misses(&info))
+        let fdinfo = fs::read(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
+        Ok(Fdinfo::parse(&fdinfo).number("recursion_misses").unwrap_or(0))
     }
-}
-
-fn recursion_misses(fdinfo: &str) -> u64 {
-    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok()).unwrap_or(0)
 }
 
 fn add(a: ByKind, b: ByKind) -> ByKind {
@@ -150,30 +153,4 @@ pub(super) fn set_sample_limit(ebpf: &mut Ebpf, limit: u32) -> Result<(), LoadEr
     let error = |error| LoadError::Map(map::SAMPLE_LIMIT, error);
     let map = ebpf.map_mut(map::SAMPLE_LIMIT).expect("the object has this map");
     Array::try_from(map).and_then(|mut map| map.set(0, limit, 0)).map_err(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recursion_misses_are_read_from_a_program_s_fdinfo() {
-        let fdinfo = |line: &str| {
-            format!(
-                "pos:\t0\nflags:\t02000002\nprog_type:\t17\nprog_jited:\t1\nmemlock:\t4096\n{line}verified_insns:\t92\n"
-            )
-        };
-        for (line, misses) in [
-            ("recursion_misses:\t0\n", 0),
-            ("recursion_misses:\t18446744073709551615\n", u64::MAX),
-            ("recursion_misses:\t17\n", 17),
-            // Before v5.12 there is none.
-            ("", 0),
-            ("no_recursion_misses:\t5\n", 0),
-            ("recursion_misses:\tmany\n", 0),
-        ] {
-            assert_eq!(recursion_misses(&fdinfo(line)), misses, "{line:?}");
-        }
-        assert_eq!(recursion_misses(""), 0);
-    }
 }

@@ -44,7 +44,7 @@ impl Functions {
         self.0.get(name)
     }
 
-    /// What hands out many objects, under the name that it has here.
+    /// The bulk allocation function, under this kernel's name for it.
     pub fn alloc_bulk(&self) -> Option<(&'static str, &KernelFunction)> {
         let names = [KMEM_CACHE_ALLOC_BULK_NOPROF, KMEM_CACHE_ALLOC_BULK];
         names.into_iter().find_map(|name| Some((name, self.get(name)?)))

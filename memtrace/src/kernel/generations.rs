@@ -1,4 +1,4 @@
-//! Numbers of slab caches that took the place of another: see [`memtrace_common::succession`].
+//! Ids of slab caches whose address was another cache's before: see [`memtrace_common::generation`].
 
 use std::collections;
 
@@ -7,15 +7,15 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError},
 };
 use memtrace_common::{
-    generation::{SLOTS, slot},
+    generation::{CacheId, SLOTS, slot},
     names::map,
 };
 
-use super::load::LoadError;
+use super::error::LoadError;
 
-/// What the kernel side knows of them.
+/// The ids that the kernel side knows.
 pub struct Generations {
-    numbers: HashMap<MapData, u64, u64>,
+    ids: HashMap<MapData, u64, CacheId>,
     slots: Array<MapData, [u8; SLOTS]>,
 }
 
@@ -24,27 +24,27 @@ impl Generations {
         let mut take = |name| ebpf.take_map(name).expect("the object has this map");
         let error = |name| move |error| LoadError::Map(name, error);
         Ok(Self {
-            numbers: take(map::CACHE_GENERATIONS).try_into().map_err(error(map::CACHE_GENERATIONS))?,
+            ids: take(map::CACHE_GENERATIONS).try_into().map_err(error(map::CACHE_GENERATIONS))?,
             slots: take(map::GENERATION_SLOTS).try_into().map_err(error(map::GENERATION_SLOTS))?,
         })
     }
 
-    /// Numbers by address.
-    pub fn numbers(&self) -> Result<collections::HashMap<u64, u64>, MapError> {
-        self.numbers.iter().collect()
+    /// By address.
+    pub fn ids(&self) -> Result<collections::HashMap<u64, CacheId>, MapError> {
+        self.ids.iter().collect()
     }
 
-    /// The number of the cache that is at this address now.
-    pub fn number(&self, address: u64) -> Result<u64, MapError> {
-        match self.numbers.get(&address, 0) {
+    /// The id of the cache that is at this address now.
+    pub fn id(&self, address: u64) -> Result<CacheId, MapError> {
+        match self.ids.get(&address, 0) {
             Err(MapError::KeyNotFound) => Ok(address),
-            number => number,
+            id => id,
         }
     }
 
-    /// Gives what is allocated from the cache at this address from now on another number.
-    pub fn set(&mut self, address: u64, number: u64) -> Result<(), MapError> {
-        self.numbers.insert(address, number, 0)?;
+    /// Allocations from the cache at this address carry this id from now on.
+    pub fn set(&mut self, address: u64, id: CacheId) -> Result<(), MapError> {
+        self.ids.insert(address, id, 0)?;
         let mut slots = self.slots.get(&0, 0)?;
         slots[slot(address)] = 1;
         self.slots.set(0, slots, 0)

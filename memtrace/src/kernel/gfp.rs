@@ -1,8 +1,8 @@
-//! What allocation flags (`gfp_t`) are called.
+//! Names of allocation flags (`gfp_t`).
 //!
 //! Which bit means what differs between kernels, so the kernel is asked. In tracefs, the format of `kmem_cache_alloc` has all
 //! names as the kernel itself prints them, those of usual combinations first: `{(unsigned long)((gfp_t)(0x400u|0x800u)),
-//! "__GFP_RECLAIM"}`, from [`expression`]s that C's preprocessor left. Where that cannot be had, BTF has the bits: they are an
+//! "__GFP_RECLAIM"}`, from [`expression`]s that C's preprocessor left. Where tracefs is unavailable, BTF has the bits: they are an
 //! enumeration since Linux commit 772dd0342727 ("mm: enumerate all gfp flags") (in v6.9).
 
 mod expression;
@@ -37,10 +37,10 @@ const COMBINATIONS: [(&str, &[&str]); 7] = [
 
 #[derive(Debug, thiserror::Error)]
 pub enum GfpError {
-    #[error("{0}, and the kernel's types do not have them (before Linux 6.9)")]
+    #[error("{0}, and the kernel's BTF does not have them (before Linux 6.9)")]
     Tracefs(#[from] TracefsError),
     #[error(
-        "{FORMAT} of tracefs is not as memtrace knows it, and the kernel's types do not have them; please report it"
+        "{FORMAT} of tracefs has an unknown format, and the kernel's BTF does not have them; please report this"
     )]
     Format,
 }
@@ -50,21 +50,21 @@ pub enum GfpError {
 pub struct GfpNames(Vec<(Gfp, String)>);
 
 impl GfpNames {
-    /// Asks the running kernel.
-    pub fn ask() -> Result<Self, GfpError> {
+    /// Of the running kernel.
+    pub fn read() -> Result<Self, GfpError> {
         let bits = Bits::default();
         let format = tracefs::read(FORMAT);
-        let of_format =
-            format.as_ref().ok().and_then(|format| Self::of_format(format, |name| bits.get(name)));
-        match (of_format.or_else(|| Self::of_bits(bits.all())), format) {
+        let from_format =
+            format.as_ref().ok().and_then(|format| Self::from_format(format, |name| bits.get(name)));
+        match (from_format.or_else(|| Self::from_bits(bits.all())), format) {
             (Some(names), _) => Ok(names),
             (None, Err(error)) => Err(error.into()),
             (None, Ok(_)) => Err(GfpError::Format),
         }
     }
 
-    /// From a tracepoint's format. Some kernels have names of bits in it, not numbers; `bit` tells these.
-    pub fn of_format(format: &[u8], bit: impl Fn(&str) -> Option<u32>) -> Option<Self> {
+    /// From a tracepoint's format. Some kernels have names of bits in it, not numbers; `bit` gives their numbers.
+    pub fn from_format(format: &[u8], bit: impl Fn(&str) -> Option<u32>) -> Option<Self> {
         let format = str::from_utf8(format).ok()?;
         let (_, list) = format.split_once(LIST)?;
         let mut names = Vec::new();
@@ -84,7 +84,7 @@ impl GfpNames {
     }
 
     /// From the enumeration of bits: `___GFP_IO_BIT` is `__GFP_IO`.
-    fn of_bits(bits: &HashMap<String, u32>) -> Option<Self> {
+    fn from_bits(bits: &HashMap<String, u32>) -> Option<Self> {
         let flag = |name: &str| 1_u32.checked_shl(*bits.get(&format!("{BIT}{name}_BIT"))?);
         let combined = COMBINATIONS.iter().filter_map(|(name, parts)| {
             let flags = parts.iter().try_fold(0, |flags, part| Some(flags | flag(part)?))?;
@@ -100,8 +100,8 @@ impl GfpNames {
         (!single.is_empty()).then(|| Self(combined.chain(single).collect()))
     }
 
-    /// Of what [`Self::table`] told.
-    pub fn of_table(table: Vec<(Gfp, String)>) -> Self {
+    /// From a table that [`Self::table`] returned.
+    pub fn from_table(table: Vec<(Gfp, String)>) -> Self {
         Self(table)
     }
 
@@ -113,17 +113,17 @@ impl GfpNames {
     /// As the kernel prints them: `GFP_KERNEL|__GFP_ZERO`. What has no name is a number.
     pub fn text(&self, gfp: Gfp) -> String {
         let mut rest = gfp;
-        let mut words = Vec::new();
+        let mut parts = Vec::new();
         for (flags, name) in &self.0 {
             if rest & flags == *flags {
                 rest &= !flags;
-                words.push(name.clone());
+                parts.push(name.clone());
             }
         }
         if rest != 0 {
-            words.push(number(rest));
+            parts.push(number(rest));
         }
-        if words.is_empty() { "none".to_owned() } else { words.join("|") }
+        if parts.is_empty() { "none".to_owned() } else { parts.join("|") }
     }
 }
 

@@ -34,7 +34,7 @@ pub fn directory(mount: impl AsFd, id: CgroupId) -> io::Result<PathBuf> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel just gave it to us, and nobody else has it.
+    // SAFETY: the kernel just returned it, and nothing else owns it.
     let directory = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd()))
 }

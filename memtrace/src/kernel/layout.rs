@@ -7,7 +7,7 @@ use memtrace_common::config::{
 use super::{
     functions::{self, Functions},
     inspect::fields::Fields,
-    trials::Reason,
+    reason::Reason,
     types::{KernelTypes, TypesError},
 };
 
@@ -19,16 +19,16 @@ pub struct Layout {
     pub offsets: Offsets,
     /// Or why processes cannot be followed.
     pub processes: Result<ProcessOffsets, Reason>,
-    /// The way to a task's cgroup in a memory controller's own hierarchy, or why there is none.
+    /// How to read a task's cgroup in a memory controller's own hierarchy, or why that is impossible.
     pub memory_cgroups: Result<Cgroups, Reason>,
     /// For trampolines.
     pub functions: Functions,
     pub task: TaskLayout,
     pub cache: CacheLayout,
     pub slab: SlabLayout,
-    /// Or why a page does not tell its NUMA node.
+    /// Or why pages do not show their NUMA node.
     pub page_node: Result<PageNode, Reason>,
-    /// For looking at objects.
+    /// For inspecting objects.
     pub inspect: Fields,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,

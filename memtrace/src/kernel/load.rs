@@ -1,27 +1,23 @@
-//! Brings the programs into the kernel and takes them out again: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive
-//! the attachment to be drained.
-//!
-//! Frees attach before allocations and detach after them: so no free of a traced object is missed in between, and frees
-//! can be followed on their own for a while. All links are file descriptors, so the probes go when the process goes,
-//! however it dies.
+//! Loads the programs that a plan needs: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive the attachment to be drained.
 
-use std::{any::Any, collections::HashSet};
+use std::collections::HashSet;
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{ArrayOfMaps, HashMap, MapData, MapError},
-    programs::{FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
+    maps::{ArrayOfMaps, HashMap, MapData},
+    programs::{FEntry, FExit, KProbe, RawTracePoint},
 };
 use memtrace_common::{
-    COMM_LEN,
-    config::{Cgroups, Stacks},
+    config::Config,
     names::{global, map, program},
 };
 
 use super::{
+    attach::{Attached, Part, Ready, Stage, Unavailable, attach_all},
     bulk::{At, BulkHook},
     config,
-    events::{self, Events},
+    error::LoadError,
+    events::{self, Events, Probe},
     functions::{
         D_ALLOC, D_ALLOC_PARALLEL, KMEM_CACHE_ALLOC, KMEM_CACHE_ALLOC_LRU, KMEM_CACHE_ALLOC_NODE,
         KMEM_CACHE_FREE,
@@ -29,71 +25,14 @@ use super::{
     layout::Layout,
     log::KernelLog,
     memory, object,
+    options::{Filters, LoadOptions},
     plan::{CacheStrategy, NameStrategy, Plan},
-    rings::{RingError, RingSizes, Rings},
-    trials::{ON_REQUEST, Reason, reason, refusal, why_not},
+    reason::{ON_REQUEST, Reason, unusable},
+    rings::{RingSizes, Rings},
 };
 
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("cannot load memtrace's eBPF object: {why}", why = reason(.0))]
-    Object(#[from] EbpfError),
-    #[error(transparent)]
-    Ring(#[from] RingError),
-    #[error("cannot set up the map {0}: {why}", why = reason(.1))]
-    Map(&'static str, #[source] MapError),
-    #[error("the kernel refuses the program {0}: {why}. Please report this with the kernel's version", why = refusal(.1))]
-    Program(&'static str, #[source] ProgramError),
-    #[error("allocations cannot be traced on this kernel: {0}")]
-    Allocations(String),
-    #[error("frees cannot be traced on this kernel: {0}")]
-    Frees(String),
-    #[error("kmalloc caches cannot be traced on this kernel: {0}")]
-    Kmalloc(String),
-}
-
-/// What to trace.
-#[derive(Clone, Debug, Default)]
-pub struct Filters {
-    /// Addresses of the caches; None for all.
-    pub caches: Option<HashSet<u64>>,
-    /// The dentry cache is among them.
-    pub names: bool,
-    /// kmalloc serves some of them.
-    pub kmalloc: bool,
-    /// Address of the cache that every `struct kmem_cache` is from; 0 where it is not known.
-    pub cache_of_caches: u64,
-    /// Empty for all.
-    pub pids: Vec<u32>,
-    /// Empty for all.
-    pub comms: Vec<[u8; COMM_LEN]>,
-}
-
-impl Filters {
-    pub fn follow_all_tasks(&self) -> bool {
-        self.pids.is_empty() && self.comms.is_empty()
-    }
-}
-
-/// How to load.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadOptions {
-    /// Let the programs log.
-    pub verbose: bool,
-    /// Load backups: see `memtrace-ebpf/src/backup.rs`.
-    pub backups: bool,
-    /// Which objects to follow: see [`memtrace_common::sample`].
-    pub sample_limit: u32,
-    /// Follow what becomes of processes.
-    pub processes: bool,
-    /// Which cgroup of a task is meant.
-    pub cgroups: Cgroups,
-    /// Which allocations tell their stacks.
-    pub stacks: Stacks,
-}
-
-/// The program that stands in for a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of
-/// RCU callbacks, which free; what an interrupt allocates while an allocation is traced is rare, and no leak if it is missed.
+/// The backup of a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of RCU callbacks, which
+/// free; an interrupt that allocates during a traced allocation is rare, and missing that is not a leak.
 fn backup_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     match probe {
         program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_BACKUP),
@@ -104,46 +43,13 @@ fn backup_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     }
 }
 
-/// A program on allocations or frees, and the one that stands in for it.
-pub(super) struct Probe {
-    pub name: &'static str,
-    pub backup: Option<&'static str>,
-}
-
-/// A program that is verified and waits to be attached.
-struct Ready {
-    name: &'static str,
-    /// Tracepoint or function.
-    target: &'static str,
-    stage: Stage,
-    part: Part,
-}
-
-/// What a program is for. Without the first there is no session; of the others there are all programs or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Objects,
-    /// What fires no tracepoint.
-    Bulk,
-    /// What becomes of processes.
-    Processes,
-}
-
-/// In the order in which they attach; they detach the other way round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Frees,
-    /// And names.
-    Allocations,
-}
-
-/// They bear their tracepoints' names.
+/// They have the names of their tracepoints.
 const PROCESS_PROGRAMS: [&str; 3] =
     [program::SCHED_PROCESS_FORK, program::SCHED_PROCESS_EXEC, program::SCHED_PROCESS_EXIT];
 
 const PLANNED: &str = "the plan has trampolines";
 
-/// Programs are verified; nothing is traced yet.
+/// Programs are loaded; nothing is traced yet.
 pub struct Loaded {
     ebpf: Ebpf,
     /// For trampolines, where the plan has any.
@@ -158,10 +64,9 @@ pub struct Loaded {
     rings: Rings,
     backups: bool,
     preempts_probes: bool,
-    /// Why names are unavailable, if they were asked for and are.
+    /// Why names are unavailable, if they were asked for.
     pub names_unavailable: Option<String>,
-    bulk_unavailable: Option<Reason>,
-    processes_unavailable: Option<Reason>,
+    unavailable: Unavailable,
 }
 
 impl Loaded {
@@ -173,37 +78,14 @@ impl Loaded {
         rings: RingSizes,
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
-        let config = config::of(plan, layout, filters, rings, options);
-        let mut loader = EbpfLoader::new();
-        loader
-            .btf(None)
-            .override_global(global::CONFIG, &config, true)
-            .map_max_entries(map::RINGS, rings.count);
-        KernelLog::configure(&mut loader, options.verbose);
-        let sizes = [
-            (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
-            (map::PID_FILTER, filters.pids.len()),
-            (map::COMM_FILTER, filters.comms.len()),
-        ];
-        for (name, entries) in sizes {
-            loader.map_max_entries(name, entries.max(1) as u32);
-        }
-        let mut ebpf = loader.load(object::bytes())?;
-        // aya parsed all of the kernel's BTF, though it was told not to use it: 20 MB.
-        memory::give_back();
-        fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
-        fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
-        fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
+        let config = config::new(plan, layout, filters, rings, options);
+        let mut ebpf = load_object(&config, filters, rings, options)?;
         let rings = put_rings(&mut ebpf, rings)?;
-        events::set_sample_limit(&mut ebpf, options.sample_limit)?;
         let log = KernelLog::open(&mut ebpf, options.verbose);
+        let btf = plan.has_trampolines().then(|| layout.functions.btf()).transpose();
         let mut loaded = Self {
             ebpf,
-            btf: plan
-                .has_trampolines()
-                .then(|| layout.functions.btf())
-                .transpose()
-                .map_err(EbpfError::from)?,
+            btf: btf.map_err(EbpfError::from)?,
             ready: Vec::new(),
             stage: Stage::Frees,
             probes: Vec::new(),
@@ -212,23 +94,34 @@ impl Loaded {
             backups: options.backups,
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
-            bulk_unavailable: None,
-            processes_unavailable: None,
+            unavailable: Unavailable::default(),
         };
-        let bulk = loaded.load_bulk(plan.bulk.as_deref().unwrap_or_default());
-        loaded.load_frees(plan)?;
-        loaded.ready_bulk(bulk, At::is_free);
-        loaded.stage = Stage::Allocations;
-        if filters.names {
-            loaded.names_unavailable = loaded.load_names(plan)?;
-        }
-        loaded.processes_unavailable = loaded.load_processes(layout, options).err();
-        loaded.load_allocations(plan, layout, filters)?;
-        loaded.ready_bulk(bulk, |at| !at.is_free());
+        loaded.load_programs(plan, layout, filters, options)?;
         Ok(loaded)
     }
 
-    /// Loads the hooks on what fires no tracepoint; gives those that there are: all, or none where one is refused.
+    /// In the order in which they attach.
+    fn load_programs(
+        &mut self,
+        plan: &Plan,
+        layout: &Layout,
+        filters: &Filters,
+        options: LoadOptions,
+    ) -> Result<(), LoadError> {
+        let bulk = self.load_bulk(plan.bulk.as_deref().unwrap_or_default());
+        self.load_frees(plan)?;
+        self.ready_bulk(bulk, At::is_free);
+        self.stage = Stage::Allocations;
+        if filters.names {
+            self.names_unavailable = self.load_names(plan)?;
+        }
+        self.unavailable.processes = self.load_processes(layout, options).err();
+        self.load_allocations(plan, layout, filters)?;
+        self.ready_bulk(bulk, |at| !at.is_free());
+        Ok(())
+    }
+
+    /// Loads the hooks on events that fire no tracepoint. Returns the loaded ones: all, or none where the kernel rejects one.
     fn load_bulk<'a>(&mut self, hooks: &'a [BulkHook]) -> &'a [BulkHook] {
         for BulkHook { program, function, at } in hooks {
             let btf = self.btf.as_ref().expect(PLANNED);
@@ -238,14 +131,14 @@ impl Loaded {
                 object::program::<FExit>(&mut self.ebpf, program).load(function, btf)
             };
             if let Err(error) = loaded {
-                self.bulk_unavailable = Some(why_not(&error));
+                self.unavailable.bulk = Some(unusable(&error));
                 return &[];
             }
         }
         hooks
     }
 
-    /// They have a guard and nobody who stands in, as all trampolines. A run that is skipped may be of many objects.
+    /// Like all trampolines they have a recursion guard and no backup. A skipped run may mean many objects.
     fn ready_bulk(&mut self, hooks: &[BulkHook], wanted: impl Fn(At) -> bool) {
         for &BulkHook { program: name, function, at } in hooks {
             if wanted(at) {
@@ -261,8 +154,8 @@ impl Loaded {
                 self.raw_tracepoint(program::KMEM_CACHE_FREE)?;
             }
             CacheStrategy::Trampoline => {
-                // Has a guard of its own from v5.12 on, Linux commit ca06f55b9002 ("bpf: Add per-program recursion prevention
-                // mechanism"), and nobody who stands in: what it is skipped for is counted as missed.
+                // Has a recursion guard from v5.12 on, Linux commit ca06f55b9002 ("bpf: Add per-program recursion prevention
+                // mechanism"), and no backup: skipped runs count as missed events.
                 self.probes.push(Probe { name: program::FREE_FENTRY, backup: None });
                 self.fentry(program::FREE_FENTRY, KMEM_CACHE_FREE)?;
             }
@@ -323,7 +216,7 @@ impl Loaded {
         Ok(None)
     }
 
-    /// Loads what tells who makes which process; or says why that cannot be had.
+    /// Loads the programs that follow processes, or returns why they are unavailable.
     fn load_processes(&mut self, layout: &Layout, options: LoadOptions) -> Result<(), Reason> {
         if !options.processes {
             return Err(ON_REQUEST.to_owned());
@@ -331,14 +224,14 @@ impl Loaded {
         layout.processes.as_ref().map_err(Clone::clone)?;
         for name in PROCESS_PROGRAMS {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
-            program.load().map_err(|error| why_not(&error))?;
+            program.load().map_err(|error| unusable(&error))?;
         }
         let ready = |name| Ready { name, target: name, stage: self.stage, part: Part::Processes };
         self.ready.extend(PROCESS_PROGRAMS.map(ready));
         Ok(())
     }
 
-    /// Loads a raw tracepoint's program, which bears the tracepoint's name, and its backup behind it.
+    /// Loads a raw tracepoint's program, which has the tracepoint's name, and its backup after it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
         let backup = backup_of(name, self.preempts_probes).filter(|_| self.backups);
         self.probes.push(Probe { name, backup });
@@ -370,92 +263,42 @@ impl Loaded {
         self.ready.push(Ready { name, target, stage: self.stage, part: Part::Objects });
     }
 
-    /// Why a part that a session can do without cannot be had, if so; None for the part that it needs.
-    fn unavailable(&mut self, part: Part) -> Option<&mut Option<Reason>> {
-        match part {
-            Part::Objects => None,
-            Part::Bulk => Some(&mut self.bulk_unavailable),
-            Part::Processes => Some(&mut self.processes_unavailable),
-        }
-    }
-
     /// Starts tracing.
-    pub fn attach(mut self) -> Result<Attached, LoadError> {
-        let mut links: Vec<Link> = Vec::new();
-        for Ready { name, target, stage, part } in std::mem::take(&mut self.ready) {
-            if self.unavailable(part).is_some_and(|why| why.is_some()) {
-                continue;
-            }
-            match (attach(&mut self.ebpf, name, target), self.unavailable(part)) {
-                (Ok(attachment), _) => links.push(Link { _attachment: attachment, stage, part }),
-                (Err(error), Some(unavailable)) => {
-                    *unavailable = Some(why_not(&error));
-                    links.retain(|link| link.part != part);
-                }
-                (Err(error), None) => return Err(LoadError::Program(name, error)),
-            }
-        }
-        Ok(Attached {
-            links,
-            bulk_unavailable: self.bulk_unavailable,
-            processes_unavailable: self.processes_unavailable,
-            events: Events::new(self.ebpf, self.log, self.probes, self.rings)?,
-        })
+    pub fn attach(self) -> Result<Attached, LoadError> {
+        let Self { mut ebpf, ready, probes, log, rings, mut unavailable, .. } = self;
+        let links = attach_all(&mut ebpf, ready, &mut unavailable)?;
+        let Unavailable { bulk: bulk_unavailable, processes: processes_unavailable } = unavailable;
+        let events = Events::new(ebpf, log, probes, rings)?;
+        Ok(Attached { links, bulk_unavailable, processes_unavailable, events })
     }
 }
 
-/// A program where it belongs.
-struct Link {
-    /// Detaches when it is dropped; nobody needs to know its type.
-    _attachment: Box<dyn Any>,
-    stage: Stage,
-    part: Part,
-}
-
-/// Probes run.
-pub struct Attached {
-    /// In the order of attachment.
-    links: Vec<Link>,
-    /// Why what fires no tracepoint is not seen, if the plan has hooks on it.
-    pub bulk_unavailable: Option<Reason>,
-    /// Why the kernel side does not tell what becomes of processes.
-    pub processes_unavailable: Option<Reason>,
-    pub events: Events,
-}
-
-impl Attached {
-    /// Stops tracing allocations and names; frees are still traced.
-    pub fn stop_allocations(&mut self) {
-        while self.links.pop_if(|link| link.stage == Stage::Allocations).is_some() {}
+/// The object with its configuration and its filters, before any program is loaded.
+fn load_object(
+    config: &Config,
+    filters: &Filters,
+    rings: RingSizes,
+    options: LoadOptions,
+) -> Result<Ebpf, LoadError> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None).override_global(global::CONFIG, config, true).map_max_entries(map::RINGS, rings.count);
+    KernelLog::configure(&mut loader, options.verbose);
+    let sizes = [
+        (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
+        (map::PID_FILTER, filters.pids.len()),
+        (map::COMM_FILTER, filters.comms.len()),
+    ];
+    for (name, entries) in sizes {
+        loader.map_max_entries(name, entries.max(1) as u32);
     }
-
-    /// Stops tracing, allocations first. What is in the ring stays to be drained.
-    pub fn detach(mut self) -> Events {
-        while self.links.pop().is_some() {}
-        self.events
-    }
-}
-
-fn attach(ebpf: &mut Ebpf, name: &'static str, target: &'static str) -> Result<Box<dyn Any>, ProgramError> {
-    Ok(match ebpf.program_mut(name).expect("it was loaded") {
-        Program::RawTracePoint(program) => {
-            let id = program.attach(target)?;
-            Box::new(program.take_link(id)?)
-        }
-        Program::FExit(program) => {
-            let id = program.attach()?;
-            Box::new(program.take_link(id)?)
-        }
-        Program::FEntry(program) => {
-            let id = program.attach()?;
-            Box::new(program.take_link(id)?)
-        }
-        Program::KProbe(program) => {
-            let id = program.attach(target, 0)?;
-            Box::new(program.take_link(id)?)
-        }
-        other => unreachable!("no program of type {:?} is loaded", other.prog_type()),
-    })
+    let mut ebpf = loader.load(object::bytes())?;
+    // aya parsed all of the kernel's BTF, though it does not use it: 20 MB.
+    memory::give_back();
+    fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
+    fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
+    fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
+    events::set_sample_limit(&mut ebpf, options.sample_limit)?;
+    Ok(ebpf)
 }
 
 fn put_rings(ebpf: &mut Ebpf, sizes: RingSizes) -> Result<Rings, LoadError> {

@@ -1,5 +1,5 @@
-//! Reading the kernel's memory on demand, through the `peek` program: what drgn does through /proc/kcore, on hosts
-//! that have none. Reads race with the kernel, so callers check what they find; a bad address is an error, never a fault.
+//! Reads the kernel's memory on demand, through the `peek` program: what drgn does through /proc/kcore, on hosts that have none.
+//! Reads race with the kernel, so callers check what they find; a bad address is an error, never a fault.
 
 use std::error::Error;
 
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::{
     log::KernelLog,
     object,
-    trials::{reason, refusal},
+    reason::{refusal, root_cause},
 };
 
 /// Longer names of kernel objects than this are damaged.
@@ -25,22 +25,22 @@ const NAME_LEN: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
-    #[error("cannot load the program that reads kernel memory: {why}", why = reason(.0))]
+    #[error("cannot load the program that reads kernel memory: {why}", why = root_cause(.0))]
     Load(#[from] EbpfError),
-    #[error("the kernel refuses the program that reads kernel memory: {why}", why = refusal(.0))]
+    #[error("the kernel rejects the program that reads kernel memory: {why}", why = refusal(.0))]
     Refused(#[source] ProgramError),
     #[error(
-        "the kernel does not run programs on request (BPF_PROG_TEST_RUN for raw tracepoints, since Linux 5.10): {0}"
+        "the kernel cannot run programs on request (BPF_PROG_TEST_RUN for raw tracepoints, Linux 5.10 or later): {0}"
     )]
     TestRun(#[source] ProgramError),
-    #[error("cannot read the answer of the program that reads kernel memory: {0}")]
+    #[error("cannot read the result of the program that reads kernel memory: {0}")]
     Answer(#[from] MapError),
     #[error("kernel address {0:#x} is not readable")]
     Fault(u64),
 }
 
 impl MemoryError {
-    /// The kernel's answer at the bottom of the error, if it is one.
+    /// The errno that caused the error, if one did.
     pub fn errno(&self) -> Option<Errno> {
         let mut cause: Option<&dyn Error> = Some(self);
         while let Some(error) = cause {
@@ -52,7 +52,7 @@ impl MemoryError {
         None
     }
 
-    /// A ring buffer could not be made.
+    /// Whether it is about creating a ring buffer.
     pub fn is_about_a_ring(&self) -> bool {
         let Self::Load(EbpfError::MapError(MapError::CreateError { name, .. })) = self else { return false };
         name.starts_with(names::map::RINGS) || name == names::map::LOGS
@@ -135,7 +135,7 @@ impl Memory {
         Ok(self.answer.get(&0, 0)?)
     }
 }
-/// Gives memory that is free again back to the host: the allocator keeps it where a later piece lies behind.
+/// Returns freed memory to the host: the allocator keeps it while a later block is in use.
 pub fn give_back() {
     // SAFETY: takes no pointers, and may be called at any time.
     #[cfg(target_env = "gnu")]

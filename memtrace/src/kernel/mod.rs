@@ -1,11 +1,10 @@
-//! The running kernel: what it is like, what it offers, and memtrace's programs in it.
+//! The running kernel: what it is like, what it supports, and memtrace's programs in it.
 //!
-//! `btf` (the format) -> `types` (the kernel's own) -> `layout` (what memtrace needs of it) -> `memory` (reading the kernel on demand) -> `caches`
-//! (which slab caches there are, and where) -> `pages` (how to find an object's cache) -> `load` (the programs) ->
-//! `events` (what they tell).
-//! `look` tells what a live object is, when a report asks, `nodes` on which NUMA node it is, and `gfp` what allocation flags are
-//! called.
+//! `btf` (the format) -> `types` (of this kernel) -> `layout` (the part that memtrace needs) -> `memory` (reads the kernel on demand) -> `caches` (the slab caches
+//! and their addresses) -> `pages` (how to find an object's cache) -> `plan` -> `load` -> `attach` -> `events`.
+//! For reports, `inspect` describes live objects, `nodes` finds their NUMA node, and `gfp` names allocation flags.
 
+pub mod attach;
 pub mod btf;
 pub mod bulk;
 pub mod caches;
@@ -13,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod cost;
 pub mod discover;
+pub mod error;
 pub mod events;
 pub mod functions;
 pub mod gfp;
@@ -24,10 +24,12 @@ pub mod inspect;
 pub mod memory;
 pub mod nodes;
 pub mod object;
+pub mod options;
 pub mod support;
 pub mod pages;
 pub mod plan;
 pub mod privileges;
+pub mod reason;
 pub mod rings;
 pub mod generations;
 pub mod symbols;

@@ -13,7 +13,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/me
 )]
 pub struct NotBuilt;
 
-/// An empty object stands in for one that was never built, so that the crate can be checked without it.
+/// Where the object was never built, it is empty, so that the crate can be checked without it.
 pub fn ensure_built() -> Result<(), NotBuilt> {
     if OBJECT.is_empty() { Err(NotBuilt) } else { Ok(()) }
 }

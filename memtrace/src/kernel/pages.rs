@@ -1,4 +1,4 @@
-//! How to find an object's slab cache from the object's address: through the page that it lies in.
+//! Where the kernel keeps its pages: an object's page says which slab cache it is from.
 //!
 //! `kmalloc`, `kfree` and the older forms of the other tracepoints do not name the cache, and the requested size does
 //! not tell it either: accounted, reclaimable and randomised kmalloc and kmem_buckets (`msg_msg-64`) all have caches
@@ -17,16 +17,16 @@ use super::{
     memory::{Memory, Readable as _},
 };
 
-/// So many slabs must agree.
+/// Slabs that must agree.
 const WITNESSES: usize = 4;
-/// And so many are asked at most.
-const MAX_ASKED: usize = 64;
+/// Slabs that are read, at most.
+const MAX_SLABS: usize = 64;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PagesError {
-    #[error("no slab could be read that shows where the kernel keeps its pages")]
+    #[error("no readable slab shows where the kernel keeps its pages")]
     NoWitness,
-    #[error("this kernel's pages are not one array (no SPARSEMEM_VMEMMAP)")]
+    #[error("this kernel's pages are not one array (no CONFIG_SPARSEMEM_VMEMMAP)")]
     NotContiguous,
 }
 
@@ -34,10 +34,10 @@ pub enum PagesError {
 pub fn locate(memory: &Memory, layout: &Layout, caches: &[KernelCache]) -> Result<Pages, PagesError> {
     let page_shift = rustix::param::page_size().trailing_zeros();
     let witnesses = caches.iter().filter_map(|cache| base_from(memory, layout, cache, page_shift));
-    agreed(witnesses.take(MAX_ASKED)).map(|base| pages(base, page_shift, layout))
+    agreed(witnesses.take(MAX_SLABS)).map(|base| pages(base, page_shift, layout))
 }
 
-/// What the first [`WITNESSES`] that agree say; no more are asked.
+/// What the first [`WITNESSES`] that agree say; no more are read.
 fn agreed(bases: impl Iterator<Item = u64>) -> Result<u64, PagesError> {
     let mut votes: HashMap<u64, usize> = HashMap::new();
     for base in bases {
@@ -67,7 +67,7 @@ fn pages(base: u64, page_shift: u32, layout: &Layout) -> Pages {
     }
 }
 
-/// The base as the first partial slab of a cache shows it; None where the cache has none, or it changed under our eyes.
+/// The base as the first partial slab of a cache shows it; None where the cache has none, or it changed while we read.
 fn base_from(memory: &Memory, layout: &Layout, cache: &KernelCache, page_shift: u32) -> Option<u64> {
     let node = memory.u64(cache.address + u64::from(layout.cache.nodes)).ok()?;
     let partial = node.wrapping_add(u64::from(layout.cache.node_partial));
@@ -124,7 +124,7 @@ mod tests {
             let base = page::base(kernel(witness), object, witness_order, PAGE_SHIFT, PAGE_SIZE);
 
             let object = slab + at % (1 << (PAGE_SHIFT + order));
-            let found = page::of(object, base, PAGE_SHIFT, PAGE_SIZE);
+            let found = page::address_of(object, base, PAGE_SHIFT, PAGE_SIZE);
             let first = kernel(slab);
             prop_assert_eq!(found, kernel(object));
             let is_first = found == first;

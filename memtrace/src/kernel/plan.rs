@@ -1,11 +1,11 @@
-//! Which way memtrace takes on this kernel for each need, and why. `memtrace check` prints it; `load` carries it out.
+//! How memtrace gets each kind of information on this kernel, and why so. `memtrace check` prints it, `load` carries it out.
 
 use memtrace_common::config::{NO_ARGUMENT, Pages};
 
 use super::{
     bulk::{self, BulkHook},
     layout::Layout,
-    trials::Reason,
+    reason::Reason,
 };
 
 /// How allocations and frees of named caches are seen.
@@ -19,20 +19,20 @@ pub enum CacheStrategy {
     Page,
 }
 
-/// How dentries get their names.
+/// How the names of new dentries are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameStrategy {
     Fexit,
     Kretprobe,
 }
 
-/// What was found out about the kernel.
+/// What is known about the kernel.
 pub struct Findings<'a> {
     pub layout: &'a Layout,
     pub pages: Result<Pages, Reason>,
     pub trampolines: &'a Result<(), Reason>,
     pub kprobes: &'a Result<(), Reason>,
-    /// Whether hooks on what fires no tracepoint can be had, as far as that was tried.
+    /// Whether hooks on events that fire no tracepoint work, if that was tried.
     pub bulk: &'a Result<(), Reason>,
 }
 
@@ -40,10 +40,10 @@ pub struct Findings<'a> {
 pub struct Plan {
     pub alloc: Result<CacheStrategy, Reason>,
     pub free: Result<CacheStrategy, Reason>,
-    /// kmalloc and kfree: only the page tells which cache an object is from.
+    /// For kmalloc and kfree: only the page says which cache an object is from.
     pub kmalloc: Result<Pages, Reason>,
     pub names: Result<NameStrategy, Reason>,
-    /// What fires no tracepoint. A session can do without.
+    /// Hooks on events that fire no tracepoint. A session can do without.
     pub bulk: Result<Vec<BulkHook>, Reason>,
 }
 
@@ -76,7 +76,7 @@ impl Plan {
     }
 }
 
-/// Since v6.10 the allocator's functions are called otherwise, Linux commit 7bd230a26648 ("mm/slab: enable slab
+/// Since v6.10 the allocator's functions have other names, Linux commit 7bd230a26648 ("mm/slab: enable slab
 /// allocation tagging for kmalloc and friends"); by then tracepoints name the cache.
 fn allocator_trampolines(layout: &Layout, trampolines: &Result<(), Reason>) -> Result<(), Reason> {
     if layout.arguments.alloc_return == NO_ARGUMENT {
@@ -85,7 +85,7 @@ fn allocator_trampolines(layout: &Layout, trampolines: &Result<(), Reason>) -> R
     trampolines.clone()
 }
 
-/// A trampoline is cheaper than the page for what the filter leaves out, so it comes first.
+/// For filtered events a trampoline is cheaper than the page, so it comes first.
 fn cache_strategy(
     argument: bool,
     trampolines: &Result<(), Reason>,
@@ -96,7 +96,7 @@ fn cache_strategy(
         (false, Ok(()), _) => Ok(CacheStrategy::Trampoline),
         (false, Err(_), Ok(_)) => Ok(CacheStrategy::Page),
         (false, Err(trampolines), Err(pages)) => Err(format!(
-            "the tracepoint does not name the cache, fentry/fexit is refused ({trampolines}), and {pages}"
+            "the tracepoint does not name the cache, fentry/fexit is unavailable ({trampolines}), and {pages}"
         )),
     }
 }

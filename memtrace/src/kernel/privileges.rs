@@ -1,6 +1,8 @@
-//! What this process may do, and what the host forbids to all.
+//! What this process may do, and what the kernel forbids to all.
 
 use std::{fs, io};
+
+use crate::procfs::security;
 
 /// One bit of the effective capabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +11,7 @@ pub struct Capability {
     bit: u32,
 }
 
-/// Stands in for the others.
+/// Includes the others.
 const CAP_SYS_ADMIN: Capability = Capability { name: "CAP_SYS_ADMIN", bit: 21 };
 
 /// What loading and attaching take (since Linux 5.8; before, CAP_SYS_ADMIN).
@@ -19,17 +21,11 @@ const NEEDED: [Capability; 2] =
 const STATUS: &str = "/proc/self/status";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
-/// The capabilities that memtrace needs and this process lacks; empty when all are there.
+/// The capabilities that memtrace needs and this process lacks.
 pub fn missing_capabilities() -> io::Result<Vec<Capability>> {
-    let status = fs::read_to_string(STATUS)?;
-    let effective =
-        effective(&status).ok_or_else(|| io::Error::other(format!("{STATUS} has no line `CapEff:`")))?;
+    let effective = security::effective_capabilities(&fs::read(STATUS)?)
+        .ok_or_else(|| io::Error::other(format!("{STATUS} has no line `CapEff:`")))?;
     Ok(missing(effective))
-}
-
-fn effective(status: &str) -> Option<u64> {
-    let hex = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(hex.trim(), 16).ok()
 }
 
 fn missing(effective: u64) -> Vec<Capability> {
@@ -42,18 +38,11 @@ fn missing(effective: u64) -> Vec<Capability> {
 
 /// The kernel's lockdown mode (`none`, `integrity`, `confidentiality`); None where the kernel has no lockdown.
 pub fn lockdown() -> Option<String> {
-    selected(&fs::read_to_string(LOCKDOWN).ok()?)
+    security::lockdown_mode(&fs::read(LOCKDOWN).ok()?).map(str::to_owned)
 }
 
-/// The word in brackets: `none [integrity] confidentiality`.
-fn selected(modes: &str) -> Option<String> {
-    let (_, rest) = modes.split_once('[')?;
-    let (mode, _) = rest.split_once(']')?;
-    Some(mode.to_owned())
-}
-
-/// Lifts the limit on locked memory, which maps count against before v5.11. Where that is not allowed, creating the
-/// maps tells.
+/// Lifts the limit on locked memory, which maps count against before v5.11. If that is not allowed, creating the maps fails
+/// with an error.
 pub fn raise_memlock() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
@@ -64,13 +53,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_are_read_from_the_status() {
-        assert_eq!(effective("Name:\tx\nCapEff:\t000001ffffffffff\n"), Some(0x1ff_ffff_ffff));
-        assert_eq!(effective("Name:\tx\n"), None);
-        assert_eq!(effective("CapEff:\tnot hex\n"), None);
-    }
-
-    #[test]
     fn sys_admin_stands_in_for_the_others() {
         let names =
             |effective| missing(effective).iter().map(|capability| capability.name).collect::<Vec<_>>();
@@ -78,11 +60,5 @@ mod tests {
         assert_eq!(names(1 << 38), ["CAP_BPF"]);
         assert_eq!(names(1 << 38 | 1 << 39), [""; 0]);
         assert_eq!(names(1 << 21), [""; 0]);
-    }
-
-    #[test]
-    fn lockdown_is_the_word_in_brackets() {
-        assert_eq!(selected("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
-        assert_eq!(selected("none"), None);
     }
 }

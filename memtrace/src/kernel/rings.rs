@@ -27,12 +27,12 @@ const WINDOW: u64 = 512 << 10;
 /// Longest record that is read, its header included.
 const MAX_RECORD: u64 = 64 << 10;
 
-/// The kernel is told after so many bytes that they may be overwritten.
+/// Bytes after which the kernel gets their room back.
 const RELEASE_EVERY: u64 = 16 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    #[error("cannot make a ring buffer of {bytes} bytes: {why}", why = super::trials::reason(.source))]
+    #[error("cannot make a ring buffer of {bytes} bytes: {why}", why = super::reason::root_cause(.source))]
     Create { bytes: u32, source: MapError },
     #[error("cannot map a ring buffer: {0}")]
     Map(#[source] io::Error),
@@ -234,7 +234,7 @@ impl Mapping {
     /// Maps another part of the file in the place of this one.
     fn replace(&mut self, fd: BorrowedFd<'_>, offset: u64) -> Result<(), RingError> {
         let flags = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: the pages at this address are ours, and `&mut self` says that nobody refers to them.
+        // SAFETY: the pages at this address are ours, and `&mut self` says that nothing refers to them.
         let replaced =
             unsafe { mmap(self.start.as_ptr().cast(), self.len, self.protection, flags, fd, offset) };
         replaced.map(drop).map_err(|error| RingError::Map(error.into()))
@@ -255,7 +255,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nobody refers to it any more.
+        // SAFETY: the mapping is ours, and nothing refers to it any more.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

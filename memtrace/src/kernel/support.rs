@@ -1,4 +1,4 @@
-//! What this host offers, each thing with its reason: what `memtrace check` shows.
+//! What this host supports, with a reason for each gap: what `memtrace check` shows.
 
 use super::{
     bulk::{At, BulkHook},
@@ -7,25 +7,26 @@ use super::{
     object,
     plan::{CacheStrategy, NameStrategy, Plan},
     privileges,
-    trials::{Avoid, Reason},
+    reason::Reason,
+    trials::Avoid,
     types::KernelTypes,
 };
 
-/// One line of the answer.
+/// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     pub name: &'static str,
-    /// What is there, or why it is not.
+    /// A detail, or why it is unavailable.
     pub state: Result<String, Reason>,
 }
 
-/// What the host offers, and what memtrace makes of it.
+/// What the host supports, and how memtrace uses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostSupport {
     pub host: Vec<Item>,
     pub tracepoints: Vec<Item>,
-    pub ways: Vec<Item>,
-    /// Why a session cannot run; None when it can.
+    pub strategies: Vec<Item>,
+    /// Why a session cannot run; None if it can.
     pub obstacle: Option<Reason>,
 }
 
@@ -33,23 +34,21 @@ const TRACEPOINTS: [&str; 6] =
     ["kmem_cache_alloc", "kmem_cache_alloc_node", "kmem_cache_free", "kmalloc", "kmalloc_node", "kfree"];
 
 impl HostSupport {
-    /// Asks, and tries. Each program that is tried does nothing and is gone at once.
+    /// Reads what the kernel says of itself, and attaches programs that do nothing, each for a moment.
     pub fn probe(avoid: &[Avoid]) -> Self {
         let mut support = Self::default();
-        support.say("programs", object::ensure_built().map(|()| "built in".to_owned()).map_err(text));
-        support.say("privileges", held_privileges());
-        support.say("lockdown", lockdown());
+        support.add("programs", object::ensure_built().map(|()| "built in".to_owned()).map_err(to_reason));
+        support.add("privileges", held_privileges());
+        support.add("lockdown", lockdown());
         let types = KernelTypes::load();
-        support.say("BTF", types.as_ref().map(|_| "/sys/kernel/btf/vmlinux".to_owned()).map_err(text));
+        support.add("BTF", types.as_ref().map(|_| "/sys/kernel/btf/vmlinux".to_owned()).map_err(to_reason));
         if let Ok(types) = types {
             support.tracepoints = tracepoints(&types);
-            support.say("iterators", iterators(&types));
+            support.add("iterators", iterators(&types));
         }
         privileges::raise_memlock();
-        support.say(
-            "test_run",
-            Memory::open().map(|_| "reads kernel memory on request".to_owned()).map_err(text),
-        );
+        let memory = Memory::open().map(|_| "reads kernel memory on request".to_owned());
+        support.add("test_run", memory.map_err(to_reason));
         match Kernel::discover(avoid) {
             Ok(kernel) => support.try_and_plan(&kernel, avoid),
             Err(why) => support.obstacle = Some(why.to_string()),
@@ -59,51 +58,50 @@ impl HostSupport {
 
     fn try_and_plan(&mut self, kernel: &Kernel, avoid: &[Avoid]) {
         let tried = kernel.try_all(avoid);
-        self.say("fentry/fexit", tried.trampolines.clone().map(|()| "attach".to_owned()));
-        self.say("kprobes", tried.kprobes.clone().map(|()| "attach".to_owned()));
-        self.say("slab caches", Ok(format!("{}, found through our own task", kernel.caches.len())));
+        self.add("fentry/fexit", tried.trampolines.clone().map(|()| "attach".to_owned()));
+        self.add("kprobes", tried.kprobes.clone().map(|()| "attach".to_owned()));
+        self.add("slab caches", Ok(format!("{}, found through our own task", kernel.caches.len())));
         let pages = kernel.pages.as_ref().map_err(Clone::clone);
-        self.say("pages", pages.map(|_| "found through partial slabs".to_owned()));
-        self.say("looking", looking(kernel));
+        self.add("pages", pages.map(|_| "found through partial slabs".to_owned()));
+        self.add("object details", object_details(kernel));
         let plan = kernel.plan(&tried);
         self.obstacle = plan.alloc.as_ref().err().or(plan.free.as_ref().err()).cloned();
-        self.ways = ways(&plan);
+        self.strategies = strategies(&plan);
     }
 
-    fn say(&mut self, name: &'static str, state: Result<String, Reason>) {
+    fn add(&mut self, name: &'static str, state: Result<String, Reason>) {
         self.host.push(Item { name, state });
     }
 }
 
-/// What objects tell when they are looked at.
-fn looking(kernel: &Kernel) -> Result<String, Reason> {
-    let told = kernel.layout.inspect.told();
-    let (known, unknown): (Vec<_>, Vec<_>) = told.iter().partition(|(_, is_known)| *is_known);
+/// What inspecting objects can show.
+fn object_details(kernel: &Kernel) -> Result<String, Reason> {
+    let details = kernel.layout.inspect.shows();
+    let (known, unknown): (Vec<_>, Vec<_>) = details.iter().partition(|(_, is_known)| *is_known);
     let names = |parts: Vec<&(&'static str, bool)>| {
         parts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     };
-    let lacking =
-        if unknown.is_empty() { String::new() } else { format!("; not known here: {}", names(unknown)) };
+    let missing = if unknown.is_empty() { String::new() } else { format!("; without {}", names(unknown)) };
     if known.is_empty() {
-        return Err("this kernel's types do not tell where to look".to_owned());
+        return Err("this kernel's BTF lacks the fields".to_owned());
     }
-    Ok(format!("{}{lacking}", names(known)))
+    Ok(format!("{}{missing}", names(known)))
 }
 
 fn held_privileges() -> Result<String, Reason> {
-    let missing = privileges::missing_capabilities().map_err(text)?;
+    let missing = privileges::missing_capabilities().map_err(to_reason)?;
     if missing.is_empty() {
         return Ok("sufficient".to_owned());
     }
     let names: Vec<_> = missing.iter().map(|capability| capability.name).collect();
-    Err(format!("{} missing; run it as root", names.join(" and ")))
+    Err(format!("{} missing: run memtrace as root", names.join(" and ")))
 }
 
 fn lockdown() -> Result<String, Reason> {
     match privileges::lockdown() {
-        None => Ok("the kernel has none".to_owned()),
+        None => Ok("not in this kernel".to_owned()),
         Some(mode) if mode == "confidentiality" => {
-            Err("confidentiality: forbids to read kernel memory".to_owned())
+            Err("confidentiality: kernel memory cannot be read".to_owned())
         }
         Some(mode) => Ok(mode),
     }
@@ -118,35 +116,35 @@ fn iterators(types: &KernelTypes) -> Result<String, Reason> {
 }
 
 fn tracepoints(types: &KernelTypes) -> Vec<Item> {
-    let items = TRACEPOINTS.iter().map(|&name| Item { name, state: form(types, name) });
+    let items = TRACEPOINTS.iter().map(|&name| Item { name, state: arguments(types, name) });
     items.collect()
 }
 
-fn form(types: &KernelTypes, tracepoint: &str) -> Result<String, Reason> {
-    let count = types.tracepoint_argument_count(tracepoint).ok_or("this kernel has none")?;
+fn arguments(types: &KernelTypes, tracepoint: &str) -> Result<String, Reason> {
+    let count = types.tracepoint_argument_count(tracepoint).ok_or("not in this kernel")?;
     let cache = match types.tracepoint_argument(tracepoint, "kmem_cache") {
-        Some(index) => format!("the cache is number {}", index + 1),
+        Some(index) => format!("the cache is argument {}", index + 1),
         None => "none is the cache".to_owned(),
     };
     Ok(format!("{count} arguments, {cache}"))
 }
 
-fn ways(plan: &Plan) -> Vec<Item> {
-    let way = |way: &CacheStrategy, tracepoint: &str, functions: &str| match way {
+fn strategies(plan: &Plan) -> Vec<Item> {
+    let by = |strategy: &CacheStrategy, tracepoint: &str, functions: &str| match strategy {
         CacheStrategy::Argument => format!("tracepoint {tracepoint}, which names the cache"),
         CacheStrategy::Trampoline => format!("{functions}, because the tracepoint does not name the cache"),
-        CacheStrategy::Page => format!("tracepoint {tracepoint}; the cache by the object's page"),
+        CacheStrategy::Page => format!("tracepoint {tracepoint}; the cache from the object's page"),
     };
-    let alloc = plan.alloc.as_ref().map(|it| way(it, "kmem_cache_alloc", "fexit on kmem_cache_alloc*"));
-    let free = plan.free.as_ref().map(|it| way(it, "kmem_cache_free", "fentry on kmem_cache_free"));
+    let alloc = plan.alloc.as_ref().map(|it| by(it, "kmem_cache_alloc", "fexit on kmem_cache_alloc*"));
+    let free = plan.free.as_ref().map(|it| by(it, "kmem_cache_free", "fentry on kmem_cache_free"));
     let kmalloc = plan
         .kmalloc
         .as_ref()
-        .map(|_| "tracepoints kmalloc and kfree; the cache by the object's page".to_owned());
+        .map(|_| "tracepoints kmalloc and kfree; the cache from the object's page".to_owned());
     let names = match &plan.names {
-        Ok(NameStrategy::Fexit) => "each new one, by fexit on d_alloc and d_alloc_parallel".to_owned(),
+        Ok(NameStrategy::Fexit) => "all new ones, by fexit on d_alloc and d_alloc_parallel".to_owned(),
         Ok(NameStrategy::Kretprobe) => {
-            "each new one, by kretprobes on d_alloc and d_alloc_parallel".to_owned()
+            "all new ones, by kretprobes on d_alloc and d_alloc_parallel".to_owned()
         }
         Err(why) => format!("a sample, read from surviving dentries: {why}"),
     };
@@ -160,11 +158,14 @@ fn ways(plan: &Plan) -> Vec<Item> {
         Item { name: "allocations", state: alloc.map_err(Clone::clone) },
         Item { name: "frees", state: free.map_err(Clone::clone) },
         Item { name: "kmalloc caches", state: kmalloc.map_err(Clone::clone) },
-        Item { name: "bulk, kfree_rcu", state: bulk.map_err(|why| format!("not seen, but noticed: {why}")) },
+        Item {
+            name: "bulk, kfree_rcu",
+            state: bulk.map_err(|why| format!("not traced, but counted as missing: {why}")),
+        },
         Item { name: "dentry names", state: Ok(names) },
     ]
 }
 
-fn text(error: impl std::fmt::Display) -> Reason {
+fn to_reason(error: impl std::fmt::Display) -> Reason {
     error.to_string()
 }

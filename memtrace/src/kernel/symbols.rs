@@ -1,8 +1,11 @@
-//! What places in the kernel are called, as /proc/kallsyms tells.
+//! What addresses in the kernel are called.
 
 use std::{fs, io};
 
-use crate::stream::{calls::CallSites, event::Address};
+use crate::{
+    procfs::kallsyms::{Kallsyms, Symbol},
+    stream::{calls::CallSites, event::Address},
+};
 
 const KALLSYMS: &str = "/proc/kallsyms";
 
@@ -15,74 +18,38 @@ pub enum SymbolsError {
 }
 
 /// The kernel's functions, those of its modules and of BPF programs included.
-pub struct Symbols {
-    text: Vec<u8>,
-    /// By address: where each name stands in the text, with its module.
-    starts: Vec<(Address, u32)>,
-}
+pub struct Symbols(Kallsyms);
 
 impl Symbols {
     pub fn read() -> Result<Self, SymbolsError> {
         Self::parse(fs::read(KALLSYMS).map_err(SymbolsError::Read)?)
     }
 
-    /// Lines of `ffffffff81234560 t function [module]`; other kinds than `t`, `T`, `w` and `W` are no functions.
     fn parse(text: Vec<u8>) -> Result<Self, SymbolsError> {
-        let mut starts = Vec::new();
-        let mut at = 0;
-        for line in text.split(|&byte| byte == b'\n') {
-            if let Some((address, name)) = function(line) {
-                starts.push((address, (at + name) as u32));
-            }
-            at += line.len() + 1;
-        }
-        if starts.iter().all(|(address, _)| *address == 0) {
-            return Err(SymbolsError::Hidden);
-        }
-        // Stable, so that of aliases the first stays first.
-        starts.sort_by_key(|(address, _)| *address);
-        starts.dedup_by_key(|(address, _)| *address);
-        Ok(Self { text, starts })
+        Kallsyms::parse(text).map(Self).ok_or(SymbolsError::Hidden)
     }
 
     /// The function that a place is in: `__d_alloc`, or `ovl_alloc_inode [overlay]`.
     pub fn function(&self, address: Address) -> Option<String> {
-        let (name, module, _) = self.find(address)?;
-        Some(format!("{name}{module}"))
-    }
-
-    /// Name, module with a blank before it, and how far behind its start.
-    fn find(&self, address: Address) -> Option<(String, String, u64)> {
-        let index = self.starts.partition_point(|(start, _)| *start <= address).checked_sub(1)?;
-        let (start, name) = self.starts[index];
-        let line = self.text[name as usize..].split(|&byte| byte == b'\n').next()?;
-        let mut words = line.split(u8::is_ascii_whitespace).map(String::from_utf8_lossy);
-        let name = words.next()?.into_owned();
-        let module = words.next().map(|module| format!(" {module}")).unwrap_or_default();
-        Some((name, module, address - start))
+        let Symbol { name, module, .. } = self.0.symbol(address)?;
+        Some(format!("{name}{}", suffix(module)))
     }
 }
 
 impl CallSites for Symbols {
     /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None below all functions.
     fn name(&self, address: Address) -> Option<String> {
-        let (name, module, offset) = self.find(address)?;
-        Some(format!("{name}+{offset:#x}{module}"))
+        let Symbol { name, module, offset } = self.0.symbol(address)?;
+        Some(format!("{name}+{offset:#x}{}", suffix(module)))
     }
 }
 
-/// Address, and where in the line the name begins.
-fn function(line: &[u8]) -> Option<(Address, usize)> {
-    let digits = line.iter().position(|&byte| byte == b' ')?;
-    let address = u64::from_str_radix(std::str::from_utf8(&line[..digits]).ok()?, 16).ok()?;
-    let is_function = matches!(line.get(digits + 1)?, b't' | b'T' | b'w' | b'W');
-    (is_function && line.get(digits + 2) == Some(&b' ')).then_some((address, digits + 3))
+fn suffix(module: Option<String>) -> String {
+    module.map(|module| format!(" {module}")).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, prelude::*};
-
     use super::*;
 
     const SOME: &str = "\
@@ -112,14 +79,5 @@ ffffffffc0001000 t ovl_alloc_inode\t[overlay]
         let hidden = "0000000000000000 T _text\n0000000000000000 t __d_alloc\n";
         assert!(matches!(Symbols::parse(hidden.into()), Err(SymbolsError::Hidden)));
         assert!(matches!(Symbols::parse(Vec::new()), Err(SymbolsError::Hidden)));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_survived(bytes in vec(prop_oneof![any::<u8>(), Just(b' '), Just(b'\n'), Just(b't'), b'0'..=b'9'], 0..200), address in any::<u64>()) {
-            if let Ok(symbols) = Symbols::parse(bytes) {
-                let _ = symbols.name(address);
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! Files of tracefs: the kernel's own words on its tracepoints.
+//! Files of tracefs, which describe the kernel's tracepoints.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     path::Path,
 };
@@ -11,34 +11,32 @@ use rustix::{
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
-use crate::procfs::mounts;
+use crate::procfs::Files;
 
 const KIND: &str = "tracefs";
-const MOUNTS: &str = "/proc/self/mounts";
 
-/// Longer files are none of those that are read here.
+/// No file that is read here is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TracefsError {
     #[error("cannot read {path} of the mounted tracefs: {source}")]
     Mounted { path: String, source: io::Error },
-    #[error("tracefs is not mounted, and cannot be opened without (needs CAP_SYS_ADMIN and Linux 5.2): {0}")]
+    #[error("tracefs is not mounted, and a private mount needs CAP_SYS_ADMIN and Linux 5.2: {0}")]
     Detached(#[source] io::Error),
 }
 
 /// Reads a file by its path within tracefs.
 pub fn read(path: &str) -> Result<Vec<u8>, TracefsError> {
-    let mounts = mounts::parse(&fs::read(MOUNTS).unwrap_or_default());
-    match mounts.iter().find(|mount| mount.kind == KIND.as_bytes()) {
+    match Files::live().mounts().iter().find(|mount| mount.kind == KIND.as_bytes()) {
         Some(mount) => read_whole(File::open(mount.at.join(path)))
             .map_err(|source| TracefsError::Mounted { path: path.to_owned(), source }),
         None => read_detached(path).map_err(TracefsError::Detached),
     }
 }
 
-/// Of an instance that is attached nowhere, so that nobody sees it, and that goes with its file descriptor. Only where it is
-/// not mounted: older kernels would give a mounted one its default mode and owner again.
+/// From an instance that is mounted nowhere, so that no other process sees it, and that goes with its file descriptor. Only where
+/// tracefs is not mounted: older kernels would reset the mode and owner of a mounted one.
 fn read_detached(path: &str) -> io::Result<Vec<u8>> {
     let filesystem = fsopen(KIND, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&filesystem)?;

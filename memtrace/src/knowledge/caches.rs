@@ -1,4 +1,4 @@
-//! What lives in the slab caches that matter, what fills them, and whether the kernel takes their memory back.
+//! What the slab caches that matter hold, what fills them, and whether the kernel reclaims their memory.
 
 use std::{fmt, sync::LazyLock};
 
@@ -36,7 +36,7 @@ pub struct CacheEntry {
     pub references: Vec<Line>,
 }
 
-/// A command, and what it tells.
+/// A command, and what it shows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Look {
@@ -48,9 +48,9 @@ pub struct Look {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reclaim {
-    /// A shrinker frees objects that nobody uses when memory is short.
+    /// A shrinker frees unused objects when memory is short.
     Pressure,
-    /// An object goes when what it belongs to goes: a process, a file, a socket.
+    /// An object is freed with what it belongs to: a process, a file, a socket.
     Owner,
     /// As long as the kernel runs, or the module that made it.
     Never,

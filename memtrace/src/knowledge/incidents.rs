@@ -1,4 +1,4 @@
-//! Incidents that were seen before: by which signs one is known again, what caused it, and what helped.
+//! Known incidents: their signs, what caused them, and what helped.
 //!
 //! The built-in ones and those of users are files of one format (docs/incidents.md).
 
@@ -6,7 +6,7 @@ mod evidence;
 mod file;
 mod signs;
 
-use std::{collections::HashMap, io, path::Path, path::PathBuf, sync::LazyLock};
+use std::{collections::HashMap, io, path::PathBuf, sync::LazyLock};
 
 pub use evidence::{Evidence, Match};
 use serde::Deserialize;
@@ -14,25 +14,25 @@ pub use signs::{Field, Share, Signs};
 use thiserror::Error;
 
 use super::{Line, Prose};
-use crate::procfs::slab::printable;
+use crate::{procfs::slab::printable, text::escape};
 
 static BUILT_IN: LazyLock<Vec<Incident>> =
     LazyLock::new(|| file::parse(include_bytes!("incidents.toml")).expect("a test reads the same text"));
 
-/// What is known, the user's own first.
+/// The user's own first.
 #[derive(Clone, Debug)]
 pub struct Incidents(Vec<Incident>);
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "file::Table")]
 pub struct Incident {
-    /// Names it for ever; a user's takes the place of ours.
+    /// Never changes; a user's incident replaces ours with the same id.
     pub id: Line,
     pub title: Prose,
     pub signs: Signs,
-    /// Signs that rule it out if they are otherwise, but need not be known.
+    /// Signs that rule it out if they differ, but may be unknown.
     pub if_known: Vec<Field>,
-    /// Signs that speak for it, and may be otherwise.
+    /// Signs that support it, and may differ.
     pub typical: Vec<Field>,
     pub cause: Prose,
     pub now: Vec<Prose>,
@@ -43,11 +43,11 @@ pub struct Incident {
 
 #[derive(Debug, Error)]
 pub enum IncidentsError {
-    #[error("{}: {source}", shown(path))]
+    #[error("{}: {source}", escape::path(path))]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}: a file of incidents has at most {} bytes", shown(path), file::MAX_BYTES)]
+    #[error("{}: a file of incidents has at most {} bytes", escape::path(path), file::MAX_BYTES)]
     TooLong { path: PathBuf },
-    #[error("{}, line {}: {}; docs/incidents.md has the format", shown(path), fault.line, printable(&fault.problem))]
+    #[error("{}, line {}: {}; docs/incidents.md has the format", escape::path(path), fault.line, printable(&fault.problem))]
     Faulty { path: PathBuf, fault: Fault },
 }
 
@@ -57,10 +57,6 @@ pub enum IncidentsError {
 pub struct Fault {
     pub line: usize,
     pub problem: String,
-}
-
-fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
 }
 
 impl Incidents {
@@ -91,7 +87,7 @@ impl Incidents {
         self.iter().filter(|incident| incident.signs.have_cache(names)).collect()
     }
 
-    /// Those that the evidence speaks for, most signs first.
+    /// Those that the evidence supports, most signs first.
     pub fn like(&self, evidence: &Evidence) -> Vec<Match<'_>> {
         let mut matches: Vec<Match<'_>> =
             self.iter().filter_map(|incident| evidence.compare(incident)).collect();

@@ -1,8 +1,8 @@
 //! What is known of slab caches and of incidents that fill them: data files, read into types that hold only what is
-//! well-formed. A faulty value is refused where it stands, so that the reader of a user's file can say the line.
+//! well-formed. A faulty value is rejected while reading, so that the error can name the line.
 
 pub mod caches;
 pub mod incidents;
-mod words;
+mod values;
 
-pub use words::{Line, Pattern, Prose};
+pub use values::{Line, Pattern, Prose};

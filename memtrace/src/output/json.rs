@@ -473,7 +473,7 @@ impl<'a> From<&'a view::Ancestors> for Ancestors<'a> {
 
 impl<'a> From<&'a view::CgroupShare> for Cgroup<'a> {
     fn from(cgroup: &'a view::CgroupShare) -> Self {
-        let owner = cgroup.path.as_deref().map(Owner::of).unwrap_or_default();
+        let owner = cgroup.path.as_deref().map(Owner::from_path).unwrap_or_default();
         Cgroup {
             id: cgroup.id,
             path: cgroup.path.as_deref().map(escape::json),

@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::mounts::Mount;
+use super::mountinfo::Mount;
 
 /// Cgroups that are read, at most. Reading one takes some 10 us.
-pub const MAX: usize = 4000;
+pub const MAX_CGROUPS: usize = 4000;
 
 /// Of these, the biggest whose slab memory is read too: for that the kernel adds up the counters of all CPUs.
 const MAX_WITH_SLAB: usize = 64;
@@ -25,44 +25,44 @@ pub enum Version {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cgroups {
+pub struct CgroupList {
     pub version: Version,
     /// By their paths below the hierarchy's root.
-    pub list: HashMap<Vec<u8>, Cgroup>,
+    pub list: HashMap<Vec<u8>, CgroupMemory>,
     /// Those that were seen and not read; there may be more below them.
     pub left_out: usize,
 }
 
 /// In bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cgroup {
+pub struct CgroupMemory {
     /// Without the cgroups in it that were read.
     pub memory: u64,
     /// None where it was not read, and where the cgroup has others in it. With version 1, all kernel memory.
     pub slab: Option<u64>,
 }
 
-/// Which files tell of a cgroup's memory.
+/// The hierarchy in which memory is charged: the memory controller's own (version 1) if there is one, else the unified one
+/// (version 2).
+pub fn hierarchy_of_memory(mounts: &[Mount]) -> Option<(&Mount, Version)> {
+    let own = mounts.iter().find(|mount| mount.kind == b"cgroup" && mount.has_option("memory"));
+    let unified = || mounts.iter().find(|mount| mount.kind == b"cgroup2");
+    own.map(|mount| (mount, Version::V1)).or_else(|| unified().map(|mount| (mount, Version::V2)))
+}
+
 struct Hierarchy {
     root: PathBuf,
     version: Version,
-    memory: &'static str,
 }
 
 impl Hierarchy {
-    /// That of the memory controller, which is either in version 2 or in a version 1 of its own.
     fn find(mounts: &[Mount]) -> Option<Self> {
-        let v1 = mounts.iter().find(|mount| mount.kind == b"cgroup" && mount.has_option("memory"));
-        let v2 = || mounts.iter().find(|mount| mount.kind == b"cgroup2");
-        if let Some(mount) = v1 {
-            let memory = "memory.usage_in_bytes";
-            return Some(Self { root: mount.at.clone(), version: Version::V1, memory });
-        }
-        v2().map(|mount| Self { root: mount.at.clone(), version: Version::V2, memory: "memory.current" })
+        hierarchy_of_memory(mounts).map(|(mount, version)| Self { root: mount.at.clone(), version })
     }
 
     fn memory(&self, directory: &Path) -> Option<u64> {
-        number(&fs::read(directory.join(self.memory)).ok()?)
+        let file = if self.version == Version::V1 { "memory.usage_in_bytes" } else { "memory.current" };
+        number(&fs::read(directory.join(file)).ok()?)
     }
 
     fn slab(&self, directory: &Path) -> Option<u64> {
@@ -83,13 +83,13 @@ pub fn slab(text: &[u8]) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("slab "))?.trim().parse().ok()
 }
 
-pub fn read(mounts: &[Mount]) -> Cgroups {
-    Hierarchy::find(mounts).map(|hierarchy| walk(&hierarchy, MAX)).unwrap_or_default()
+pub fn read(mounts: &[Mount]) -> CgroupList {
+    Hierarchy::find(mounts).map(|hierarchy| walk(&hierarchy, MAX_CGROUPS)).unwrap_or_default()
 }
 
 /// The root has no memory of its own in version 2: it is looked into first.
-fn walk(hierarchy: &Hierarchy, most: usize) -> Cgroups {
-    let mut cgroups = Cgroups { version: hierarchy.version, ..Cgroups::default() };
+fn walk(hierarchy: &Hierarchy, most: usize) -> CgroupList {
+    let mut cgroups = CgroupList { version: hierarchy.version, ..CgroupList::default() };
     let mut to_look_into = BinaryHeap::from([(u64::MAX, hierarchy.root.clone())]);
     let (mut leaves, mut read) = (Vec::new(), 0);
     while let Some((memory, directory)) = to_look_into.pop() {
@@ -108,7 +108,7 @@ fn walk(hierarchy: &Hierarchy, most: usize) -> Cgroups {
         }
         if directory != hierarchy.root {
             let memory = memory.saturating_sub(in_children);
-            cgroups.list.insert(name(hierarchy, &directory), Cgroup { memory, slab: None });
+            cgroups.list.insert(name(hierarchy, &directory), CgroupMemory { memory, slab: None });
         }
     }
     leaves.sort_unstable();
@@ -120,7 +120,7 @@ fn walk(hierarchy: &Hierarchy, most: usize) -> Cgroups {
     cgroups
 }
 
-/// Cgroups that go meanwhile are left out.
+/// Cgroups that are removed meanwhile are left out.
 fn children(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let directories = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -136,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::procfs::mountinfo;
 
     /// A hierarchy of version 2 with these cgroups.
     fn hierarchy(cgroups: &[(&str, u64)]) -> (tempfile::TempDir, Hierarchy) {
@@ -146,8 +147,7 @@ mod tests {
             fs::write(directory.join("memory.current"), format!("{memory}\n")).unwrap();
             fs::write(directory.join("memory.stat"), format!("anon 1\nslab {}\n", memory / 2)).unwrap();
         }
-        let hierarchy =
-            Hierarchy { root: root.path().to_owned(), version: Version::V2, memory: "memory.current" };
+        let hierarchy = Hierarchy { root: root.path().to_owned(), version: Version::V2 };
         (root, hierarchy)
     }
 
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_cgroup_counts_without_those_in_it() {
         let (_root, hierarchy) = hierarchy(&SLICES);
-        let found = walk(&hierarchy, MAX);
+        let found = walk(&hierarchy, MAX_CGROUPS);
         let memory = |path: &str| found.list[path.as_bytes()].memory;
         assert_eq!(["system", "system/a", "system/b", "user", "user/1"].map(memory), [30, 60, 10, 0, 50]);
         let slab = |path: &str| found.list[path.as_bytes()].slab;
@@ -176,14 +176,18 @@ mod tests {
 
     #[test]
     fn the_hierarchy_with_the_memory_controller() {
-        let mounts = |text: &str| super::super::mounts::parse(text.as_bytes());
-        let v2 = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        let hybrid = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\ncgroup /m cgroup rw,memory 0 0\n";
-        let find = |text: &str| Hierarchy::find(&mounts(text)).map(|found| (found.version, found.root));
-        assert_eq!(find(v2), Some((Version::V2, "/sys/fs/cgroup".into())));
-        assert_eq!(find(hybrid), Some((Version::V1, "/m".into())));
-        assert_eq!(find("tmpfs /tmp tmpfs rw,memory 0 0\n"), None);
-        assert_eq!(read(&[]), Cgroups::default());
+        let unified = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
+        let cpu = "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n";
+        let memory = "35 31 0:32 /docker/x /sys/fs/cgroup/a\\040b rw - cgroup cgroup rw,hugetlb,memory\n";
+        let find = |lines: &[&str]| {
+            let mounts = mountinfo::parse(lines.concat().as_bytes());
+            hierarchy_of_memory(&mounts).map(|(mount, version)| (version, mount.at.clone()))
+        };
+        assert_eq!(find(&[unified, cpu, memory]), Some((Version::V1, "/sys/fs/cgroup/a b".into())));
+        assert_eq!(find(&[cpu, unified]), Some((Version::V2, "/sys/fs/cgroup/unified".into())));
+        assert_eq!((find(&[cpu]), find(&[])), (None, None));
+        assert_eq!(find(&["1 2 0:1 / /tmp rw - tmpfs tmpfs rw,memory\n"]), None);
+        assert_eq!(read(&[]), CgroupList::default());
     }
 
     proptest! {

@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 
-/// Lines by their keys, in bytes; what is not in kB (`HugePages_Total`) as it is.
+/// The lines of all keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meminfo {
-    lines: BTreeMap<String, u64>,
+    lines: BTreeMap<String, Value>,
 }
 
-/// Lines of a key that are taken, at most: real kernels have some 60.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    Bytes(u64),
+    /// What is not in kB, such as `HugePages_Total`.
+    Count(u64),
+}
+
+/// Lines that are read, at most: real kernels have some 60.
 const MAX_LINES: usize = 1000;
 
 impl Meminfo {
@@ -20,33 +27,41 @@ impl Meminfo {
 
     /// None where this kernel has no such line.
     pub fn get(&self, key: &str) -> Option<u64> {
-        self.lines.get(key).copied()
+        self.lines.get(key).map(|&(Value::Bytes(value) | Value::Count(value))| value)
+    }
+
+    /// None where this kernel has no such line with a number of kB.
+    pub fn bytes(&self, key: &str) -> Option<u64> {
+        match self.lines.get(key)? {
+            Value::Bytes(bytes) => Some(*bytes),
+            Value::Count(_) => None,
+        }
     }
 
     /// 0 where this kernel has no such line.
-    pub fn of(&self, key: &str) -> u64 {
+    pub fn get_or_zero(&self, key: &str) -> u64 {
         self.get(key).unwrap_or(0)
     }
 
     pub fn total(&self) -> u64 {
-        self.of("MemTotal")
+        self.get_or_zero("MemTotal")
     }
 
     /// What programs can have without swapping, by the kernel's own estimate.
     pub fn available(&self) -> u64 {
-        self.get("MemAvailable").unwrap_or_else(|| self.of("MemFree"))
+        self.get("MemAvailable").unwrap_or_else(|| self.get_or_zero("MemFree"))
     }
 }
 
 /// `Slab:  115272 kB`, of a node `Node 0 Slab:  115272 kB`.
-fn line(line: &str) -> Option<(String, u64)> {
+fn line(line: &str) -> Option<(String, Value)> {
     let (key, value) = line.split_once(':')?;
     let key = key.rsplit(' ').next()?;
     let mut words = value.split_ascii_whitespace();
     let number: u64 = words.next()?.parse().ok()?;
     let value = match words.next() {
-        Some("kB") => number.checked_mul(1024)?,
-        _ => number,
+        Some("kB") => Value::Bytes(number.checked_mul(1024)?),
+        _ => Value::Count(number),
     };
     Some((key.to_owned(), value))
 }
@@ -63,16 +78,17 @@ mod tests {
             Meminfo::parse(b"MemTotal:  24684084 kB\nActive(anon):   1 kB\nHugePages_Total:      16\n");
         assert_eq!(host.total(), 24_684_084 << 10);
         assert_eq!((host.get("Active(anon)"), host.get("HugePages_Total")), (Some(1024), Some(16)));
-        assert_eq!((host.get("Percpu"), host.of("Percpu")), (None, 0));
+        assert_eq!((host.bytes("Active(anon)"), host.bytes("HugePages_Total")), (Some(1024), None));
+        assert_eq!((host.get("Percpu"), host.get_or_zero("Percpu")), (None, 0));
         let node = Meminfo::parse(b"Node 12 MemTotal:       8 kB\nNode 12 MemUsed:        2 kB\n");
-        assert_eq!((node.total(), node.of("MemUsed")), (8192, 2048));
+        assert_eq!((node.total(), node.get_or_zero("MemUsed")), (8192, 2048));
     }
 
     #[test]
     fn what_makes_no_sense_is_left_out() {
         let odd =
             Meminfo::parse(b"A: x kB\nB\nC:\nD: 18446744073709551615 kB\nE: -1 kB\n\xff: 3 kB\nF: 1 kB");
-        assert_eq!((odd.of("A"), odd.of("D"), odd.of("E"), odd.of("F")), (0, 0, 0, 1024));
+        assert_eq!((["A", "D", "E", "F"].map(|key| odd.get_or_zero(key))), [0, 0, 0, 1024]);
     }
 
     #[test]

@@ -1,14 +1,20 @@
-//! What /proc, /sys and the cgroup filesystem say of the host's memory. Each file has a pure parser of bytes; [`Files`] says
+//! What /proc, /sys and the cgroup filesystem say. Every parser of their files is here, a pure function of bytes; [`Files`] says
 //! where they are. What a kernel does not have is None; only /proc/meminfo must be there.
 
 pub mod buddyinfo;
 pub mod cgroup;
 pub mod dentry_state;
+pub mod fdinfo;
+pub mod id_list;
+pub mod kallsyms;
+pub mod maps;
 pub mod meminfo;
-pub mod mounts;
+pub mod mountinfo;
 pub mod pressure;
 pub mod process;
+pub mod security;
 pub mod slab;
+pub mod tmpfs;
 pub mod vmstat;
 pub mod zoneinfo;
 
@@ -20,15 +26,16 @@ use std::{
 use thiserror::Error;
 
 use self::{
-    buddyinfo::FreeBlocks, dentry_state::DentryState, meminfo::Meminfo, mounts::Tmpfs, pressure::Pressure,
-    vmstat::Vmstat,
+    buddyinfo::FreeBlocks, dentry_state::DentryState, meminfo::Meminfo, mountinfo::Mount, pressure::Pressure,
+    tmpfs::Tmpfs, vmstat::Vmstat,
 };
+use crate::text::escape;
 
 #[derive(Debug, Error)]
 pub enum HostError {
-    #[error("{} cannot be read: {source}; is /proc mounted?", path.display())]
+    #[error("cannot read {}: {source}; is /proc mounted?", escape::path(path))]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{} has no line `MemTotal:` with a number of kB", path.display())]
+    #[error("{} has no line `MemTotal:` with a number of kB", escape::path(path))]
     NoTotal { path: PathBuf },
 }
 
@@ -89,7 +96,7 @@ impl Files {
         self.read("proc/vmstat").map(|text| Vmstat::parse(&text)).unwrap_or_default()
     }
 
-    /// Pages that CPUs keep at hand; they are free, and MemFree leaves them out.
+    /// Free pages in the per-CPU lists, which MemFree leaves out.
     pub fn pcp_free_pages(&self) -> Option<u64> {
         self.read("proc/zoneinfo").map(|text| zoneinfo::pcp_free_pages(&text))
     }
@@ -106,15 +113,18 @@ impl Files {
         DentryState::parse(&self.read("proc/sys/fs/dentry-state")?)
     }
 
-    /// The mounted tmpfs that we see, with what is in them.
-    pub fn tmpfs(&self) -> Vec<Tmpfs> {
-        let mounts = self.read("proc/self/mounts").unwrap_or_default();
-        mounts::measure(&mounts::parse(&mounts))
+    /// In this process's mount namespace.
+    pub fn mounts(&self) -> Vec<Mount> {
+        self.read("proc/self/mountinfo").map(|text| mountinfo::parse(&text)).unwrap_or_default()
     }
 
-    pub fn cgroups(&self) -> cgroup::Cgroups {
-        let mounts = self.read("proc/self/mounts").unwrap_or_default();
-        cgroup::read(&mounts::parse(&mounts))
+    /// The mounted tmpfs that we see, with what is in them.
+    pub fn tmpfs(&self) -> Vec<Tmpfs> {
+        tmpfs::measure(&self.mounts())
+    }
+
+    pub fn cgroups(&self) -> cgroup::CgroupList {
+        cgroup::read(&self.mounts())
     }
 }
 

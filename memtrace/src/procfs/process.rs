@@ -1,119 +1,49 @@
-//! The processes' memory, from /proc/PID. A process that ends while it is read is left out.
+//! Processes, from /proc/PID.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-};
+pub mod memory;
 
-/// Processes that are read, at most. Reading one takes some 20 us.
-pub const MAX: usize = 20_000;
+use std::path::{Path, PathBuf};
 
-/// A process, also when its id is given to another later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use memtrace_common::event::{START_TAG_SHIFT, start_tag};
+
+/// /proc counts time in hundredths of a second, on every architecture that memtrace runs on.
+const TICK_NS: u64 = 10_000_000;
+
+/// Steps of a start's tag in a tick of /proc.
+pub const TICK_STEPS: u32 = (TICK_NS >> START_TAG_SHIFT) as u32 + 1;
+
+/// A process, as opposed to others that had or will have its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId {
-    pub pid: u32,
-    /// When it started, in ticks since the boot.
-    pub start: u64,
+    /// Thread group; 0 is the idle task.
+    pub tgid: u32,
+    /// When it started: see [`memtrace_common::event::start_tag`].
+    pub started: u32,
 }
 
-/// In bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    pub comm: Vec<u8>,
-    /// All of its pages that are in memory; those that it shares with others count in full.
-    pub resident: u64,
-    /// Those of them that are its own: heap, stacks, private pages that it wrote to.
-    pub anon: u64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Processes {
-    pub list: HashMap<ProcessId, Process>,
-    pub left_out: usize,
-}
-
-pub fn read(proc: &Path, page_size: u64) -> Processes {
-    read_at_most(MAX, proc, page_size)
-}
-
-fn read_at_most(most: usize, proc: &Path, page_size: u64) -> Processes {
-    let Ok(entries) = fs::read_dir(proc) else { return Processes::default() };
-    let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
-    let mut processes = Processes::default();
-    for pid in entries.flatten().filter_map(pid) {
-        if processes.list.len() == most {
-            processes.left_out += 1;
-        } else if let Some((id, process)) = read_one(proc, pid, page_size) {
-            processes.list.insert(id, process);
-        }
-    }
-    processes
-}
-
-/// None for what has ended, and for kernel threads, which have no memory of their own.
-fn read_one(proc: &Path, pid: u32, page_size: u64) -> Option<(ProcessId, Process)> {
-    let directory = directory(proc, pid);
-    let Statm { resident, shared } = parse_statm(&fs::read(directory.join("statm")).ok()?)?;
-    if resident == 0 {
-        return None;
-    }
-    let Stat { comm, start } = parse_stat(&fs::read(directory.join("stat")).ok()?)?;
-    let process = Process {
-        comm,
-        resident: resident.saturating_mul(page_size),
-        anon: resident.saturating_sub(shared).saturating_mul(page_size),
-    };
-    Some((ProcessId { pid, start }, process))
-}
-
-fn directory(proc: &Path, pid: u32) -> PathBuf {
-    proc.join(pid.to_string())
-}
-
-/// What of its memory counts for this process where what is shared is divided among those that share it, in bytes. Walks
-/// all of its page tables: some milliseconds for a GiB, in which the process cannot map or unmap anything.
-pub fn proportional(proc: &Path, id: ProcessId) -> Option<u64> {
-    parse_rollup(&fs::read(directory(proc, id.pid).join("smaps_rollup")).ok()?)
-}
-
-/// In pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Statm {
-    pub resident: u64,
-    /// File pages and shared memory: `task_statm` adds up MM_FILEPAGES and MM_SHMEMPAGES, so the rest is anonymous.
-    pub shared: u64,
-}
-
-pub fn parse_statm(text: &[u8]) -> Option<Statm> {
-    let mut numbers = str::from_utf8(text).ok()?.split_ascii_whitespace().skip(1);
-    let mut next = || numbers.next()?.parse().ok();
-    Some(Statm { resident: next()?, shared: next()? })
-}
-
+/// What /proc/PID/stat says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
     pub comm: Vec<u8>,
-    pub start: u64,
+    pub parent: u32,
+    /// As in [`ProcessId`], rounded down to a tick: it started up to [`TICK_STEPS`] later.
+    pub started: u32,
 }
 
-/// Field 22, after the second, which is the command name in parentheses; it may have parentheses and blanks itself.
-const FIELDS_FROM_STATE_TO_START: usize = 19;
-
+/// The name stands in parentheses and may have any bytes, so that the last one closes it.
 pub fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|&byte| byte == b'(')?;
     let close = text.iter().rposition(|&byte| byte == b')')?;
     let comm = text.get(open + 1..close)?.to_vec();
-    let fields = str::from_utf8(text.get(close + 1..)?).ok()?;
-    let start = fields.split_ascii_whitespace().nth(FIELDS_FROM_STATE_TO_START)?.parse().ok()?;
-    Some(Stat { comm, start })
+    // The state is the third field, the parent the fourth, the start the 22nd.
+    let mut fields = str::from_utf8(&text[close + 1..]).ok()?.split_ascii_whitespace().skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    let ticks: u64 = fields.nth(17)?.parse().ok()?;
+    Some(Stat { comm, parent, started: start_tag(ticks.checked_mul(TICK_NS)?) })
 }
 
-pub fn parse_rollup(text: &[u8]) -> Option<u64> {
-    let text = str::from_utf8(text).ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    let kilobytes: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    kilobytes.checked_mul(1024)
+pub fn directory(proc: &Path, pid: u32) -> PathBuf {
+    proc.join(pid.to_string())
 }
 
 #[cfg(test)]
@@ -123,57 +53,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statm_tells_own_pages_from_shared_ones() {
-        assert_eq!(parse_statm(b"765 418 390 5 0 123 0\n"), Some(Statm { resident: 418, shared: 390 }));
-        assert_eq!(parse_statm(b"765 418"), None);
-    }
-
-    #[test]
     fn a_command_name_may_look_like_the_rest_of_the_line() {
-        let fields = "S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 99 42\n";
-        let stat = |comm: &[u8]| parse_stat(&[b"7 (", comm, b") ", fields.as_bytes()].concat()).unwrap();
-        for comm in [&b"cat"[..], b"a) R 1 (b", b"", b"\xff\n"] {
-            assert_eq!(stat(comm), Stat { comm: comm.to_vec(), start: 4711 });
+        let fields =
+            "S 17 4711 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 2000 18446744073709551615 1 1\n";
+        let started = start_tag(9_876_540_000_000);
+        for comm in [&b"cat"[..], b"a) R 1 (b", b") S 1 (", b"", b"((", b"x)", b"\xff\n"] {
+            let stat = parse_stat(&[b"4711 (", comm, b") ", fields.as_bytes()].concat());
+            assert_eq!(stat, Some(Stat { comm: comm.to_vec(), parent: 17, started }));
         }
-        assert_eq!(parse_stat(b"7 (cat) S 1 7"), None);
-        assert_eq!(parse_stat(b"7 )cat( S 1 7"), None);
-    }
-
-    #[test]
-    fn rollup_has_the_proportional_size() {
-        let text = b"55724000-7ffe0000 ---p 00000000 00:00 0    [rollup]\nRss:    1672 kB\nPss:     322 kB\nPss_Dirty: 1 kB\n";
-        assert_eq!(parse_rollup(text), Some(322 << 10));
-        assert_eq!(parse_rollup(b"Pss: 1\n"), None);
-    }
-
-    #[test]
-    fn what_has_ended_and_what_has_no_memory_is_left_out() {
-        let proc = tempfile::tempdir().unwrap();
-        let process = |pid: &str, statm: &str, stat: &str| {
-            fs::create_dir(proc.path().join(pid)).unwrap();
-            fs::write(proc.path().join(pid).join("statm"), statm).unwrap();
-            fs::write(proc.path().join(pid).join("stat"), stat).unwrap();
-        };
-        let stat = "(x) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 99 42\n";
-        process("12", "9 5 2 0 0 0 0", &format!("12 {stat}"));
-        process("13", "0 0 0 0 0 0 0", &format!("13 {stat}"));
-        process("14", "9 5 2 0 0 0 0", "");
-        fs::create_dir(proc.path().join("15")).unwrap();
-        fs::create_dir(proc.path().join("self")).unwrap();
-        let processes = read(proc.path(), 4096);
-        assert_eq!(processes.left_out, 0);
-        assert_eq!(read_at_most(0, proc.path(), 4096), Processes { left_out: 4, ..Processes::default() });
-        assert_eq!(processes.list.len(), 1);
-        let process = &processes.list[&ProcessId { pid: 12, start: 4711 }];
-        assert_eq!((process.resident, process.anon, &process.comm[..]), (5 * 4096, 3 * 4096, &b"x"[..]));
+        for odd in [&b"7 (cat) S 1 7"[..], b"7 )cat( S 1 7", b""] {
+            assert_eq!(parse_stat(odd), None);
+        }
     }
 
     proptest! {
         #[test]
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_statm(&bytes);
             let _ = parse_stat(&bytes);
-            let _ = parse_rollup(&bytes);
+            let _ = parse_stat(&[b"1 (x) ", &*bytes].concat());
         }
     }
 }

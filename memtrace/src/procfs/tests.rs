@@ -5,7 +5,7 @@ fn this_host_can_be_read() {
     let files = Files::live();
     let meminfo = files.meminfo().unwrap();
     assert!(meminfo.total() > 0 && meminfo.available() <= meminfo.total());
-    assert!(files.vmstat().of("pgfault") > 0);
+    assert!(files.vmstat().get("pgfault") > 0);
 }
 
 #[test]
@@ -48,19 +48,19 @@ fn of_kernel(kernel: &str) -> Files {
 
 #[test]
 fn the_texts_of_several_kernels() {
-    let mut told = String::new();
+    let mut texts = String::new();
     for kernel in KERNELS {
         let files = of_kernel(kernel);
         let meminfo = files.meminfo().unwrap();
         let vmstat = files.vmstat();
-        let processes = process::read(&files.proc(), 4096);
-        let pss = processes.list.keys().map(|id| process::proportional(&files.proc(), *id));
-        told += &format!(
+        let processes = process::memory::read(&files.proc(), 4096);
+        let pss = processes.list.keys().map(|id| process::memory::proportional(&files.proc(), *id));
+        texts += &format!(
             "{kernel}\n  available {}  at hand {:?}  allocstall {}  pgsteal_file {}\n  {:?}\n  {:?}  large blocks {:.3}\n  {:?}  pss {:?}\n",
             meminfo.available(),
             files.pcp_free_pages(),
             vmstat.sum("allocstall"),
-            vmstat.of("pgsteal_file"),
+            vmstat.get("pgsteal_file"),
             files.pressure(),
             files.dentry_state(),
             files.free_blocks().and_then(|blocks| blocks.share_of(4)).unwrap(),
@@ -68,7 +68,7 @@ fn the_texts_of_several_kernels() {
             pss.collect::<Vec<_>>(),
         );
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(texts);
 }
 
 /// What no counter has is a small part of the memory, and nothing is counted twice.
@@ -78,7 +78,7 @@ fn the_sum_of_several_kernels_leaves_little_unaccounted() {
     for kernel in KERNELS {
         let files = of_kernel(kernel);
         let per_cpu_free = files.pcp_free_pages().unwrap();
-        let sum = Sum::of(&files.meminfo().unwrap(), &files.vmstat(), per_cpu_free, 4096);
+        let sum = Sum::new(&files.meminfo().unwrap(), &files.vmstat(), per_cpu_free, 4096);
         let share = sum.get(Part::Unaccounted) as f64 / sum.total as f64;
         assert!((-0.01..0.1).contains(&share), "{kernel}: {share} of all memory is unaccounted: {sum:?}");
     }

@@ -20,7 +20,7 @@ impl Vmstat {
     }
 
     /// 0 where this kernel has no such counter.
-    pub fn of(&self, key: &str) -> u64 {
+    pub fn get(&self, key: &str) -> u64 {
         self.counters.get(key).copied().unwrap_or(0)
     }
 
@@ -41,7 +41,7 @@ mod tests {
     fn counters() {
         let vmstat =
             Vmstat::parse(b"oom_kill 2\nallocstall_normal 3\nallocstall_movable 4\nodd\npgfault x\n");
-        assert_eq!((vmstat.of("oom_kill"), vmstat.of("pgfault"), vmstat.of("none")), (2, 0, 0));
+        assert_eq!((vmstat.get("oom_kill"), vmstat.get("pgfault"), vmstat.get("none")), (2, 0, 0));
         assert_eq!((vmstat.sum("allocstall_"), vmstat.sum("none")), (7, 0));
     }
 

@@ -1,4 +1,4 @@
-//! /proc/zoneinfo: of all that it says, the pages that CPUs keep at hand. These are free, and MemFree leaves them out.
+//! /proc/zoneinfo: of all that it says, the free pages in the per-CPU lists, which MemFree leaves out.
 
 /// The sum of all lines `count:` below `pagesets`, in pages.
 pub fn pcp_free_pages(text: &[u8]) -> u64 {

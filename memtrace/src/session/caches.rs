@@ -1,7 +1,7 @@
 //! Which slab cache is which. An address does not tell for good: a module takes its caches along when it goes, and the
 //! next one's are made where they were.
 //!
-//! A cache that took the place of another goes by a number of its own: see [`memtrace_common::succession`]. Who traces all
+//! A cache that took the place of another goes by a number of its own: see [`memtrace_common::generation`]. Who traces all
 //! caches sees it being made, since a `struct kmem_cache` comes from a slab cache itself. Otherwise a change in sysfs tells,
 //! at the next report.
 
@@ -11,7 +11,7 @@ use std::{
 };
 
 use aya::maps::MapError;
-use memtrace_common::generation::{GENERATION_MASK, next};
+use memtrace_common::generation::{self, next};
 
 use super::setup;
 use crate::{
@@ -91,11 +91,11 @@ impl Directory {
     /// Learns the names of the caches that were made just now: some are gone at the next report.
     pub fn learn_new(&mut self, kernel: &Kernel, generations: &Generations) -> Result<(), MapError> {
         for address in std::mem::take(&mut self.new) {
-            let number = generations.number(address)?;
+            let number = generations.id(address)?;
             let cache = caches::read(&kernel.memory, &kernel.layout, address);
             match cache {
                 // Nor was it another's place while it was read.
-                Some(cache) if generations.number(address)? == number => self.add(address, number, &cache),
+                Some(cache) if generations.id(address)? == number => self.add(address, number, &cache),
                 _ => self.new.push(address),
             }
         }
@@ -114,7 +114,7 @@ impl Directory {
         let fingerprint = host.fingerprint();
         if fingerprint.is_none() || fingerprint != self.fingerprint {
             // Before the list, or a cache that is made in between would be given its predecessor's name.
-            self.generations = generations.numbers()?;
+            self.generations = generations.ids()?;
             // Caches that come and go meanwhile may spoil it: then the next report tries again.
             if let Ok(list) = caches::list(&kernel.memory, &kernel.layout) {
                 let known = host.described(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
@@ -167,8 +167,8 @@ impl Directory {
         let numbers = ledger.origins().map(|origin| origin.key.cache);
         let unknown: HashSet<Address> = numbers.filter(|number| !self.infos.contains_key(number)).collect();
         for number in unknown {
-            let address = number & !GENERATION_MASK;
-            let is_there = generations.number(address)? == number;
+            let address = generation::address(number);
+            let is_there = generations.id(address)? == number;
             match is_there.then(|| caches::read(&kernel.memory, &kernel.layout, address)).flatten() {
                 Some(cache) => self.add(address, number, &cache),
                 None => {

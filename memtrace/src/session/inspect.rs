@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use memtrace_common::generation::GENERATION_MASK;
+use memtrace_common::generation;
 
 use super::caches::Directory;
 use crate::{
@@ -78,7 +78,7 @@ fn subjects(kernel: &Kernel, caches: &Directory, ledger: &Ledger) -> HashMap<Add
         }
         let subject = caches.infos().get(&cache).and_then(|info| {
             let mut names = std::iter::once(&info.name).chain(&info.aliases);
-            names.find_map(|name| Inspectable::of_cache(name, cache & !GENERATION_MASK, &kernel.layout))
+            names.find_map(|name| Inspectable::of_cache(name, generation::address(cache), &kernel.layout))
         });
         subjects.insert(cache, subject);
     }

@@ -48,15 +48,8 @@ use crate::{
     attribution::stack::Stacks,
     evidence::recording::{Entry, Written, file::WriteError},
     kernel::{
-        clock,
-        discover::Kernel,
-        events::Events,
-        gfp::GfpNames,
-        load::{Attached, LoadError},
-        nodes::Nodes,
-        rings::RingError,
-        symbols::Symbols,
-        trials::Avoid,
+        attach::Attached, clock, discover::Kernel, error::LoadError, events::Events, gfp::GfpNames,
+        nodes::Nodes, rings::RingError, symbols::Symbols, trials::Avoid,
     },
     knowledge::incidents::Incidents,
     output::Output,
@@ -446,7 +439,7 @@ impl Session {
         };
         let mut find_node = |alloc: &mut Alloc| {
             if let Some(nodes) = nodes {
-                alloc.node = nodes.of(&kernel.memory, alloc.ptr);
+                alloc.node = nodes.node(&kernel.memory, alloc.ptr);
             }
         };
         let read = events.drain(most, |record| {

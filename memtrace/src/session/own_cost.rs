@@ -17,7 +17,7 @@ use crate::{
         clock,
         cost::{self, ProbeTimes, RunTimeStatistics},
         events::Events,
-        trials::{Reason, reason},
+        reason::{Reason, root_cause},
     },
     view::OwnCost,
 };
@@ -71,7 +71,7 @@ impl Meter {
             return Some(self.end(measurement, events));
         }
         let statistics = RunTimeStatistics::enable();
-        self.unavailable = statistics.as_ref().err().map(|error| reason(error));
+        self.unavailable = statistics.as_ref().err().map(|error| root_cause(error));
         let before = events.probe_times().unwrap_or_default();
         let start = Instant::now();
         self.measurement = Some(Measurement { statistics: statistics.ok(), before, start });

@@ -3,7 +3,7 @@
 use crate::{
     attribution::{
         cgroup::Cgroups,
-        process::{Processes, procfs},
+        process::{Processes, running},
     },
     stream::{event::ProcessEvent, ledger::Ledger},
 };
@@ -20,7 +20,7 @@ impl Who {
     }
 
     pub fn apply(&mut self, event: ProcessEvent<'_>) {
-        self.processes.apply(event, procfs::read);
+        self.processes.apply(event, running);
     }
 
     /// Looks up whoever is new in the ledger, before they are gone.
@@ -28,7 +28,7 @@ impl Who {
         for key in ledger.take_new_origins() {
             self.cgroups.learn(key.cgroup);
             if !key.task.is_kthread && key.task.tgid != crate::stream::ledger::FOLDED {
-                self.processes.learn(key.task.process(), procfs::read);
+                self.processes.learn(key.task.process(), running);
             }
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::{DRAIN_EVERY, Session, SessionError, Signals};
 use crate::{
-    kernel::{clock, events::Events, load::Attached},
+    kernel::{attach::Attached, clock, events::Events},
     stream::event::TimeNs,
     view::Settled,
 };

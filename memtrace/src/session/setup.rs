@@ -25,17 +25,21 @@ use crate::{
         stack::Stacks,
     },
     kernel::{
+        attach::Attached,
         caches::KernelCache,
         discover::{DiscoverError, Kernel},
+        error::LoadError,
         gfp::GfpNames,
         layout::Layout,
-        load::{Attached, Filters, LoadError, LoadOptions, Loaded},
+        load::Loaded,
         nodes::Nodes,
+        options::{Filters, LoadOptions},
         plan::{CacheStrategy, Plan},
         privileges,
+        reason::OUR_BUG,
         rings::RingSizes,
         symbols::Symbols,
-        trials::{Avoid, FAULT_OF_OURS},
+        trials::Avoid,
     },
     procfs::slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     stream::event::{Address, Comm},
@@ -125,7 +129,7 @@ pub fn set_up(options: &Options, listening: Option<&Listening>) -> Result<Ready,
     let caches =
         Directory::new(caches, filters.cache_of_caches, selection.named, filters.caches.unwrap_or_default());
     let attached = loaded.attach()?;
-    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(FAULT_OF_OURS));
+    let fault = attached.bulk_unavailable.as_ref().filter(|why| why.starts_with(OUR_BUG));
     notes.extend(fault.map(|why| format!("bulk allocations and frees are not seen: {why}")));
     notes.extend(attached.processes_unavailable.as_ref().map(|why| processes_note(why)));
     let sampling = Sampling { period: options.sample };
@@ -234,7 +238,7 @@ fn gfp_names(kernel: &Kernel, notes: &mut Vec<String>) -> Option<GfpNames> {
         notes.push("allocation flags are unknown: the kernel's tracepoints do not tell them".to_owned());
         return None;
     }
-    let names = GfpNames::ask();
+    let names = GfpNames::read();
     notes.extend(names.as_ref().err().map(|why| format!("allocation flags are numbers: {why}")));
     names.ok()
 }

@@ -6,7 +6,12 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-pub use memtrace_common::event::{NO_GFP, cache_tag};
+pub use memtrace_common::{
+    event::{NO_GFP, cache_tag},
+    generation::CacheId,
+};
+
+pub use crate::procfs::process::ProcessId;
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub type TimeNs = u64;
@@ -50,8 +55,7 @@ pub enum Event<'a> {
 pub struct Alloc {
     pub time: TimeNs,
     pub ptr: Address,
-    /// The slab cache's `struct kmem_cache`.
-    pub cache: Address,
+    pub cache: CacheId,
     /// Where the kernel called the allocator; 0 where that is not known.
     pub call_site: Address,
     /// The task's cgroup: its kernfs id, in the hierarchy that charges memory. 0 where that is not known.
@@ -151,15 +155,6 @@ impl Task {
     pub fn process(&self) -> ProcessId {
         ProcessId { tgid: self.tgid, started: self.started }
     }
-}
-
-/// A process, told from others that had or will have its number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProcessId {
-    /// Thread group; 0 is the idle task.
-    pub tgid: u32,
-    /// When it started: see [`memtrace_common::event::start_tag`].
-    pub started: u32,
 }
 
 /// What became of a process.

@@ -11,18 +11,18 @@ pub struct Advice {
     pub now: Vec<String>,
     pub for_good: Vec<String>,
     pub watch: Vec<String>,
-    /// A command, and what it tells.
+    /// A command, and what it shows.
     pub by_hand: Vec<(String, &'static str)>,
 }
 
-/// Said wherever somebody may think of it.
-const DROP_CACHES: &str = "The last resort is `sync; echo 2 > /proc/sys/vm/drop_caches`: it drops all dentries and inodes that \
-    nobody uses, so the host reads them anew from disk, and it can hold CPUs for minutes where there are many. It frees nothing \
-    that is in use and mends no cause. memtrace never does it.";
+/// Given wherever a reader may think of it.
+const DROP_CACHES: &str = "As a last resort, `sync; echo 2 > /proc/sys/vm/drop_caches` drops all unused dentries and inodes. The \
+    host then reads them from disk again, and with many of them it can block CPUs for minutes. It frees nothing that is in use and \
+    does not fix the cause. memtrace never does it.";
 
-/// For the suspect; for nobody where there is none.
+/// For the suspect, or general advice where there is none.
 pub fn advise(suspect: Option<&Finding>) -> Advice {
-    let Some(finding) = suspect else { return nothing() };
+    let Some(finding) = suspect else { return nothing_found() };
     match finding.kind {
         Kind::Processes => processes(finding),
         Kind::Shared => shared(),
@@ -32,11 +32,14 @@ pub fn advise(suspect: Option<&Finding>) -> Advice {
     }
 }
 
-fn nothing() -> Advice {
+fn nothing_found() -> Advice {
     Advice {
-        watch: texts(&["Run it again while memory rises, with a longer window: memtrace triage -d 5m"]),
+        watch: strings(&["Run it again while memory rises, with a longer window: memtrace triage -d 5m"]),
         by_hand: vec![
-            command("cat /proc/meminfo", "MemAvailable is what programs can have; MemFree says little"),
+            command(
+                "cat /proc/meminfo",
+                "MemAvailable is what programs can still get; MemFree alone says little",
+            ),
             command("vmstat 1", "si and so: swapping; wa: waiting for disks"),
             command("slabtop -o -s c", "slab caches by size"),
             command("ps aux --sort -rss | head", "processes by memory"),
@@ -49,132 +52,133 @@ fn processes(finding: &Finding) -> Advice {
     let pid = finding.commands.first().and_then(|command| command.pid);
     let pid = pid.map_or("PID".to_owned(), |pid| pid.to_string());
     Advice {
-        now: texts(&["If memory runs out, restart it in good order before the OOM killer chooses for you; \
-             /proc/PID/oom_score tells whom it would take."]),
-        for_good: texts(&[
-            "Give it a limit: MemoryMax= and MemoryHigh= of its systemd unit, or the container's.",
-            "Find the leak with the program's own means: a heap profile (jemalloc, pprof), heap dumps of a JVM.",
+        now: strings(&["If memory runs out, restart it gracefully before the OOM killer picks a victim; \
+             /proc/PID/oom_score shows which process it would be."]),
+        for_good: strings(&[
+            "Set a limit: MemoryMax= and MemoryHigh= of its systemd unit, or the container's memory limit.",
+            "Find the leak with the program's own tools: a heap profile (jemalloc, pprof), or a heap dump of a JVM.",
         ]),
-        watch: texts(&["Its memory.current in /sys/fs/cgroup, and memory.events for `high` and `oom_kill`"]),
+        watch: strings(&[
+            "memory.current of its cgroup in /sys/fs/cgroup, and `high` and `oom_kill` in memory.events",
+        ]),
         by_hand: vec![
-            command(&format!("cat /proc/{pid}/smaps_rollup"), "Pss: its part; Anonymous: its own"),
-            command(&format!("pmap -x {pid} | sort -nk3 | tail"), "its biggest areas"),
-            command("ps aux --sort -rss | head", "processes by memory, shared parts counted in each"),
+            command(&format!("cat /proc/{pid}/smaps_rollup"), "Pss: its share; Anonymous: its own memory"),
+            command(&format!("pmap -x {pid} | sort -nk3 | tail"), "its largest mappings"),
+            command("ps aux --sort -rss | head", "processes by memory; shared memory counts in each"),
         ],
     }
 }
 
 fn shared() -> Advice {
     Advice {
-        now: texts(&[
-            "Delete what nobody needs in tmpfs; a deleted file that a process has open stays.",
-            "It is not given back under pressure, only swapped.",
+        now: strings(&[
+            "Delete files in tmpfs that are no longer needed. A deleted file that a process has open keeps its memory.",
+            "Under pressure this memory is swapped, not freed.",
         ]),
-        for_good: texts(&[
-            "Give each tmpfs a size (mount -o remount,size=2G /dev/shm), and containers a limit: what they write to tmpfs counts as \
-             theirs.",
+        for_good: strings(&[
+            "Limit the size of each tmpfs (mount -o remount,size=2G /dev/shm), and the memory of containers: what they write to tmpfs \
+             is charged to them.",
         ]),
-        watch: texts(&["Shmem in /proc/meminfo"]),
+        watch: strings(&["Shmem in /proc/meminfo"]),
         by_hand: vec![
-            command("df -t tmpfs -h", "what is in each tmpfs; not those of containers"),
-            command("ipcs -mp", "System V segments, and who made them"),
+            command("df -t tmpfs -h", "use of each tmpfs, except those of containers"),
+            command("ipcs -mp", "System V segments, and their creators"),
             command(
                 "ls -l /proc/*/fd 2>/dev/null | grep -E 'memfd:|/dev/shm|deleted'",
-                "memfds, and files that are deleted and open",
+                "memfds, and deleted files that are still open",
             ),
-            command("grep -H RssShmem /proc/*/status | sort -nk2 | tail", "who has it mapped"),
+            command("grep -H RssShmem /proc/*/status | sort -nk2 | tail", "processes that have it mapped"),
         ],
     }
 }
 
 fn page_cache() -> Advice {
     Advice {
-        now: texts(&[
-            "Nothing, as a rule: it is files that were read or written, and is given back when programs need memory. It counts in \
-             MemAvailable.",
-            "`echo 1 > /proc/sys/vm/drop_caches` would only have the disks read all of it again. memtrace never does it.",
+        now: strings(&[
+            "Usually nothing: these are files that were read or written. The kernel frees them when programs need memory, and counts \
+             them in MemAvailable.",
+            "`echo 1 > /proc/sys/vm/drop_caches` would only make the host read them from disk again. memtrace never does it.",
         ]),
-        for_good: texts(&[
-            "If a backup or a copy pushes out what others use, run it in a cgroup with MemoryHigh=, or with O_DIRECT or nocache.",
+        for_good: strings(&[
+            "If a backup or copy evicts pages that others use, run it in a cgroup with MemoryHigh=, or with O_DIRECT or nocache.",
         ]),
-        watch: texts(&[
-            "workingset_refault_file in /proc/vmstat: pages that were pushed out and read again",
+        watch: strings(&[
+            "workingset_refault_file in /proc/vmstat: evicted pages that were read again",
             "/proc/pressure/memory",
         ]),
         by_hand: vec![
-            command("cat /proc/meminfo", "Cached less Shmem is files; Dirty waits for the disk"),
+            command("cat /proc/meminfo", "Cached minus Shmem is files; Dirty still has to be written"),
             command("vmstat 1", "bi, bo: blocks read and written"),
-            command("pidstat -d 1", "which process reads and writes"),
+            command("pidstat -d 1", "which processes read and write"),
         ],
     }
 }
 
 fn slab(finding: &Finding, filling: Filling) -> Advice {
-    // Without slabinfo nobody knows which.
+    // Without slabinfo the cache is unknown.
     let cache = finding.caches.first().map_or("all".to_owned(), |cache| quoted(&cache.name));
-    let (now, for_good): (&[&str], &[&str]) = match filling {
-        Filling::NegativeDentries | Filling::Dentries => (
-            &[
-                "Stop or slow down whoever looks the names up. The trace above names it, or `memtrace -c dentry`.",
-                DROP_CACHES,
-            ],
-            &[
-                "Mend the caller: one that looks up names that do not exist, a new one each time, fills memory with them. curl with \
-                 old NSS does (export NSS_SDB_USE_CACHE=yes).",
-                "A cgroup limit (MemoryHigh=) on the caller makes the kernel give its dentries back early; \
-                 vm.vfs_cache_pressure above 100 does so on the whole host.",
-            ],
-        ),
-        Filling::Inodes => (
-            &[
-                "Find who walks through so many files (find, backup, du, indexers), and whether it has to.",
-                DROP_CACHES,
-            ],
-            &[
-                "vm.vfs_cache_pressure above 100 has the kernel give inodes back sooner; a cgroup limit on the walker does it there only.",
-            ],
-        ),
-        Filling::Files => (
-            &[
-                "Find the process with too many open files and restart it: closing them is the only way to free this memory.",
-            ],
-            &[
-                "Mend the leak, and give it a limit that stops it in time (LimitNOFILE= of its unit, ulimit -n).",
-            ],
-        ),
-        Filling::Sockets => (
-            &[
-                "Find the process with too many sockets and restart it: closing them is the only way to free this memory.",
-            ],
-            &[
-                "Mend the leak: connections that are never closed, pools without a bound. LimitNOFILE= stops it in time.",
-            ],
-        ),
-        Filling::Kmalloc | Filling::Cache => (
-            &[
-                "Find who allocates: by the trace above, or with `memtrace -c`. Only its freeing gives unreclaimable memory back; \
-               drop_caches does not.",
-            ],
-            &[
-                "If the kernel itself or a driver leaks, look for a fixed kernel, and report the cache and the call site.",
-            ],
-        ),
-    };
     Advice {
-        now: texts(now),
-        for_good: texts(for_good),
-        watch: vec![
-            "`memtrace caches --sort growth -i 10s`: which caches grow, and how fast".to_owned(),
-            "SReclaimable and SUnreclaim in /proc/meminfo: the first is given back under pressure".to_owned(),
-        ],
+        now: strings(slab_now(filling)),
+        for_good: strings(slab_for_good(filling)),
+        watch: strings(&[
+            "`memtrace caches --sort growth -i 10s`: which caches grow, and how fast",
+            "SReclaimable and SUnreclaim in /proc/meminfo: the kernel frees only the first under pressure",
+        ]),
         by_hand: slab_by_hand(filling, &cache),
+    }
+}
+
+fn slab_now(filling: Filling) -> &'static [&'static str] {
+    match filling {
+        Filling::NegativeDentries | Filling::Dentries => &[
+            "Stop or slow down the program that looks up the names. The trace above names it, or run `memtrace -c dentry`.",
+            DROP_CACHES,
+        ],
+        Filling::Inodes => &[
+            "Find the program that walks so many files (find, backup, du, an indexer), and decide whether it has to.",
+            DROP_CACHES,
+        ],
+        Filling::Files => &[
+            "Find the process with too many open files and restart it: only closing them frees this memory.",
+        ],
+        Filling::Sockets => {
+            &["Find the process with too many sockets and restart it: only closing them frees this memory."]
+        }
+        Filling::Kmalloc | Filling::Cache => &[
+            "Find the code that allocates, in the trace above or with `memtrace -c`. Unreclaimable memory goes back only when its \
+             owner frees it; drop_caches does not help.",
+        ],
+    }
+}
+
+fn slab_for_good(filling: Filling) -> &'static [&'static str] {
+    match filling {
+        Filling::NegativeDentries | Filling::Dentries => &[
+            "Fix the caller: a program that keeps looking up new names that do not exist fills memory with them. curl with an old NSS \
+             does (set NSS_SDB_USE_CACHE=yes in its environment).",
+            "A memory limit (MemoryHigh=) on the caller's cgroup makes the kernel reclaim its dentries early. \
+             vm.vfs_cache_pressure above 100 makes it prefer dentries and inodes on the whole host.",
+        ],
+        Filling::Inodes => &[
+            "vm.vfs_cache_pressure above 100 makes the kernel reclaim inodes sooner. A memory limit on the program's cgroup does so \
+             for its inodes only.",
+        ],
+        Filling::Files => {
+            &["Fix the leak, and set a limit that stops it in time (LimitNOFILE= of its unit, or ulimit -n)."]
+        }
+        Filling::Sockets => &[
+            "Fix the leak: connections that are never closed, or a pool without a limit. LimitNOFILE= stops it in time.",
+        ],
+        Filling::Kmalloc | Filling::Cache => &[
+            "If the kernel or a driver leaks, look for a kernel with the fix, and report the cache and the call site.",
+        ],
     }
 }
 
 fn slab_by_hand(filling: Filling, cache: &str) -> Vec<(String, &'static str)> {
     let mut commands = vec![
-        command(&format!("memtrace explain {cache}"), "what lives in it, and what usually fills it"),
-        command(&format!("sudo memtrace -c {cache}"), "who allocates and keeps"),
+        command(&format!("memtrace explain {cache}"), "what it holds, and what usually fills it"),
+        command(&format!("sudo memtrace -c {cache}"), "who allocates and keeps the objects"),
         command("slabtop -o -s c", "slab caches by size"),
     ];
     if cache == "all" {
@@ -186,108 +190,123 @@ fn slab_by_hand(filling: Filling, cache: &str) -> Vec<(String, &'static str)> {
         }
         Filling::Inodes => vec![command("cat /proc/sys/fs/inode-nr", "all, unused")],
         Filling::Files => vec![
-            command("cat /proc/sys/fs/file-nr", "open files, -, most"),
+            command("cat /proc/sys/fs/file-nr", "open files, -, maximum"),
             command(
                 "for p in /proc/[0-9]*; do echo $(ls $p/fd | wc -l) $p; done | sort -n | tail",
-                "who has most open",
+                "processes with the most open files",
             ),
         ],
         Filling::Sockets => vec![
             command("ss -s", "sockets by kind"),
             command(
                 "for p in /proc/[0-9]*; do echo $(ls -l $p/fd | grep -c socket:) $p; done | sort -n | tail",
-                "who has most",
+                "processes with the most sockets",
             ),
         ],
         Filling::Kmalloc | Filling::Cache => vec![command(
             "ipcs -u; cat /proc/key-users",
-            "System V messages and keys: two that are easily forgotten",
+            "System V messages and keys, which are easily forgotten",
         )],
     });
     commands
 }
 
+/// For a part of the kernel's memory: what to do now, for good, and how to check it.
+type KernelAdvice = (&'static str, &'static str, Vec<(String, &'static str)>);
+
 fn kernel(part: Part) -> Advice {
-    let (now, for_good, commands): (&[&str], &[&str], Vec<_>) = match part {
-        Part::PageTables => (
-            &[
-                "Find the processes with most page tables: many of them that map the same large shared memory, mostly.",
-            ],
-            &[
-                "Huge pages for shared memory take a 512th of the page tables; fewer processes (a connection pool) help too.",
-            ],
-            vec![command("grep -H VmPTE /proc/*/status | sort -nk2 | tail", "page tables by process")],
-        ),
-        Part::KernelStacks => (
-            &["Count the threads: each has 16 KiB of kernel stack."],
-            &["Bound the thread pools, and give units a TasksMax=."],
-            vec![command("ps -eo nlwp,pid,comm --sort nlwp | tail", "processes by threads")],
-        ),
-        Part::PerCpu => (
-            &[
-                "Cgroups that are gone and still held, network interfaces and BPF maps have a part on each CPU.",
-            ],
-            &["Find out who makes so many cgroups, or such large maps."],
-            vec![
-                command("cat /proc/cgroups", "how many cgroups there are, gone ones included"),
-                command("bpftool map", "BPF maps"),
-            ],
-        ),
-        Part::Vmalloc => (
-            &["The kernel says for whom it is: modules, BPF, filesystems, large tables."],
-            &["Unload or update what grows."],
-            vec![command(
-                "sort -nk2 /proc/vmallocinfo | tail",
-                "its areas by size, with the function that asked",
-            )],
-        ),
-        Part::HugePages => (
-            &["Somebody raised the number of huge pages; they are set aside whether used or not."],
-            &["Set vm.nr_hugepages to what is used."],
-            vec![command("grep -i huge /proc/meminfo", "HugePages_Free: set aside for nothing")],
-        ),
-        Part::Compressed => (
-            &[
-                "It is swap in memory, compressed: what fills it is the processes' memory that was swapped out.",
-            ],
-            &["Give processes limits, or the host more memory."],
-            vec![command("zramctl; grep -i zswap /proc/meminfo", "how much it holds, and in how much")],
-        ),
-        _ => (
-            &[
-                "No counter says whose it is: drivers (network rings, GPUs), rings of BPF and perf, balloons of the hypervisor, and \
-               leaks of pages.",
-            ],
-            &[
-                "Compare with the last kernel or driver; boot with page_owner=on to have each page's owner listed.",
-            ],
-            vec![
-                command("cat /proc/net/sockstat", "TCP: mem is in pages"),
-                command("bpftool map", "BPF maps; rings are the large ones"),
-                command("grep -i balloon /proc/meminfo", "what the hypervisor took"),
-                command(
-                    "cat /proc/allocinfo | sort -g | tail",
-                    "by code line, with CONFIG_MEM_ALLOC_PROFILING",
-                ),
-            ],
-        ),
+    let (now, for_good, mut by_hand) = match part {
+        Part::PageTables | Part::KernelStacks => of_processes(part),
+        Part::PerCpu | Part::Vmalloc => of_kernel_users(part),
+        Part::HugePages | Part::Compressed => set_aside(part),
+        _ => unaccounted(),
     };
-    let mut by_hand = commands;
     by_hand.push(command("cat /proc/meminfo", "all parts"));
     Advice {
-        now: texts(now),
-        for_good: texts(for_good),
-        watch: vec![format!("It again in a longer window: memtrace triage -d 5m ({})", part.name())],
+        now: strings(&[now]),
+        for_good: strings(&[for_good]),
+        watch: vec![format!("Run it again with a longer window: memtrace triage -d 5m ({})", part.name())],
         by_hand,
     }
 }
 
-fn texts(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(ToString::to_string).collect()
+fn of_processes(part: Part) -> KernelAdvice {
+    if part == Part::PageTables {
+        return (
+            "Find the processes with the most page tables. Usually many of them map the same large shared memory.",
+            "Huge pages for shared memory need 512 times fewer page tables. Fewer processes (a connection pool) help too.",
+            vec![command("grep -H VmPTE /proc/*/status | sort -nk2 | tail", "page tables by process")],
+        );
+    }
+    (
+        "Count the threads: each has a kernel stack of 16 KiB.",
+        "Limit the thread pools, and set TasksMax= of the units.",
+        vec![command("ps -eo nlwp,pid,comm --sort nlwp | tail", "processes by threads")],
+    )
 }
 
-fn command(command: &str, tells: &'static str) -> (String, &'static str) {
-    (command.to_owned(), tells)
+fn of_kernel_users(part: Part) -> KernelAdvice {
+    if part == Part::PerCpu {
+        return (
+            "Removed cgroups that something still references, network interfaces and BPF maps all use memory on each CPU.",
+            "Find out what creates so many cgroups, or such large maps.",
+            vec![
+                command("cat /proc/cgroups", "number of cgroups, removed ones included"),
+                command("bpftool map", "BPF maps"),
+            ],
+        );
+    }
+    (
+        "The kernel lists what uses it: modules, BPF, filesystems, large tables.",
+        "Unload or update what grows.",
+        vec![command(
+            "sort -nk2 /proc/vmallocinfo | tail",
+            "areas by size, with the function that allocated them",
+        )],
+    )
+}
+
+fn set_aside(part: Part) -> KernelAdvice {
+    if part == Part::HugePages {
+        return (
+            "Someone raised the number of huge pages. They are reserved whether they are used or not.",
+            "Set vm.nr_hugepages to the number in use.",
+            vec![command("grep -i huge /proc/meminfo", "HugePages_Free: reserved but unused")],
+        );
+    }
+    (
+        "This is compressed swap in memory: memory of processes that was swapped out fills it.",
+        "Limit the memory of processes, or add memory to the host.",
+        vec![command(
+            "zramctl; grep -i zswap /proc/meminfo",
+            "how much is stored, before and after compression",
+        )],
+    )
+}
+
+fn unaccounted() -> KernelAdvice {
+    (
+        "No counter says what uses it: drivers (network rings, GPUs), BPF and perf ring buffers, a hypervisor's balloon, or leaked \
+         pages.",
+        "Compare with the previous kernel or driver. Boot with page_owner=on to list the owner of each page.",
+        vec![
+            command("cat /proc/net/sockstat", "TCP: mem is in pages"),
+            command("bpftool map", "BPF maps; the large ones are ring buffers"),
+            command("grep -i balloon /proc/meminfo", "memory that the hypervisor took"),
+            command(
+                "cat /proc/allocinfo | sort -g | tail",
+                "allocations by code line, with CONFIG_MEM_ALLOC_PROFILING",
+            ),
+        ],
+    )
+}
+
+fn strings(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+fn command(command: &str, shows: &'static str) -> (String, &'static str) {
+    (command.to_owned(), shows)
 }
 
 /// A cache's name as a shell takes it. Modules may give their caches any name.

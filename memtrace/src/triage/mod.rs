@@ -1,5 +1,5 @@
-//! Memory is high: what is it? Two samples of the host make a window, from which [`judge`](suspect::judge) finds what is
-//! unusually big and what grows. If it is the slab, a session says who fills it.
+//! Memory is high: what uses it? Two samples of the host make a window, in which [`judge`](suspect::judge) finds what is unusually
+//! big and what grows. If it is the slab, a tracing session shows who fills it.
 
 pub mod sum;
 pub mod sample;

@@ -1,4 +1,4 @@
-//! What the answer shows, as plain data: one page.
+//! The result as plain data: one page.
 
 use std::time::{Duration, SystemTime};
 
@@ -63,17 +63,17 @@ pub struct NodeRow {
     pub slab: u64,
 }
 
-/// How hard the kernel looks for memory, in the window.
+/// Signs in the window that memory is short.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Signs {
-    /// Share of the time that some task, or all, waited for memory; None where the kernel does not tell.
+    /// Share of the time that some task, or all, waited for memory; None where the kernel does not say.
     pub stalled: Option<f64>,
     pub all_stalled: Option<f64>,
-    /// Times that a task had to free memory itself to get some.
+    /// Times that a task had to reclaim memory itself (direct reclaim).
     pub direct_reclaims: u64,
-    /// Pages given back.
+    /// Pages reclaimed.
     pub reclaimed_pages: u64,
-    /// Pages pushed out and needed again.
+    /// Pages evicted and read again.
     pub refaults: u64,
     pub swapped_in_pages: u64,
     pub swapped_out_pages: u64,
@@ -159,7 +159,7 @@ fn parts(window: &Window) -> Vec<PartRow> {
 
 fn nodes(sample: &Sample) -> Vec<NodeRow> {
     let node = |node: &crate::procfs::Node| {
-        let of = |key| node.meminfo.of(key);
+        let of = |key| node.meminfo.get_or_zero(key);
         NodeRow {
             number: node.number,
             total: node.meminfo.total(),
@@ -175,7 +175,7 @@ fn nodes(sample: &Sample) -> Vec<NodeRow> {
 
 fn signs(window: &Window) -> Signs {
     let events = |prefix: &str| window.events(|sample| sample.vmstat.sum(prefix));
-    let event = |key: &str| window.events(|sample| sample.vmstat.of(key));
+    let event = |key: &str| window.events(|sample| sample.vmstat.get(key));
     let pressure = window.before.pressure.zip(window.after.pressure);
     let share = |was: Duration, is: Duration| {
         is.saturating_sub(was).as_secs_f64() / window.length().as_secs_f64().max(f64::MIN_POSITIVE)
@@ -184,13 +184,13 @@ fn signs(window: &Window) -> Signs {
         stalled: pressure.map(|(was, is)| share(was.some.total, is.some.total)),
         all_stalled: pressure.map(|(was, is)| share(was.full.total, is.full.total)),
         direct_reclaims: events("allocstall"),
-        // All that the kernel takes by whichever way is in these two since v5.8; before, they are not there.
+        // Since v5.8 these two count all reclaimed pages; before, they do not exist.
         reclaimed_pages: event("pgsteal_anon").saturating_add(event("pgsteal_file")),
         refaults: events("workingset_refault"),
         swapped_in_pages: event("pswpin"),
         swapped_out_pages: event("pswpout"),
         oom_kills: event("oom_kill"),
-        oom_kills_ever: window.after.vmstat.of("oom_kill"),
+        oom_kills_ever: window.after.vmstat.get("oom_kill"),
         large_blocks: window.after.free_blocks.as_ref().and_then(|blocks| blocks.share_of(LARGE_BLOCK)),
         compactions: event("compact_stall"),
     }

@@ -1,4 +1,4 @@
-//! A moment: all that is known of the host's memory then.
+//! All that is known of the host's memory at one moment.
 
 use std::time::Instant;
 
@@ -6,13 +6,13 @@ use super::sum::Sum;
 use crate::procfs::{
     Files, HostError, Node,
     buddyinfo::FreeBlocks,
-    cgroup::Cgroups,
+    cgroup::CgroupList,
     dentry_state::DentryState,
     meminfo::Meminfo,
-    mounts::Tmpfs,
     pressure::Pressure,
-    process::{self, Processes},
+    process::memory::{self, ProcessList},
     slab::{self, SlabCaches},
+    tmpfs::Tmpfs,
     vmstat::Vmstat,
 };
 
@@ -34,8 +34,8 @@ pub struct Sample {
     pub free_blocks: Option<FreeBlocks>,
     pub dentries: Option<DentryState>,
     pub tmpfs: Vec<Tmpfs>,
-    pub processes: Processes,
-    pub cgroups: Cgroups,
+    pub processes: ProcessList,
+    pub cgroups: CgroupList,
     /// Or why they cannot be listed.
     pub caches: Result<SlabCaches, String>,
 }
@@ -45,22 +45,22 @@ impl Glance {
         let at = Instant::now();
         let meminfo = files.meminfo()?;
         let per_cpu_free = files.pcp_free_pages().unwrap_or(0);
-        let sum = Sum::of(&meminfo, &files.vmstat(), per_cpu_free, page_size());
+        let sum = Sum::new(&meminfo, &files.vmstat(), per_cpu_free, page_size());
         Ok(Self { at, meminfo, sum })
     }
 }
 
 impl Sample {
-    /// Looking at files makes dentries and inodes of them, which would count as growth; the second time they are there already.
+    /// Reading files creates dentries and inodes, which would count as growth; the second time they already exist.
     pub fn warm_up(files: &Files, slab: &slab::Host) {
-        drop((process::read(&files.proc(), page_size()), files.cgroups(), files.tmpfs()));
+        drop((memory::read(&files.proc(), page_size()), files.cgroups(), files.tmpfs()));
         // Without slabinfo, which takes locks.
         drop(slab.described(std::iter::empty()));
     }
 
     pub fn take(files: &Files, slab: &slab::Host) -> Result<Self, HostError> {
         // What takes longest first, so that the figures that are compared are of one moment.
-        let processes = process::read(&files.proc(), page_size());
+        let processes = memory::read(&files.proc(), page_size());
         let cgroups = files.cgroups();
         let tmpfs = files.tmpfs();
         let nodes = files.nodes();

@@ -1,8 +1,8 @@
-//! The host's memory as a sum: each page in one part, and what no counter has as the last part.
+//! The host's memory as a sum: each page in one part, and what no counter covers as the last part.
 
 use crate::procfs::{meminfo::Meminfo, vmstat::Vmstat};
 
-/// What memory is taken for.
+/// What memory is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     Free,
@@ -18,8 +18,8 @@ pub enum Part {
     HugePages,
     Compressed,
     OtherKernel,
-    /// Total less all others: what drivers, the network and others take page by page, which nobody counts. Below zero
-    /// where something was counted twice.
+    /// The total minus all other parts: pages that drivers, the network and others allocate, which the kernel does not count.
+    /// Negative where something was counted twice.
     Unaccounted,
 }
 
@@ -83,7 +83,7 @@ impl Part {
     /// The lines of /proc/meminfo that it is made of.
     pub fn from(self) -> &'static str {
         match self {
-            Self::Free => "MemFree, and what CPUs keep at hand (zoneinfo)",
+            Self::Free => "MemFree, and per-CPU free lists (zoneinfo)",
             Self::Processes => "AnonPages",
             Self::Shared => "Shmem",
             Self::PageCache => "Cached + Buffers - Shmem",
@@ -96,7 +96,7 @@ impl Part {
             Self::HugePages => "Hugetlb",
             Self::Compressed => "Zswap, nr_zspages",
             Self::OtherKernel => "KReclaimable - SReclaimable, GPUActive, GPUReclaim, WritebackTmp",
-            Self::Unaccounted => "drivers, network: no counter",
+            Self::Unaccounted => "drivers, network: not counted",
         }
     }
 }
@@ -109,7 +109,7 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Of what must not be counted twice:
+    /// What must not be counted twice:
     ///
     /// - Shmem is in Cached, as are the huge pages of both (`ShmemHugePages`, `FileHugePages`), and AnonHugePages in AnonPages.
     /// - What is in the swap cache is not in Cached (`meminfo_proc_show` takes it off) and mostly mapped, hence in AnonPages. The
@@ -121,8 +121,8 @@ impl Sum {
     /// - What zsmalloc has for zswap is in Zswap too, so the greater of both counts.
     /// - Ballooned pages are mostly not in MemTotal any more, so `Balloon` is left out.
     /// - KReclaimable is SReclaimable and what drivers can give back.
-    pub fn of(meminfo: &Meminfo, vmstat: &Vmstat, pcp_free_pages: u64, page_size: u64) -> Self {
-        let of = |key| meminfo.of(key);
+    pub fn new(meminfo: &Meminfo, vmstat: &Vmstat, pcp_free_pages: u64, page_size: u64) -> Self {
+        let of = |key| meminfo.get_or_zero(key);
         let less = |key, part| of(key).saturating_sub(of(part));
         let pages = |pages: u64| pages.saturating_mul(page_size);
         let hugetlb = || of("HugePages_Total").saturating_mul(of("Hugepagesize"));
@@ -141,7 +141,7 @@ impl Sum {
             Part::PerCpu => of("Percpu"),
             Part::Vmalloc => less("VmallocUsed", "KernelStack"),
             Part::HugePages => meminfo.get("Hugetlb").unwrap_or_else(hugetlb),
-            Part::Compressed => of("Zswap").max(pages(vmstat.of("nr_zspages"))),
+            Part::Compressed => of("Zswap").max(pages(vmstat.get("nr_zspages"))),
             Part::OtherKernel => other.into_iter().fold(0, u64::saturating_add),
             Part::Unaccounted => 0,
         };
@@ -193,7 +193,7 @@ mod tests {
         HugePages_Total:       0\nHugepagesize:       2048 kB\n";
 
     fn sum(text: &[u8], vmstat: &[u8], pcp_free_pages: u64) -> Sum {
-        Sum::of(&Meminfo::parse(text), &Vmstat::parse(vmstat), pcp_free_pages, 4096)
+        Sum::new(&Meminfo::parse(text), &Vmstat::parse(vmstat), pcp_free_pages, 4096)
     }
 
     #[test]

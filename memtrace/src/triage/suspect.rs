@@ -1,8 +1,8 @@
-//! What is it? From a window to findings, the suspect first. Pure: the same window is judged the same.
+//! What uses the memory? From a window to findings, the suspect first. Pure: the same window gives the same findings.
 //!
 //! Each kind of memory is held against what is usual for it, as a share of the host: how big it may be, and how much it may
-//! grow in a window before anybody should look. The kinds differ: a page cache that fills is at work, a slab cache that
-//! fills is not. What grows has to do so steadily too ([`Movement::is_steady`]), so that a host's own ups and downs are not
+//! grow in a window before it is worth a look. The kinds differ: a page cache that grows does its work, a slab cache that
+//! grows does not. What grows has to do so steadily too ([`Movement::is_steady`]), so that a host's own ups and downs are not
 //! taken for growth.
 
 use super::{
@@ -18,7 +18,7 @@ struct Usual {
     /// Growth in a window: this share of all memory, and on small hosts these bytes.
     growth_share: f64,
     least_growth: u64,
-    /// Size: this share of all memory; None where a large one is nothing strange.
+    /// Size: this share of all memory; None where any size is normal.
     level_share: Option<f64>,
 }
 
@@ -28,13 +28,13 @@ const SLAB: Usual = Usual { growth_share: 1.0 / 8192.0, least_growth: 2 * MIB, l
 /// Four hours at a window of 30 s. Processes and what they share are usually the most of a host's memory.
 const PROCESSES: Usual = Usual { growth_share: 1.0 / 512.0, least_growth: 8 * MIB, level_share: None };
 const SHARED: Usual = Usual { level_share: Some(0.30), ..PROCESSES };
-/// Reading files fills it, and it is given back: only a lot of it is worth a word.
+/// Reading files fills it, and the kernel frees it when needed: only large growth is worth mentioning.
 const PAGE_CACHE: Usual = Usual { growth_share: 1.0 / 64.0, least_growth: 16 * MIB, level_share: None };
 const KERNEL: Usual = Usual { growth_share: 1.0 / 1024.0, least_growth: 8 * MIB, level_share: Some(0.10) };
-/// Also CPUs' caches of pages, and whatever was freed and not counted yet.
+/// Includes pages that were freed and not yet counted.
 const UNACCOUNTED: Usual =
     Usual { growth_share: 1.0 / 256.0, least_growth: 32 * MIB, level_share: Some(0.20) };
-/// They are set aside by whoever runs the host; only growth says that somebody changed it.
+/// An administrator reserves them; only growth is news.
 const HUGE_PAGES: Usual = Usual { level_share: None, ..KERNEL };
 
 /// With less available than this, the biggest command is named even if nothing grows.
@@ -46,7 +46,7 @@ const MAX_NAMED: usize = 4;
 /// A cache that has less of the growth or size than this is not named.
 const MIN_PART: f64 = 0.1;
 
-/// Parts that are judged alike.
+/// Parts that are judged by the same rule.
 pub const OTHER_KERNEL_PARTS: [Part; 8] = [
     Part::PageTables,
     Part::KernelStacks,
@@ -73,15 +73,15 @@ pub enum Kind {
 /// What fills the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filling {
-    /// Names of files, most of the new ones of files that do not exist.
+    /// Names of files, most of which do not exist.
     NegativeDentries,
     Dentries,
     Inodes,
     Files,
     Sockets,
-    /// Caches that many parts of the kernel share.
+    /// The kmalloc caches, which many parts of the kernel share.
     Kmalloc,
-    /// One cache that has none of these.
+    /// Any other cache.
     Cache,
 }
 
@@ -108,7 +108,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// How many times it is beyond what is usual. Page cache comes behind all others: it does no harm by itself.
+    /// How many times it is beyond what is usual. Page cache ranks below all others: it is harmless by itself.
     fn weight(&self) -> f64 {
         let growth = if self.grows { self.growth as f64 / self.usual_growth as f64 } else { 0.0 };
         let usual = self.usual_bytes.filter(|_| self.is_big);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     output::triage,
-    procfs::{Files, cgroup, process, slab},
+    procfs::{Files, cgroup, process::memory, slab},
     triage::tracing::Tracing,
 };
 
@@ -26,8 +26,8 @@ fn host(root: &Path) {
         symlink(real.join(file), proc.join(file)).unwrap();
     }
     fs::create_dir_all(root.join("sys/kernel/slab")).unwrap();
-    let mounts = format!("cgroup2 {} cgroup2 rw 0 0\n", root.join("cgroup").display());
-    fs::write(proc.join("self/mounts"), mounts).unwrap();
+    let mounts = format!("35 31 0:32 / {} rw - cgroup2 cgroup2 rw\n", root.join("cgroup").display());
+    fs::write(proc.join("self/mountinfo"), mounts).unwrap();
     for pid in 1..=PROCESSES {
         let directory = proc.join(pid.to_string());
         fs::create_dir(&directory).unwrap();
@@ -55,8 +55,8 @@ fn host(root: &Path) {
 
 #[test]
 fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
-    let memory = Path::new("/dev/shm");
-    let root = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let shm = Path::new("/dev/shm");
+    let root = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
     host(root.path());
     let (files, slab) = (Files::at(root.path()), slab::Host::at(root.path()));
     let before = Sample::take(&files, &slab).unwrap();
@@ -68,8 +68,8 @@ fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
         .unwrap();
     let after = Sample::take(&files, &slab).unwrap();
 
-    assert_eq!(before.processes.list.len(), process::MAX);
-    assert!(before.cgroups.list.len() <= cgroup::MAX);
+    assert_eq!(before.processes.list.len(), memory::MAX_PROCESSES);
+    assert!(before.cgroups.list.len() <= cgroup::MAX_CGROUPS);
     assert_eq!(before.cgroups.list.len() + before.cgroups.left_out, SLICES + SLICES * IN_EACH);
     let window = Window { before, between: Vec::new(), after, own_pid: 0, proportional: Default::default() };
     let about = About { host: "many".to_owned(), kernel: "6.12".to_owned(), time: SystemTime::UNIX_EPOCH };

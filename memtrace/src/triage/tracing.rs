@@ -1,4 +1,4 @@
-//! What a session on the caches that grow found, and which caches are worth one.
+//! Which caches are worth a tracing session, and what the session found.
 
 use super::{
     suspect::{is_much_slab, usual_slab_growth},
@@ -6,13 +6,13 @@ use super::{
 };
 use crate::view::Snapshot;
 
-/// Caches that are traced, at most: each costs the host something.
+/// Caches that are traced, at most: each has a cost for the host.
 const MAX_CACHES: usize = 6;
 
 /// In the first seconds of a long window everything seems to grow fast.
 const MIN_SHARE: f64 = 1.0 / 16.0;
 
-/// What came of it.
+/// The outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tracing {
     /// No slab cache grew, and slab memory is not unusual.
@@ -36,7 +36,7 @@ pub fn candidates(grown: &[CacheRow], share: f64, slab: u64, total: u64) -> Vec<
     let mut growing: Vec<_> = grown.iter().filter(grows).collect();
     growing.sort_by_key(|cache| std::cmp::Reverse(cache.growth));
     let mut big: Vec<_> = if is_much_slab(slab, total) { grown.iter().collect() } else { Vec::new() };
-    // A fourth of it at least: three of them, or the one that is meant.
+    // At least a quarter of it each: the ones that matter.
     big.retain(|cache| cache.bytes >= slab / 4);
     big.sort_by_key(|cache| std::cmp::Reverse(cache.bytes));
     let mut names: Vec<String> = Vec::new();

@@ -9,7 +9,15 @@ use super::{
     sample::{Glance, Sample, page_size},
     sum::{Part, Sum},
 };
-use crate::procfs::process::{Process, ProcessId, Processes};
+use crate::procfs::{
+    cgroup::CgroupMemory,
+    process::{
+        ProcessId,
+        memory::{ProcessList, ProcessMemory},
+    },
+    slab::{SlabCache, SlabCaches},
+    tmpfs::Tmpfs,
+};
 
 /// Two samples, and glances in between.
 #[derive(Debug)]
@@ -19,7 +27,7 @@ pub struct Window {
     pub after: Sample,
     /// The process that does not count: memtrace.
     pub own_pid: u32,
-    /// What counts for processes where shared memory is divided, of the few that were asked: before and after.
+    /// Proportional set size, of the few processes that were measured: before and after.
     pub proportional: HashMap<ProcessId, (Option<u64>, Option<u64>)>,
 }
 
@@ -32,7 +40,7 @@ pub struct Movement {
 }
 
 impl Movement {
-    fn of(values: impl Iterator<Item = i64>) -> Self {
+    fn through(values: impl Iterator<Item = i64>) -> Self {
         let mut movement = Self::default();
         let mut last = None;
         for value in values {
@@ -45,8 +53,8 @@ impl Movement {
         movement
     }
 
-    /// It goes one way: what came is at least twice what went. Everything that only goes to and fro fails here, however
-    /// much that is on this host.
+    /// It goes one way: it rose at least twice as much as it fell. What only fluctuates fails here, however large the
+    /// fluctuations are on this host.
     pub fn is_steady(self) -> bool {
         self.net > 0 && self.up / 2 >= self.down
     }
@@ -115,7 +123,7 @@ impl Window {
     pub fn movement(&self, of: impl Fn(&Sum) -> i64) -> Movement {
         let first = std::iter::once(&self.before.glance);
         let glances = first.chain(&self.between).chain([&self.after.glance]);
-        Movement::of(glances.map(|glance| of(&glance.sum)))
+        Movement::through(glances.map(|glance| of(&glance.sum)))
     }
 
     pub fn growth(&self, part: Part) -> i64 {
@@ -125,19 +133,19 @@ impl Window {
     /// By how much memtrace's own memory grew, which is no finding.
     pub fn own_growth(&self) -> i64 {
         let own = |sample: &Sample| {
-            let own = sample.processes.list.iter().find(|(id, _)| id.pid == self.own_pid);
+            let own = sample.processes.list.iter().find(|(id, _)| id.tgid == self.own_pid);
             own.map_or(0, |(_, process)| process.anon)
         };
         difference(own(&self.before), own(&self.after))
     }
 
-    fn others(&self) -> impl Iterator<Item = (&ProcessId, &Process)> {
-        self.after.processes.list.iter().filter(|(id, _)| id.pid != self.own_pid)
+    fn others(&self) -> impl Iterator<Item = (&ProcessId, &ProcessMemory)> {
+        self.after.processes.list.iter().filter(|(id, _)| id.tgid != self.own_pid)
     }
 
     /// In no order.
     pub fn processes(&self) -> Vec<ProcessRow> {
-        let row = |(id, now): (&ProcessId, &Process)| {
+        let row = |(id, now): (&ProcessId, &ProcessMemory)| {
             let before = match self.before.processes.list.get(id) {
                 Some(before) => before.resident,
                 None if may_have_been(&self.before.processes) => now.resident,
@@ -145,7 +153,7 @@ impl Window {
             };
             let (was, is) = self.proportional.get(id).copied().unwrap_or_default();
             ProcessRow {
-                pid: id.pid,
+                pid: id.tgid,
                 comm: now.comm.clone(),
                 resident: now.resident,
                 growth: difference(before, now.resident),
@@ -163,7 +171,7 @@ impl Window {
         let mut commands: BTreeMap<&[u8], Command> = BTreeMap::new();
         for (id, process) in self.others() {
             let command = commands.entry(&process.comm).or_default();
-            command.pid = (command.processes == 0).then_some(id.pid);
+            command.pid = (command.processes == 0).then_some(id.tgid);
             command.processes += 1;
             command.anon = command.anon.saturating_add(process.anon);
             if may_have_been(before) && !before.list.contains_key(id) {
@@ -174,7 +182,7 @@ impl Window {
             if may_have_been(after) && !after.list.contains_key(id) {
                 continue;
             }
-            if let Some(command) = commands.get_mut(&process.comm[..]).filter(|_| id.pid != self.own_pid) {
+            if let Some(command) = commands.get_mut(&process.comm[..]).filter(|_| id.tgid != self.own_pid) {
                 command.growth = command.growth.saturating_sub_unsigned(process.anon);
             }
         }
@@ -189,7 +197,7 @@ impl Window {
     /// In no order.
     pub fn cgroups(&self) -> Vec<CgroupRow> {
         let (before, after) = (&self.before.cgroups.list, &self.after.cgroups.list);
-        let row = |(path, now): (&Vec<u8>, &crate::procfs::cgroup::Cgroup)| {
+        let row = |(path, now): (&Vec<u8>, &CgroupMemory)| {
             let unread = if self.before.cgroups.left_out > 0 { *now } else { Default::default() };
             let was = before.get(path).copied().unwrap_or(unread);
             CgroupRow {
@@ -213,7 +221,7 @@ impl Window {
     pub fn tmpfs(&self) -> Vec<TmpfsRow> {
         let was =
             |at: &[u8]| self.before.tmpfs.iter().find(|before| before.at == at).map_or(0, |was| was.used);
-        let row = |now: &crate::procfs::mounts::Tmpfs| TmpfsRow {
+        let row = |now: &Tmpfs| TmpfsRow {
             at: now.at.clone(),
             used: now.used,
             growth: difference(was(&now.at), now.used),
@@ -228,11 +236,8 @@ impl Window {
 }
 
 /// How caches changed from one reading to the next; caches without numbers are left out.
-pub fn caches_between(
-    before: &crate::procfs::slab::SlabCaches,
-    after: &crate::procfs::slab::SlabCaches,
-) -> Vec<CacheRow> {
-    let row = |cache: &crate::procfs::slab::SlabCache| {
+pub fn caches_between(before: &SlabCaches, after: &SlabCaches) -> Vec<CacheRow> {
+    let row = |cache: &SlabCache| {
         let now = cache.counts?;
         let was = before.get(&cache.name).and_then(|before| before.counts).unwrap_or_default();
         Some(CacheRow {
@@ -248,8 +253,9 @@ pub fn caches_between(
     after.caches.iter().filter_map(row).collect()
 }
 
-/// Where not all were read, what is in the other sample alone may have been there all the time: it counts as unchanged.
-fn may_have_been(processes: &Processes) -> bool {
+/// Where not all processes were read, one that is in the other sample only may have been there all the time: it counts as
+/// unchanged.
+fn may_have_been(processes: &ProcessList) -> bool {
     processes.left_out > 0
 }
 
@@ -271,7 +277,7 @@ mod tests {
     #[test]
     fn steady_is_what_goes_one_way() {
         let check = |values: &[i64], net, is_steady| {
-            let movement = Movement::of(values.iter().copied());
+            let movement = Movement::through(values.iter().copied());
             assert_eq!((movement.net, movement.is_steady()), (net, is_steady), "{values:?}");
         };
         check(&[], 0, false);
@@ -287,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_came_less_what_went_is_the_change(values in prop::collection::vec(-1_000_000_i64..1_000_000, 1..40)) {
-            let movement = Movement::of(values.iter().copied());
+            let movement = Movement::through(values.iter().copied());
             prop_assert_eq!(movement.net, values[values.len() - 1] - values[0]);
             prop_assert_eq!(movement.net, movement.up.cast_signed() - movement.down.cast_signed());
         }

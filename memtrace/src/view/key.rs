@@ -194,7 +194,7 @@ pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     let Some(path) = path else {
         return if id == 0 { UNKNOWN.into() } else { format!("(gone: {id})").into_bytes() };
     };
-    Owner::of(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
+    Owner::from_path(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
 }
 
 /// What a row's keys say of how its objects were allocated.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing:
+    tests![Tracing, Once:
         what_is_in_the_way_is_refused_and_replaced_by_force,
         a_session_that_cannot_begin_leaves_what_was_there,
         killed_only_a_recording_stays,

@@ -3,11 +3,19 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
-use crate::{kernel::handle, stream::event::CgroupId};
+use crate::{
+    kernel::handle,
+    procfs::{
+        cgroup::{self, Version},
+        mountinfo,
+    },
+    stream::event::CgroupId,
+    text::escape,
+};
 
 const MOUNTS: &str = "/proc/self/mountinfo";
 
@@ -17,7 +25,7 @@ pub enum HierarchyError {
     Mounts(#[source] io::Error),
     #[error("no cgroup hierarchy is mounted")]
     NotMounted,
-    #[error("cannot open {path}: {source}", path = .path.display())]
+    #[error("cannot open {}: {source}", escape::path(path))]
     Open { path: PathBuf, source: io::Error },
 }
 
@@ -32,21 +40,14 @@ pub struct Hierarchy {
     pub is_of_memory: bool,
 }
 
-/// A line of `mountinfo` that is of interest.
-#[derive(Debug, PartialEq, Eq)]
-struct Mount {
-    root: Vec<u8>,
-    path: PathBuf,
-    is_of_memory: bool,
-}
-
 impl Hierarchy {
     pub fn find() -> Result<Self, HierarchyError> {
-        let mounts = fs::read(MOUNTS).map_err(HierarchyError::Mounts)?;
-        let Mount { root, path, is_of_memory } = choose(&mounts).ok_or(HierarchyError::NotMounted)?;
+        let mounts = mountinfo::parse(&fs::read(MOUNTS).map_err(HierarchyError::Mounts)?);
+        let (mount, version) = cgroup::hierarchy_of_memory(&mounts).ok_or(HierarchyError::NotMounted)?;
+        let (path, root) = (mount.at.clone(), mount.root.clone());
         let directory =
             File::open(&path).map_err(|source| HierarchyError::Open { path: path.clone(), source })?;
-        Ok(Self { mount: path, root, directory, is_of_memory })
+        Ok(Self { mount: path, root, directory, is_of_memory: version == Version::V1 })
     }
 
     /// Where it is mounted.
@@ -69,81 +70,9 @@ fn below(root: &[u8], mount: &Path, directory: &Path) -> Option<Vec<u8>> {
     Some(if path.is_empty() { b"/".to_vec() } else { path })
 }
 
-/// The memory controller's own hierarchy if there is one, since memory is charged there; else the unified one.
-fn choose(mounts: &[u8]) -> Option<Mount> {
-    let mut unified = None;
-    for line in mounts.split(|&byte| byte == b'\n') {
-        match mount(line) {
-            Some(mount) if mount.is_of_memory => return Some(mount),
-            Some(mount) => {
-                unified.get_or_insert(mount);
-            }
-            None => {}
-        }
-    }
-    unified
-}
-
-/// See the kernel's Documentation/filesystems/proc.rst: after the sixth field there are any number of others, up to a dash.
-fn mount(line: &[u8]) -> Option<Mount> {
-    let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
-    let dash = fields.iter().skip(6).position(|&field| field == b"-")? + 6;
-    let kind = *fields.get(dash + 1)?;
-    let options = *fields.get(dash + 3)?;
-    let is_of_memory =
-        kind == b"cgroup" && options.split(|&byte| byte == b',').any(|option| option == b"memory");
-    if kind != b"cgroup2" && !is_of_memory {
-        return None;
-    }
-    let path = PathBuf::from(std::ffi::OsString::from_vec(unescaped(fields[4])));
-    Some(Mount { root: unescaped(fields[3]), path, is_of_memory })
-}
-
-/// Blanks, tabs, newlines and backslashes are written as `\040` there.
-fn unescaped(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, others)) = rest.split_first() {
-        let digits = others
-            .first_chunk::<3>()
-            .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)));
-        match digits {
-            Some(digits) if first == b'\\' => {
-                let value = digits.iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
-                bytes.push(value as u8);
-                rest = &others[3..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = others;
-            }
-        }
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, prelude::*};
-
     use super::*;
-
-    const UNIFIED: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
-    const CPU: &str = "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n";
-    const MEMORY: &str = "35 31 0:32 /docker/x /sys/fs/cgroup/a\\040b rw - cgroup cgroup rw,hugetlb,memory\n";
-
-    #[test]
-    fn memory_is_charged_in_its_own_hierarchy_if_it_has_one() {
-        let of = |lines: &[&str]| choose(lines.concat().as_bytes());
-        let unified =
-            Mount { root: b"/".to_vec(), path: "/sys/fs/cgroup/unified".into(), is_of_memory: false };
-        let memory =
-            Mount { root: b"/docker/x".to_vec(), path: "/sys/fs/cgroup/a b".into(), is_of_memory: true };
-        assert_eq!(of(&[UNIFIED, CPU, MEMORY]), Some(memory));
-        assert_eq!(of(&[CPU, UNIFIED]), Some(unified));
-        assert_eq!(of(&[CPU]), None);
-        assert_eq!(of(&[]), None);
-    }
 
     #[test]
     fn a_path_is_from_the_hierarchy_s_root() {
@@ -156,13 +85,6 @@ mod tests {
         assert_eq!(of("/docker/x", "/cg").as_deref(), Some("/docker/x"));
         assert_eq!(of("/docker/x", "/cg/y").as_deref(), Some("/docker/x/y"));
         assert_eq!(of("/", "/elsewhere"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_survived(bytes in vec(prop_oneof![any::<u8>(), Just(b' '), Just(b'\\'), Just(b'-')], 0..200)) {
-            let _ = choose(&bytes);
-        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Control groups: which hierarchy tells to whom memory is charged, what a cgroup is called, and whose it is.
+//! Control groups: the hierarchy that charges memory, the cgroups' paths, and who owns them.
 
 mod hierarchy;
 mod owner;
@@ -18,9 +18,9 @@ const MAX_BYTES: usize = 32 << 20;
 /// The cgroups that were seen: those that were removed keep their names.
 pub struct Cgroups {
     hierarchy: Option<Hierarchy>,
-    /// Paths in the hierarchy, from its root; None of those that were gone when they were looked for.
+    /// Paths in the hierarchy, from its root; None for cgroups that were gone before their path was read.
     paths: HashMap<CgroupId, Option<Vec<u8>>>,
-    /// Those that were learned since they were asked for; None where nobody asks.
+    /// Those that were learned since the last [`Self::take_changes`]; None unless [`Self::keep_changes`] was called.
     learned: Option<Vec<CgroupId>>,
     /// Of all paths together.
     bytes: usize,

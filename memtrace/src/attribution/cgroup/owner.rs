@@ -1,15 +1,15 @@
-//! Whose cgroup it is, from its path: systemd's unit, the container and its runtime, the pod.
+//! Who owns a cgroup, from its path: the systemd unit, the container and its runtime, the pod.
 //!
 //! Paths as systemd (systemd.slice(5)), Kubernetes' kubelet with either driver, and the runtimes make them.
 
-/// A container's number has so many hexadecimal digits.
+/// Hexadecimal digits of a container's id.
 const CONTAINER_DIGITS: usize = 64;
-/// Of these, as many are usually shown.
+/// Digits that container tools show.
 const CONTAINER_SHOWN: usize = 12;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner<'a> {
-    /// systemd's unit that is nearest: a service, a scope or, where there is neither, a slice.
+    /// The innermost systemd unit: a service, a scope, or else a slice.
     pub unit: Option<&'a str>,
     pub container: Option<Container<'a>>,
     /// Its uid, as Kubernetes writes it.
@@ -18,7 +18,7 @@ pub struct Owner<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Container<'a> {
-    /// None where the path does not tell.
+    /// None where the path does not show it.
     pub runtime: Option<&'static str>,
     pub id: &'a str,
 }
@@ -31,7 +31,7 @@ impl Container<'_> {
 }
 
 impl<'a> Owner<'a> {
-    pub fn of(path: &'a [u8]) -> Self {
+    pub fn from_path(path: &'a [u8]) -> Self {
         let Ok(path) = std::str::from_utf8(path) else { return Self::default() };
         let mut owner = Self::default();
         let mut above = "";
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn units() {
-        let unit = |path: &'static str| Owner::of(path.as_bytes()).name();
+        let unit = |path: &'static str| Owner::from_path(path.as_bytes()).name();
         assert_eq!(unit("/"), None);
         assert_eq!(unit("/system.slice/cron.service").as_deref(), Some("cron.service"));
         assert_eq!(unit("/user.slice/user-1000.slice/session-3.scope").as_deref(), Some("session-3.scope"));
@@ -139,14 +139,14 @@ mod tests {
             ("/kubepods.slice/crio-ID.scope", "Some(\"cri-o\")", "cri-o"),
         ] {
             let path = path.replace("ID", ID);
-            let owner = Owner::of(path.as_bytes());
+            let owner = Owner::from_path(path.as_bytes());
             let container = owner.container.unwrap();
             assert_eq!((format!("{:?}", container.runtime).as_str(), container.id), (runtime, ID), "{path}");
             assert_eq!(owner.name().unwrap(), format!("{name} 3f2a9c1b04d5"));
         }
-        assert_eq!(Owner::of(b"/lxc.payload.web").name().as_deref(), Some("lxc web"));
+        assert_eq!(Owner::from_path(b"/lxc.payload.web").name().as_deref(), Some("lxc web"));
         let monitor = format!("/machine.slice/libpod-conmon-{ID}.scope");
-        assert_eq!(Owner::of(monitor.as_bytes()).container, None);
+        assert_eq!(Owner::from_path(monitor.as_bytes()).container, None);
     }
 
     #[test]
@@ -156,15 +156,15 @@ mod tests {
             UID.replace('-', "_")
         );
         for path in [format!("/kubepods/besteffort/pod{UID}/{ID}"), systemd] {
-            assert_eq!(Owner::of(path.as_bytes()).pod.as_deref(), Some(UID), "{path}");
+            assert_eq!(Owner::from_path(path.as_bytes()).pod.as_deref(), Some(UID), "{path}");
         }
-        assert_eq!(Owner::of(b"/kubepods/burstable/podium").pod, None);
+        assert_eq!(Owner::from_path(b"/kubepods/burstable/podium").pod, None);
     }
 
     proptest! {
         #[test]
         fn any_path_is_survived(path in vec(prop_oneof![any::<u8>(), Just(b'/'), Just(b'-'), Just(b'.')], 0..200)) {
-            let _ = Owner::of(&path).name();
+            let _ = Owner::from_path(&path).name();
         }
     }
 }

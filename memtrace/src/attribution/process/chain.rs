@@ -6,7 +6,7 @@ use crate::stream::event::Comm;
 
 pub type ChainId = u32;
 
-/// Of a process that nobody started, or nobody knows who.
+/// Of a process whose parent is unknown, or that has none.
 pub const NO_CHAIN: ChainId = 0;
 
 /// Longer chains lose what is in the middle: a process that starts itself again and again would make one without end.
@@ -18,7 +18,7 @@ const MAX_CHAINS: usize = 1 << 16;
 #[derive(Clone, Copy, Debug)]
 struct Link {
     comm: Comm,
-    /// The chain of whoever started this.
+    /// The chain of its parent.
     up: ChainId,
     links: u8,
 }
@@ -31,8 +31,8 @@ pub struct Chains {
 }
 
 impl Chains {
-    /// The chain of what a process starts that is called so and has the chain `up` itself. One name after itself counts
-    /// once: a shell's subshells say nothing more.
+    /// The chain of the children of a process with this name and the chain `up`. A name that repeats counts once: a shell's
+    /// subshells add nothing.
     pub fn below(&mut self, comm: Comm, up: ChainId) -> ChainId {
         let links = match self.link(up) {
             Some(link) if link.comm == comm || link.links == MAX_LINKS => return up,

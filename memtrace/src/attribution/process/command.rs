@@ -10,7 +10,7 @@ const MAX_COMMANDS: usize = 1 << 14;
 /// A program and its arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Command {
-    /// Path of the program, as it was asked for or as /proc tells; empty where it is not known.
+    /// Path of the program, as passed to exec or as in /proc; empty where it is unknown.
     pub path: Box<[u8]>,
     /// Each argument with a NUL behind it; the last may be cut.
     pub arguments: Box<[u8]>,
@@ -39,7 +39,7 @@ impl Commands {
             return Some(Arc::clone(known));
         }
         if self.0.len() >= MAX_COMMANDS {
-            // Some were of processes that nobody asks for any more.
+            // Some belong to processes that were pruned.
             self.0.retain(|command| Arc::strong_count(command) > 1);
         }
         if self.0.len() >= MAX_COMMANDS {
@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(commands.share(command(MAX_COMMANDS)), None);
         drop(held);
         assert!(commands.share(command(MAX_COMMANDS)).is_some());
-        assert_eq!(commands.0.len(), 1, "what nobody holds is forgotten");
+        assert_eq!(commands.0.len(), 1, "unused commands are dropped");
     }
 }

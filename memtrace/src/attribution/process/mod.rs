@@ -1,13 +1,14 @@
-//! Processes: which one is meant, who started it, and what it runs. What becomes of them comes as events; those that were
-//! there before are looked up in /proc.
+//! Processes: who started them and what they run. Forks, execs and exits come as events; processes from before the session are
+//! looked up in /proc.
 
 mod chain;
 mod command;
-pub mod procfs;
+mod running;
 mod table;
 
 pub use self::{
     chain::{Chain, ChainId, NO_CHAIN},
     command::Command,
+    running::{Running, running},
     table::{Definition, Process, Processes},
 };

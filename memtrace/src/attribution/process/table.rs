@@ -10,31 +10,31 @@ use std::{
 use super::{
     chain::{Chain, ChainId, Chains, NO_CHAIN},
     command::{Command, Commands},
-    procfs::Seen,
+    running::Running,
 };
 use crate::stream::event::{Comm, ProcessEvent, ProcessId};
 
 /// Most processes that are kept; beyond, new ones are not.
 const MAX_PROCESSES: usize = 1 << 18;
 
-/// Processes that ended are forgotten when so many more did, unless they are still of interest.
+/// Ended processes are pruned each time this many more have ended, unless they are still of interest.
 const PRUNE_AFTER: usize = 1 << 12;
 
 /// Parents that are looked up for a process at most.
 const MAX_PARENTS: usize = 64;
 
-/// The first process, which all others descend from: to say so of each tells nothing.
+/// The ancestor of all processes, which is left out of every chain.
 const INIT: u32 = 1;
 
 #[derive(Clone, Debug)]
 pub struct Process {
     started: u32,
-    /// It started so many steps later than `started` at most.
+    /// It started up to this many steps later than `started`.
     slack: u32,
     pub comm: Comm,
     /// Who started it.
     pub chain: ChainId,
-    /// None where that is not known, as of what only forked.
+    /// None where it is unknown.
     pub command: Option<Arc<Command>>,
     pub has_ended: bool,
 }
@@ -45,11 +45,11 @@ impl Process {
     }
 }
 
-/// All that is known of a process, for whoever keeps it elsewhere.
+/// All that is known of a process, for recordings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
     pub id: ProcessId,
-    /// It started so many steps later than its id says at most.
+    /// It started up to this many steps later than its id says.
     pub slack: u32,
     pub comm: Comm,
     /// Who started it, the nearest first.
@@ -67,7 +67,7 @@ pub struct Processes {
     commands: Commands,
     /// Since the last pruning.
     ended: usize,
-    /// Those that changed since they were asked for; None where nobody asks.
+    /// Those that changed since the last [`Self::take_changes`]; None unless [`Self::keep_changes`] was called.
     changed: Option<HashSet<ProcessId>>,
 }
 
@@ -118,12 +118,12 @@ impl Processes {
         }
     }
 
-    /// Takes in what became of a process. `look` is asked for processes that are not known: see [`Self::learn`].
-    pub fn apply(&mut self, event: ProcessEvent<'_>, look: impl FnMut(u32) -> Option<Seen>) {
+    /// Applies an event. `look_up` finds processes that are not in the table: see [`Self::learn`].
+    pub fn apply(&mut self, event: ProcessEvent<'_>, look_up: impl FnMut(u32) -> Option<Running>) {
         match event {
             ProcessEvent::Fork { process, parent, parent_comm: comm } => {
-                self.learn(parent, look);
-                // It may have given itself another since it was heard of.
+                self.learn(parent, look_up);
+                // It may have changed its name since.
                 if let Some(known) = self.get_mut(parent).filter(|known| known.comm != comm) {
                     known.comm = comm;
                     let id = ProcessId { tgid: parent.tgid, started: known.started };
@@ -138,7 +138,7 @@ impl Processes {
                 let chain = match self.get(process) {
                     Some(known) => known.chain,
                     None => {
-                        self.learn(parent, look);
+                        self.learn(parent, look_up);
                         self.get(parent)
                             .map(|known| known.comm)
                             .map_or(NO_CHAIN, |comm| self.chain_below(parent, comm))
@@ -157,16 +157,16 @@ impl Processes {
         }
     }
 
-    /// Makes sure that a process is known, if it can be: asks `look` for it and its ancestors, until one is known.
-    pub fn learn(&mut self, id: ProcessId, mut look: impl FnMut(u32) -> Option<Seen>) {
+    /// Adds a process if it is unknown: looks it up, and its ancestors until one is known.
+    pub fn learn(&mut self, id: ProcessId, mut look_up: impl FnMut(u32) -> Option<Running>) {
         if id.tgid <= INIT || self.get(id).is_some() {
             return;
         }
         let mut unknown = Vec::new();
         let mut tgid = id.tgid;
-        // A process that is not there any more leaves who started it unknown; the others are adopted by the first.
+        // The chain ends at a process that is gone; its children are adopted by the first process.
         while tgid > INIT && unknown.len() < MAX_PARENTS {
-            let Some(seen) = look(tgid) else { break };
+            let Some(seen) = look_up(tgid) else { break };
             let is_known = !unknown.is_empty() && self.get(seen.process).is_some();
             let parent = seen.parent;
             unknown.push(seen);
@@ -175,8 +175,8 @@ impl Processes {
             }
             tgid = parent;
         }
-        // Another has the number by now.
-        let is_it = |seen: &Seen| id.started.wrapping_sub(seen.process.started) <= seen.slack;
+        // Another process may have the number by now.
+        let is_it = |seen: &Running| id.started.wrapping_sub(seen.process.started) <= seen.slack;
         if !unknown.first().is_some_and(is_it) {
             return;
         }
@@ -187,8 +187,8 @@ impl Processes {
             let of_this = known.unwrap_or(chain);
             if known.is_none() {
                 let command = self.commands.share(seen.command);
-                let Seen { process: ProcessId { started, .. }, slack, .. } =
-                    Seen { command: Command::default(), ..seen };
+                let Running { process: ProcessId { started, .. }, slack, .. } =
+                    Running { command: Command::default(), ..seen };
                 self.put(tgid, Process { started, slack, comm, chain: of_this, command, has_ended: false });
             }
             chain = self.chains.below(comm, of_this);
@@ -219,7 +219,7 @@ impl Processes {
         self.len = self.by_tgid.values().map(Vec::len).sum();
     }
 
-    /// There is no room for more processes: who started new ones is not known.
+    /// No more processes are added: the chains of new ones are unknown.
     pub fn is_full(&self) -> bool {
         self.len >= MAX_PROCESSES
     }

@@ -31,7 +31,7 @@ const MAX_MAPS: usize = 1 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Frame {
     Kernel(Address),
-    /// In a file, so many bytes from its start.
+    /// In a file, at this offset.
     File(FileId, u64),
     /// In memory of no file: made at run time.
     Anonymous,
@@ -47,7 +47,7 @@ type FileId = u32;
 
 /// All stacks that were seen.
 pub struct Stacks {
-    /// One allocation in so many tells its stack.
+    /// One allocation in this many carries its stack.
     pub period: u32,
     ids: HashMap<Box<[Frame]>, StackId>,
     stacks: Vec<Box<[Frame]>>,
@@ -61,7 +61,7 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// The kernel's names are None where it does not tell them.
+    /// `symbols` is None where the kernel hides its symbols.
     pub fn new(period: u32, symbols: Option<Arc<Symbols>>) -> Self {
         Self {
             period,
@@ -80,7 +80,7 @@ impl Stacks {
     pub fn enter(&mut self, process: ProcessId, frames: Frames<'_>) -> StackId {
         let mut calls: Vec<Frame> = frames.kernel().map(Frame::Kernel).collect();
         calls.extend(frames.user().enumerate().map(|(depth, call)| self.user_frame(process, depth, call)));
-        // Behind these nothing is to be trusted.
+        // Frames after one of these are not reliable.
         if let Some(end) =
             calls.iter().position(|frame| matches!(frame, Frame::Gone | Frame::Lost | Frame::Unmapped))
         {
@@ -119,7 +119,7 @@ impl Stacks {
         }
     }
 
-    /// Of a call the place behind it is known: one byte before is in it.
+    /// A return address is behind the call: one byte before it is inside.
     fn find_name(&self, frame: Frame) -> String {
         match frame {
             Frame::Kernel(address) => self
@@ -139,7 +139,8 @@ impl Stacks {
         }
     }
 
-    /// The process is asked only where none had the file before: most that make a lot are gone by now, others run the same program.
+    /// The process's maps are read only if no process had the file before: most processes that make many allocations are gone by now,
+    /// and others run the same program.
     fn user_frame(&mut self, process: ProcessId, depth: usize, call: UserCall) -> Frame {
         if let Some(frame) = self.files.known(call) {
             return frame;
@@ -153,7 +154,7 @@ impl Stacks {
         if let Some(frame) = known.find(call, files) {
             return frame;
         }
-        // Libraries that were loaded since: it is looked at once more, for the innermost call of a stack only.
+        // Libraries may have been loaded since: the maps are read again, for the innermost call of a stack only.
         if depth == 0 && known.may_have_changed() {
             *maps = Maps::read(process, files);
         }
@@ -177,7 +178,7 @@ impl StackNames for Stacks {
     }
 }
 
-/// A function that a trampoline is on stands on both sides of our program: it was called once.
+/// A function with a trampoline appears on both sides of our program: it was called once.
 fn without_tracing(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut calls: Vec<String> = Vec::new();
     let mut is_behind = false;

@@ -23,7 +23,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// The function that is so many bytes from the file's start, with the file's name; None where it is not known.
+    /// The function at this offset in the file, with the file's name; None if unknown.
     pub fn function(&self, file: &MappedFile, offset: u64) -> Option<String> {
         let place = self.places.borrow_mut().entry(file.clone()).or_insert_with(|| place(file)).clone()?;
         let source = Source::Elf(Elf::new(place));
@@ -37,7 +37,7 @@ impl Names {
 pub(super) fn place(file: &MappedFile) -> Option<PathBuf> {
     let inside = Path::new("/proc").join(file.tgid.to_string()).join("root");
     let relative = file.path.strip_prefix("/").ok()?;
-    // Overlays and others tell another device than maps do, so the inode has to be enough.
+    // Overlays and others report another device than maps do, so the inode has to be enough.
     let is_it =
         |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.ino() == file.inode && found.is_file());
     [inside.join(relative), file.path.clone()].into_iter().find(is_it)

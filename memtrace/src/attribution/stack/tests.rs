@@ -86,7 +86,7 @@ fn our_own_programs_are_no_calls() {
 }
 
 fn procfs_id() -> ProcessId {
-    crate::attribution::process::procfs::read(std::process::id()).unwrap().process
+    crate::attribution::process::running(std::process::id()).unwrap().process
 }
 
 proptest! {

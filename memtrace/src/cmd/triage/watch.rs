@@ -19,7 +19,10 @@ use crate::{
     },
     procfs::{
         Files, HostError,
-        process::{self, ProcessId, Processes},
+        process::{
+            ProcessId,
+            memory::{self, ProcessList},
+        },
         slab,
     },
     session::Signals,
@@ -197,14 +200,14 @@ fn caches_to_trace(slab: &slab::Host, before: &Sample, passed: Duration, time: D
     tracing::candidates(&grown, share, sum.slab(), sum.total)
 }
 
-fn biggest(processes: &Processes) -> Vec<ProcessId> {
+fn biggest(processes: &ProcessList) -> Vec<ProcessId> {
     let mut by_size: Vec<_> = processes.list.iter().map(|(id, process)| (process.resident, *id)).collect();
     by_size.sort_unstable();
     by_size.into_iter().rev().take(MEASURED).map(|(_, id)| id).collect()
 }
 
 fn proportional(files: &Files, ids: Vec<ProcessId>) -> HashMap<ProcessId, u64> {
-    let measure = |id| Some((id, process::proportional(&files.proc(), id)?));
+    let measure = |id| Some((id, memory::proportional(&files.proc(), id)?));
     ids.into_iter().filter_map(measure).collect()
 }
 

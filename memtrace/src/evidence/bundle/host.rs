@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Member;
-use crate::{evidence::redact::Redactor, procfs::cgroup::Cgroups, text::escape};
+use crate::{evidence::redact::Redactor, procfs::cgroup::CgroupList, text::escape};
 
 /// Of one file, at most. The largest, slabinfo or mounts of a host with 10,000 containers, has some megabytes.
 const MAX: u64 = 8 << 20;
@@ -73,7 +73,7 @@ impl HostFiles {
         }
     }
 
-    pub fn add_cgroups(&mut self, when: When, cgroups: &Cgroups) {
+    pub fn add_cgroups(&mut self, when: When, cgroups: &CgroupList) {
         let text = cgroups_text(cgroups);
         self.members.push(Member::new(format!("{}/cgroups", when.directory()), ABOUT_CGROUPS, text));
     }
@@ -150,7 +150,7 @@ fn redacted_mounts(bytes: &[u8], redactor: &Redactor) -> Vec<u8> {
     out
 }
 
-fn cgroups_text(cgroups: &Cgroups) -> String {
+fn cgroups_text(cgroups: &CgroupList) -> String {
     let mut list: Vec<_> = cgroups.list.iter().collect();
     list.sort_by(|(a, one), (b, other)| other.memory.cmp(&one.memory).then_with(|| a.cmp(b)));
     let mut text = String::from("memory slab path\n");
@@ -166,7 +166,7 @@ mod tests {
     use std::{collections::HashMap, fs};
 
     use super::*;
-    use crate::procfs::cgroup::{Cgroup, Version};
+    use crate::procfs::cgroup::{CgroupMemory, Version};
 
     #[test]
     fn what_cannot_be_read_is_said_once() {
@@ -205,12 +205,12 @@ mod tests {
 
     #[test]
     fn the_biggest_cgroups_come_first() {
-        let cgroup = |memory, slab| Cgroup { memory, slab };
+        let cgroup = |memory, slab| CgroupMemory { memory, slab };
         let list = HashMap::from([
             (b"system.slice/a".to_vec(), cgroup(5, Some(2))),
             (b"user.slice\n".to_vec(), cgroup(9, None)),
         ]);
-        let cgroups = Cgroups { version: Version::V2, list, left_out: 0 };
+        let cgroups = CgroupList { version: Version::V2, list, left_out: 0 };
         assert_eq!(cgroups_text(&cgroups), "memory slab path\n9 - /user.slice\\n\n5 2 /system.slice/a\n");
     }
 }

@@ -160,7 +160,7 @@ impl Header {
             filters: cursor.text()?,
             gfp_names: cursor
                 .option(|cursor| cursor.list(|cursor| Ok((cursor.u32()?, cursor.text()?))))?
-                .map(GfpNames::of_table),
+                .map(GfpNames::from_table),
         })
     }
 }

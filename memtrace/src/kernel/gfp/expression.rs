@@ -3,7 +3,7 @@
 /// No expression of the kernel's is nested as deeply by far.
 const MAX_DEPTH: usize = 100;
 
-/// The value of an expression, in which `named` tells the values of names. None where it is another kind of expression.
+/// The value of an expression, in which `named` gives the values of names. None for other kinds of expressions.
 pub fn value(text: &str, named: &dyn Fn(&str) -> Option<u32>) -> Option<u64> {
     let mut parser = Parser { rest: text, named, depth: 0 };
     let value = parser.any_of()?;
@@ -77,7 +77,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A type in parentheses: words that are no numbers, and of which nobody knows the value.
+    /// A type in parentheses: words that are neither numbers nor known names.
     fn takes_cast(&mut self) -> bool {
         let Some((inside, rest)) =
             self.rest.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')'))

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn of_format(format: &[u8]) -> Option<GfpNames> {
-    GfpNames::of_format(format, |_| None)
+    GfpNames::from_format(format, |_| None)
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn names_by_names_of_bits() {
         let known = bits.iter().position(|bit| name == format!("{BIT}{bit}_BIT"));
         known.map(|bit| bit as u32).or_else(|| other(name))
     };
-    let names = GfpNames::of_format(include_bytes!("fixtures/7.3.format"), bit).unwrap();
+    let names = GfpNames::from_format(include_bytes!("fixtures/7.3.format"), bit).unwrap();
     for (flags, expected) in
         [(0xcc0, "GFP_KERNEL"), (0xc40, "GFP_NOFS"), (0x820, "GFP_ATOMIC"), (0x100, "__GFP_ZERO")]
     {
         assert_eq!(names.text(flags), expected, "{flags:#x}");
     }
-    assert_eq!(of_format(include_bytes!("fixtures/7.3.format")), None, "nobody tells the bits");
+    assert_eq!(of_format(include_bytes!("fixtures/7.3.format")), None, "the bits are unknown");
 }
 
 /// Of both kinds, in short.
@@ -91,9 +91,9 @@ fn formats_in_short() {
     let named =
         format("{( unsigned long)(( gfp_t)((((1UL))) << (___GFP_IO_BIT))), \"__GFP_IO\"}, { -1, NULL }");
     let bit = |name: &str| (name == "___GFP_IO_BIT").then_some(6);
-    let names = GfpNames::of_format(named.as_bytes(), bit).unwrap();
+    let names = GfpNames::from_format(named.as_bytes(), bit).unwrap();
     assert_eq!(names, GfpNames(vec![(0x40, "__GFP_IO".to_owned())]));
-    assert_eq!(of_format(named.as_bytes()), None, "nobody tells the bit");
+    assert_eq!(of_format(named.as_bytes()), None, "the bit is unknown");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn bits_alone_have_names() {
         ("LAST", 25),
     ];
     let bits = bits.map(|(name, bit)| (format!("{BIT}{name}_BIT"), bit)).into();
-    let names = GfpNames::of_bits(&bits).unwrap();
+    let names = GfpNames::from_bits(&bits).unwrap();
     for (flags, expected) in [
         (0xcc0, "GFP_KERNEL"),
         (0xdc0, "GFP_KERNEL|__GFP_ZERO"),
@@ -132,7 +132,7 @@ fn bits_alone_have_names() {
     ] {
         assert_eq!(names.text(flags), expected, "{flags:#x}");
     }
-    assert_eq!(GfpNames::of_bits(&HashMap::new()), None);
+    assert_eq!(GfpNames::from_bits(&HashMap::new()), None);
 }
 
 /// Where a kernel has both, they say the same.
@@ -141,9 +141,9 @@ fn this_kernels_bits_are_those_of_its_format() {
     // Not those of a file: tracefs is this kernel's.
     let Ok(types) = KernelTypes::load() else { return };
     let bits = types.nameless_enumerators(BIT);
-    let Some(of_bits) = GfpNames::of_bits(&bits) else { return };
+    let Some(of_bits) = GfpNames::from_bits(&bits) else { return };
     let Ok(format) = tracefs::read(FORMAT) else { return };
-    let of_format = GfpNames::of_format(&format, |name| bits.get(name).copied()).unwrap();
+    let of_format = GfpNames::from_format(&format, |name| bits.get(name).copied()).unwrap();
     for flags in [0xcc0, 0x820, 0xc40, 0xdc0] {
         assert_eq!(of_bits.text(flags), of_format.text(flags), "{flags:#x}");
     }
@@ -156,7 +156,7 @@ proptest! {
         let _ = of_format(&[b"__print_flags(", &bytes[..]].concat());
     }
 
-    /// All flags are told, each once.
+    /// All flags are named, each once.
     #[test]
     fn no_flag_is_left_out(flags in any::<u32>()) {
         let names = of_format(include_bytes!("fixtures/6.18.format")).unwrap();

@@ -1,13 +1,50 @@
 //! A dentry: its name, and what the name stands for.
 
-use super::{fields::DentryFields, part::Part};
-use crate::{kernel::memory::Readable, stream::event::Address};
+use std::ops::Range;
+
+use super::{field::Field, part::Part};
+use crate::{
+    kernel::{memory::Readable, types::KernelTypes},
+    stream::event::Address,
+};
 
 /// A longer name is no name of Linux (NAME_MAX).
-const MAX: usize = 255;
+const MAX_NAME: usize = 255;
 
 /// What the kernel adds to a name whose file was removed.
 const DELETED: &[u8] = b" (deleted)";
+
+/// `struct dentry`.
+#[derive(Clone, Debug, Default)]
+pub struct DentryFields {
+    /// All of it: short names lie inside.
+    pub span: Range<u32>,
+    pub parent: Field,
+    pub name: Field,
+    pub name_len: Field,
+    pub inode: Field,
+    pub superblock: Field,
+    /// `d_hash.pprev`: 0 where no lookup finds it, as when its file was removed.
+    pub hashed: Field,
+    /// What comes before the bytes of a name outside: `external_name.name`.
+    pub external_name: Field,
+}
+
+impl DentryFields {
+    pub fn find(types: &KernelTypes) -> Self {
+        let field = |path| types.offset("dentry", path).ok();
+        Self {
+            span: 0..types.size("dentry").unwrap_or_default(),
+            parent: field("d_parent"),
+            name: field("d_name.name"),
+            name_len: field("d_name.len"),
+            inode: field("d_inode"),
+            superblock: field("d_sb"),
+            hashed: field("d_hash.pprev"),
+            external_name: types.offset("external_name", "name").ok(),
+        }
+    }
+}
 
 /// A dentry as it is now.
 #[derive(Clone, Debug)]
@@ -28,7 +65,7 @@ impl Dentry {
     pub fn read(memory: &dyn Readable, fields: &DentryFields, address: Address) -> Option<Self> {
         let part = Part::read(memory, address, &fields.span)?;
         let (at, len) = (part.u64(fields.name)?, part.u32(fields.name_len)? as usize);
-        if len > MAX {
+        if len > MAX_NAME {
             return None;
         }
         let inside = part.at(at, len);
@@ -58,7 +95,7 @@ impl Dentry {
     }
 }
 
-/// What kmalloc takes for so many bytes.
+/// The size of the kmalloc object for this many bytes.
 fn kmalloc_size(bytes: usize) -> u16 {
     match bytes {
         65..=96 => 96,

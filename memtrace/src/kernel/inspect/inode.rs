@@ -1,6 +1,11 @@
 //! An inode: what kind of file it is, of which filesystem, and by which dentry it is known.
 
-use super::{fields::InodeFields, part::Part};
+use std::ops::Range;
+
+use super::{
+    field::{Field, span},
+    part::Part,
+};
 use crate::{
     kernel::{memory::Memory, types::KernelTypes},
     stream::event::{Address, FileType},
@@ -42,7 +47,7 @@ const HOLDERS: [(&str, &str, &[&str], &str); 26] = [
 const PLAIN: &str = "inode_cache";
 
 /// Where the inode is in an object of each cache that has inodes.
-pub fn offsets(types: &KernelTypes) -> Vec<(&'static str, u32)> {
+fn offsets(types: &KernelTypes) -> Vec<(&'static str, u32)> {
     let offset = |types: &KernelTypes, structure, fields: &[&str]| {
         fields.iter().find_map(|field| types.offset(structure, field).ok())
     };
@@ -52,6 +57,37 @@ pub fn offsets(types: &KernelTypes) -> Vec<(&'static str, u32)> {
         Some((cache, found))
     });
     holders.chain([(PLAIN, 0)]).collect()
+}
+
+/// `struct inode`.
+#[derive(Clone, Debug, Default)]
+pub struct InodeFields {
+    pub span: Range<u32>,
+    pub mode: Field,
+    pub superblock: Field,
+    pub number: Field,
+    /// `i_dentry.first`, which points into a dentry, and where there.
+    pub first_alias: Field,
+    pub alias_in_dentry: Field,
+    /// By the slab cache's name: where the inode is in an object of it.
+    pub holders: Vec<(&'static str, u32)>,
+}
+
+impl InodeFields {
+    pub fn find(types: &KernelTypes) -> Self {
+        let field = |path| types.offset("inode", path).ok();
+        let [mode, superblock, number] = ["i_mode", "i_sb", "i_ino"].map(field);
+        let first_alias = field("i_dentry.first");
+        Self {
+            span: span(&[mode, superblock, number, first_alias]),
+            mode,
+            superblock,
+            number,
+            first_alias,
+            alias_in_dentry: types.first_offset(&[("dentry", "d_u.d_alias"), ("dentry", "d_alias")]).ok(),
+            holders: offsets(types),
+        }
+    }
 }
 
 /// An inode as it is now.

@@ -1,28 +1,29 @@
-//! What an object is, found out by looking at it: its name, where it is, whether anything has that name.
+//! What a live object is, read from the kernel's memory: its name, its path, whether the name exists.
 //!
-//! Everything is read through [`Memory`] while the kernel goes on. An object may be freed meanwhile, and its memory be another's:
-//! what is found holds only for an object that is known to be there afterwards. Chains have a greatest length, and what cannot be
-//! read is left out.
+//! The kernel goes on while we read. An object may be freed meanwhile, and its memory reused: a result is valid only if the object
+//! is known to be live afterwards. Every chain of pointers has a maximum length, and what cannot be read is left out.
 
 mod dentry;
+mod field;
 pub mod fields;
+mod file;
 mod inode;
 mod part;
 mod paths;
 mod sock;
 
-use self::{dentry::Dentry, inode::Inode, part::Part, paths::Paths, sock::Sock};
+use self::{dentry::Dentry, file::File, inode::Inode, paths::Paths, sock::Sock};
 use super::{
     layout::Layout,
     memory::{Memory, Readable as _},
 };
 use crate::stream::event::{Address, Kind, Label};
 
-/// What kind of objects a slab cache has.
+/// The objects of a slab cache that can be inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inspectable {
     Dentry,
-    /// With where the inode is in the object.
+    /// With the offset of the inode in the object.
     Inode(u32),
     /// A socket's inode.
     SocketInode(u32),
@@ -32,11 +33,11 @@ pub enum Inspectable {
 }
 
 impl Inspectable {
-    /// By any of the names of a cache. None where looking at an object of it would tell nothing.
+    /// By any of the names of a cache. None where its objects cannot be inspected.
     pub fn of_cache(name: &str, address: Address, layout: &Layout) -> Option<Self> {
         let fields = &layout.inspect;
         match name {
-            "dentry" => fields.dentry.name.map(|_| Self::Dentry),
+            "dentry" => fields.paths.dentry.name.map(|_| Self::Dentry),
             "filp" => fields.file.dentry.map(|_| Self::File),
             _ if sock::is_cache(name) => fields.sock.protocol_name.map(|_| Self::Socket(address)),
             _ => {
@@ -50,7 +51,7 @@ impl Inspectable {
 /// The cache of sockets' inodes.
 const SOCKETS: &str = "sock_inode_cache";
 
-/// What was seen.
+/// What an inspection found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     kind: Kind,
@@ -72,7 +73,7 @@ impl Inspection {
     }
 }
 
-/// Looks at objects for one report.
+/// Inspects objects for one report.
 pub struct Inspector<'a> {
     memory: &'a Memory,
     layout: &'a Layout,
@@ -81,12 +82,13 @@ pub struct Inspector<'a> {
 
 impl<'a> Inspector<'a> {
     pub fn new(memory: &'a Memory, layout: &'a Layout) -> Self {
-        Self { memory, layout, paths: Paths::new(memory, layout) }
+        let paths = Paths::new(memory, &layout.inspect.paths, memory.current_task().ok());
+        Self { memory, layout, paths }
     }
 
-    /// Looks at the object at an address; None where that tells nothing.
-    pub fn inspect(&mut self, subject: Inspectable, address: Address) -> Option<Inspection> {
-        match subject {
+    /// Inspects the object at an address; None where it cannot be read, or is of another kind.
+    pub fn inspect(&mut self, inspectable: Inspectable, address: Address) -> Option<Inspection> {
+        match inspectable {
             Inspectable::Dentry => self.inspect_dentry(address),
             Inspectable::Inode(offset) => self.inspect_inode(address.checked_add(offset.into())?),
             Inspectable::SocketInode(offset) => {
@@ -120,10 +122,8 @@ impl<'a> Inspector<'a> {
     }
 
     fn inspect_file(&mut self, address: Address) -> Option<Inspection> {
-        let fields = &self.layout.inspect.file;
-        let part = Part::read(self.memory, address, &fields.span)?;
-        let dentry = self.paths.dentry(part.u64(fields.dentry)?)?;
-        let inode = part.u64(fields.inode)?;
+        let File { inode, dentry } = File::read(self.memory, &self.layout.inspect.file, address)?;
+        let dentry = self.paths.dentry(dentry)?;
         // Both say the same of an open file; what is not open yet, or no file, says anything.
         if dentry.inode != Some(inode) {
             return None;
@@ -133,7 +133,8 @@ impl<'a> Inspector<'a> {
     }
 
     fn inspect_sock(&self, address: Address, cache: Option<Address>) -> Option<Inspection> {
-        let Sock { protocol, pattern, name } = Sock::read(self.memory, &self.layout.inspect, address, cache)?;
+        let Sock { protocol, pattern, name } =
+            Sock::read(self.memory, &self.layout.inspect.sock, address, cache)?;
         Some(Inspection {
             kind: Kind::Socket,
             filesystem: Vec::new(),
@@ -159,7 +160,7 @@ impl<'a> Inspector<'a> {
         self.named(dentry, |in_root| Kind::Dentry { negative, in_root, name_bytes })
     }
 
-    /// What has a dentry, by the path of that. `kind` is told whether its directory is a root.
+    /// An object with a dentry, by the dentry's path. `kind` gets whether its directory is a root.
     fn named(&mut self, dentry: Dentry, kind: impl FnOnce(bool) -> Kind) -> Option<Inspection> {
         if !dentry.is_root() {
             let directory = self.paths.directory(dentry.parent)?;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::fields::Field;
+use super::field::Field;
 use crate::{kernel::memory::Readable, stream::event::Address};
 
 /// Fields of one object.

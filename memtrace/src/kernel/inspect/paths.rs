@@ -5,14 +5,15 @@
 //! directory may turn out to have a better path than the one through its parent: one in our namespace rather than in another one,
 //! and behind a shorter mount point.
 
-use std::{cmp::Reverse, collections::HashMap, rc::Rc};
+use std::{cmp::Reverse, collections::HashMap, ops::Range, rc::Rc};
 
-use super::{dentry::Dentry, fields::Fields, part::Part};
+use super::{
+    dentry::{Dentry, DentryFields},
+    field::{Field, span},
+    part::Part,
+};
 use crate::{
-    kernel::{
-        layout::Layout,
-        memory::{Memory, Readable},
-    },
+    kernel::{memory::Readable, types::KernelTypes},
     stream::event::Address,
 };
 
@@ -30,6 +31,71 @@ const MAX_PATH: usize = 1_024;
 const NO_ADDRESS: std::ops::RangeInclusive<Address> = (-4095_i64 as u64)..=u64::MAX;
 
 const ELIDED: &str = "…";
+
+/// What paths are made from.
+#[derive(Clone, Debug, Default)]
+pub struct PathFields {
+    pub dentry: DentryFields,
+    pub superblock: SuperblockFields,
+    pub mount: MountFields,
+    /// `task_struct.nsproxy`, `nsproxy.mnt_ns`, and `mnt_namespace.ns.inum`.
+    pub task_nsproxy: Field,
+    pub nsproxy_mounts: Field,
+    pub namespace_number: Field,
+}
+
+/// `struct super_block`.
+#[derive(Clone, Debug, Default)]
+pub struct SuperblockFields {
+    pub file_system_type: Field,
+    pub type_name: Field,
+    /// Name of its device, or else of its type.
+    pub id: Field,
+    pub mounts: Field,
+}
+
+/// `struct mount`.
+#[derive(Clone, Debug, Default)]
+pub struct MountFields {
+    pub span: Range<u32>,
+    pub parent: Field,
+    pub mountpoint: Field,
+    pub root: Field,
+    pub namespace: Field,
+    /// Links the mounts of a superblock: a plain pointer, 0 at the end.
+    pub next: Field,
+    /// The same before: a `list_head` in a circle with `super_block.s_mounts`.
+    pub list: Field,
+}
+
+impl PathFields {
+    pub fn find(types: &KernelTypes) -> Self {
+        let field = |structure, path| types.offset(structure, path).ok();
+        Self {
+            dentry: DentryFields::find(types),
+            superblock: SuperblockFields {
+                file_system_type: field("super_block", "s_type"),
+                type_name: field("file_system_type", "name"),
+                id: field("super_block", "s_id"),
+                mounts: field("super_block", "s_mounts"),
+            },
+            mount: MountFields::find(types),
+            task_nsproxy: field("task_struct", "nsproxy"),
+            nsproxy_mounts: field("nsproxy", "mnt_ns"),
+            namespace_number: field("mnt_namespace", "ns.inum"),
+        }
+    }
+}
+
+impl MountFields {
+    fn find(types: &KernelTypes) -> Self {
+        let field = |path| types.offset("mount", path).ok();
+        let [parent, mountpoint, root] = ["mnt_parent", "mnt_mountpoint", "mnt.mnt_root"].map(field);
+        let [namespace, next, list] = ["mnt_ns", "mnt_next_for_sb", "mnt_instance"].map(field);
+        let span = span(&[parent, mountpoint, root, namespace, next, list]);
+        Self { span, parent, mountpoint, root, namespace, next, list }
+    }
+}
 
 /// A directory.
 #[derive(Debug)]
@@ -71,7 +137,7 @@ struct Mount {
 /// Finds paths for one report: a directory that holds many of the objects is walked up once.
 pub struct Paths<'a> {
     memory: &'a dyn Readable,
-    fields: &'a Fields,
+    fields: &'a PathFields,
     /// Our mount namespace.
     ours: Option<Address>,
     directories: HashMap<Address, Rc<Directory>>,
@@ -97,11 +163,11 @@ impl Directory {
 }
 
 impl<'a> Paths<'a> {
-    pub fn new(memory: &'a Memory, layout: &'a Layout) -> Self {
-        let fields = &layout.inspect;
-        let ours = memory.current_task().ok().and_then(|task| {
-            let namespaces = memory.u64(task + u64::from(layout.task.nsproxy)).ok()?;
-            memory.u64(namespaces + u64::from(fields.nsproxy_mounts?)).ok()
+    /// `task` is ours: it leads to our mount namespace.
+    pub fn new(memory: &'a dyn Readable, fields: &'a PathFields, task: Option<Address>) -> Self {
+        let ours = task.and_then(|task| {
+            let namespaces = memory.u64(task.checked_add(fields.task_nsproxy?.into())?).ok()?;
+            memory.u64(namespaces.checked_add(fields.nsproxy_mounts?.into())?).ok()
         });
         Self { memory, fields, ours, directories: HashMap::new(), superblocks: HashMap::new() }
     }

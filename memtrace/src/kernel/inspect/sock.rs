@@ -3,14 +3,17 @@
 //! Of a connection one end is the service, and what leaks has that in common, while the other end's port is another each time. So
 //! sockets go by their service: `:443` of this host's, `->10.0.0.1:443` of another's. That is the end with the lower port.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use super::{
-    fields::{Field, Fields, SockFields},
-    part::Part,
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    ops::Range,
 };
+
+use super::{field::Field, part::Part};
 use crate::{
-    kernel::memory::{Memory, Readable as _},
+    kernel::{
+        memory::{Memory, Readable as _},
+        types::KernelTypes,
+    },
     stream::event::Address,
 };
 
@@ -33,7 +36,7 @@ const CACHES: [&str; 15] = [
     "AF_VSOCK",
 ];
 
-/// Ports from here on are given out to whoever connects (`ip_local_port_range` by default).
+/// Ephemeral ports start here (`ip_local_port_range` by default).
 const FIRST_EPHEMERAL: u16 = 32_768;
 
 /// `SS_*` and `TCP_*` of the kernel; other protocols use some of them.
@@ -60,41 +63,100 @@ const AF_INET6: u16 = 10;
 
 const MAX_UNIX_PATH: usize = 108;
 
+/// `struct sock`, most of it in `struct sock_common` at its beginning.
+#[derive(Clone, Debug, Default)]
+pub struct SockFields {
+    /// Of `struct sock_common`.
+    pub span: Range<u32>,
+    pub family: Field,
+    pub state: Field,
+    pub local_port: Field,
+    pub remote_port: Field,
+    pub local_v4: Field,
+    pub remote_v4: Field,
+    pub local_v6: Field,
+    pub remote_v6: Field,
+    pub protocol: Field,
+    pub protocol_name: Field,
+    pub protocol_cache: Field,
+    /// `sock.sk_type` and `sock.sk_protocol`, of 16 bits.
+    pub kind: Field,
+    pub number: Field,
+    pub unix_address: Field,
+    pub unix_address_len: Field,
+    pub unix_address_name: Field,
+    /// The socket that belongs to an inode of sockfs: `socket.sk` in its object.
+    pub of_inode: Field,
+}
+
+impl SockFields {
+    pub fn find(types: &KernelTypes) -> Self {
+        let field = |structure, path| types.offset(structure, path).ok();
+        let common = |path| field("sock_common", path);
+        Self {
+            span: 0..types.size("sock_common").unwrap_or_default(),
+            family: common("skc_family"),
+            state: common("skc_state"),
+            local_port: common("skc_num"),
+            remote_port: common("skc_dport"),
+            local_v4: common("skc_rcv_saddr"),
+            remote_v4: common("skc_daddr"),
+            local_v6: common("skc_v6_rcv_saddr"),
+            remote_v6: common("skc_v6_daddr"),
+            protocol: common("skc_prot"),
+            protocol_name: field("proto", "name"),
+            protocol_cache: field("proto", "slab"),
+            kind: field("sock", "sk_type"),
+            number: field("sock", "sk_protocol"),
+            unix_address: field("unix_sock", "addr"),
+            unix_address_len: field("unix_address", "len"),
+            unix_address_name: field("unix_address", "name"),
+            of_inode: types
+                .first_offset(&[("sockfs_inode", "socket.sk"), ("socket_alloc", "socket.sk")])
+                .ok(),
+        }
+    }
+}
+
 /// Whether a slab cache of this name has sockets.
 pub fn is_cache(name: &str) -> bool {
     CACHES.contains(&name)
 }
 
-/// A socket in words.
+/// A socket as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sock {
     /// `tcp`, `udp`, `unix stream`, ...
     pub protocol: String,
-    /// What it has in common with its like; None where its name's spelling tells.
+    /// What it has in common with sockets like it; None where its name shows that.
     pub pattern: Option<String>,
     pub name: Vec<u8>,
 }
 
 impl Sock {
     /// None where there is none that can be read, or it is of a protocol whose sockets are not from this cache.
-    pub fn read(memory: &Memory, fields: &Fields, address: Address, cache: Option<Address>) -> Option<Self> {
-        let of = &fields.sock;
-        let part = Part::read(memory, address, &of.span)?;
-        let protocol = part.u64(of.protocol)?;
-        if let (Some(cache), Some(slab)) = (cache, of.protocol_cache)
+    pub fn read(
+        memory: &Memory,
+        fields: &SockFields,
+        address: Address,
+        cache: Option<Address>,
+    ) -> Option<Self> {
+        let part = Part::read(memory, address, &fields.span)?;
+        let protocol = part.u64(fields.protocol)?;
+        if let (Some(cache), Some(slab)) = (cache, fields.protocol_cache)
             && memory.u64(protocol.checked_add(slab.into())?).ok()? != cache
         {
             return None;
         }
-        let name = memory.string(protocol.checked_add(of.protocol_name?.into())?).ok()?;
+        let name = memory.string(protocol.checked_add(fields.protocol_name?.into())?).ok()?;
         let protocol = protocol_of(&name)?;
-        let state = STATES.get(usize::from(part.u8(of.state)?)).copied().unwrap_or_default();
-        match part.u16(of.family)? {
+        let state = STATES.get(usize::from(part.u8(fields.state)?)).copied().unwrap_or_default();
+        match part.u16(fields.family)? {
             AF_UNIX => Some(unix(memory, fields, address, state)),
-            AF_INET => Some(Ends::v4(&part, of)?.sock(protocol, state)),
-            AF_INET6 => Some(Ends::v6(&part, of)?.sock(protocol, state)),
+            AF_INET => Some(Ends::v4(&part, fields)?.sock(protocol, state)),
+            AF_INET6 => Some(Ends::v6(&part, fields)?.sock(protocol, state)),
             _ => {
-                let number = sock_u16(memory, address, of.number);
+                let number = sock_u16(memory, address, fields.number);
                 let name = number.map_or_else(String::new, |number| format!("protocol {number}"));
                 Some(Self { protocol, pattern: Some(name.clone()), name: name.into_bytes() })
             }
@@ -118,23 +180,23 @@ struct Ends {
 }
 
 impl Ends {
-    fn v4(part: &Part, of: &SockFields) -> Option<Self> {
+    fn v4(part: &Part, fields: &SockFields) -> Option<Self> {
         let address = |field| Some(Ipv4Addr::from(part.bytes::<4>(field)?).to_string());
-        Self::new(part, of, address(of.local_v4)?, address(of.remote_v4)?)
+        Self::new(part, fields, address(fields.local_v4)?, address(fields.remote_v4)?)
     }
 
-    fn v6(part: &Part, of: &SockFields) -> Option<Self> {
+    fn v6(part: &Part, fields: &SockFields) -> Option<Self> {
         let address = |field| {
             let address = Ipv6Addr::from(part.bytes::<16>(field)?);
             // One of IPv4 on a socket that takes both.
             Some(address.to_ipv4_mapped().map_or_else(|| format!("[{address}]"), |v4| v4.to_string()))
         };
-        Self::new(part, of, address(of.local_v6)?, address(of.remote_v6)?)
+        Self::new(part, fields, address(fields.local_v6)?, address(fields.remote_v6)?)
     }
 
-    fn new(part: &Part, of: &SockFields, local: String, remote: String) -> Option<Self> {
-        let remote_port = u16::from_be_bytes(part.bytes(of.remote_port)?);
-        Some(Self { local, remote, local_port: part.u16(of.local_port)?, remote_port })
+    fn new(part: &Part, fields: &SockFields, local: String, remote: String) -> Option<Self> {
+        let remote_port = u16::from_be_bytes(part.bytes(fields.remote_port)?);
+        Some(Self { local, remote, local_port: part.u16(fields.local_port)?, remote_port })
     }
 
     fn sock(&self, protocol: String, state: &str) -> Sock {
@@ -166,8 +228,8 @@ fn sock_u16(memory: &Memory, address: Address, field: Field) -> Option<u16> {
 }
 
 /// A bound one goes by its path; `@` begins the name of one in the abstract namespace.
-fn unix(memory: &Memory, fields: &Fields, address: Address, state: &str) -> Sock {
-    let protocol = match sock_u16(memory, address, fields.sock.kind) {
+fn unix(memory: &Memory, fields: &SockFields, address: Address, state: &str) -> Sock {
+    let protocol = match sock_u16(memory, address, fields.kind) {
         Some(1) => "unix stream",
         Some(2) => "unix dgram",
         Some(5) => "unix seqpacket",
@@ -180,14 +242,14 @@ fn unix(memory: &Memory, fields: &Fields, address: Address, state: &str) -> Sock
     Sock { protocol: protocol.to_owned(), pattern: None, name }
 }
 
-fn unix_path(memory: &Memory, fields: &Fields, address: Address) -> Option<Vec<u8>> {
-    let of = &fields.sock;
-    let bound = memory.u64(address.checked_add(of.unix_address?.into())?).ok().filter(|&bound| bound != 0)?;
-    let len = memory.u32(bound.checked_add(of.unix_address_len?.into())?).ok()? as usize;
+fn unix_path(memory: &Memory, fields: &SockFields, address: Address) -> Option<Vec<u8>> {
+    let bound =
+        memory.u64(address.checked_add(fields.unix_address?.into())?).ok().filter(|&bound| bound != 0)?;
+    let len = memory.u32(bound.checked_add(fields.unix_address_len?.into())?).ok()? as usize;
     // Behind the family.
     let len = len.checked_sub(2)?.min(MAX_UNIX_PATH);
     let mut path = vec![0; len];
-    memory.read(bound.checked_add(u64::from(of.unix_address_name?) + 2)?, &mut path).ok()?;
+    memory.read(bound.checked_add(u64::from(fields.unix_address_name?) + 2)?, &mut path).ok()?;
     if let [0, rest @ ..] = &path[..] {
         return Some([b"@", rest].concat());
     }

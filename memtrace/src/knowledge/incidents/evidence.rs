@@ -1,4 +1,4 @@
-//! Is this that incident? What is not known of a row never speaks for it.
+//! Is this that incident? Unknown facts of a row never count in favour.
 
 use super::{
     Incident,
@@ -23,20 +23,20 @@ pub struct Evidence {
     pub negative: Option<f64>,
 }
 
-/// An incident that the evidence speaks for.
+/// An incident that the evidence supports.
 #[derive(Clone, Debug)]
 pub struct Match<'a> {
     pub incident: &'a Incident,
-    /// The signs that are there; never empty.
+    /// The signs that match; never empty.
     pub matched: Vec<Field>,
-    /// Typical signs that are otherwise.
+    /// Typical signs that differ.
     pub differs: Vec<Field>,
-    /// Signs that nothing is known of.
+    /// Signs about which nothing is known.
     pub unknown: Vec<Field>,
 }
 
 impl Evidence {
-    /// None where a sign is lacking that must be there, or is otherwise than it must be.
+    /// None where a required sign is missing or different.
     pub(super) fn compare<'a>(&self, incident: &'a Incident) -> Option<Match<'a>> {
         let mut result = Match { incident, matched: vec![], differs: vec![], unknown: vec![] };
         for field in Field::ALL.into_iter().filter(|field| incident.signs.has(*field)) {

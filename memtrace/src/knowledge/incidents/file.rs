@@ -11,7 +11,7 @@ use super::{
 };
 use crate::knowledge::{Line, Prose};
 
-/// Some thousand incidents; who names a disk image by mistake is told so.
+/// Enough for some thousand incidents, and small enough to refuse a disk image.
 pub const MAX_BYTES: u64 = 1 << 20;
 
 /// As it stands in the file.
@@ -49,7 +49,7 @@ impl TryFrom<Table> for Incident {
     fn try_from(table: Table) -> Result<Self, String> {
         let relaxed = || table.if_known.iter().chain(&table.typical);
         if let Some(field) = relaxed().find(|field| !table.signs.has(**field)) {
-            return Err(format!("'{field}' is relaxed, but is none of the signs"));
+            return Err(format!("'{field}' is in if_known or typical, but not in signs"));
         }
         if let Some(field) = table.if_known.iter().find(|field| table.typical.contains(field)) {
             return Err(format!("'{field}' is both in if_known and in typical"));
@@ -59,7 +59,7 @@ impl TryFrom<Table> for Incident {
             .any(|field| table.signs.has(field) && relaxed().all(|other| *other != field))
         {
             return Err(
-                "no sign must be there: one has to be that is neither in if_known nor in typical".to_owned()
+                "no sign is required: at least one must be in neither if_known nor typical".to_owned()
             );
         }
         let Table { id, title, signs, if_known, typical, cause, now, for_good, verify, references } = table;
@@ -88,7 +88,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Incident>, Fault> {
     let ids = tables.incident.iter().map(|incident| incident.get_ref().id.as_str());
     if let Some((index, id)) = repeated(ids) {
         let at = tables.incident[index].span().start;
-        return Err(fault(at, format!("the id '{id}' is there twice")));
+        return Err(fault(at, format!("the id '{id}' is used twice")));
     }
     Ok(tables.incident.into_iter().map(Spanned::into_inner).collect())
 }

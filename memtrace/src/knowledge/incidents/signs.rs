@@ -1,4 +1,4 @@
-//! The signs by which an incident is known again.
+//! The signs of an incident.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{knowledge::Pattern, procfs::slab::root_name};
 
-/// A command name in the kernel has room for so many bytes (TASK_COMM_LEN, less the zero).
+/// Length of a command name in the kernel (TASK_COMM_LEN, without the NUL).
 const MAX_COMM: usize = 15;
 
 /// One of each list is enough; a list that is empty says nothing.
@@ -105,7 +105,7 @@ impl TryFrom<f64> for Share {
         if share > 0.0 && share <= 1.0 {
             Ok(Self(share))
         } else {
-            Err(format!("a share is more than 0 and at most 1, and {share} is not"))
+            Err(format!("a share must be more than 0 and at most 1, not {share}"))
         }
     }
 }

@@ -130,7 +130,7 @@ fn shares(title: &str, whole: u64, items: impl ExactSizeIterator<Item = (u64, Ma
 
 fn cgroup(share: &CgroupShare) -> Markup {
     let Some(path) = &share.path else { return host(&key::cgroup(share.id, None)).render() };
-    let owner = Owner::of(path);
+    let owner = Owner::from_path(path);
     let container = owner.container.and_then(|_| owner.name());
     html! { (host(path)) @if let Some(container) = container { small { " " (container) } } }
 }

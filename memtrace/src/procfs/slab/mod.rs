@@ -1,4 +1,4 @@
-//! What the kernel says of its slab caches: their names, sizes and numbers of objects.
+//! The kernel's slab caches: their names, sizes and numbers of objects.
 //!
 //! /proc/slabinfo has the numbers, under the name in the kernel's `struct kmem_cache`, which is the name that events
 //! carry. /sys/kernel/slab has the names that were merged into each cache, and whether its memory can be reclaimed.
@@ -64,7 +64,7 @@ pub struct SlabCache {
 /// How full a cache is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Objects in use; those that CPUs keep for themselves count as in use.
+    /// Objects in use, those in per-CPU lists included.
     pub active_objects: u64,
     /// Objects that its slabs have room for.
     pub total_objects: u64,
@@ -121,7 +121,7 @@ impl Host {
         slabinfo::read(&self.slabinfo)
     }
 
-    /// What sysfs tells of the caches of these names, which are the kernel's own. No numbers, and no locks.
+    /// What sysfs says of the caches with these names, which are the kernel's own. No object counts, and no locks.
     pub fn described<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<SlabCaches, SysfsError> {
         let groups = sysfs::read(&self.sysfs)?;
         let names: BTreeSet<&str> = names.collect();
@@ -130,13 +130,13 @@ impl Host {
         Ok(SlabCaches { caches: caches.collect(), missing: None })
     }
 
-    /// Tells whether a cache or an alias came or went since another call. None where sysfs cannot be read.
+    /// Changes when a cache or an alias comes or goes. None where sysfs cannot be read.
     pub fn fingerprint(&self) -> Option<u64> {
         sysfs::fingerprint(&self.sysfs).ok()
     }
 
     pub fn meminfo(&self) -> Result<Meminfo, MeminfoError> {
-        meminfo::read(&self.meminfo)
+        Meminfo::try_from(&super::meminfo::Meminfo::parse(&std::fs::read(&self.meminfo)?))
     }
 }
 

@@ -1,8 +1,8 @@
-//! Which names a misspelt one may have meant.
+//! Names that are similar to a misspelt one.
 
 use strsim::normalized_damerau_levenshtein;
 
-/// So many are a help; more are a list to read through.
+/// More would not help.
 const MAX: usize = 5;
 
 /// Below this, two names have nothing to do with each other (0 to 1).

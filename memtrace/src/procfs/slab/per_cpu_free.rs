@@ -1,13 +1,12 @@
-//! Free objects that a cache keeps at hand, for CPUs to take without locks. Slabinfo counts them as active, since their
-//! slabs do not know that they are free.
+//! Free objects in a cache's per-CPU lists, which CPUs take without locks. Slabinfo counts them as active.
 
-/// Full sheaves that wait on a node, at most (`MAX_FULL_SHEAVES`).
+/// Full sheaves of a node, at most (`MAX_FULL_SHEAVES`).
 const SHEAVES_PER_NODE: u64 = 10;
 
-/// What a CPU has of them: one to take from, a spare one, and one that fills up with what RCU is to free.
+/// Sheaves of a CPU: one to take from, a spare one, and one that collects objects for RCU to free.
 const SHEAVES_PER_CPU: u64 = 3;
 
-/// How much a cache keeps at hand.
+/// How many free objects a cache may have in per-CPU lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerCpuFree {
     pub objects_per_slab: u64,
@@ -19,7 +18,7 @@ pub struct PerCpuFree {
 }
 
 impl PerCpuFree {
-    /// How many objects these are at most: each CPU's slab and its partial slabs may be empty by now. Since Linux commit
+    /// The maximum number of objects: each CPU's slab and its partial slabs may be all free by now. Since Linux commit
     /// b47291ef02b0 ("mm, slub: change percpu partial accounting from objects to pages") (in v5.16) partial slabs are
     /// counted as half full.
     pub fn most(self, cpus: u64, nodes: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! From what a user writes after `--cache` to the caches that the kernel has.
+//! From the patterns after `--cache` to the caches that the kernel has.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -23,7 +23,7 @@ pub struct Selection {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ResolveError {
     #[error(
-        "the name of the slab cache is empty; name one such as dentry, a glob such as 'kmalloc-*', or all"
+        "the name of the slab cache is empty: give a name such as dentry, a glob such as 'kmalloc-*', or all"
     )]
     Empty,
     #[error(
@@ -330,7 +330,7 @@ pub fn no_match(pattern: &str, caches: &[SlabCache]) -> ResolveError {
 }
 
 fn nearest_of(pattern: &str, caches: &[SlabCache]) -> Vec<String> {
-    // Who writes a part of a name means the cache that holds the memory.
+    // A part of a name probably means the cache that holds the most memory.
     let weight = |cache: &SlabCache| cache.counts.map_or(0, |counts| counts.pages);
     nearest(pattern, caches.iter().flat_map(|cache| cache.names().map(move |name| (name, weight(cache)))))
 }

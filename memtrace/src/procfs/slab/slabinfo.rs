@@ -8,13 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::text::escape;
 use thiserror::Error;
 
 /// One line: one cache, under the name that the kernel's `struct kmem_cache` has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlabinfoLine {
     pub name: String,
-    /// Objects in use. Objects that CPUs keep for themselves count as in use, and since Linux commit 046f4c69090c
+    /// Objects in use, those in per-CPU lists included. Since Linux commit 046f4c69090c
     /// ("mm/slub: introduce count_partial_free_approx", in v6.10) long lists are estimated.
     pub active_objs: u64,
     /// Objects that the slabs have room for.
@@ -26,8 +27,8 @@ pub struct SlabinfoLine {
     pub slabs: u64,
 }
 
-/// Of a cache with more partial slabs than this (`MAX_PARTIAL_TO_SCAN`), the kernel counts the free objects in so many, and
-/// takes the others to be like these.
+/// In a cache with more partial slabs than this (`MAX_PARTIAL_TO_SCAN`), the kernel counts the free objects of that many slabs and
+/// extrapolates.
 const MAX_SLABS_COUNTED: u64 = 10_000;
 
 impl SlabinfoLine {
@@ -40,11 +41,14 @@ impl SlabinfoLine {
 
 #[derive(Debug, Error)]
 pub enum SlabinfoError {
-    #[error("{} is readable by root only: run as root (sudo)", path.display())]
+    #[error("{} is readable by root only: run as root (sudo)", escape::path(path))]
     NotPermitted { path: PathBuf },
-    #[error("{} does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG", path.display())]
+    #[error(
+        "{} does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG",
+        escape::path(path)
+    )]
     Absent { path: PathBuf },
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", escape::path(path))]
     Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Malformed(#[from] Malformed),

@@ -16,6 +16,7 @@ use foldhash::fast::FixedState;
 use thiserror::Error;
 
 use super::PerCpuFree;
+use crate::text::escape;
 
 /// One `struct kmem_cache` as sysfs shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +40,12 @@ pub struct Attributes {
 
 #[derive(Debug, Error)]
 pub enum SysfsError {
-    #[error("{} does not exist: sysfs is not mounted, or the kernel's slab allocator is not SLUB", path.display())]
+    #[error(
+        "{} does not exist: sysfs is not mounted, or the kernel's slab allocator is not SLUB",
+        escape::path(path)
+    )]
     Absent { path: PathBuf },
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", escape::path(path))]
     Io { path: PathBuf, source: io::Error },
 }
 

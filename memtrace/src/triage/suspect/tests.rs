@@ -7,7 +7,10 @@ use crate::{
     procfs::{
         dentry_state::DentryState,
         meminfo::Meminfo,
-        process::{Process, ProcessId, Processes},
+        process::{
+            ProcessId,
+            memory::{ProcessList, ProcessMemory},
+        },
         slab::{Counts, SlabCache, SlabCaches},
         vmstat::Vmstat,
     },
@@ -66,7 +69,7 @@ impl Checkpoint {
         ];
         let text: String = lines.map(|(key, mib)| format!("{key}: {} kB\n", mib << 10)).concat();
         let meminfo = Meminfo::parse(text.as_bytes());
-        Glance { at: Instant::now(), sum: Sum::of(&meminfo, &Vmstat::default(), 0, page_size()), meminfo }
+        Glance { at: Instant::now(), sum: Sum::new(&meminfo, &Vmstat::default(), 0, page_size()), meminfo }
     }
 
     fn sample(&self) -> Sample {
@@ -81,8 +84,8 @@ impl Checkpoint {
             ..SlabCache::default()
         };
         let process = |&(comm, pid, mib): &(&str, u32, u64)| {
-            let process = Process { comm: comm.into(), resident: mib * MIB, anon: mib * MIB };
-            (ProcessId { pid, start: 1 }, process)
+            let process = ProcessMemory { comm: comm.into(), resident: mib * MIB, anon: mib * MIB };
+            (ProcessId { tgid: pid, started: 1 }, process)
         };
         let mut caches: Vec<_> = self.caches.iter().map(cache).collect();
         caches.sort_by(|a, b| a.name.cmp(&b.name));
@@ -94,7 +97,7 @@ impl Checkpoint {
             free_blocks: None,
             dentries: Some(DentryState { all: 0, unused: 0, negative: self.negative }),
             tmpfs: Vec::new(),
-            processes: Processes { list: self.processes.iter().map(process).collect(), left_out: 0 },
+            processes: ProcessList { list: self.processes.iter().map(process).collect(), left_out: 0 },
             cgroups: Default::default(),
             caches: Ok(SlabCaches { caches, missing: None }),
         }

@@ -11,7 +11,7 @@ fn comm(name: &str) -> Comm {
     Comm::truncated(name.as_bytes())
 }
 
-fn nobody(_: u32) -> Option<Seen> {
+fn nobody(_: u32) -> Option<Running> {
     None
 }
 
@@ -35,7 +35,7 @@ fn chain(processes: &Processes, id: ProcessId) -> String {
 }
 
 /// A /proc with `cron` that has `probe.sh`, which has `curl`; seen less precisely than it started.
-fn proc(tgid: u32) -> Option<Seen> {
+fn proc(tgid: u32) -> Option<Running> {
     let (parent, name) = match tgid {
         1 => (0, "init"),
         100 => (1, "cron"),
@@ -44,7 +44,7 @@ fn proc(tgid: u32) -> Option<Seen> {
         _ => return None,
     };
     let process = ProcessId { tgid, started: id(tgid).started - 50 };
-    Some(Seen { process, slack: 153, parent, comm: comm(name), command: Command::default() })
+    Some(Running { process, slack: 153, parent, comm: comm(name), command: Command::default() })
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_proc_without_end_is_not_followed_for_ever() {
     processes.learn(id(2), |tgid| {
         asked += 1;
         let process = id(tgid);
-        Some(Seen { process, slack: 1, parent: tgid + 1, comm: comm("x"), command: Command::default() })
+        Some(Running { process, slack: 1, parent: tgid + 1, comm: comm("x"), command: Command::default() })
     });
     assert_eq!(asked, MAX_PARENTS);
     assert!(processes.get(id(2)).is_some());

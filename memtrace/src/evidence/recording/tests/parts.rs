@@ -162,7 +162,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
 
 fn header() -> impl Strategy<Value = Header> {
     let texts = (text(), vec(text(), 0..4), text(), text(), text(), text());
-    let gfp_names = option::of(vec((any::<u32>(), text()), 0..3).prop_map(GfpNames::of_table));
+    let gfp_names = option::of(vec((any::<u32>(), text()), 0..3).prop_map(GfpNames::from_table));
     let numbers = (time(), time(), any::<u32>(), any::<u64>(), 1..=65536_u32, any::<Option<u32>>());
     let ring = option::of(any::<(u64, u64)>().prop_map(|(start, end)| Ring { start, end }));
     (texts, numbers, ring, gfp_names).prop_map(|(texts, numbers, ring, gfp_names)| {

@@ -55,7 +55,7 @@ pub fn header() -> Header {
         period: 1,
         stacks_period: Some(4),
         filters: "--cache dentry".to_owned(),
-        gfp_names: Some(GfpNames::of_table(vec![(0xcc0, "GFP_KERNEL".to_owned())])),
+        gfp_names: Some(GfpNames::from_table(vec![(0xcc0, "GFP_KERNEL".to_owned())])),
         ring: None,
     }
 }

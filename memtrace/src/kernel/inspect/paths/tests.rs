@@ -5,10 +5,7 @@ use std::cell::Cell;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::kernel::{
-    inspect::fields::{DentryFields, MountFields, SuperblockFields},
-    memory::MemoryError,
-};
+use crate::kernel::memory::MemoryError;
 
 /// Objects of so many bytes each, one behind the other; there is nothing else.
 const OBJECT: usize = 64;
@@ -34,9 +31,9 @@ fn address(object: usize) -> Address {
 }
 
 /// A dentry: its parent, its superblock, its name and its length; a mount: its parent, mountpoint, root, namespace and the next.
-fn fields() -> Fields {
+fn fields() -> PathFields {
     let span = 0..OBJECT as u32;
-    Fields {
+    PathFields {
         dentry: DentryFields {
             span: span.clone(),
             parent: Some(0),
@@ -61,7 +58,7 @@ fn fields() -> Fields {
             next: Some(32),
             ..MountFields::default()
         },
-        ..Fields::default()
+        ..PathFields::default()
     }
 }
 
@@ -79,7 +76,7 @@ fn dentries(parents: &[usize]) -> Picture {
     Picture { bytes, reads: Cell::new(0) }
 }
 
-fn paths<'a>(memory: &'a Picture, fields: &'a Fields) -> Paths<'a> {
+fn paths<'a>(memory: &'a Picture, fields: &'a PathFields) -> Paths<'a> {
     Paths { memory, fields, ours: None, directories: HashMap::new(), superblocks: HashMap::new() }
 }
 

@@ -203,8 +203,8 @@ fn globs_that_match_nothing() {
 #[test]
 fn empty_and_broken_patterns() {
     insta::assert_snapshot!(each(&["", " ", "kmalloc-[", "[z-a]\u{7}["]), @r#"
-    the name of the slab cache is empty; name one such as dentry, a glob such as 'kmalloc-*', or all
-    the name of the slab cache is empty; name one such as dentry, a glob such as 'kmalloc-*', or all
+    the name of the slab cache is empty: give a name such as dentry, a glob such as 'kmalloc-*', or all
+    the name of the slab cache is empty: give a name such as dentry, a glob such as 'kmalloc-*', or all
     'kmalloc-[' is not a valid glob: invalid range pattern at character 9; write [[] for a bracket itself
     '[z-a]\x07[' is not a valid glob: invalid range pattern at character 7; write [[] for a bracket itself
     "#);
