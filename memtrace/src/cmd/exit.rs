@@ -5,7 +5,6 @@
 
 use std::{error::Error, fmt, io, process::ExitCode};
 
-use super::triage::Found;
 use crate::{
     evidence::{
         recording::{ReadError, file::WriteError, header::HeaderError, pipe::PipeError},
@@ -22,7 +21,7 @@ use crate::{
 const FAILED: u8 = 1;
 /// As clap exits on a usage error.
 const USAGE: u8 = 2;
-const FOUND: u8 = 3;
+pub const FOUND: u8 = 3;
 
 /// How a command that could not do its work ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,15 +72,6 @@ impl From<Exit> for ExitCode {
             Exit::ReaderGone => Self::SUCCESS,
             Exit::Failed => Self::from(FAILED),
             Exit::Usage => Self::from(USAGE),
-        }
-    }
-}
-
-impl From<Found> for ExitCode {
-    fn from(found: Found) -> Self {
-        match found {
-            Found::Nothing => Self::SUCCESS,
-            Found::Suspect => Self::from(FOUND),
         }
     }
 }

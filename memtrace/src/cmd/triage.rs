@@ -5,6 +5,7 @@ pub mod watch;
 
 use std::{
     io::{self, Write},
+    process::ExitCode,
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +14,7 @@ use thiserror::Error;
 
 use self::watch::{WatchError, watch};
 use super::{
-    exit::{Exit, Failure},
+    exit::{self, Exit, Failure},
     shared::{runtime::block_on, terminal},
 };
 use crate::{
@@ -70,6 +71,15 @@ impl Failure for TriageError {
 pub enum Found {
     Nothing,
     Suspect,
+}
+
+impl From<Found> for ExitCode {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Nothing => Self::SUCCESS,
+            Found::Suspect => Self::from(exit::FOUND),
+        }
+    }
 }
 
 pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError> {
