@@ -19,7 +19,7 @@ use memtrace::{
         types::KernelTypes,
     },
     knowledge::incidents::Incidents,
-    output::{Output as _, csv, html, json, markdown, ndjson, screen::Screen},
+    output::{Output as _, documents, html, json, ndjson, render, screen::Screen, tables},
     stream::ledger::OriginDetail,
     view::{By, Keys, Sort, build::ReportOptions},
 };
@@ -97,8 +97,8 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     let snapshot = &report.snapshot;
     json::line(snapshot).expect("all of it is JSON");
     ndjson::report(snapshot).expect("all of it is JSON");
-    csv::report(snapshot);
-    markdown::report(snapshot);
+    render::csv::text(&tables::rows::table(snapshot)).expect("each line has all fields");
+    render::markdown::text(&documents::report::page(snapshot));
     let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
     let profile = report.profile(older);
     let recorded = html::Recorded { file: b"a.mt", series: &report.series, profile: &profile };

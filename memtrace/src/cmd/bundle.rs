@@ -44,6 +44,7 @@ use crate::{
     },
     knowledge::incidents::{Incidents, IncidentsError},
     output::{
+        self,
         file::{Destination, FileError, NewFile, Target},
         triage,
     },
@@ -283,9 +284,9 @@ impl Bundle<'_> {
         files.add_cgroups(When::Before, &window.before.cgroups);
         files.add_cgroups(When::After, &window.after.cgroups);
         let page = self.page(reader, &window);
-        contents.headline = Some(triage::headline(&page));
+        contents.headline = Some(output::phrases::triage::headline(&page));
         let json = triage::json::line(&page).map_err(BundleError::Pages)?;
-        let markdown = triage::markdown(&page);
+        let markdown = output::render::markdown::text(&output::documents::triage::document(&page));
         files.read_facts(self.redactor.as_ref());
         contents.members.extend([
             Member::new("triage.md", "what fills the memory, slab or not, and what to do", markdown),
@@ -324,7 +325,7 @@ impl Bundle<'_> {
     fn say(&self, report: &Report, files: usize, len: u64) {
         let path = escape::path(&self.args.output);
         let mut text = format!("{path}: {files} files, {}\n", human::bytes(len));
-        for sentence in crate::output::table::verdict_sentences(&report.snapshot).iter().take(1) {
+        for sentence in crate::output::documents::report::verdict_sentences(&report.snapshot).iter().take(1) {
             text += &format!("  {sentence}\n");
         }
         text += &format!("  tar --zstd -xf {path}\n");

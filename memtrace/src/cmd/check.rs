@@ -11,7 +11,11 @@ use crate::{
         support::{HostSupport, Item},
         trials::Avoid,
     },
-    text::escape,
+    output::{
+        model::{Block, Cell, Column, Kind, Sentence, Table},
+        render::terminal::{self, Frame, Style},
+    },
+    text::width,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -65,22 +69,30 @@ fn text(kernel: &str, support: &HostSupport) -> String {
     let sections = [
         ("This host offers", &support.host),
         ("Tracepoints", &support.tracepoints),
-        ("memtrace takes", &support.strategies),
+        ("memtrace uses", &support.strategies),
     ];
-    let all = sections.iter().flat_map(|(_, items)| items.iter());
-    let width = all.map(|item| item.name.len()).max().unwrap_or(0);
-    let mut text = format!("Linux {}\n", escape::terminal(kernel.as_bytes()));
-    for (title, items) in sections.iter().filter(|(_, items)| !items.is_empty()) {
-        text += &format!("\n{title}\n");
-        for Item { name, state } in *items {
-            let (mark, detail) = match state {
-                Ok(detail) => ("yes", detail),
-                Err(why) => ("no ", why),
-            };
-            text += &format!("  {name:width$}  {mark}  {}\n", escape::terminal(detail.as_bytes()));
-        }
+    let names = sections.iter().flat_map(|(_, items)| items.iter()).map(|item| width::cells(item.name));
+    let names = names.max().unwrap_or(0);
+    let mut blocks = vec![Block::sentence(Sentence::from("Linux ").name(kernel.as_bytes()))];
+    for (title, items) in sections.into_iter().filter(|(_, items)| !items.is_empty()) {
+        blocks.push(Block::heading(title));
+        blocks.push(Block::table(table(items, names)));
     }
-    text
+    terminal::text(&blocks, Frame::default(), Style::Plain)
+}
+
+/// `names` is how wide the names of all sections are.
+fn table(items: &[Item], names: usize) -> Table {
+    let columns = [
+        Column::<Item>::new("item", "", Kind::Figure, |item| {
+            Cell::words(format!("  {}", width::pad_right(item.name, names)))
+        }),
+        Column::<Item>::new("ok", "", Kind::word(3), |item| Cell::YesNo(item.state.is_ok())),
+        Column::<Item>::new("detail", "", Kind::text(0, usize::MAX), |item| match &item.state {
+            Ok(text) | Err(text) => Cell::name(text.as_bytes()),
+        }),
+    ];
+    Table::new("support", &columns, items).headless()
 }
 
 #[derive(Serialize)]

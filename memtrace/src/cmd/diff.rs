@@ -18,8 +18,12 @@ use crate::{
         replay::{self, Query, Report, window::When},
     },
     output::{
-        self,
-        table::{Frame, Style},
+        self, documents,
+        render::{
+            self,
+            terminal::{Frame, Style},
+        },
+        tables,
     },
     view::{
         Difference,
@@ -182,16 +186,21 @@ fn write(
     difference: &Difference,
     mut out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
+    let document = |max_caches| documents::difference::document(difference, max_caches);
     let text = match args.output {
         Format::Table if args.out.is_terminal() => {
             let frame = Frame { width: terminal::width(), height: None };
-            output::table::render_difference(difference, frame, terminal::style())
+            render::terminal::text(&document(documents::difference::CACHES_SHOWN), frame, terminal::style())
         }
-        Format::Table => output::table::render_difference(difference, Frame::default(), Style::Plain),
+        Format::Table => render::terminal::text(
+            &document(documents::difference::CACHES_SHOWN),
+            Frame::default(),
+            Style::Plain,
+        ),
         Format::Json => output::json::difference(difference)?,
         Format::Ndjson => output::ndjson::difference(difference)?,
-        Format::Csv => output::csv::difference(difference),
-        Format::Markdown => output::markdown::difference(difference),
+        Format::Csv => render::csv::text(&tables::difference::rows(difference))?,
+        Format::Markdown => render::markdown::text(&document(usize::MAX)),
         Format::Folded | Format::Svg | Format::Pprof => return write_profiles(args, sides, &mut out),
         Format::Html => {
             let [before, after] = sides.map(|report| report.profile(args.rows.older));

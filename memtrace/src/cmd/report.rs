@@ -22,7 +22,7 @@ use crate::{
         },
     },
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, file::FileError, html::Recorded, screen::Screen},
+    output::{self, Output as _, documents, file::FileError, html::Recorded, render, screen::Screen, tables},
     view::{object, profile::Weight},
 };
 
@@ -161,8 +161,8 @@ fn write(
         Format::Table => return Screen::stream(out).show(snapshot).map(drop),
         Format::Json => output::json::line(snapshot)?,
         Format::Ndjson => output::ndjson::report(snapshot)?,
-        Format::Csv => output::csv::report(snapshot),
-        Format::Markdown => output::markdown::report(snapshot),
+        Format::Csv => render::csv::text(&tables::rows::table(snapshot))?,
+        Format::Markdown => render::markdown::text(&documents::report::page(snapshot)),
         Format::Folded => return output::folded::write(&profile(), args.weight, &mut out),
         Format::Svg => return output::flamegraph::write(&profile(), snapshot, args.weight, &mut out),
         Format::Pprof => return output::pprof::write(&profile(), snapshot, &mut out),

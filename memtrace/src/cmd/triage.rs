@@ -18,7 +18,14 @@ use super::{
     shared::{runtime::block_on, terminal},
 };
 use crate::{
-    output::triage,
+    output::{
+        documents::triage::{WIDTH, document},
+        render::{
+            self,
+            terminal::{Frame, Style},
+        },
+        triage,
+    },
     text::duration,
     triage::page::{About, Page},
 };
@@ -86,9 +93,12 @@ pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError
     let (window, tracing) = block_on(watch(args.duration)).map_err(TriageError::Runtime)??;
     let page = Page::new(about(), &window, tracing);
     let text = match args.output {
-        Output::Table => triage::text(&page, terminal::width()),
+        Output::Table => {
+            let frame = Frame::wide(terminal::width().unwrap_or(WIDTH));
+            render::terminal::text(&document(&page), frame, Style::Plain)
+        }
         Output::Json => triage::json::line(&page).map_err(TriageError::Write)?,
-        Output::Markdown => triage::markdown(&page),
+        Output::Markdown => render::markdown::text(&document(&page)),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(TriageError::Write)?;
     Ok(if page.findings.is_empty() { Found::Nothing } else { Found::Suspect })

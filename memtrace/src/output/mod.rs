@@ -2,18 +2,16 @@
 
 pub mod model;
 pub mod phrases;
-pub mod render;
 pub mod tables;
+pub mod documents;
+pub mod render;
 
-pub mod table;
 pub mod file;
 pub mod screen;
 pub mod json;
 pub mod ndjson;
-pub mod csv;
 pub mod events;
 pub mod parquet;
-pub mod markdown;
 pub mod html;
 pub mod triage;
 pub mod folded;

@@ -15,7 +15,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use prost::Message as _;
 
-use super::{phrases::provenance, table};
+use super::{documents::report, phrases::provenance};
 use crate::{
     text::{
         escape,
@@ -92,7 +92,7 @@ fn encode(of: Profiled<'_>, base: Option<Profiled<'_>>) -> proto::Profile {
 fn comments(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
     let mut comments = vec![format!("memtrace {}", env!("CARGO_PKG_VERSION"))];
     comments.extend(provenance::words(profile, snapshot));
-    comments.extend(table::trust(snapshot));
+    comments.extend(report::trust_sentences(snapshot));
     comments
 }
 

@@ -8,7 +8,8 @@ use std::io::{self, IsTerminal as _, Stdout, Write};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use crossterm::{cursor, queue};
 
-use super::table::{self, Frame, Line, Style};
+use super::documents::report;
+use super::render::terminal::{self, Frame, Line, Style};
 use super::{Output, Shown, shown};
 use crate::{text::width, view::Snapshot};
 
@@ -88,7 +89,8 @@ impl<W: Write> Output for Screen<W> {
             Place::Terminal(terminal) => terminal.refresh(snapshot)?,
             Place::Stream { begun } => {
                 let gap = if std::mem::replace(begun, true) { "\n" } else { "" };
-                format!("{gap}{}", table::render(snapshot, Frame::default(), Style::Plain)).into_bytes()
+                format!("{gap}{}", terminal::text(&report::block(snapshot), Frame::default(), Style::Plain))
+                    .into_bytes()
             }
         };
         // In one piece, so that no half of a block is ever seen.
@@ -113,7 +115,8 @@ impl Terminal {
         // The cursor's line below the block is the window's last. The final block fits too: whoever holds most stands
         // at its top, and must not scroll away.
         let height = usize::from(size.rows.saturating_sub(1)).max(1);
-        let lines = table::lines(snapshot, Frame { width: Some(columns), height: Some(height) });
+        let lines =
+            terminal::lines(&report::block(snapshot), Frame { width: Some(columns), height: Some(height) });
 
         let mut bytes = Vec::new();
         queue!(bytes, BeginSynchronizedUpdate, cursor::Hide)?;
@@ -205,7 +208,11 @@ mod tests {
 
     fn plain(snapshot: &Snapshot, size: Size) -> String {
         let height = Some(usize::from(size.rows) - 1);
-        table::render(snapshot, Frame { width: Some(size.columns.into()), height }, Style::Plain)
+        terminal::text(
+            &report::block(snapshot),
+            Frame { width: Some(size.columns.into()), height },
+            Style::Plain,
+        )
     }
 
     fn contents(terminal: &vt100::Parser) -> String {
@@ -323,7 +330,7 @@ mod tests {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
         let expect: Vec<String> = sample::all()
             .iter()
-            .map(|snapshot| table::render(snapshot, Frame::default(), Style::Plain))
+            .map(|snapshot| terminal::text(&report::block(snapshot), Frame::default(), Style::Plain))
             .collect();
         assert_eq!(text, expect.join("\n"));
     }

@@ -8,7 +8,10 @@ use super::{
     window::Window,
 };
 use crate::{
-    output::triage,
+    output::{
+        documents,
+        render::terminal::{self, Frame, Style},
+    },
     procfs::{Files, cgroup, process::memory, slab},
     triage::tracing::Tracing,
 };
@@ -77,7 +80,7 @@ fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
     assert!(page.processes.left_out == 0 && page.cgroups.left_out > 90_000, "{page:?}");
     assert!(window.processes().iter().all(|row| row.growth == 0), "who was not read has not grown");
     assert!(window.commands().iter().all(|command| command.growth <= 0));
-    let text = triage::text(&page, Some(80));
+    let text = terminal::text(&documents::triage::document(&page), Frame::wide(80), Style::Plain);
     let foot: Vec<&str> = text.lines().filter(|line| line.contains("not read")).collect();
     insta::assert_snapshot!(foot.join("\n"));
 }

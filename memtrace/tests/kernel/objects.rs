@@ -125,17 +125,18 @@ fn watches_are_of_their_epoll() {
     come_and_go(&["--cache", "eventpoll_pwq"], &unique("epoll"), &Task::Watches(2000), 2000);
 }
 
-/// A machine too slow for it may lose some of two million events, but not their count.
+/// A machine too slow for it may lose some of two million events, or of a fifth of them where it is emulated, but not their count.
 fn churn_leaves_nothing() {
     let comm = unique("churn");
-    // Each makes four objects: a million in all.
-    let mut churn = Workload::start(&comm, &Task::PipeChurn(250_000));
+    // Each makes four objects.
+    let pipes = if host::is_our_own() { 50_000 } else { 250_000 };
+    let mut churn = Workload::start(&comm, &Task::PipeChurn(pipes));
     let caches = ["--cache", "filp", "--cache", "dentry", "--cache", "inode_cache"];
     let mut session = Session::start(&[&caches[..], &["--comm", &comm]].concat());
     churn.go();
-    session.until("a million objects, and none left but by a lost free", |report| {
+    session.until("all objects, and none left but by a lost free", |report| {
         let (row, trust) = (report.row(&comm), report.trust);
-        row.allocs + trust.lost_allocs == 1_000_000 && row.objects <= trust.lost_frees
+        row.allocs + trust.lost_allocs == 4 * pipes as u64 && row.objects <= trust.lost_frees
     });
     let last = session.interrupt();
     assert!(last.objects(&comm) <= last.trust.lost_frees);

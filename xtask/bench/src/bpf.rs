@@ -69,7 +69,10 @@ pub fn infos(ids: &[u32]) -> Result<Vec<ProgramInfo>> {
 }
 
 fn info(program: &aya::programs::ProgramInfo) -> Result<ProgramInfo> {
-    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.fd()?.as_fd().as_raw_fd()))?;
+    // Open for as long as its description is read.
+    let fd = program.fd()?;
+    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))
+        .context("cannot read what the kernel says of a program")?;
     Ok(ProgramInfo {
         name: String::from_utf8_lossy(program.name()).into_owned(),
         runs: program.run_count(),

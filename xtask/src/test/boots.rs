@@ -94,9 +94,9 @@ impl Boot<'_> {
                 let mut row = Row::new(KERNEL_TESTS, &name);
                 let note = format!("{error:#}");
                 if no_skip() {
-                    row.fail(note)
+                    row.fail(note);
                 } else {
-                    row.skip(note)
+                    row.skip(note);
                 }
                 row
             }

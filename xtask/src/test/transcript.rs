@@ -40,7 +40,9 @@ impl Transcript {
     }
 
     pub fn line(&mut self, line: &str) {
-        println!("{}: {line}", self.label);
+        if !line.is_empty() {
+            println!("{}: {line}", self.label);
+        }
         self.read(line, Instant::now());
     }
 

@@ -1,17 +1,20 @@
 //! For people, in lines that fit the window. Commands and references stand in lines of their own, so that they can be
 //! copied.
 
-use std::fmt::Write as _;
-
 use super::answer::{Answer, Topic};
 use crate::{
     knowledge::{
         Line, Prose,
-        caches::{self, Look},
+        caches::{self, CacheEntry, Look},
         incidents::{Field, Incident, Incidents},
     },
+    output::{
+        model::{Block, Content, Sentence},
+        phrases,
+        render::terminal::{self, Frame, Style},
+    },
     procfs::slab::{SlabCache, printable},
-    text::{human, width},
+    text::human,
 };
 
 const INDENT: usize = 2;
@@ -20,171 +23,144 @@ const INDENT: usize = 2;
 const MAX_ALIASES: usize = 8;
 
 pub fn explain(answer: &Answer, width: usize) -> String {
-    let mut page = Page { text: String::new(), width };
-    for (index, topic) in answer.topics.iter().enumerate() {
-        if index > 0 {
-            page.blank();
-        }
-        page.topic(topic, answer);
+    let mut blocks: Vec<Block> = Vec::new();
+    for topic in &answer.topics {
+        blocks.push(blank());
+        blocks.extend(topic_blocks(topic, answer));
     }
     if !answer.unknown.is_empty() {
-        page.unknown(answer);
+        blocks.push(blank());
+        blocks.extend(unknown(answer));
     }
     for note in &answer.notes {
-        page.blank();
-        page.paragraph(0, &format!("note: {}", printable(note)));
+        blocks.push(blank());
+        blocks.push(paragraph(0, format!("note: {}", printable(note))));
     }
-    page.text
+    // The first one is no blank between two.
+    text(&blocks[1..], width)
 }
 
 /// What is known: each kind of cache in two lines, and the incidents.
 pub fn list(incidents: &Incidents, width: usize) -> String {
-    let mut page = Page { text: String::new(), width };
-    page.paragraph(
-        0,
-        "Kinds of caches, and when their memory comes back; `memtrace explain CACHE` tells more.",
-    );
-    page.blank();
+    let mut blocks = vec![
+        paragraph(
+            0,
+            "Kinds of caches, and when their memory comes back; for details: memtrace explain CACHE",
+        ),
+        blank(),
+    ];
     for entry in caches::all() {
-        let names: Vec<_> = entry.names.iter().map(|name| name.as_str()).collect();
-        page.paragraph(0, &names.join(", "));
-        page.paragraph(INDENT * 2, &format!("{}; {}", entry.title.as_str(), entry.reclaim));
+        blocks.push(paragraph(0, names(entry)));
+        blocks.push(paragraph(INDENT * 2, format!("{}; {}", entry.title.as_str(), entry.reclaim)));
     }
-    page.head("Known incidents");
-    for incident in incidents.iter() {
-        page.paragraph(INDENT, &format!("{}: {}", incident.id.as_str(), incident.title.as_str()));
-    }
-    page.text
+    blocks.push(Block::heading("Known incidents"));
+    let incident = |incident: &Incident| {
+        paragraph(INDENT, format!("{}: {}", incident.id.as_str(), incident.title.as_str()))
+    };
+    blocks.extend(incidents.iter().map(incident));
+    text(&blocks, width)
 }
 
-struct Page {
-    text: String,
-    width: usize,
+fn text(blocks: &[Block], width: usize) -> String {
+    terminal::text(blocks, Frame::wide(width), Style::Plain)
 }
 
-impl Page {
-    fn topic(&mut self, topic: &Topic, answer: &Answer) {
-        let entry = topic.entry;
-        let names: Vec<_> = entry.names.iter().map(|name| name.as_str()).collect();
-        self.paragraph(0, &format!("{}: {}", names.join(", "), entry.title.as_str()));
-        self.said("What lives there", &entry.holds);
-        self.said("What fills it", &entry.fills);
-        self.head(&format!("Memory comes back {}", entry.reclaim));
-        self.paragraph(INDENT, entry.reclaim_how.as_str());
-        self.head("On this host now");
-        self.here(topic, answer);
-        self.looks(&entry.look);
-        self.items("What helps", &entry.helps);
-        self.items("Beware", &entry.caveats);
-        for incident in &topic.incidents {
-            self.incident(incident);
-        }
-        self.references(0, &entry.references);
-    }
+fn blank() -> Block {
+    Block::new(Content::Section(""))
+}
 
-    fn here(&mut self, topic: &Topic, answer: &Answer) {
-        if topic.here.is_empty() {
-            let text = if answer.notes.is_empty() { "No such cache." } else { "Not known." };
-            self.paragraph(INDENT, text);
-        }
-        for cache in &topic.here {
-            self.paragraph(INDENT, &size(cache, answer.page_size));
-            if let Some(merged) = merged(cache) {
-                self.paragraph(INDENT * 2, &merged);
-            }
-        }
-    }
+fn paragraph(indent: usize, text: impl Into<Sentence>) -> Block {
+    Block::new(Content::Sentence { text: text.into(), indent, hang: indent })
+}
 
-    fn unknown(&mut self, answer: &Answer) {
-        if !answer.topics.is_empty() {
-            self.blank();
-        }
-        self.paragraph(0, "memtrace knows nothing of what lives in:");
-        for cache in &answer.unknown {
-            self.paragraph(INDENT, &size(cache, answer.page_size));
-            if let Some(merged) = merged(cache) {
-                self.paragraph(INDENT * 2, &merged);
-            }
-        }
-        self.head("To look further");
-        self.paragraph(INDENT, "Who allocates, for how long:");
-        self.line(INDENT, &format!("$ memtrace -c '{}' -d 1m", printable(&answer.asked)));
-    }
+/// To be copied: as it is, whatever the width.
+fn line(indent: usize, text: &str) -> Block {
+    Block::new(Content::Code(format!("{:indent$}{text}\n", "")))
+}
 
-    fn looks(&mut self, looks: &[Look]) {
-        if looks.is_empty() {
-            return;
-        }
-        self.head("To look further");
-        for look in looks {
-            self.line(INDENT, &format!("$ {}", look.run.as_str()));
-            self.paragraph(INDENT * 2, look.tells.as_str());
-        }
-    }
+fn names(entry: &CacheEntry) -> String {
+    entry.names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+}
 
-    fn incident(&mut self, incident: &Incident) {
-        self.head(&format!("Known incident {}: {}", incident.id.as_str(), incident.title.as_str()));
-        self.paragraph(INDENT, &format!("Signs: {}.", signs(incident)));
-        self.paragraph(INDENT, incident.cause.as_str());
-        for (title, steps) in
-            [("Now:", &incident.now), ("For good:", &incident.for_good), ("To verify:", &incident.verify)]
-        {
-            if !steps.is_empty() {
-                self.paragraph(INDENT, title);
-                steps.iter().for_each(|step| self.item(INDENT, step));
-            }
-        }
-        incident.references.iter().for_each(|reference| self.line(INDENT, reference.as_str()));
+fn topic_blocks(topic: &Topic, answer: &Answer) -> Vec<Block> {
+    let entry = topic.entry;
+    let mut blocks = vec![paragraph(0, format!("{}: {}", names(entry), entry.title.as_str()))];
+    blocks.extend(section("What lives there", &entry.holds));
+    blocks.extend(section("What fills it", &entry.fills));
+    blocks.push(Block::heading(format!("Memory comes back {}", entry.reclaim)));
+    blocks.push(paragraph(INDENT, entry.reclaim_how.as_str()));
+    blocks.push(Block::heading("On this host now"));
+    blocks.extend(here(topic, answer));
+    blocks.extend(looks(&entry.look));
+    blocks.extend(items("What helps", &entry.helps));
+    blocks.extend(items("Caveats", &entry.caveats));
+    blocks.extend(topic.incidents.iter().flat_map(|known| incident(known)));
+    if !entry.references.is_empty() {
+        blocks.push(Block::heading("References"));
+        blocks.extend(entry.references.iter().map(|reference| line(INDENT, reference.as_str())));
     }
+    blocks
+}
 
-    fn said(&mut self, title: &str, text: &Prose) {
-        self.head(title);
-        self.paragraph(INDENT, text.as_str());
+fn here(topic: &Topic, answer: &Answer) -> Vec<Block> {
+    if topic.here.is_empty() {
+        let text = if answer.notes.is_empty() { "No such cache." } else { "Not known." };
+        return vec![paragraph(INDENT, text)];
     }
+    topic.here.iter().flat_map(|cache| of_cache(cache, answer.page_size)).collect()
+}
 
-    fn items(&mut self, title: &str, items: &[Prose]) {
-        if !items.is_empty() {
-            self.head(title);
-            items.iter().for_each(|item| self.item(INDENT, item));
+fn of_cache(cache: &SlabCache, page_size: u64) -> Vec<Block> {
+    let merged = phrases::merged_with(&cache.aliases, MAX_ALIASES);
+    let merged = merged.map(|merged| paragraph(INDENT * 2, merged));
+    std::iter::once(paragraph(INDENT, size(cache, page_size))).chain(merged).collect()
+}
+
+fn unknown(answer: &Answer) -> Vec<Block> {
+    let mut blocks = vec![paragraph(0, "memtrace does not know what lives in:")];
+    blocks.extend(answer.unknown.iter().flat_map(|cache| of_cache(cache, answer.page_size)));
+    blocks.push(Block::heading("To look further"));
+    blocks.push(paragraph(INDENT, "Who allocates, and for how long:"));
+    blocks.push(line(INDENT, &format!("$ memtrace -c '{}' -d 1m", printable(&answer.asked))));
+    blocks
+}
+
+fn looks(looks: &[Look]) -> Vec<Block> {
+    let title = (!looks.is_empty()).then(|| Block::heading("To look further"));
+    let look = |look: &Look| {
+        [line(INDENT, &format!("$ {}", look.run.as_str())), paragraph(INDENT * 2, look.tells.as_str())]
+    };
+    title.into_iter().chain(looks.iter().flat_map(look)).collect()
+}
+
+fn incident(incident: &Incident) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::heading(format!("Known incident {}: {}", incident.id.as_str(), incident.title.as_str())),
+        paragraph(INDENT, format!("Signs: {}.", signs(incident))),
+        paragraph(INDENT, incident.cause.as_str()),
+    ];
+    for (title, steps) in
+        [("Now:", &incident.now), ("For good:", &incident.for_good), ("To verify:", &incident.verify)]
+    {
+        if !steps.is_empty() {
+            blocks.push(paragraph(INDENT, title));
+            blocks.push(list_of(steps));
         }
     }
+    blocks.extend(incident.references.iter().map(|reference: &Line| line(INDENT, reference.as_str())));
+    blocks
+}
 
-    fn references(&mut self, indent: usize, references: &[Line]) {
-        if !references.is_empty() {
-            self.head("References");
-            references.iter().for_each(|reference| self.line(indent + INDENT, reference.as_str()));
-        }
-    }
+fn section(title: &str, text: &Prose) -> [Block; 2] {
+    [Block::heading(title), paragraph(INDENT, text.as_str())]
+}
 
-    fn item(&mut self, indent: usize, item: &Prose) {
-        self.wrapped(indent, &format!("- {}", item.as_str()), INDENT);
-    }
+fn items(title: &str, items: &[Prose]) -> Vec<Block> {
+    if items.is_empty() { Vec::new() } else { vec![Block::heading(title), list_of(items)] }
+}
 
-    fn head(&mut self, title: &str) {
-        self.blank();
-        self.paragraph(0, title);
-    }
-
-    fn paragraph(&mut self, indent: usize, text: &str) {
-        self.wrapped(indent, text, 0);
-    }
-
-    /// Lines after the first are indented by `hang` more.
-    fn wrapped(&mut self, indent: usize, text: &str, hang: usize) {
-        for line in width::wrap(text, self.width.saturating_sub(indent), hang) {
-            self.line(indent, &line);
-        }
-    }
-
-    /// As it is, whatever the width.
-    fn line(&mut self, indent: usize, text: &str) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "{:indent$}{text}", "");
-    }
-
-    fn blank(&mut self) {
-        self.text.push('\n');
-    }
+fn list_of(items: &[Prose]) -> Block {
+    Block::list(items.iter().map(|item| item.as_str().into())).indented(INDENT)
 }
 
 fn signs(incident: &Incident) -> String {
@@ -206,7 +182,7 @@ fn size(cache: &SlabCache, page_size: u64) -> String {
     if let Some(counts) = cache.counts {
         let (active, total) = (human::count(counts.active_objects), human::count(counts.total_objects));
         facts.push(format!("{active} of {total} objects in use"));
-        facts.push(format!("{} in all", human::bytes(counts.bytes(page_size))));
+        facts.push(format!("{} in total", human::bytes(counts.bytes(page_size))));
     }
     facts.extend(cache.slab_size.map(|size| format!("{} each", human::bytes(size))));
     facts.extend(cache.reclaimable.map(|reclaimable| {
@@ -214,17 +190,7 @@ fn size(cache: &SlabCache, page_size: u64) -> String {
         format!("counted in {kind} (reclaim_account {})", u8::from(reclaimable))
     }));
     if facts.is_empty() {
-        facts.push("there, but its figures are root's to read".to_owned());
+        facts.push("present, but only root can read its figures".to_owned());
     }
     format!("{}: {}", printable(&cache.name), facts.join(", "))
-}
-
-fn merged(cache: &SlabCache) -> Option<String> {
-    let shown: Vec<_> = cache.aliases.iter().take(MAX_ALIASES).map(|alias| printable(alias)).collect();
-    let more = match cache.aliases.len().saturating_sub(MAX_ALIASES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!shown.is_empty())
-        .then(|| format!("merged with {}{more}: their objects cannot be told apart", shown.join(", ")))
 }

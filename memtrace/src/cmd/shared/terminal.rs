@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use crate::output::{screen::Size, table::Style};
+use crate::output::{render::terminal::Style, screen::Size};
 
 /// Columns of the window; None where the output is not a terminal: then nothing is cut.
 pub fn width() -> Option<usize> {

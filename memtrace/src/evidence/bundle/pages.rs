@@ -19,7 +19,10 @@ pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Mem
     output::pprof::write(&profile, snapshot, &mut pprof)?;
     let recorded = Recorded { file: RECORDING.as_bytes(), series: &report.series, profile: &profile };
     let page = output::html::report(snapshot, recorded)?;
-    let (markdown, json) = (output::markdown::report(snapshot), output::json::line(snapshot)?);
+    let (markdown, json) = (
+        output::render::markdown::text(&output::documents::report::page(snapshot)),
+        output::json::line(snapshot)?,
+    );
     Ok(vec![
         Member::new("report.txt", "who holds the slab: verdict, rows, trust (view with less -S)", table),
         Member::new(

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Member;
 use crate::{
-    output::table,
+    output::documents::report,
     text::{escape, human, width},
     view::Snapshot,
 };
@@ -73,7 +73,7 @@ impl Readme<'_> {
     }
 
     fn verdict(&self) -> Vec<String> {
-        let mut lines = table::verdict_sentences(self.snapshot);
+        let mut lines = report::verdict_sentences(self.snapshot);
         if lines.is_empty() {
             lines.push("not enough was recorded to tell whether anything leaks".to_owned());
         }

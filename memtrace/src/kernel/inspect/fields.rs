@@ -29,7 +29,7 @@ impl Fields {
         let mounts = mount.next.is_some() || mount.list.is_some();
         let names = has(&[dentry.parent, dentry.name, dentry.name_len]);
         [
-            ("dentry names", names),
+            ("names of dentries", names),
             ("negative dentries", names && has(&[dentry.inode])),
             (
                 "paths",

@@ -42,6 +42,8 @@ pub enum Sums {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text(Room),
+    /// Our own words, whole or not at all.
+    Words,
     Bar,
     /// A number that names something, in so many digits.
     Number(usize),
@@ -80,13 +82,13 @@ impl Kind {
     }
 
     pub fn is_text(self) -> bool {
-        matches!(self, Kind::Text(_) | Kind::Bar)
+        matches!(self, Kind::Text(_) | Kind::Words | Kind::Bar)
     }
 
-    /// In a terminal, whatever its cells hold.
+    /// In a table that stands still, whatever its cells hold.
     pub fn least_width(self) -> usize {
         match self {
-            Kind::Text(_) | Kind::Bar | Kind::Figure => 0,
+            Kind::Text(_) | Kind::Words | Kind::Bar | Kind::Figure => 0,
             Kind::Number(digits) => digits,
             Kind::Count => human::COUNT_WIDTH,
             Kind::Estimate => human::COUNT_WIDTH + 1 + human::ERROR_WIDTH,

@@ -40,6 +40,8 @@ pub enum Content {
 pub struct Fact {
     pub rank: u8,
     pub text: Sentence,
+    /// It names those after it.
+    pub is_label: bool,
 }
 
 /// To be copied, and what it shows.
@@ -131,6 +133,10 @@ impl Block {
 
 impl Fact {
     pub fn new(rank: u8, text: impl Into<Sentence>) -> Self {
-        Fact { rank, text: text.into() }
+        Fact { rank, text: text.into(), is_label: false }
+    }
+
+    pub fn label(rank: u8, text: impl Into<Sentence>) -> Self {
+        Fact { rank, text: text.into(), is_label: true }
     }
 }

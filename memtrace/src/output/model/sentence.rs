@@ -9,6 +9,8 @@ pub const BOUND: char = '\u{a0}';
 pub enum Span {
     /// Our own, harmless on a terminal.
     Words(String),
+    /// The same, so that it strikes the eye.
+    Strong(String),
     /// A name from outside.
     Name(Vec<u8>),
     /// A sentence from outside, with names in it.
@@ -29,6 +31,10 @@ impl Sentence {
             _ => self.0.push(Span::Words(words)),
         }
         self
+    }
+
+    pub fn strong(words: impl Into<String>) -> Self {
+        Sentence(vec![Span::Strong(words.into())])
     }
 
     pub fn name(mut self, bytes: impl Into<Vec<u8>>) -> Self {
@@ -61,7 +67,7 @@ impl Sentence {
     /// For a terminal; where lines must not break there is still [`BOUND`].
     pub fn bound_text(&self) -> String {
         self.map(|span| match span {
-            Span::Words(words) => words.clone(),
+            Span::Words(words) | Span::Strong(words) => words.clone(),
             Span::Name(bytes) => escape::terminal(bytes).into_owned(),
             Span::Outside(text) | Span::Advice(text) => escape::terminal(text.as_bytes()).into_owned(),
         })

@@ -3,6 +3,7 @@
 pub mod partial;
 pub mod place;
 pub mod provenance;
+pub mod triage;
 pub mod trust;
 pub mod verdict;
 

@@ -65,7 +65,7 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
             format!("up to {runs} skipped by the kernel's recursion guard: allocs or frees may be missing")
         }),
         problem(trust.refused, "alloc", "refused: the ledger is full, figures above are too low"),
-        problem(trust.unresolved, "object", "unresolved: their cache is unknown"),
+        problem(trust.unresolved, "object", "unresolved: cache unknown"),
         problem(unaccounted, "event", "unaccounted for: a bug in memtrace, figures above may be wrong"),
     ];
     problems.into_iter().flatten().collect()

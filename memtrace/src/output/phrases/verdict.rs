@@ -33,7 +33,7 @@ pub fn leak(suspect: &Suspect) -> Sentence {
         .words(format!(": {objects} ({bytes}/s), steadily"));
     match suspect.explains {
         None => claim,
-        Some(share) => claim.words(format!(", {} of the growth of ", human::percent(share))).name(cache),
+        Some(share) => claim.words(format!(", {} of ", human::percent(share))).name(cache).words("'s growth"),
     }
 }
 

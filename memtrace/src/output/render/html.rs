@@ -26,6 +26,7 @@ impl Render for Sentence {
             @for span in &self.0 {
                 @match span {
                     Span::Words(words) => (words.replace(BOUND, " ")),
+                    Span::Strong(words) => strong { (words) },
                     Span::Name(bytes) => code { (host(bytes)) },
                     Span::Outside(sentence) => (host(sentence.as_bytes())),
                     Span::Advice(sentence) => (advice(sentence)),

@@ -4,7 +4,7 @@ use super::keys;
 use crate::{
     output::{
         json,
-        model::{Cell, Column, Kind, Name, Sums, Table},
+        model::{Cell, Column, Kind, Name, Sums::All, Table},
         phrases::{self, partial, place},
     },
     text::human,
@@ -14,22 +14,23 @@ use crate::{
     },
 };
 
+type Of<'a> = Column<'a, RowChange>;
+
 /// The two reports.
 pub fn sides(difference: &Difference) -> Table {
-    type Of<'a> = (&'static str, &'a Side, Held);
-    let text = |good| Kind::text(good, usize::MAX);
-    let columns: [Column<'_, Of<'_>>; 8] = [
-        Column::<Of<'_>>::new("side", "", text(8), |of| Cell::words(of.0)).key(),
-        Column::<Of<'_>>::new("label", "REPORT", text(8), |of| Cell::name(&*of.1.label)).rank(1),
-        Column::<Of<'_>>::new("objects", "OUTSTANDING", Kind::Figure, |of| {
+    type Report<'a> = (&'static str, &'a Side, Held);
+    type Of<'a> = Column<'a, Report<'a>>;
+    let columns: [Of<'_>; 8] = [
+        Of::new("side", "", Kind::Words, |of| Cell::words(of.0)).key(),
+        Of::new("label", "REPORT", Kind::Words, |of| Cell::name(&*of.1.label)).rank(1),
+        Of::new("objects", "OBJECTS", Kind::Figure, |of| {
             Cell::words(format!("{} outstanding", human::grouped(of.2.objects)))
         }),
-        Column::<Of<'_>>::new("bytes", "BYTES", Kind::Figure, |of| Cell::Bytes(of.2.bytes)),
-        Column::<Of<'_>>::new("elapsed", "TRACED FOR", Kind::Figure, |of| Cell::Duration(of.1.elapsed))
-            .rank(3),
-        Column::<Of<'_>>::new("time", "UP TO", text(20), |of| Cell::words(phrases::time(of.1.time))).rank(2),
-        Column::<Of<'_>>::new("host", "HOST", text(6), |of| Cell::name(of.1.host.as_bytes())).rank(4),
-        Column::<Of<'_>>::new("kernel", "KERNEL", text(6), |of| Cell::name(of.1.kernel.as_bytes())).rank(5),
+        Of::new("bytes", "BYTES", Kind::Figure, |of| Cell::Bytes(of.2.bytes)),
+        Of::new("elapsed", "TRACED FOR", Kind::Figure, |of| Cell::Duration(of.1.elapsed)).rank(3),
+        Of::new("time", "UP TO", Kind::Words, |of| Cell::words(phrases::time(of.1.time))).rank(2),
+        Of::new("host", "HOST", Kind::Words, |of| Cell::name(of.1.host.as_bytes())).rank(4),
+        Of::new("kernel", "KERNEL", Kind::Words, |of| Cell::name(of.1.kernel.as_bytes())).rank(5),
     ];
     let Difference { before, after, total, .. } = difference;
     let sides = [("  before", before, total.before), ("  after", after, total.after)];
@@ -86,10 +87,9 @@ fn changes<'a, T: 'a>(sort: Sort, change: fn(&T) -> (Change, Seen)) -> Vec<Colum
             cell(change, seen)
         }
     };
-    let shown = move |id, title, kind, rank, cell| {
-        Column::new(id, title, kind, with(cell)).rank(rank).sums(Sums::All)
-    };
-    let csv = move |id, cell| Column::machine(id, with(cell)).sums(Sums::All);
+    let shown =
+        move |id, title, kind, rank, cell| Column::new(id, title, kind, with(cell)).rank(rank).sums(All);
+    let csv = move |id, cell| Column::machine(id, with(cell)).sums(All);
     vec![
         csv("objects_before", |change, _| Cell::Count(change.before.objects)),
         csv("objects_after", |change, _| Cell::Count(change.after.objects)),
@@ -108,43 +108,40 @@ fn changes<'a, T: 'a>(sort: Sort, change: fn(&T) -> (Change, Seen)) -> Vec<Colum
         shown("objects", "±OBJECTS", Kind::CountChange, of_objects, |change, _| {
             Cell::CountChange(change.objects())
         }),
+        shown("objects_share", "±%", Kind::RelativeChange, 10, |change, seen| {
+            Cell::RelativeChange(change.objects_share(), seen)
+        }),
         shown("objects_now", "OBJECTS", Kind::Count, 7, |change, _| Cell::Count(change.after.objects)),
     ]
 }
 
-fn rates<'a>() -> Vec<Column<'a, RowChange>> {
+fn rates<'a>() -> Vec<Of<'a>> {
     let allocs = |rates: Option<Rates>| Cell::some(rates, |rates| Cell::Rate(rates.allocs));
     let growth = |rates: Option<Rates>| Cell::known(rates, |rates| Cell::Growth(rates.growth));
     vec![
-        Column::<RowChange>::machine("seen", |row| Cell::words(json::seen(row.seen))),
-        Column::<RowChange>::machine("allocs_per_s_before", move |row| allocs(row.rates_before)),
-        Column::<RowChange>::machine("allocs_per_s_after", move |row| allocs(row.rates_after)),
-        Column::<RowChange>::new("growth_per_s_before", "GROWTH BEFORE", Kind::Growth, move |row| {
-            growth(row.rates_before)
-        })
-        .csv()
-        .rank(6),
-        Column::<RowChange>::new("growth_per_s_after", "GROWTH AFTER", Kind::Growth, move |row| {
-            growth(row.rates_after)
-        })
-        .csv()
-        .rank(4),
+        Of::machine("seen", |row| Cell::words(json::seen(row.seen))),
+        Of::machine("allocs_per_s_before", move |row| allocs(row.rates_before)),
+        Of::machine("allocs_per_s_after", move |row| allocs(row.rates_after)),
+        Of::new("growth_per_s_before", "GROWTH BEFORE", Kind::Growth, move |row| growth(row.rates_before))
+            .csv()
+            .rank(6),
+        Of::new("growth_per_s_after", "GROWTH AFTER", Kind::Growth, move |row| growth(row.rates_after))
+            .csv()
+            .rank(4),
     ]
 }
 
-fn place(difference: &Difference) -> Vec<Column<'_, RowChange>> {
+fn place(difference: &Difference) -> Vec<Of<'_>> {
     vec![
-        Column::<RowChange>::machine("comm", |row| Cell::some(row.comm.as_deref(), Cell::name)),
-        Column::<RowChange>::machine("started_by", |row| {
+        Of::machine("comm", |row| Cell::some(row.comm.as_deref(), Cell::name)),
+        Of::machine("started_by", |row| {
             Cell::some(row.started_by.as_ref(), |most| Cell::name(phrases::chain(&most.comms)))
         }),
-        Column::<RowChange>::machine("directory", |row| {
+        Of::machine("directory", |row| {
             Cell::some(row.place.as_ref(), |group| Cell::name(place::directory(group)))
         }),
-        Column::<RowChange>::machine("pattern", |row| {
-            Cell::some(row.place.as_ref(), |group| Cell::name(&*group.pattern))
-        }),
-        Column::<RowChange>::new("where", "WHERE", Kind::text(24, usize::MAX), |row| {
+        Of::machine("pattern", |row| Cell::some(row.place.as_ref(), |group| Cell::name(&*group.pattern))),
+        Of::new("where", "WHERE", Kind::text(24, usize::MAX), |row| {
             Cell::some(row.place.as_ref(), |group| Cell::Name(place::of_group(group)))
         })
         .rank(5)

@@ -8,18 +8,16 @@ use crate::{
 /// Below the least, paths tell too little.
 const PATH: Kind = Kind::Text(Room { least: 24, good: 26, most: usize::MAX });
 
+type Of<'a> = Column<'a, Directory>;
+
 /// Of those that have at least this share of all dentries.
 pub fn table(snapshot: &Snapshot, min_share: f64) -> Table {
     let columns = [
-        Column::<Directory>::new("directory", "DIRECTORY AND ALL BELOW IT", PATH, name).rank(1),
-        Column::<Directory>::new("dentries", "DENTRIES", Kind::Count, |directory| {
-            Cell::Count(directory.objects)
-        }),
-        Column::<Directory>::new("share", "SHARE", Kind::Share, |directory| Cell::Share(directory.share)),
-        Column::<Directory>::new("negative", "NEGATIVE", Kind::Share, |directory| {
-            Cell::Share(directory.negatives.share())
-        }),
-        Column::<Directory>::new("filesystem", "FS", Kind::text(2, 16), |directory| {
+        Of::new("directory", "DIRECTORY AND ALL BELOW IT", PATH, name).rank(1),
+        Of::new("dentries", "DENTRIES", Kind::Count, |directory| Cell::Count(directory.objects)),
+        Of::new("share", "SHARE", Kind::Share, |directory| Cell::Share(directory.share)),
+        Of::new("negative", "NEGATIVE", Kind::Share, |directory| Cell::Share(directory.negatives.share())),
+        Of::new("filesystem", "FS", Kind::text(2, 16), |directory| {
             Cell::some(directory.filesystem.as_deref(), Cell::name)
         })
         .rank(2),

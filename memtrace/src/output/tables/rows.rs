@@ -4,7 +4,11 @@ use super::keys;
 use crate::{
     output::{
         json,
-        model::{Cell, Column, Kind, Name, Room, Sums, Table},
+        model::{
+            Cell, Column, Kind, Name, Room,
+            Sums::{All, Total},
+            Table,
+        },
         phrases::{self, partial, place},
     },
     text::human,
@@ -15,6 +19,8 @@ use crate::{
 const PLACE: Kind = Kind::Text(Room { least: 16, good: 30, most: 100 });
 const STARTED_BY: Kind = Kind::text(16, keys::MAX_CHAIN);
 const CGROUP: Kind = Kind::text(16, 40);
+
+type Of<'a> = Column<'a, Row>;
 
 pub fn table(snapshot: &Snapshot) -> Table {
     let columns = columns(snapshot);
@@ -32,7 +38,7 @@ pub fn table(snapshot: &Snapshot) -> Table {
 }
 
 /// In the order of CSV, where those that people see have the same.
-fn columns(snapshot: &Snapshot) -> Vec<Column<'_, Row>> {
+fn columns(snapshot: &Snapshot) -> Vec<Of<'_>> {
     let by = &snapshot.by;
     let merged = |by: By, key: &[u8]| {
         let is_it = |cache: &&CacheTotals| cache.name.as_bytes() == key;
@@ -62,141 +68,124 @@ fn sorted_by(sort: Sort) -> &'static str {
 }
 
 /// Where and when; in CSV each line says it.
-fn source(snapshot: &Snapshot) -> Vec<Column<'_, Row>> {
+fn source(snapshot: &Snapshot) -> Vec<Of<'_>> {
     vec![
-        Column::<Row>::machine("host", |_| Cell::name(snapshot.host.as_bytes())).sums(Sums::All),
-        Column::<Row>::machine("time", |_| Cell::words(json::rfc3339(snapshot.time))).sums(Sums::All),
-        Column::<Row>::machine("elapsed_ns", |_| Cell::Duration(snapshot.elapsed)).sums(Sums::All),
-        Column::<Row>::machine("sampling_period", |_| Cell::Number(snapshot.sampling.period.into()))
-            .sums(Sums::All),
+        Of::machine("host", |_| Cell::name(snapshot.host.as_bytes())).sums(All),
+        Of::machine("time", |_| Cell::words(json::rfc3339(snapshot.time))).sums(All),
+        Of::machine("elapsed_ns", |_| Cell::Duration(snapshot.elapsed)).sums(All),
+        Of::machine("sampling_period", |_| Cell::Number(snapshot.sampling.period.into())).sums(All),
     ]
 }
 
 /// How many, how fast.
-fn figures(snapshot: &Snapshot) -> Vec<Column<'_, Row>> {
+fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
     let sampling = snapshot.sampling;
     let objects = if sampling.is_on() { Kind::Estimate } else { Kind::Count };
     vec![
-        Column::<Row>::new("objects", "OBJECTS", objects, move |row| Cell::Objects(row.objects, sampling))
+        Of::new("objects", "OBJECTS", objects, move |row| Cell::Objects(row.objects, sampling))
             .csv()
             .rank(4)
-            .sums(Sums::All),
-        Column::<Row>::new("bytes", "BYTES", Kind::Bytes, |row| Cell::Bytes(row.bytes))
-            .csv()
-            .rank(2)
-            .sums(Sums::All),
-        Column::<Row>::new("traced", "TRACED", Kind::word(partial::MARK.len()), |row| {
+            .sums(All),
+        Of::new("bytes", "BYTES", Kind::Bytes, |row| Cell::Bytes(row.bytes)).csv().rank(2).sums(All),
+        Of::new("traced", "TRACED", Kind::word(partial::MARK.len()), |row| {
             Cell::words(partial::of_row(snapshot, row))
         })
         .rank(2)
         .only_if(partial::any(snapshot)),
-        Column::<Row>::machine("partial_objects", |row| Cell::Count(row.partial_objects)),
-        Column::<Row>::machine("allocs", |row| Cell::Count(row.allocs)),
-        Column::<Row>::machine("frees", |row| Cell::Count(row.frees)),
-        Column::<Row>::new("allocs_per_s", "ALLOCS", Kind::Rate, |row| Cell::Rate(row.allocs_per_s))
+        Of::machine("partial_objects", |row| Cell::Count(row.partial_objects)),
+        Of::machine("allocs", |row| Cell::Count(row.allocs)),
+        Of::machine("frees", |row| Cell::Count(row.frees)),
+        Of::new("allocs_per_s", "ALLOCS", Kind::Rate, |row| Cell::Rate(row.allocs_per_s))
             .csv()
             .rank(11)
-            .sums(Sums::Total),
-        Column::<Row>::new("frees_per_s", "FREES", Kind::Rate, |row| Cell::Rate(row.frees_per_s))
+            .sums(Total),
+        Of::new("frees_per_s", "FREES", Kind::Rate, |row| Cell::Rate(row.frees_per_s))
             .csv()
             .rank(12)
-            .sums(Sums::Total),
-        Column::<Row>::new("growth_per_s", "GROWTH", Kind::Growth, |row| Cell::Growth(row.growth_per_s))
+            .sums(Total),
+        Of::new("growth_per_s", "GROWTH", Kind::Growth, |row| Cell::Growth(row.growth_per_s))
             .csv()
             .rank(3)
-            .sums(Sums::Total),
-        Column::<Row>::new("trend", "TREND", Kind::word(6), |row| Cell::Trend(row.trend)).csv().rank(7),
-        Column::<Row>::machine("survival", |row| Cell::Share(row.survival())),
-        Column::<Row>::new("oldest_ns", "OLDEST", Kind::Duration, |row| {
-            Cell::known(row.oldest, Cell::Duration)
-        })
-        .csv()
-        .rank(8)
-        .sums(Sums::Total),
-        Column::<Row>::new("kept", "KEPT", Kind::Share, |row| Cell::Share(row.survival()))
-            .rank(9)
-            .sums(Sums::Total),
+            .sums(Total),
+        Of::new("trend", "TREND", Kind::word(6), |row| Cell::Trend(row.trend)).csv().rank(7),
+        Of::machine("survival", |row| Cell::Share(row.survival())),
+        Of::new("oldest_ns", "OLDEST", Kind::Duration, |row| Cell::known(row.oldest, Cell::Duration))
+            .csv()
+            .rank(8)
+            .sums(Total),
+        Of::new("kept", "KEPT", Kind::Share, |row| Cell::Share(row.survival())).rank(9).sums(Total),
     ]
 }
 
 /// Who allocated.
-fn who(snapshot: &Snapshot) -> Vec<Column<'_, Row>> {
+fn who(snapshot: &Snapshot) -> Vec<Of<'_>> {
     let by = &snapshot.by;
     let any = |is: fn(&Row) -> bool| snapshot.rows.iter().any(is);
     vec![
-        Column::<Row>::machine("comm", |row| Cell::some(row.comm.as_deref(), Cell::name)),
-        Column::<Row>::machine("pid", |row| Cell::some(row.pid, |pid| Cell::Number(pid.into()))),
-        Column::<Row>::machine("program", |row| {
+        Of::machine("comm", |row| Cell::some(row.comm.as_deref(), Cell::name)),
+        Of::machine("pid", |row| Cell::some(row.pid, |pid| Cell::Number(pid.into()))),
+        Of::machine("program", |row| {
             Cell::some(row.process.as_ref(), |process| Cell::name(&*process.program))
         }),
-        Column::<Row>::machine("command_line", |row| {
+        Of::machine("command_line", |row| {
             Cell::some(row.process.as_ref(), |process| Cell::name(&*process.command_line))
         }),
         // A process may stand behind several rows, so they have no total.
-        Column::<Row>::new("processes", "PROCS", Kind::Figure, |row| Cell::Count(row.processes))
+        Of::new("processes", "PROCS", Kind::Figure, |row| Cell::Count(row.processes))
             .csv()
             .rank(13)
             .only_if(!by.contains(By::Pid)),
-        Column::<Row>::new("where", "WHERE", PLACE, |row| {
+        Of::new("where", "WHERE", PLACE, |row| {
             Cell::some(row.names.first(), |group| Cell::Name(place::name(group, row)))
         })
         .rank(5)
         .only_if(any(|row| !row.names.is_empty())),
-        Column::<Row>::new("started_by", "STARTED BY", STARTED_BY, started_by)
+        Of::new("started_by", "STARTED BY", STARTED_BY, started_by)
             .csv()
             .rank(6)
             .only_if(!by.contains(By::Ancestors) && any(|row| !row.started_by.is_empty())),
-        Column::<Row>::machine("started_by_objects", |row| {
+        Of::machine("started_by_objects", |row| {
             Cell::some(row.started_by.first(), |most| Cell::Count(most.objects))
         }),
-        Column::<Row>::new("in_cgroup", "CGROUP", CGROUP, cgroup)
+        Of::new("in_cgroup", "CGROUP", CGROUP, cgroup)
             .rank(10)
             .only_if(!by.contains(By::Cgroup) && has_several_cgroups(snapshot)),
-        Column::<Row>::machine("cgroup", |row| {
+        Of::machine("cgroup", |row| {
             Cell::some(row.cgroups.first().and_then(|most| most.path.as_deref()), Cell::name)
         }),
-        Column::<Row>::machine("cgroup_objects", |row| {
+        Of::machine("cgroup_objects", |row| {
             Cell::some(row.cgroups.first(), |most| Cell::Count(most.objects))
         }),
     ]
 }
 
 /// Details of what is held, one by one.
-fn what<'a>() -> Vec<Column<'a, Row>> {
+fn what<'a>() -> Vec<Of<'a>> {
     let cache = |row: &Row| row.caches.first().cloned();
     let group = |cell: fn(&NameGroup) -> Cell| move |row: &Row| Cell::some(row.names.first(), cell);
     vec![
-        Column::<Row>::machine("cache", move |row| Cell::some(cache(row), |most| Cell::name(most.name))),
-        Column::<Row>::machine("cache_objects", move |row| {
-            Cell::some(cache(row), |most| Cell::Count(most.objects))
-        }),
-        Column::<Row>::machine("cache_bytes", move |row| {
-            Cell::some(cache(row), |most| Cell::Count(most.bytes))
-        }),
-        Column::<Row>::machine("call_site", |row| {
+        Of::machine("cache", move |row| Cell::some(cache(row), |most| Cell::name(most.name))),
+        Of::machine("cache_objects", move |row| Cell::some(cache(row), |most| Cell::Count(most.objects))),
+        Of::machine("cache_bytes", move |row| Cell::some(cache(row), |most| Cell::Count(most.bytes))),
+        Of::machine("call_site", |row| {
             Cell::some(row.call_site.as_ref(), |site| {
                 Cell::name(site.symbol.clone().unwrap_or_else(|| format!("{:#x}", site.address)))
             })
         }),
-        Column::<Row>::machine("directory", group(|group| Cell::name(place::directory(group)))),
-        Column::<Row>::machine("pattern", group(|group| Cell::name(&*group.pattern))),
-        Column::<Row>::machine("pattern_objects", group(|group| Cell::Count(group.objects))),
-        Column::<Row>::machine("example", group(|group| Cell::name(&*group.example))),
-        Column::<Row>::machine(
-            "filesystem",
-            group(|group| Cell::some(group.filesystem.as_deref(), Cell::name)),
-        ),
-        Column::<Row>::machine("named_objects", |row| Cell::Count(row.named_objects)),
-        Column::<Row>::machine("negative_share", |row| {
+        Of::machine("directory", group(|group| Cell::name(place::directory(group)))),
+        Of::machine("pattern", group(|group| Cell::name(&*group.pattern))),
+        Of::machine("pattern_objects", group(|group| Cell::Count(group.objects))),
+        Of::machine("example", group(|group| Cell::name(&*group.example))),
+        Of::machine("filesystem", group(|group| Cell::some(group.filesystem.as_deref(), Cell::name))),
+        Of::machine("named_objects", |row| Cell::Count(row.named_objects)),
+        Of::machine("negative_share", |row| {
             Cell::some(row.negatives, |dentries| Cell::Share(dentries.share()))
         }),
-        Column::<Row>::machine("stack", |row| {
+        Of::machine("stack", |row| {
             Cell::some(row.stacks.first(), |most| Cell::name(most.frames.join(" < ")))
         }),
-        Column::<Row>::machine("stack_objects", |row| {
-            Cell::some(row.stacks.first(), |most| Cell::Count(most.objects))
-        }),
-        Column::<Row>::machine("stacked_objects", |row| Cell::Count(row.stacked_objects)),
+        Of::machine("stack_objects", |row| Cell::some(row.stacks.first(), |most| Cell::Count(most.objects))),
+        Of::machine("stacked_objects", |row| Cell::Count(row.stacked_objects)),
     ]
 }
 

@@ -9,40 +9,34 @@ use crate::{
     view::{CacheTotals, Snapshot},
 };
 
+type Of<'a> = Column<'a, CacheTotals>;
+
 pub fn table(snapshot: &Snapshot) -> Table {
     let sampling = snapshot.sampling;
     let columns = [
-        Column::<CacheTotals>::new("cache", "CACHE", Kind::text(30, 60), name).key(),
-        Column::<CacheTotals>::new("objects", "OBJECTS", Kind::Estimate, move |cache| {
+        Of::new("cache", "CACHE", Kind::text(30, 60), name).key(),
+        Of::new("objects", "OBJECTS", Kind::Estimate, move |cache| {
             Cell::Objects(cache.outstanding_objects, sampling)
         }),
-        Column::<CacheTotals>::new("bytes", "BYTES", Kind::Bytes, |cache| {
-            Cell::Bytes(cache.outstanding_bytes)
-        }),
-        Column::<CacheTotals>::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs))
-            .rank(10),
-        Column::<CacheTotals>::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10),
-        Column::<CacheTotals>::new("object_size", "EACH", Kind::Bytes, |cache| {
-            Cell::Bytes(cache.object_size)
-        })
-        .rank(10),
-        Column::<CacheTotals>::new("slabinfo", "SLABINFO", Kind::Count, |cache| {
+        Of::new("bytes", "BYTES", Kind::Bytes, |cache| Cell::Bytes(cache.outstanding_bytes)),
+        Of::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs)).rank(10),
+        Of::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10),
+        Of::new("object_size", "EACH", Kind::Bytes, |cache| Cell::Bytes(cache.object_size)).rank(10),
+        Of::new("slabinfo", "SLABINFO", Kind::Count, |cache| {
             Cell::known(cache.slabinfo_objects, Cell::Count)
         })
         .rank(4),
-        Column::<CacheTotals>::new("slabinfo_grew", "GREW", Kind::CountChange, |cache| {
+        Of::new("slabinfo_grew", "GREW", Kind::CountChange, |cache| {
             Cell::known(cache.growth, |growth| Cell::CountChange(growth.slabinfo))
         })
         .rank(10),
-        Column::<CacheTotals>::new("slabinfo_growth", "GROWTH", Kind::Growth, |cache| {
+        Of::new("slabinfo_growth", "GROWTH", Kind::Growth, |cache| {
             Cell::known(cache.slabinfo_objects_per_s, Cell::Growth)
         })
         .rank(4),
-        Column::<CacheTotals>::new("reclaim", "RECLAIM", Kind::Figure, |cache| {
-            Cell::known(cache.reclaimable, Cell::YesNo)
-        })
-        .rank(4),
-        Column::<CacheTotals>::new("traced", "TRACED", Kind::text(6, 40), |cache| match cache.partial {
+        Of::new("reclaim", "RECLAIM", Kind::Figure, |cache| Cell::known(cache.reclaimable, Cell::YesNo))
+            .rank(4),
+        Of::new("traced", "TRACED", Kind::text(6, 40), |cache| match cache.partial {
             None => Cell::words("all"),
             Some(_) => Cell::words(partial::of_cache(cache)),
         })
@@ -53,33 +47,29 @@ pub fn table(snapshot: &Snapshot) -> Table {
 
 /// A line for each, in words: above a report.
 pub fn lines(caches: &[CacheTotals], indent: usize) -> Table {
-    let words = Kind::text(0, usize::MAX);
     let columns = [
-        Column::<CacheTotals>::new("cache", "", Kind::text(30, usize::MAX), move |cache| match name(cache) {
+        Of::new("cache", "", Kind::text(30, usize::MAX), move |cache| match name(cache) {
             Cell::Name(name) => Cell::Name(Name { depth: indent, ..name }),
             cell => cell,
         }),
-        Column::<CacheTotals>::new("object_size", "", Kind::Figure, |cache| {
+        Of::new("object_size", "", Kind::Figure, |cache| {
             Cell::words(format!("{} each", human::bytes(cache.object_size)))
         })
         .rank(5),
-        Column::<CacheTotals>::new("reclaim", "", words, |cache| {
-            Cell::words(phrases::reclaimable(cache.reclaimable))
-        })
-        .rank(4),
-        Column::<CacheTotals>::new("slabinfo", "", Kind::Figure, |cache| {
+        Of::new("reclaim", "", Kind::Words, |cache| Cell::words(phrases::reclaimable(cache.reclaimable)))
+            .rank(4),
+        Of::new("slabinfo", "", Kind::Figure, |cache| {
             Cell::some(cache.slabinfo_objects, |objects| {
                 let bytes = human::bytes(objects.saturating_mul(cache.object_size));
                 Cell::words(format!("{} in slabinfo ({bytes})", human::grouped(objects)))
             })
         })
         .rank(2),
-        Column::<CacheTotals>::new("slabinfo_growth", "", Kind::Figure, |cache| {
+        Of::new("slabinfo_growth", "", Kind::Figure, |cache| {
             Cell::some(cache.slabinfo_objects_per_s, Cell::Growth)
         })
         .rank(3),
-        Column::<CacheTotals>::new("traced", "", words, |cache| Cell::words(partial::of_cache(cache)))
-            .rank(1),
+        Of::new("traced", "", Kind::Words, |cache| Cell::words(partial::of_cache(cache))).rank(1),
     ];
     Table::new("caches", &columns, caches).headless()
 }

@@ -19,20 +19,20 @@ const MIN_PART: u64 = 64 << 10;
 const NAME: Kind = Kind::Text(Room { least: 16, good: 30, most: 60 });
 
 pub fn memory(page: &Page) -> Table {
+    type Of<'a> = Column<'a, PartRow>;
     let total = page.total;
     let columns = [
-        Column::<PartRow>::new("memory", "MEMORY", NAME, |row| Cell::words(row.part.name())).key(),
+        Of::new("memory", "MEMORY", NAME, |row| Cell::words(row.part.name())).key(),
         // It is what is left of the sum, and may be less than nothing.
-        Column::<PartRow>::new("bytes", "NOW", Kind::Bytes, |row| match u64::try_from(row.bytes) {
+        Of::new("bytes", "NOW", Kind::Bytes, |row| match u64::try_from(row.bytes) {
             Ok(bytes) => Cell::Bytes(bytes),
             Err(_) => Cell::BytesChange(row.bytes),
         }),
-        Column::<PartRow>::new("share", "SHARE", Kind::Share, move |row| {
+        Of::new("share", "SHARE", Kind::Share, move |row| {
             Cell::Share(row.bytes.max(0) as f64 / total.max(1) as f64)
         })
         .rank(2),
-        Column::<PartRow>::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth))
-            .rank(1),
+        Of::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(1),
     ];
     let is_shown =
         |row: &&PartRow| row.bytes.unsigned_abs() >= MIN_PART || row.growth.unsigned_abs() >= MIN_PART;
@@ -42,12 +42,12 @@ pub fn memory(page: &Page) -> Table {
 }
 
 pub fn nodes(nodes: &[NodeRow]) -> Table {
+    type Of<'a> = Column<'a, NodeRow>;
     let bytes = |id, title, rank, bytes: fn(&NodeRow) -> u64| {
-        Column::<NodeRow>::new(id, title, Kind::Bytes, move |node| Cell::Bytes(bytes(node))).rank(rank)
+        Of::new(id, title, Kind::Bytes, move |node| Cell::Bytes(bytes(node))).rank(rank)
     };
     let columns = [
-        Column::<NodeRow>::new("node", "NUMA", NAME, |node| Cell::words(format!("node {}", node.number)))
-            .key(),
+        Of::new("node", "NUMA", NAME, |node| Cell::words(format!("node {}", node.number))).key(),
         bytes("total", "TOTAL", 1, |node| node.total),
         bytes("free", "FREE", 2, |node| node.free),
         bytes("processes", "PROCESSES", 4, |node| node.processes),
@@ -59,20 +59,15 @@ pub fn nodes(nodes: &[NodeRow]) -> Table {
 }
 
 pub fn processes(rows: &[ProcessRow]) -> Table {
+    type Of<'a> = Column<'a, ProcessRow>;
     let columns = [
-        Column::<ProcessRow>::new("process", "PROCESS", NAME, |row| Cell::name(&*row.comm)).key(),
-        Column::<ProcessRow>::new("pid", "PID", Kind::Figure, |row| Cell::Number(u64::from(row.pid))),
-        Column::<ProcessRow>::new("rss", "RSS", Kind::Bytes, |row| Cell::Bytes(row.resident)).rank(1),
-        Column::<ProcessRow>::new("rss_growth", "GREW", Kind::BytesChange, |row| {
-            Cell::BytesChange(row.growth)
-        })
-        .rank(2),
-        Column::<ProcessRow>::new("anon", "OWN", Kind::Bytes, |row| Cell::Bytes(row.anon)).rank(3),
-        Column::<ProcessRow>::new("pss", "PSS", Kind::Bytes, |row| {
-            Cell::known(row.proportional, Cell::Bytes)
-        })
-        .rank(4),
-        Column::<ProcessRow>::new("pss_growth", "GREW", Kind::BytesChange, |row| {
+        Of::new("process", "PROCESS", NAME, |row| Cell::name(&*row.comm)).key(),
+        Of::new("pid", "PID", Kind::Figure, |row| Cell::Number(u64::from(row.pid))),
+        Of::new("rss", "RSS", Kind::Bytes, |row| Cell::Bytes(row.resident)).rank(1),
+        Of::new("rss_growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(2),
+        Of::new("anon", "OWN", Kind::Bytes, |row| Cell::Bytes(row.anon)).rank(3),
+        Of::new("pss", "PSS", Kind::Bytes, |row| Cell::known(row.proportional, Cell::Bytes)).rank(4),
+        Of::new("pss_growth", "GREW", Kind::BytesChange, |row| {
             Cell::known(row.proportional_growth, Cell::BytesChange)
         })
         .rank(5),
@@ -81,15 +76,14 @@ pub fn processes(rows: &[ProcessRow]) -> Table {
 }
 
 pub fn cgroups(rows: &[CgroupRow], version: Version) -> Table {
+    type Of<'a> = Column<'a, CgroupRow>;
     let slab = if version == Version::V1 { "KERNEL" } else { "SLAB" };
     let columns = [
-        Column::<CgroupRow>::new("cgroup", "CGROUP (EXCLUDING CHILDREN)", NAME, |row| Cell::path(&*row.path))
-            .key(),
-        Column::<CgroupRow>::new("memory", "MEMORY", Kind::Bytes, |row| Cell::Bytes(row.memory)).rank(1),
-        Column::<CgroupRow>::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth))
-            .rank(2),
-        Column::<CgroupRow>::new("slab", slab, Kind::Bytes, |row| Cell::known(row.slab, Cell::Bytes)).rank(3),
-        Column::<CgroupRow>::new("slab_growth", "GREW", Kind::BytesChange, |row| {
+        Of::new("cgroup", "CGROUP (EXCLUDING CHILDREN)", NAME, |row| Cell::path(&*row.path)).key(),
+        Of::new("memory", "MEMORY", Kind::Bytes, |row| Cell::Bytes(row.memory)).rank(1),
+        Of::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(2),
+        Of::new("slab", slab, Kind::Bytes, |row| Cell::known(row.slab, Cell::Bytes)).rank(3),
+        Of::new("slab_growth", "GREW", Kind::BytesChange, |row| {
             Cell::known(row.slab_growth, Cell::BytesChange)
         })
         .rank(4),
@@ -98,24 +92,19 @@ pub fn cgroups(rows: &[CgroupRow], version: Version) -> Table {
 }
 
 pub fn slab_caches(rows: &[CacheRow]) -> Table {
+    type Of<'a> = Column<'a, CacheRow>;
     let name = |row: &CacheRow| {
         let name = Name { bytes: row.name.clone().into_bytes(), ..Name::default() };
         Cell::Name(name.tail(phrases::merged(row.aliases.len())))
     };
     let columns = [
-        Column::<CacheRow>::new("cache", "SLAB CACHE", NAME, name).key(),
-        Column::<CacheRow>::new("bytes", "MEMORY", Kind::Bytes, |row| Cell::Bytes(row.bytes)).rank(1),
-        Column::<CacheRow>::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth))
-            .rank(2),
-        Column::<CacheRow>::new("objects", "OBJECTS", Kind::Count, |row| Cell::Count(row.objects)).rank(3),
-        Column::<CacheRow>::new("objects_growth", "GREW", Kind::CountChange, |row| {
-            Cell::CountChange(row.objects_growth)
-        })
-        .rank(4),
-        Column::<CacheRow>::new("reclaim", "RECLAIM", Kind::Figure, |row| {
-            Cell::known(row.reclaimable, Cell::YesNo)
-        })
-        .rank(5),
+        Of::new("cache", "SLAB CACHE", NAME, name).key(),
+        Of::new("bytes", "MEMORY", Kind::Bytes, |row| Cell::Bytes(row.bytes)).rank(1),
+        Of::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(2),
+        Of::new("objects", "OBJECTS", Kind::Count, |row| Cell::Count(row.objects)).rank(3),
+        Of::new("objects_growth", "GREW", Kind::CountChange, |row| Cell::CountChange(row.objects_growth))
+            .rank(4),
+        Of::new("reclaim", "RECLAIM", Kind::Figure, |row| Cell::known(row.reclaimable, Cell::YesNo)).rank(5),
     ];
     Table::new("caches", &columns, rows)
 }

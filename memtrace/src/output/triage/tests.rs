@@ -1,7 +1,30 @@
 use serde_json::Value;
 
-use super::{json, markdown, sample, text};
-use crate::{output::schema::close, text::width};
+use super::{json, sample};
+use crate::{
+    output::{
+        documents,
+        render::{
+            markdown,
+            terminal::{self, Frame, Style},
+        },
+        schema::close,
+    },
+    text::width,
+    triage::page::Page,
+};
+
+fn text(page: &Page, width: Option<usize>) -> String {
+    terminal::text(
+        &documents::triage::document(page),
+        Frame::wide(width.unwrap_or(documents::triage::WIDTH)),
+        Style::Plain,
+    )
+}
+
+fn markdown(page: &Page) -> String {
+    markdown::text(&documents::triage::document(page))
+}
 
 #[test]
 fn a_page_in_80_columns() {
@@ -31,7 +54,7 @@ fn without_privileges() {
 /// What is said of each kind of suspect.
 #[test]
 fn every_suspect_has_its_advice() {
-    let answer = |page: &crate::triage::page::Page| {
+    let answer = |page: &Page| {
         let text = text(page, Some(100));
         text[text.find("\nSuspect").expect("there is one")..].to_owned()
     };
@@ -62,7 +85,7 @@ fn no_line_is_wider_than_the_window_but_commands() {
     }
 }
 
-fn parsed(page: &crate::triage::page::Page) -> Value {
+fn parsed(page: &Page) -> Value {
     let line = json::line(page).unwrap();
     assert!(line.ends_with('\n') && !line.trim_end_matches('\n').chars().any(char::is_control), "{line:?}");
     serde_json::from_str(&line).unwrap()

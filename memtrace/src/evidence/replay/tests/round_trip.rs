@@ -260,7 +260,7 @@ fn stretches_cache() -> u64 {
 /// As everything that a report can be shown as.
 fn show(path: &Path, ask: &Query) {
     use crate::{
-        output::{Output as _, csv, json, markdown, ndjson, screen::Screen},
+        output::{Output as _, documents, json, ndjson, render, screen::Screen, tables},
         view::profile::Profile,
     };
     let reader = Reader::open(path).unwrap();
@@ -268,8 +268,8 @@ fn show(path: &Path, ask: &Query) {
     let snapshot = &report.snapshot;
     json::line(snapshot).unwrap();
     ndjson::report(snapshot).unwrap();
-    csv::report(snapshot);
-    markdown::report(snapshot);
+    render::csv::text(&tables::rows::table(snapshot)).unwrap();
+    render::markdown::text(&documents::report::page(snapshot));
     let _shown = Screen::stream(Vec::new()).show(snapshot).unwrap();
     report.state.with_lookups(|known| {
         Profile::new(&report.state.ledger, &report.checkpoint, known, ask.report_options.older)

@@ -1,0 +1,5 @@
+//! What a document says, in which order; [`render`](super::render) gives it a syntax.
+
+pub mod difference;
+pub mod report;
+pub mod triage;

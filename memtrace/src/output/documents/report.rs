@@ -1,0 +1,301 @@
+//! A report: as a block for a terminal, whose last lines are what stays in sight, and as a page for a ticket, which begins with
+//! the verdict. Both are made of the same parts.
+
+use crate::{
+    output::{
+        model::{Block, Content, Fact, Keep, Sentence, Tone},
+        phrases::{self, trust, verdict},
+        tables,
+    },
+    text::human,
+    view::{By, CacheTotals, OwnCost, Row, Snapshot, Suspect, Verdict},
+};
+
+/// Of many caches, how many have a line above the rows.
+const CACHES_SHOWN: usize = 3;
+/// Of a cache's aliases, how many are named.
+const ALIASES_SHOWN: usize = 6;
+/// With less of all dentries, a directory is not worth a line.
+const MIN_SHARE: f64 = 0.01;
+/// Rows with stacks, and stacks of each.
+const STACKED_ROWS: usize = 3;
+const STACKS_OF_EACH: usize = 3;
+
+/// For a terminal.
+pub fn block(snapshot: &Snapshot) -> Vec<Block> {
+    let blank = |keep| vec![Block::new(Content::Section("")).keep(keep)];
+    let below = |keep, blocks: Vec<Block>| [blank(keep), blocks].concat();
+    [
+        vec![title(snapshot)],
+        caches(snapshot),
+        host(snapshot),
+        own_cost(&snapshot.own_cost),
+        below(Keep::Blank, rows(snapshot)),
+        below(Keep::Blank, stacks(snapshot)),
+        below(Keep::Age, ages(snapshot)),
+        below(Keep::Age, cohorts(snapshot)),
+        below(Keep::Directory, directories(snapshot, MIN_SHARE)),
+        below(Keep::Blank, totals(snapshot)),
+        snapshot.verdict.as_ref().map(verdict_of).unwrap_or_default(),
+        trust_of(snapshot),
+        notes(snapshot),
+    ]
+    .concat()
+}
+
+/// For a ticket.
+pub fn page(snapshot: &Snapshot) -> Vec<Block> {
+    let section = |title, blocks: Vec<Block>| [vec![Block::new(Content::Section(title))], blocks].concat();
+    let no_verdict =
+        || vec![Block::sentence(Sentence::strong("verdict:").words(format!(" {}", phrases::NO_VERDICT)))];
+    let caches = Block::table(tables::slab_caches::table(snapshot));
+    [
+        vec![Block::new(Content::Title(vec![Fact::new(0, "memtrace report")]))],
+        snapshot.verdict.as_ref().map_or_else(no_verdict, verdict_of),
+        section("Session", session(snapshot)),
+        section("Outstanding objects", rows(snapshot)),
+        section("Call stacks", stacks(snapshot)),
+        section("Ages", ages(snapshot)),
+        section("Kept, by time of allocation", cohorts(snapshot)),
+        section("Slab caches", vec![caches]),
+        section("Directories", directories(snapshot, 0.0)),
+        section("Trust", trust_of(snapshot)),
+        section("Notes", notes(snapshot)),
+    ]
+    .concat()
+}
+
+/// The verdict's sentences as text; none while it is too early to tell.
+pub fn verdict_sentences(snapshot: &Snapshot) -> Vec<String> {
+    let Some(verdict) = &snapshot.verdict else { return Vec::new() };
+    let details = details(verdict).into_iter().map(|(sentence, ..)| sentence.text());
+    std::iter::once(verdict::claim(verdict).text()).chain(details).collect()
+}
+
+/// The verdict in a line or two; nothing where there is none.
+pub fn brief(snapshot: &Snapshot) -> Vec<Sentence> {
+    let Some(Verdict::Leak(suspect)) = &snapshot.verdict else { return Vec::new() };
+    [Some(verdict::leak(suspect)), verdict::place_of(suspect)].into_iter().flatten().collect()
+}
+
+/// How far the figures can be trusted, and the notes: a sentence each, for formats that have no table above them.
+pub fn trust_sentences(snapshot: &Snapshot) -> Vec<String> {
+    let blocks = [trust_of(snapshot), notes(snapshot)].concat();
+    let text = |block: Block| match block.content {
+        Content::Sentence { text, .. } => Some(text.text()),
+        _ => None,
+    };
+    blocks.into_iter().filter_map(text).collect()
+}
+
+fn title(snapshot: &Snapshot) -> Block {
+    let elapsed = human::duration(snapshot.elapsed);
+    let older = snapshot.older.map(|age| format!("older than {}", human::duration(age)));
+    // The last block says so at once, where the eye is.
+    let (last, up) = match snapshot.is_final {
+        true => (format!("FINAL after {elapsed}"), String::new()),
+        false => (String::new(), format!("up {elapsed}")),
+    };
+    let facts = [
+        Fact::label(0, "memtrace"),
+        Fact::new(1, last),
+        Fact::new(4, Sentence::default().name(snapshot.host.as_bytes())),
+        Fact::new(5, Sentence::default().name(snapshot.kernel.as_bytes())),
+        Fact::new(1, up),
+        Fact::new(3, format!("by {}", snapshot.by.names())),
+        Fact::new(2, older.unwrap_or_default()),
+        Fact::new(6, phrases::order(snapshot.sort)),
+    ];
+    Block::facts(facts).tone(Tone::Title)
+}
+
+/// Where and when, what is outstanding, what was left out.
+fn session(snapshot: &Snapshot) -> Vec<Block> {
+    let name = |what: &str, name: &str| Fact::new(0, Sentence::from(what).name(name.as_bytes()));
+    let sampled = snapshot
+        .sampling
+        .is_on()
+        .then(|| format!("1 in {} objects is followed: figures are estimates", snapshot.sampling.period));
+    let older = snapshot.older.map(|age| format!("rows count objects older than {}", human::duration(age)));
+    let window =
+        format!("traced for {} up to {}", human::duration(snapshot.elapsed), phrases::time(snapshot.time));
+    let head = [
+        Block::facts([name("host ", &snapshot.host), name("kernel ", &snapshot.kernel)]),
+        Block::sentence(window),
+    ];
+    let left_out = older.into_iter().chain(sampled).map(Block::sentence);
+    let rest = [host(snapshot), own_cost(&snapshot.own_cost), totals(snapshot)].concat();
+    head.into_iter().chain(left_out).chain(rest).collect()
+}
+
+fn caches(snapshot: &Snapshot) -> Vec<Block> {
+    let lines = |caches, indent| Block::table(tables::slab_caches::lines(caches, indent));
+    match snapshot.caches.as_slice() {
+        [] => vec![Block::sentence(phrases::NO_CACHES).tone(Tone::Quiet).keep(Keep::Cache)],
+        [cache] => {
+            let merged = phrases::merged_with(&cache.aliases, ALIASES_SHOWN)
+                .map(|merged| Block::sentence(merged).indented(2).tone(Tone::Quiet).keep(Keep::Aliases));
+            std::iter::once(lines(&snapshot.caches, 0).keep(Keep::Cache)).chain(merged).collect()
+        }
+        caches => {
+            let facts = [
+                Fact::new(0, format!("{} caches", human::grouped(caches.len() as u64))),
+                Fact::new(
+                    1,
+                    format!(
+                        "{} objects outstanding",
+                        human::grouped(sum(caches, |cache| cache.outstanding_objects))
+                    ),
+                ),
+                Fact::new(2, human::bytes(sum(caches, |cache| cache.outstanding_bytes))),
+            ];
+            // Grouped by cache, the rows say the rest.
+            let shown = if snapshot.by.contains(By::Cache) { 0 } else { caches.len().min(CACHES_SHOWN) };
+            vec![Block::facts(facts).keep(Keep::Cache), lines(&caches[..shown], 1).keep(Keep::MoreCaches)]
+        }
+    }
+}
+
+fn sum(caches: &[CacheTotals], of: fn(&CacheTotals) -> u64) -> u64 {
+    caches.iter().map(of).fold(0, u64::saturating_add)
+}
+
+fn host(snapshot: &Snapshot) -> Vec<Block> {
+    let facts = snapshot.meminfo.map(|meminfo| {
+        Block::facts([
+            Fact::label(0, "host"),
+            Fact::new(1, format!("Slab {}", human::bytes(meminfo.slab))),
+            Fact::new(2, format!("SReclaimable {}", human::bytes(meminfo.sreclaimable))),
+            Fact::new(2, format!("SUnreclaim {}", human::bytes(meminfo.sunreclaim))),
+        ])
+    });
+    facts.map(|block| block.tone(Tone::Quiet).keep(Keep::Host)).into_iter().collect()
+}
+
+/// Nothing is shown before anything is known.
+fn own_cost(cost: &OwnCost) -> Vec<Block> {
+    let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
+        (Some(probes), Some(userspace)) => Some(format!("CPU {}", human::cpu(probes + userspace))),
+        (None, Some(userspace)) => Some(format!("CPU {} without probes", human::cpu(userspace))),
+        _ => None,
+    };
+    let figures = [
+        (2, cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns/event"))),
+        (1, cpu),
+        (3, cost.resident_bytes.map(|bytes| format!("RSS {}", human::bytes(bytes)))),
+        (4, cost.kernel_bytes.map(|bytes| format!("kernel {}", human::bytes(bytes)))),
+        (5, budget(cost)),
+    ];
+    let figures: Vec<Fact> =
+        figures.into_iter().filter_map(|(rank, text)| Some(Fact::new(rank, text?))).collect();
+    if figures.is_empty() {
+        return Vec::new();
+    }
+    let facts = std::iter::once(Fact::label(0, "self")).chain(figures);
+    vec![Block::facts(facts).tone(Tone::Quiet).keep(Keep::OwnCost)]
+}
+
+fn budget(cost: &OwnCost) -> Option<String> {
+    let limits =
+        [cost.max_memory.map(human::bytes), cost.max_cpu.map(|share| format!("{} CPU", human::cpu(share)))];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| format!("budget {}", limits.join(", ")))
+}
+
+fn rows(snapshot: &Snapshot) -> Vec<Block> {
+    let table = tables::rows::table(snapshot);
+    vec![if table.is_empty() { Block::sentence(phrases::no_rows(snapshot)) } else { Block::table(table) }]
+}
+
+/// The calls that led to the first rows' objects.
+fn stacks(snapshot: &Snapshot) -> Vec<Block> {
+    let Some(period) = snapshot.stacks_period else { return Vec::new() };
+    let of_row = |row: &Row| {
+        let head = Sentence::from("stacks  ")
+            .names(row.keys.iter().map(Vec::as_slice), ", ")
+            .words(format!(": {} objects, 1 in {period}", human::grouped(row.stacked_objects)));
+        let shares = row.stacks.iter().take(STACKS_OF_EACH).map(|stack| {
+            let share = human::percent(stack.objects as f64 / row.stacked_objects.max(1) as f64);
+            let calls = stack.frames.iter().map(|frame| frame.as_bytes());
+            Block::sentence(Sentence::from(format!("{share} ")).names(calls, " < ")).indented(2)
+        });
+        std::iter::once(Block::sentence(head).tone(Tone::Head)).chain(shares).collect::<Vec<_>>()
+    };
+    let rows = snapshot.rows.iter().filter(|row| !row.stacks.is_empty()).take(STACKED_ROWS);
+    rows.flat_map(of_row).map(|block| block.keep(Keep::Stack)).collect()
+}
+
+/// Only the final report has the time to read them.
+fn ages(snapshot: &Snapshot) -> Vec<Block> {
+    let buckets = if snapshot.is_final { snapshot.ages.as_slice() } else { &[] };
+    vec![Block::table(tables::ages::ages(buckets)).keep(Keep::Age)]
+}
+
+fn cohorts(snapshot: &Snapshot) -> Vec<Block> {
+    let table = snapshot.is_final.then(|| tables::ages::cohorts(snapshot));
+    table.map(|table| Block::table(table).keep(Keep::Age)).into_iter().collect()
+}
+
+fn directories(snapshot: &Snapshot, min_share: f64) -> Vec<Block> {
+    vec![Block::table(tables::directories::table(snapshot, min_share)).keep(Keep::Directory)]
+}
+
+fn totals(snapshot: &Snapshot) -> Vec<Block> {
+    let caches = &snapshot.caches;
+    let objects = human::grouped(sum(caches, |cache| cache.outstanding_objects));
+    let bytes = human::bytes(sum(caches, |cache| cache.outstanding_bytes));
+    let facts = Block::facts([
+        Fact::label(1, if snapshot.is_final { "totals" } else { "since attach" }),
+        Fact::new(0, format!("{objects} outstanding ({bytes})")),
+        Fact::new(2, phrases::number(sum(caches, |cache| cache.allocs), "alloc")),
+        Fact::new(3, phrases::number(sum(caches, |cache| cache.frees), "free")),
+    ]);
+    let settled = snapshot
+        .settled
+        .map(|settled| Block::sentence(trust::settled(settled)).tone(Tone::Quiet).keep(Keep::Note));
+    std::iter::once(facts.keep(Keep::Totals)).chain(settled).collect()
+}
+
+/// The claim, then what else there is to say of it.
+fn verdict_of(verdict: &Verdict) -> Vec<Block> {
+    let (tone, keep) = match verdict {
+        Verdict::Nothing => (Tone::Quiet, Keep::Note),
+        Verdict::Leak(_) => (Tone::Alarm, Keep::Trust),
+    };
+    let claim = Sentence::strong("verdict:").words(" ") + verdict::claim(verdict);
+    let details = details(verdict).into_iter();
+    let details =
+        details.map(|(sentence, tone, keep)| Block::sentence(sentence).indented(2).tone(tone).keep(keep));
+    std::iter::once(Block::sentence(claim).tone(tone).keep(keep)).chain(details).collect()
+}
+
+fn details(verdict: &Verdict) -> Vec<(Sentence, Tone, Keep)> {
+    let Verdict::Leak(suspect) = verdict else { return Vec::new() };
+    let suspect: &Suspect = suspect;
+    let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
+    let mut all: Vec<_> = verdict::place_of(suspect).into_iter().map(warning).collect();
+    all.push(warning(verdict::consequence(suspect).into()));
+    all.extend(suspect.known.first().into_iter().flat_map(verdict::remedy).map(warning));
+    all.push((verdict::learn_more(suspect), Tone::Quiet, Keep::Note));
+    all.extend(suspect.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
+    all
+}
+
+fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
+    let problems = trust::problems(&snapshot.trust, snapshot.is_final);
+    let tone = if problems.is_empty() { Tone::Quiet } else { Tone::Alarm };
+    let summary =
+        Block::sentence(format!("trust: {}", trust::summary(snapshot))).tone(tone).keep(Keep::Trust);
+    let problems = problems.into_iter();
+    let problems =
+        problems.map(|problem| Block::sentence(problem).indented(2).tone(Tone::Warning).keep(Keep::Problem));
+    std::iter::once(summary).chain(problems).collect()
+}
+
+fn notes(snapshot: &Snapshot) -> Vec<Block> {
+    let note = |note: &String| Block::sentence(Sentence::from("note: ") + Sentence::outside(note));
+    snapshot.notes.iter().map(|text| note(text).tone(Tone::Quiet).keep(Keep::Note)).collect()
+}
+
+#[cfg(test)]
+mod tests;
