@@ -1,6 +1,7 @@
 //! Runs every test there is: the tree's rules, lints, the workspace's tests, the kernel tests on this host and in VMs.
 
 mod boots;
+mod counts;
 mod host;
 mod lints;
 mod progress;

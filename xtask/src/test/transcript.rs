@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::summary::Counts;
+use super::counts::Counts;
 
 /// A test that ran.
 #[derive(Clone, Debug, PartialEq)]

@@ -194,7 +194,8 @@ impl Visit<'_> for Reader<'_> {
     fn visit_file(&mut self, file: &syn::File) {
         for item in &file.items {
             match item {
-                Item::Mod(module) if module.content.is_none() && !is_test(&module.attrs) => {
+                // A module at a `#[path]` is another crate's file.
+                Item::Mod(module) if module.content.is_none() && !is_elsewhere(&module.attrs) => {
                     self.children.push(module.ident.to_string());
                 }
                 _ => {}
@@ -298,6 +299,11 @@ fn flatten(tree: &UseTree, prefix: &mut Segments, leaves: &mut Vec<Leaf>) {
             leaves.push(Leaf { path: prefix.clone(), name: "*".to_owned(), line: glob.span().start().line });
         }
     }
+}
+
+/// Its file is for tests, or is not where its name says.
+fn is_elsewhere(attributes: &[Attribute]) -> bool {
+    is_test(attributes) || attributes.iter().any(|attribute| attribute.path().is_ident("path"))
 }
 
 /// `#[cfg(test)]`.

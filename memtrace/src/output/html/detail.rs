@@ -2,13 +2,12 @@
 
 use maud::{Markup, Render, html};
 
-use super::tables::sentence;
 use crate::{
     attribution::cgroup::Owner,
     output::{
         model::{Cell, Name},
         phrases::{self, place},
-        render::html::host,
+        render::html::{host, sentence},
     },
     text::human,
     view::{CacheTotals, CgroupShare, NameGroup, Row, Sampling, key, series::Line},

@@ -4,13 +4,11 @@ use std::io;
 
 use maud::{Markup, html};
 
-use super::{
-    contents, data, masthead::fact, page, section, stacks, tables::sentence, tip, trust, without_script,
-};
+use super::{contents, data, masthead::fact, page, section, stacks, tip, trust, without_script};
 use crate::{
     output::{
         phrases::{self, verdict},
-        render::html::{Layout, host, table},
+        render::html::{Layout, host, sentence, table},
         tables,
     },
     text::human,

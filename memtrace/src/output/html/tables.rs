@@ -7,7 +7,7 @@ use crate::{
     output::{
         model::{Cell, Kind, Line},
         phrases,
-        render::html::{Layout, bar, table, title},
+        render::html::{Layout, bar, sentence, table, title},
         tables,
     },
     view::{AgeBucket, Snapshot, Sort, series},
@@ -48,13 +48,6 @@ pub(super) fn rows(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {
         (table(&rows, &layout))
     };
     section("rows", "Who holds it", &body)
-}
-
-/// The first letter in upper case, and a full stop.
-pub(super) fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
 }
 
 pub(super) fn caches(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {

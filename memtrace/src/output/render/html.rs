@@ -20,6 +20,13 @@ pub fn host(bytes: &[u8]) -> Cow<'_, str> {
     escape::terminal(bytes)
 }
 
+/// The first letter in upper case, and a full stop.
+pub fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
 impl Render for Sentence {
     fn render(&self) -> Markup {
         html! {

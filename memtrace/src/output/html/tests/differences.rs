@@ -6,8 +6,9 @@ use super::{
     elements, skeleton,
 };
 use crate::output::{
-    html::{difference, tables::sentence},
+    html::difference,
     phrases,
+    render::html::sentence,
     sample::{self, difference as differences},
 };
 use crate::view::{Difference, profile::Profile};
