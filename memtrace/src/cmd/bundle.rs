@@ -236,8 +236,8 @@ impl Bundle<'_> {
         destination: Destination,
     ) -> Result<(), BundleError> {
         let report = with_bar(|progress| replay::report(reader, &self.query(), progress))?;
-        let mut contents = Contents::default();
-        contents.members = pages::of_report(&report, self.args.rows.older).map_err(BundleError::Pages)?;
+        let members = pages::of_report(&report, self.args.rows.older).map_err(BundleError::Pages)?;
+        let mut contents = Contents { members, ..Contents::default() };
         contents.members.push(Member::new(RECORDING, ABOUT_RECORDING, []));
         match watched {
             None => contents.missing.push(

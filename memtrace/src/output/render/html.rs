@@ -47,7 +47,7 @@ impl Render for Sentence {
 pub fn advice(sentence: &str) -> Markup {
     let words: Vec<&str> = sentence.split_whitespace().collect();
     let sentence = words.join(" ");
-    let is_paired = sentence.matches('`').count() % 2 == 0;
+    let is_paired = sentence.matches('`').count().is_multiple_of(2);
     let parts = sentence.split(|c| is_paired && c == '`').enumerate();
     html! {
         @for (at, part) in parts {
