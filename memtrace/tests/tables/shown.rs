@@ -99,7 +99,7 @@ fn filters_and_windows() {
     assert_eq!(kinds(&shown(&["--to", "1s", "--kind", "alloc"])), counts(&[(100, "alloc")]));
     let output = memtrace(directory.path(), &["events", "a.rec", "--from", "1h"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("outside the recording"));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
 }
 
 /// What is freed in a window was allocated before it.
