@@ -19,7 +19,14 @@ use memtrace::{
         types::KernelTypes,
     },
     knowledge::incidents::Incidents,
-    output::{Output as _, documents, html, json, ndjson, render, screen::Screen, tables},
+    output::{
+        documents, html, json, ndjson,
+        render::{
+            self,
+            terminal::{Frame, Style},
+        },
+        tables,
+    },
     stream::ledger::OriginDetail,
     view::{By, Keys, Sort, build::ReportOptions},
 };
@@ -99,7 +106,7 @@ fn show(report: &replay::Report, older: Option<Duration>) {
     ndjson::report(snapshot).expect("all of it is JSON");
     render::csv::text(&tables::rows::table(snapshot)).expect("each line has all fields");
     render::markdown::text(&documents::report::page(snapshot));
-    let _shown = Screen::stream(Vec::new()).show(snapshot).expect("there is memory");
+    render::terminal::text(&documents::report::block(snapshot), Frame::default(), Style::Plain);
     let profile = report.profile(older);
     let recorded = html::Recorded { file: b"a.mt", series: &report.series, profile: &profile };
     html::report(snapshot, recorded).expect("all of it can be shown");

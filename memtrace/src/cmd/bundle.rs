@@ -35,6 +35,7 @@ use crate::{
             pages,
             readme::Readme,
         },
+        output_file::{Destination, FileError, NewFile, Target},
         recording::{
             Progress, ReadError, Reader,
             file::{Sink, WriteError},
@@ -43,11 +44,7 @@ use crate::{
         replay::{self, Query, Report, filter::Filter, window::WindowError},
     },
     knowledge::incidents::{Incidents, IncidentsError},
-    output::{
-        self,
-        file::{Destination, FileError, NewFile, Target},
-        triage,
-    },
+    output::{self, triage},
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
     triage::{page::Page, window::Window},

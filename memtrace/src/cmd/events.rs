@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     evidence::{
+        output_file::{Destination, FileError, NewFile},
         recording::{ReadError, Reader},
         replay::{
             self,
@@ -37,7 +38,6 @@ use crate::{
             ndjson::Ndjson,
             text::{Clock, Text},
         },
-        file::{Destination, FileError, NewFile},
         parquet,
     },
     session::{

@@ -7,11 +7,11 @@ use std::{error::Error, fmt, io, process::ExitCode};
 
 use crate::{
     evidence::{
+        output_file::FileError,
         recording::{ReadError, file::WriteError, header::HeaderError, pipe::PipeError},
         replay::{events::StreamError, filter::FilterError, window::WindowError},
     },
     knowledge::incidents::IncidentsError,
-    output::file::FileError,
     procfs::{HostError, slab::ResolveError},
     session::{SessionError, SetupError},
     text::escape,

@@ -6,11 +6,11 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{rows::RowArgs, runtime::block_on, terminal, trace::TraceArgs},
+    shared::{rows::RowArgs, runtime::block_on, screen::Screen, terminal, trace::TraceArgs},
 };
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::{Output, json::JsonLines, screen::Screen},
+    output::{Output, json::JsonLines},
     session::{self, Options, SessionError, budget::CpuLimit},
 };
 

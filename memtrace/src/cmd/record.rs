@@ -21,15 +21,15 @@ use super::{
     },
 };
 use crate::{
-    evidence::recording::{
-        Progress, Written,
-        file::{MIN_RING, Sink},
+    evidence::{
+        output_file::{self, Destination, FileError},
+        recording::{
+            Progress, Written,
+            file::{MIN_RING, Sink},
+        },
     },
     knowledge::incidents::IncidentsError,
-    output::{
-        Output, Shown,
-        file::{self, Destination, FileError},
-    },
+    output::{Output, Shown},
     session::{self, SessionError, sink::RecordingTarget},
     text::{escape, human, size},
     view::Snapshot,
@@ -126,10 +126,11 @@ fn open(args: &RecordArgs) -> Result<Destination, RecordError> {
     if args.ring && args.max_size < MIN_RING {
         return Err(RecordError::SmallRing);
     }
-    if args.report.is_some() && file::is_stdout(&args.output) {
+    if args.report.is_some() && output_file::is_stdout(&args.output) {
         return Err(RecordError::ReportOnStream);
     }
-    let target = file::Target { path: &args.output, replace: args.force, inputs: &[], is_binary: true };
+    let target =
+        output_file::Target { path: &args.output, replace: args.force, inputs: &[], is_binary: true };
     match target.open()? {
         Destination::Stream(_) if args.ring => Err(RecordError::RingOnStream),
         destination => Ok(destination),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     evidence::{
+        output_file::{Destination, FileError, NewFile, Target},
         recording::{
             ReadError, Reader,
             file::{Sink, WriteError},
@@ -22,7 +23,6 @@ use crate::{
             recording::{Rewritten, rewrite},
         },
     },
-    output::file::{Destination, FileError, NewFile, Target},
     text::human,
 };
 

@@ -10,10 +10,14 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{output::OutputArgs, rows::RowArgs, select::SelectArgs, status::with_bar, terminal, when},
+    shared::{
+        output::OutputArgs, rows::RowArgs, screen::Screen, select::SelectArgs, status::with_bar, terminal,
+        when,
+    },
 };
 use crate::{
     evidence::{
+        output_file::FileError,
         recording::{Header, ReadError, Reader},
         replay::{
             self, Query, Report,
@@ -22,7 +26,7 @@ use crate::{
         },
     },
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, documents, file::FileError, html::Recorded, render, screen::Screen, tables},
+    output::{self, Output as _, documents, html::Recorded, render, tables},
     view::{object, profile::Weight},
 };
 

@@ -1,5 +1,7 @@
-//! What is kept of a session: the recording, the reports made from it, copies without names, and the bundle for a ticket.
+//! What is kept of a session: the recording, the reports made from it, copies without names, and the bundle for a ticket; and how
+//! every file is written.
 
+pub mod output_file;
 pub mod recording;
 pub mod replay;
 pub mod redact;

@@ -6,11 +6,12 @@
 mod ages;
 mod difference;
 mod names;
+mod object;
 mod verdict;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
@@ -18,12 +19,13 @@ use serde_json::ser::Formatter;
 use self::ages::{AgeBucket, Generation};
 pub(super) use self::difference::{Difference, seen};
 use self::names::{Directory, Names};
+pub(super) use self::object::{all, object};
 use self::verdict::Verdict;
 use super::{Output, Shown, shown};
 use crate::{
     attribution::cgroup::Owner,
     procfs::slab,
-    text::escape,
+    text::{escape, time::rfc3339},
     view::{
         self, Trend,
         reconcile::{self, Sign},
@@ -34,8 +36,6 @@ use crate::{
 const VERSION: u32 = 1;
 /// In a row's `key`, where rows are grouped by several things.
 const KEYS_BETWEEN: &str = ", ";
-/// The last moment that RFC 3339 can write, in seconds: 9999-12-31T23:59:59Z.
-const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Writes each snapshot as a line of JSON.
 pub struct JsonLines<W> {
@@ -57,12 +57,12 @@ impl<W: Write> Output for JsonLines<W> {
 
 /// The snapshot as one line, its newline included.
 pub fn line(snapshot: &view::Snapshot) -> io::Result<String> {
-    line_of(&Snapshot::from(snapshot))
+    line_of(&Snapshot::of(snapshot))
 }
 
 /// What changed between two reports, as one line, its newline included.
 pub fn difference(difference: &view::Difference) -> io::Result<String> {
-    line_of(&Difference::from(difference))
+    line_of(&Difference::of(difference))
 }
 
 /// An object as one line, its newline included.
@@ -82,426 +82,241 @@ impl Formatter for Harmless {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct Snapshot<'a> {
-    #[serde(flatten)]
-    pub(super) header: Header<'a>,
-    pub(super) caches: Vec<Cache<'a>>,
-    pub(super) rows: Vec<Row<'a>>,
-    pub(super) rest: Option<Rest>,
-    pub(super) verdict: Option<Verdict<'a>>,
-    pub(super) ages: Vec<AgeBucket>,
-    pub(super) generations: Vec<Generation>,
-    pub(super) directories: Vec<Directory<'a>>,
-    pub(super) trust: Trust,
-    pub(super) notes: &'a [String],
+object! {
+    pub(super) struct Snapshot<'a> of snapshot: &'a view::Snapshot {
+        #[serde(flatten)]
+        pub(super) header: Header<'a> = Header::of(snapshot),
+        pub(super) caches: Vec<Cache<'a>> = all(&snapshot.caches, |cache| Cache::of(cache, snapshot.sampling)),
+        pub(super) rows: Vec<Row<'a>> = all(&snapshot.rows, |row| Row::of(row, snapshot.sampling)),
+        pub(super) rest: Option<Rest> = snapshot.rest.map(|rest| Rest::of(rest, snapshot.sampling)),
+        pub(super) verdict: Option<Verdict<'a>> = snapshot.verdict.as_ref().map(Verdict::of),
+        pub(super) ages: Vec<AgeBucket> = all(&snapshot.ages, AgeBucket::of),
+        pub(super) generations: Vec<Generation> = all(&snapshot.cohorts, Generation::of),
+        pub(super) directories: Vec<Directory<'a>> = all(&snapshot.directories, Directory::of),
+        pub(super) trust: Trust = Trust::of(&snapshot.trust),
+        pub(super) notes: &'a [String] = &snapshot.notes,
+    }
 }
 
-/// What is said once.
-#[derive(Serialize)]
-pub(super) struct Header<'a> {
-    pub(super) r#type: &'static str,
-    version: u32,
-    r#final: bool,
-    time: String,
-    elapsed_ns: u64,
-    settled: Option<Settled>,
-    host: &'a str,
-    kernel: &'a str,
-    by: String,
-    sort: &'static str,
-    older_ns: Option<u64>,
-    sampling: Sampling,
-    stacks_period: Option<u32>,
-    meminfo: Option<Meminfo>,
-    #[serde(rename = "self")]
-    own_cost: OwnCost,
+object! {
+    /// What is said once.
+    pub(super) struct Header<'a> of snapshot: &'a view::Snapshot {
+        pub(super) r#type: &'static str = "snapshot",
+        version: u32 = VERSION,
+        r#final: bool = snapshot.is_final,
+        time: String = rfc3339(snapshot.time),
+        elapsed_ns: u64 = nanos(snapshot.elapsed),
+        settled: Option<Settled> = snapshot.settled.map(Settled::of),
+        host: &'a str = &snapshot.host,
+        kernel: &'a str = &snapshot.kernel,
+        by: String = snapshot.by.names(),
+        sort: &'static str = sort(snapshot.sort),
+        older_ns: Option<u64> = snapshot.older.map(nanos),
+        sampling: Sampling = Sampling::of(snapshot.sampling),
+        stacks_period: Option<u32>,
+        meminfo: Option<Meminfo> = snapshot.meminfo.map(Meminfo::of),
+        #[serde(rename = "self")]
+        own_cost: OwnCost = OwnCost::of(snapshot.own_cost),
+    }
 }
 
-#[derive(Serialize)]
-struct Settled {
-    ns: u64,
-    freed: u64,
+object! {
+    struct Settled of settled: view::Settled {
+        ns: u64 = nanos(settled.time),
+        freed: u64,
+    }
 }
 
-#[derive(Serialize)]
-struct Sampling {
-    period: u32,
+object! {
+    struct Sampling of sampling: view::Sampling {
+        period: u32,
+    }
 }
 
 /// The least and the most of a 95 % interval.
 type Interval = [u64; 2];
 
-#[derive(Serialize)]
-struct Meminfo {
-    slab: u64,
-    sreclaimable: u64,
-    sunreclaim: u64,
-    available: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct OwnCost {
-    probe_ns_per_event: Option<f64>,
-    cpu_share: Option<f64>,
-    userspace_cpu_share: Option<f64>,
-    rss_bytes: Option<u64>,
-    kernel_bytes: Option<u64>,
-    max_memory_bytes: Option<u64>,
-    max_cpu_share: Option<f64>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Cache<'a> {
-    name: &'a str,
-    aliases: &'a [String],
-    object_size: u64,
-    reclaimable: Option<bool>,
-    allocs: u64,
-    frees: u64,
-    outstanding_objects: u64,
-    outstanding_objects_ci95: Option<Interval>,
-    outstanding_bytes: u64,
-    lost_allocs: u64,
-    lost_frees: u64,
-    slabinfo_objects: Option<u64>,
-    slabinfo_objects_per_s: Option<f64>,
-    slabinfo_growth: Option<i64>,
-    traced_growth: Option<i64>,
-    partial: Option<Partial>,
-}
-
-#[derive(Serialize)]
-struct Partial {
-    reason: &'static str,
-    unseen_frees_share: f64,
-}
-
-#[derive(Serialize)]
-pub(super) struct Row<'a> {
-    key: Cow<'a, str>,
-    comm: Option<Cow<'a, str>>,
-    pid: Option<u32>,
-    process: Option<Process<'a>>,
-    cache: Option<&'a str>,
-    caches: Vec<CacheShare<'a>>,
-    trend: &'static str,
-    call_site: Option<CallSite<'a>>,
-    context: Option<&'static str>,
-    gfp: Option<Gfp<'a>>,
-    node: Option<u16>,
-    stacked_objects: u64,
-    stacks: Vec<Stack<'a>>,
-    started_by: Vec<Ancestors<'a>>,
-    cgroups: Vec<Cgroup<'a>>,
-    processes: u64,
-    objects: u64,
-    objects_ci95: Option<Interval>,
-    bytes: u64,
-    partial_objects: u64,
-    allocs: u64,
-    frees: u64,
-    allocs_per_s: f64,
-    frees_per_s: f64,
-    growth_per_s: f64,
-    survival: f64,
-    oldest_ns: Option<u64>,
-    ages: Vec<AgeBucket>,
-    generations: Vec<Generation>,
-    named_objects: u64,
-    negative_share: Option<f64>,
-    names: Vec<Names<'a>>,
-}
-
-#[derive(Serialize)]
-struct Process<'a> {
-    program: Option<Cow<'a, str>>,
-    command_line: Option<Cow<'a, str>>,
-    ended: bool,
-}
-
-#[derive(Serialize)]
-struct CacheShare<'a> {
-    name: &'a str,
-    objects: u64,
-    bytes: u64,
-    allocs: u64,
-}
-
-#[derive(Serialize)]
-struct CallSite<'a> {
-    address: String,
-    symbol: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Gfp<'a> {
-    flags: String,
-    names: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Stack<'a> {
-    frames: &'a [String],
-    objects: u64,
-}
-
-#[derive(Serialize)]
-struct Ancestors<'a> {
-    comms: Vec<Cow<'a, str>>,
-    objects: u64,
-}
-
-#[derive(Serialize)]
-struct Cgroup<'a> {
-    id: u64,
-    path: Option<Cow<'a, str>>,
-    unit: Option<&'a str>,
-    container: Option<&'a str>,
-    runtime: Option<&'static str>,
-    pod: Option<String>,
-    objects: u64,
-}
-
-#[derive(Serialize)]
-pub(super) struct Rest {
-    rows: u64,
-    objects: u64,
-    objects_ci95: Option<Interval>,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-pub(super) struct Trust {
-    emitted: u64,
-    applied: u64,
-    lost_allocs: u64,
-    lost_frees: u64,
-    lost_names: u64,
-    unknown_frees: u64,
-    reused_pointers: u64,
-    recursion_misses: u64,
-    refused: u64,
-    unresolved: u64,
-    slabinfo_agreement: Option<f64>,
-}
-
-impl<'a> From<&'a view::Snapshot> for Snapshot<'a> {
-    fn from(snapshot: &'a view::Snapshot) -> Self {
-        let sampling = snapshot.sampling;
-        Snapshot {
-            header: Header::from(snapshot),
-            caches: snapshot.caches.iter().map(|cache| Cache::new(cache, sampling)).collect(),
-            rows: snapshot.rows.iter().map(|row| Row::new(row, sampling)).collect(),
-            rest: snapshot.rest.map(|rest| Rest {
-                rows: rest.rows,
-                objects: rest.objects,
-                objects_ci95: interval(sampling, rest.objects),
-                bytes: rest.bytes,
-            }),
-            verdict: snapshot.verdict.as_ref().map(Verdict::from),
-            ages: snapshot.ages.iter().map(AgeBucket::from).collect(),
-            generations: snapshot.cohorts.iter().map(Generation::from).collect(),
-            directories: snapshot.directories.iter().map(Directory::from).collect(),
-            trust: Trust::from(&snapshot.trust),
-            notes: &snapshot.notes,
-        }
+object! {
+    struct Meminfo of meminfo: slab::Meminfo {
+        slab: u64,
+        sreclaimable: u64,
+        sunreclaim: u64,
+        available: Option<u64>,
     }
 }
 
-impl<'a> From<&'a view::Snapshot> for Header<'a> {
-    fn from(snapshot: &'a view::Snapshot) -> Self {
-        Header {
-            r#type: "snapshot",
-            version: VERSION,
-            r#final: snapshot.is_final,
-            time: rfc3339(snapshot.time),
-            elapsed_ns: nanos(snapshot.elapsed),
-            settled: snapshot
-                .settled
-                .map(|settled| Settled { ns: nanos(settled.time), freed: settled.freed }),
-            host: &snapshot.host,
-            kernel: &snapshot.kernel,
-            by: snapshot.by.names(),
-            sort: sort(snapshot.sort),
-            older_ns: snapshot.older.map(nanos),
-            sampling: Sampling { period: snapshot.sampling.period },
-            stacks_period: snapshot.stacks_period,
-            meminfo: snapshot.meminfo.map(Meminfo::from),
-            own_cost: OwnCost::from(snapshot.own_cost),
-        }
+object! {
+    struct OwnCost of cost: view::OwnCost {
+        probe_ns_per_event: Option<f64>,
+        cpu_share: Option<f64> = cost.probes_cpu.zip(cost.userspace_cpu).map(|(probes, userspace)| probes + userspace),
+        userspace_cpu_share: Option<f64> = cost.userspace_cpu,
+        rss_bytes: Option<u64> = cost.resident_bytes,
+        kernel_bytes: Option<u64>,
+        max_memory_bytes: Option<u64> = cost.max_memory,
+        max_cpu_share: Option<f64> = cost.max_cpu,
     }
 }
 
-impl From<slab::Meminfo> for Meminfo {
-    fn from(meminfo: slab::Meminfo) -> Self {
-        Meminfo {
-            slab: meminfo.slab,
-            sreclaimable: meminfo.sreclaimable,
-            sunreclaim: meminfo.sunreclaim,
-            available: meminfo.available,
-        }
+object! {
+    pub(super) struct Cache<'a> of cache: &'a view::CacheTotals, sampling: view::Sampling {
+        name: &'a str = &cache.name,
+        aliases: &'a [String] = &cache.aliases,
+        object_size: u64,
+        reclaimable: Option<bool>,
+        allocs: u64,
+        frees: u64,
+        outstanding_objects: u64,
+        outstanding_objects_ci95: Option<Interval> = interval(sampling, cache.outstanding_objects),
+        outstanding_bytes: u64,
+        lost_allocs: u64,
+        lost_frees: u64,
+        slabinfo_objects: Option<u64>,
+        slabinfo_objects_per_s: Option<f64> = cache.slabinfo_objects_per_s.filter(|rate| rate.is_finite()),
+        slabinfo_growth: Option<i64> = cache.growth.map(|growth| growth.slabinfo),
+        traced_growth: Option<i64> = cache.growth.map(|growth| growth.traced),
+        partial: Option<Partial> = cache.partial.map(Partial::of),
     }
 }
 
-impl From<view::OwnCost> for OwnCost {
-    fn from(cost: view::OwnCost) -> Self {
-        OwnCost {
-            probe_ns_per_event: cost.probe_ns_per_event,
-            cpu_share: cost.probes_cpu.zip(cost.userspace_cpu).map(|(probes, userspace)| probes + userspace),
-            userspace_cpu_share: cost.userspace_cpu,
-            rss_bytes: cost.resident_bytes,
-            kernel_bytes: cost.kernel_bytes,
-            max_memory_bytes: cost.max_memory,
-            max_cpu_share: cost.max_cpu,
-        }
-    }
-}
-
-impl<'a> Cache<'a> {
-    fn new(cache: &'a view::CacheTotals, sampling: view::Sampling) -> Self {
-        Cache {
-            name: &cache.name,
-            aliases: &cache.aliases,
-            object_size: cache.object_size,
-            reclaimable: cache.reclaimable,
-            allocs: cache.allocs,
-            frees: cache.frees,
-            outstanding_objects: cache.outstanding_objects,
-            outstanding_objects_ci95: interval(sampling, cache.outstanding_objects),
-            outstanding_bytes: cache.outstanding_bytes,
-            lost_allocs: cache.lost_allocs,
-            lost_frees: cache.lost_frees,
-            slabinfo_objects: cache.slabinfo_objects,
-            slabinfo_objects_per_s: cache.slabinfo_objects_per_s.filter(|rate| rate.is_finite()),
-            slabinfo_growth: cache.growth.map(|growth| growth.slabinfo),
-            traced_growth: cache.growth.map(|growth| growth.traced),
-            partial: cache.partial.map(Partial::from),
-        }
-    }
-}
-
-impl From<reconcile::Partial> for Partial {
-    fn from(partial: reconcile::Partial) -> Self {
-        let reason = match partial.sign {
+object! {
+    struct Partial of partial: reconcile::Partial {
+        reason: &'static str = match partial.sign {
             Sign::Reused => "reused",
             Sign::Slabinfo => "slabinfo",
-        };
-        Partial { reason, unseen_frees_share: finite(partial.unseen_frees_share) }
+        },
+        unseen_frees_share: f64 = finite(partial.unseen_frees_share),
     }
 }
 
-impl<'a> Row<'a> {
-    fn new(row: &'a view::Row, sampling: view::Sampling) -> Self {
-        Row {
-            key: Cow::Owned(
-                row.keys.iter().map(|key| escape::json(key)).collect::<Vec<_>>().join(KEYS_BETWEEN),
-            ),
-            comm: row.comm.as_deref().map(escape::json),
-            pid: row.pid,
-            process: row.process.as_ref().map(Process::from),
-            cache: row.cache.as_deref(),
-            caches: row.caches.iter().map(CacheShare::from).collect(),
-            trend: trend(row.trend),
-            call_site: row.call_site.as_ref().map(|site| CallSite {
-                address: format!("{:#x}", site.address),
-                symbol: site.symbol.as_deref(),
-            }),
-            context: row.alloc_context.context.map(context),
-            gfp: row
-                .alloc_context
-                .gfp
-                .as_ref()
-                .map(|gfp| Gfp { flags: format!("{:#x}", gfp.flags), names: gfp.names.as_deref() }),
-            node: row.alloc_context.node,
-            stacked_objects: row.stacked_objects,
-            stacks: row.stacks.iter().map(Stack::from).collect(),
-            started_by: row.started_by.iter().map(Ancestors::from).collect(),
-            cgroups: row.cgroups.iter().map(Cgroup::from).collect(),
-            processes: row.processes,
-            objects: row.objects,
-            objects_ci95: interval(sampling, row.objects),
-            bytes: row.bytes,
-            partial_objects: row.partial_objects,
-            allocs: row.allocs,
-            frees: row.frees,
-            allocs_per_s: finite(row.allocs_per_s),
-            frees_per_s: finite(row.frees_per_s),
-            growth_per_s: finite(row.growth_per_s),
-            survival: finite(row.survival()),
-            oldest_ns: row.oldest.map(nanos),
-            ages: row.ages.iter().map(AgeBucket::from).collect(),
-            generations: row.cohorts.iter().map(Generation::from).collect(),
-            named_objects: row.named_objects,
-            negative_share: row.negatives.map(names::negative_share),
-            names: row.names.iter().map(Names::from).collect(),
-        }
+object! {
+    pub(super) struct Row<'a> of row: &'a view::Row, sampling: view::Sampling {
+        key: Cow<'a, str> = Cow::Owned(texts(&row.keys).join(KEYS_BETWEEN)),
+        comm: Option<Cow<'a, str>> = row.comm.as_deref().map(escape::json),
+        pid: Option<u32>,
+        process: Option<Process<'a>> = row.process.as_ref().map(Process::of),
+        cache: Option<&'a str> = row.cache.as_deref(),
+        caches: Vec<CacheShare<'a>> = all(&row.caches, CacheShare::of),
+        trend: &'static str = trend(row.trend),
+        call_site: Option<CallSite<'a>> = row.call_site.as_ref().map(CallSite::of),
+        context: Option<&'static str> = row.alloc_context.context.map(context),
+        gfp: Option<Gfp<'a>> = row.alloc_context.gfp.as_ref().map(Gfp::of),
+        node: Option<u16> = row.alloc_context.node,
+        stacked_objects: u64,
+        stacks: Vec<Stack<'a>> = all(&row.stacks, Stack::of),
+        started_by: Vec<Ancestors<'a>> = all(&row.started_by, Ancestors::of),
+        cgroups: Vec<Cgroup<'a>> = all(&row.cgroups, cgroup),
+        processes: u64,
+        objects: u64,
+        objects_ci95: Option<Interval> = interval(sampling, row.objects),
+        bytes: u64,
+        partial_objects: u64,
+        allocs: u64,
+        frees: u64,
+        allocs_per_s: f64 = finite(row.allocs_per_s),
+        frees_per_s: f64 = finite(row.frees_per_s),
+        growth_per_s: f64 = finite(row.growth_per_s),
+        survival: f64 = finite(row.survival()),
+        oldest_ns: Option<u64> = row.oldest.map(nanos),
+        ages: Vec<AgeBucket> = all(&row.ages, AgeBucket::of),
+        generations: Vec<Generation> = all(&row.cohorts, Generation::of),
+        named_objects: u64,
+        negative_share: Option<f64> = row.negatives.map(names::negative_share),
+        names: Vec<Names<'a>> = all(&row.names, Names::of),
     }
 }
 
-impl<'a> From<&'a view::ProcessInfo> for Process<'a> {
-    fn from(process: &'a view::ProcessInfo) -> Self {
-        let known = |text: &'a [u8]| (!text.is_empty()).then(|| escape::json(text));
-        Process {
-            program: known(&process.program),
-            command_line: known(&process.command_line),
-            ended: process.has_ended,
-        }
+object! {
+    struct Process<'a> of process: &'a view::ProcessInfo {
+        program: Option<Cow<'a, str>> = known(&process.program),
+        command_line: Option<Cow<'a, str>> = known(&process.command_line),
+        ended: bool = process.has_ended,
     }
 }
 
-impl<'a> From<&'a view::CacheShare> for CacheShare<'a> {
-    fn from(view::CacheShare { name, objects, bytes, allocs }: &'a view::CacheShare) -> Self {
-        CacheShare { name, objects: *objects, bytes: *bytes, allocs: *allocs }
+object! {
+    struct CacheShare<'a> of cache: &'a view::CacheShare {
+        name: &'a str = &cache.name,
+        objects: u64,
+        bytes: u64,
+        allocs: u64,
     }
 }
 
-impl<'a> From<&'a view::StackShare> for Stack<'a> {
-    fn from(view::StackShare { frames, objects }: &'a view::StackShare) -> Self {
-        Stack { frames, objects: *objects }
+object! {
+    struct CallSite<'a> of site: &'a view::CallSite {
+        address: String = format!("{:#x}", site.address),
+        symbol: Option<&'a str> = site.symbol.as_deref(),
     }
 }
 
-impl<'a> From<&'a view::Ancestors> for Ancestors<'a> {
-    fn from(ancestors: &'a view::Ancestors) -> Self {
-        Ancestors {
-            comms: ancestors.comms.iter().map(|comm| escape::json(comm)).collect(),
-            objects: ancestors.objects,
-        }
+object! {
+    struct Gfp<'a> of gfp: &'a view::GfpFlags {
+        flags: String = format!("{:#x}", gfp.flags),
+        names: Option<&'a str> = gfp.names.as_deref(),
     }
 }
 
-impl<'a> From<&'a view::CgroupShare> for Cgroup<'a> {
-    fn from(cgroup: &'a view::CgroupShare) -> Self {
-        let owner = cgroup.path.as_deref().map(Owner::from_path).unwrap_or_default();
-        Cgroup {
-            id: cgroup.id,
-            path: cgroup.path.as_deref().map(escape::json),
-            unit: owner.unit,
-            container: owner.container.map(|container| container.id),
-            runtime: owner.container.and_then(|container| container.runtime),
-            pod: owner.pod,
-            objects: cgroup.objects,
-        }
+object! {
+    struct Stack<'a> of stack: &'a view::StackShare {
+        frames: &'a [String] = &stack.frames,
+        objects: u64,
     }
 }
 
-impl From<&view::Trust> for Trust {
-    fn from(trust: &view::Trust) -> Self {
-        Trust {
-            emitted: trust.emitted,
-            applied: trust.applied,
-            lost_allocs: trust.lost_allocs,
-            lost_frees: trust.lost_frees,
-            lost_names: trust.lost_names,
-            unknown_frees: trust.unknown_frees,
-            reused_pointers: trust.reused_pointers,
-            recursion_misses: trust.recursion_misses,
-            refused: trust.refused,
-            unresolved: trust.unresolved,
-            slabinfo_agreement: trust.slabinfo_agreement.filter(|share| share.is_finite()),
-        }
+object! {
+    struct Ancestors<'a> of ancestors: &'a view::Ancestors {
+        comms: Vec<Cow<'a, str>> = texts(&ancestors.comms),
+        objects: u64,
     }
+}
+
+object! {
+    struct Cgroup<'a> of cgroup: &'a view::CgroupShare, owner: Owner<'a> {
+        id: u64,
+        path: Option<Cow<'a, str>> = cgroup.path.as_deref().map(escape::json),
+        unit: Option<&'a str> = owner.unit,
+        container: Option<&'a str> = owner.container.map(|container| container.id),
+        runtime: Option<&'static str> = owner.container.and_then(|container| container.runtime),
+        pod: Option<String> = owner.pod,
+        objects: u64,
+    }
+}
+
+object! {
+    pub(super) struct Rest of rest: view::Rest, sampling: view::Sampling {
+        rows: u64,
+        objects: u64,
+        objects_ci95: Option<Interval> = interval(sampling, rest.objects),
+        bytes: u64,
+    }
+}
+
+object! {
+    pub(super) struct Trust of trust: &view::Trust {
+        emitted: u64,
+        applied: u64,
+        lost_allocs: u64,
+        lost_frees: u64,
+        lost_names: u64,
+        unknown_frees: u64,
+        reused_pointers: u64,
+        recursion_misses: u64,
+        refused: u64,
+        unresolved: u64,
+        slabinfo_agreement: Option<f64> = trust.slabinfo_agreement.filter(|share| share.is_finite()),
+    }
+}
+
+fn cgroup(share: &view::CgroupShare) -> Cgroup<'_> {
+    Cgroup::of(share, share.path.as_deref().map(Owner::from_path).unwrap_or_default())
+}
+
+fn known(text: &[u8]) -> Option<Cow<'_, str>> {
+    (!text.is_empty()).then(|| escape::json(text))
+}
+
+fn texts(list: &[Vec<u8>]) -> Vec<Cow<'_, str>> {
+    all(list, |text| escape::json(text))
 }
 
 fn context(context: view::Context) -> &'static str {
@@ -536,13 +351,6 @@ fn sort(sort: view::Sort) -> &'static str {
 
 fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {
     sampling.interval(estimate).map(|interval| [*interval.start(), *interval.end()])
-}
-
-/// In UTC with nanoseconds. A clock outside of what RFC 3339 can write is shown as the nearest moment that it can.
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let since = since.min(Duration::from_secs(LAST_SECOND));
-    humantime::format_rfc3339_nanos(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
 pub(super) fn nanos(time: Duration) -> u64 {

@@ -6,8 +6,6 @@ pub mod tables;
 pub mod documents;
 pub mod render;
 
-pub mod file;
-pub mod screen;
 pub mod json;
 pub mod ndjson;
 pub mod events;

@@ -34,7 +34,7 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
         directories,
         trust,
         notes,
-    } = json::Snapshot::from(snapshot);
+    } = json::Snapshot::of(snapshot);
     header.r#type = "report";
     let mut out = line_of(&header)?;
     out += &lines("verdict", verdict.as_slice())?;
@@ -51,7 +51,7 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
 
 /// Its last line is always `total`.
 pub fn difference(difference: &Difference) -> io::Result<String> {
-    let json::Difference { header, total, caches, rows, rest, notes } = json::Difference::from(difference);
+    let json::Difference { header, total, caches, rows, rest, notes } = json::Difference::of(difference);
     let mut out = line_of(&header)?;
     out += &lines("cache", &caches)?;
     out += &lines("row", &rows)?;

@@ -142,6 +142,25 @@ pub fn round_duration(time: Duration) -> String {
         .replace(" d 0 h", " d")
 }
 
+/// In the largest unit of which there is one, with a tenth where it is not whole.
+pub fn in_largest_unit(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let units = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "m")];
+    let (unit, name) = units.into_iter().find(|&(unit, _)| seconds >= unit).unwrap_or((1.0, "s"));
+    let tenths = (seconds / unit * 10.0).round() / 10.0;
+    format!("{tenths} {name}")
+}
+
+/// A count and what is counted: `1 event`, `2 events`.
+pub fn number(n: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// `1 process`, `2 processes`.
+pub fn processes(n: u64) -> String {
+    format!("{} process{}", grouped(n), if n == 1 { "" } else { "es" })
+}
+
 /// A share between 0 and 1: `98%`; `0%` and `100%` only for exactly none and all, else `<1%` and `>99%`.
 pub fn percent(share: f64) -> String {
     if share.is_nan() {

@@ -5,4 +5,5 @@ pub mod escape;
 pub mod frame;
 pub mod human;
 pub mod size;
+pub mod time;
 pub mod width;

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::report::{Growth, Report, Row, Sums};
+use crate::text::time::rfc3339;
 
 #[derive(Serialize)]
 struct Caches<'a> {
@@ -75,7 +76,7 @@ pub fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let object = Caches {
         r#type: "caches",
         version: 1,
-        time: humantime::format_rfc3339_nanos(report.time).to_string(),
+        time: rfc3339(report.time),
         page_size: report.page_size,
         interval_ns: interval.map(|interval| interval.as_nanos()),
         pattern: report.pattern.as_deref(),

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use crate::output::file::{self, Target};
+use crate::evidence::output_file::{self, Target};
 
 #[derive(Args, Clone, Debug)]
 pub struct OutputArgs {
@@ -23,11 +23,11 @@ pub struct OutputArgs {
 impl OutputArgs {
     /// Whether somebody looks at it as it comes.
     pub fn is_terminal(&self) -> bool {
-        file::is_stdout(self.path()) && io::stdout().is_terminal()
+        output_file::is_stdout(self.path()) && io::stdout().is_terminal()
     }
 
     pub fn path(&self) -> &Path {
-        self.path.as_deref().unwrap_or(Path::new(file::STANDARD_OUTPUT))
+        self.path.as_deref().unwrap_or(Path::new(output_file::STANDARD_OUTPUT))
     }
 
     /// What to open before the work begins. `inputs` are the files that the command reads.

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{evidence::Step, output::screen::Size, text::width};
+use super::screen::Size;
+use crate::{evidence::Step, text::width};
 
 /// Back to the beginning of the line, and clear it.
 const CLEAR: &str = "\r\x1b[K";

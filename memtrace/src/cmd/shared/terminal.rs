@@ -5,7 +5,8 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use crate::output::{render::terminal::Style, screen::Size};
+use super::screen::Size;
+use crate::output::render::terminal::Style;
 
 /// Columns of the window; None where the output is not a terminal: then nothing is cut.
 pub fn width() -> Option<usize> {

@@ -5,24 +5,30 @@ use std::{io, time::Duration};
 use super::{Member, RECORDING};
 use crate::{
     evidence::replay::Report,
-    output::{self, Output as _, html::Recorded, screen::Screen},
+    output::{
+        self,
+        documents::report,
+        html::Recorded,
+        render::{
+            markdown,
+            terminal::{self, Frame, Style},
+        },
+    },
     view::profile::Weight,
 };
 
 /// Every format of `memtrace report` that a ticket has a use for. A page in a further format is one more line here.
-pub fn of_report(report: &Report, older: Option<Duration>) -> io::Result<Vec<Member>> {
-    let snapshot = &report.snapshot;
-    let profile = report.profile(older);
-    let (mut table, mut flames, mut pprof) = (Vec::new(), Vec::new(), Vec::new());
-    let _ = Screen::stream(&mut table).show(snapshot)?;
+pub fn of_report(of: &Report, older: Option<Duration>) -> io::Result<Vec<Member>> {
+    let snapshot = &of.snapshot;
+    let profile = of.profile(older);
+    let table = terminal::text(&report::block(snapshot), Frame::default(), Style::Plain);
+    let (mut flames, mut pprof) = (Vec::new(), Vec::new());
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;
     output::pprof::write(&profile, snapshot, &mut pprof)?;
-    let recorded = Recorded { file: RECORDING.as_bytes(), series: &report.series, profile: &profile };
+    let recorded = Recorded { file: RECORDING.as_bytes(), series: &of.series, profile: &profile };
     let page = output::html::report(snapshot, recorded)?;
-    let (markdown, json) = (
-        output::render::markdown::text(&output::documents::report::page(snapshot)),
-        output::json::line(snapshot)?,
-    );
+    let markdown = markdown::text(&report::page(snapshot));
+    let json = output::json::line(snapshot)?;
     Ok(vec![
         Member::new("report.txt", "who holds the slab: verdict, rows, trust (view with less -S)", table),
         Member::new(

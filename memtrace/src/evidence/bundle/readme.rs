@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::Member;
 use crate::{
     output::documents::report,
-    text::{escape, human, width},
+    text::{escape, human, time::rfc3339_seconds, width},
     view::Snapshot,
 };
 
@@ -68,7 +68,7 @@ impl Readme<'_> {
             clean(host),
             clean(kernel),
             human::duration(self.length),
-            humantime::format_rfc3339_seconds(self.ended.max(SystemTime::UNIX_EPOCH)),
+            rfc3339_seconds(self.ended),
         )
     }
 

@@ -13,7 +13,7 @@ use super::{
     header::{Header, Ring},
     index::{self, Place},
 };
-use crate::output::file::{FileError, NewFile};
+use crate::evidence::output_file::{FileError, NewFile};
 
 /// A ring has room for some blocks, the largest of which take some megabytes.
 pub const MIN_RING: u64 = 64 << 20;

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use crate::output::file;
+use crate::evidence::output_file;
 
 /// What is on the command line for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -32,7 +32,7 @@ pub enum PipeError {
 
 /// Whether this is how a command line names standard input, or a pipe that the shell made: `<(command)`.
 pub fn is_descriptor(path: &Path) -> bool {
-    is_stdin(path) || file::is_descriptor(path)
+    is_stdin(path) || output_file::is_descriptor(path)
 }
 
 pub fn is_stdin(path: &Path) -> bool {

@@ -19,7 +19,7 @@ use super::{
     index::{self, Place, TRAILER_LEN},
     pipe::{self, PipeError},
 };
-use crate::{output::file::rewound, stream::event::TimeNs, text::escape};
+use crate::{evidence::output_file::rewound, stream::event::TimeNs, text::escape};
 
 /// Read at a time while the next block is searched behind damage.
 const SEARCHED: usize = 1 << 20;

@@ -24,6 +24,7 @@ use crate::{
     },
     knowledge::incidents::Incidents,
     stream::ledger::OriginDetail,
+    text::time::rfc3339_millis,
     view::{
         Checkpoint, Snapshot,
         build::{Builder, ReportOptions},
@@ -197,7 +198,7 @@ impl Replay {
     fn notes(&self, reader: &Reader, window: Window) -> Vec<String> {
         let places = &reader.places()[window.first..window.end];
         let (from, to) = (places[0].start, places[places.len() - 1].end);
-        let time = |time| humantime::format_rfc3339_millis(wall(&reader.header, time));
+        let time = |time| rfc3339_millis(wall(&reader.header, time));
         let missing =
             |from, to, why: &str| format!("events from {} to {} are missing: {why}", time(from), time(to));
         let gaps = reader.gaps().iter().filter(|gap| gap.from >= from && gap.to <= to);

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     evidence::recording::{Header, Place, footer::BlockFooter},
     stream::event::{Address, TimeNs},
-    text::escape,
+    text::{escape, time::rfc3339_seconds},
     view::{Checkpoint, Trust, checkpoint::Losses, reconcile::Growth},
 };
 
@@ -40,16 +40,12 @@ pub struct Window {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowError {
-    #[error("that time is outside the recording, which covers {from} to {to}", from = rfc3339(*.from), to = rfc3339(*.to))]
+    #[error("that time is outside the recording, which covers {from} to {to}", from = rfc3339_seconds(*.from), to = rfc3339_seconds(*.to))]
     Outside { from: SystemTime, to: SystemTime },
     #[error("the window is empty: its end is not after its start")]
     Empty,
     #[error("no mark named '{}'; {}", escape::terminal(.0.as_bytes()), known_marks(.1))]
     NoMark(String, Vec<String>),
-}
-
-fn rfc3339(time: SystemTime) -> humantime::Rfc3339Timestamp {
-    humantime::format_rfc3339_seconds(time)
 }
 
 fn known_marks(marks: &[String]) -> String {

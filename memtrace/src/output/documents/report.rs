@@ -7,7 +7,7 @@ use crate::{
         phrases::{self, trust, verdict},
         tables,
     },
-    text::human,
+    text::{human, time::rfc3339_seconds},
     view::{By, CacheTotals, OwnCost, Row, Snapshot, Suspect, Verdict},
 };
 
@@ -118,7 +118,7 @@ fn session(snapshot: &Snapshot) -> Vec<Block> {
         .then(|| format!("1 in {} objects is followed: figures are estimates", snapshot.sampling.period));
     let older = snapshot.older.map(|age| format!("rows count objects older than {}", human::duration(age)));
     let window =
-        format!("traced for {} up to {}", human::duration(snapshot.elapsed), phrases::time(snapshot.time));
+        format!("traced for {} up to {}", human::duration(snapshot.elapsed), rfc3339_seconds(snapshot.time));
     let head = [
         Block::facts([name("host ", &snapshot.host), name("kernel ", &snapshot.kernel)]),
         Block::sentence(window),
@@ -174,32 +174,13 @@ fn host(snapshot: &Snapshot) -> Vec<Block> {
 
 /// Nothing is shown before anything is known.
 fn own_cost(cost: &OwnCost) -> Vec<Block> {
-    let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
-        (Some(probes), Some(userspace)) => Some(format!("CPU {}", human::cpu(probes + userspace))),
-        (None, Some(userspace)) => Some(format!("CPU {} without probes", human::cpu(userspace))),
-        _ => None,
-    };
-    let figures = [
-        (2, cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns/event"))),
-        (1, cpu),
-        (3, cost.resident_bytes.map(|bytes| format!("RSS {}", human::bytes(bytes)))),
-        (4, cost.kernel_bytes.map(|bytes| format!("kernel {}", human::bytes(bytes)))),
-        (5, budget(cost)),
-    ];
-    let figures: Vec<Fact> =
-        figures.into_iter().filter_map(|(rank, text)| Some(Fact::new(rank, text?))).collect();
+    let figures = phrases::own_cost(cost);
     if figures.is_empty() {
         return Vec::new();
     }
-    let facts = std::iter::once(Fact::label(0, "self")).chain(figures);
+    let facts = std::iter::once(Fact::label(0, "self"))
+        .chain(figures.into_iter().map(|(rank, text)| Fact::new(rank, text)));
     vec![Block::facts(facts).tone(Tone::Quiet).keep(Keep::OwnCost)]
-}
-
-fn budget(cost: &OwnCost) -> Option<String> {
-    let limits =
-        [cost.max_memory.map(human::bytes), cost.max_cpu.map(|share| format!("{} CPU", human::cpu(share)))];
-    let limits: Vec<String> = limits.into_iter().flatten().collect();
-    (!limits.is_empty()).then(|| format!("budget {}", limits.join(", ")))
 }
 
 fn rows(snapshot: &Snapshot) -> Vec<Block> {
@@ -247,8 +228,8 @@ fn totals(snapshot: &Snapshot) -> Vec<Block> {
     let facts = Block::facts([
         Fact::label(1, if snapshot.is_final { "totals" } else { "since attach" }),
         Fact::new(0, format!("{objects} outstanding ({bytes})")),
-        Fact::new(2, phrases::number(sum(caches, |cache| cache.allocs), "alloc")),
-        Fact::new(3, phrases::number(sum(caches, |cache| cache.frees), "free")),
+        Fact::new(2, human::number(sum(caches, |cache| cache.allocs), "alloc")),
+        Fact::new(3, human::number(sum(caches, |cache| cache.frees), "free")),
     ]);
     let settled = snapshot
         .settled

@@ -4,13 +4,10 @@ use super::report;
 use crate::{
     output::{
         model::{Block, Command, Content, Fact, Sentence, Table},
-        phrases::{
-            self, clean,
-            triage::{evidence, headline, signs, what},
-        },
+        phrases::triage::{evidence, headline, signs, what},
         tables::triage as tables,
     },
-    text::human,
+    text::{escape, human, time::rfc3339_seconds},
     triage::{
         page::{Page, Top},
         sample::page_size,
@@ -69,7 +66,7 @@ fn title(page: &Page) -> Block {
         Fact::new(0, "memtrace triage"),
         Fact::new(1, Sentence::default().name(page.host.as_bytes())),
         Fact::new(2, Sentence::default().name(page.kernel.as_bytes())),
-        Fact::new(1, format!("{} up to {}", human::duration(page.length), phrases::time(page.time))),
+        Fact::new(1, format!("{} up to {}", human::duration(page.length), rfc3339_seconds(page.time))),
     ];
     Block::new(Content::Title(facts.into()))
 }
@@ -127,12 +124,13 @@ fn top<T>(top: &Top<T>, what: &str, why_not_read: &str, build: impl Fn(&[T]) -> 
 
 /// The session's own last report, as it stands at the end of a session.
 fn tracing(tracing: &Tracing) -> Vec<Block> {
-    let names =
-        |caches: &[String]| caches.iter().map(|name| clean(name.as_bytes())).collect::<Vec<_>>().join(", ");
+    let names = |caches: &[String]| {
+        caches.iter().map(|name| escape::terminal(name.as_bytes())).collect::<Vec<_>>().join(", ")
+    };
     match tracing {
         Tracing::NotNeeded => Vec::new(),
         Tracing::Failed { caches, why } => {
-            let failed = format!("not traced ({}): {}", names(caches), clean(why.as_bytes()));
+            let failed = format!("not traced ({}): {}", names(caches), escape::terminal(why.as_bytes()));
             vec![Block::heading("Who fills the slab"), paragraph(failed)]
         }
         Tracing::Done { caches, last } => {

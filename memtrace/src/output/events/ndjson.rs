@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{EventOutput, Source};
 use crate::{
-    output::json::{line_of, nanos, rfc3339},
-    text::escape,
+    output::json::{line_of, nanos},
+    text::{escape, time::rfc3339},
     view::{event::EventView, object::Allocated},
 };
 

@@ -8,8 +8,7 @@ use std::{
 
 use super::{EventOutput, Source};
 use crate::{
-    output::json::rfc3339,
-    text::escape,
+    text::{escape, time::rfc3339},
     view::{
         event::{EventKind, EventView},
         object::Allocated,
@@ -38,12 +37,9 @@ pub struct Text<W> {
 impl<W: Write> Text<W> {
     /// Begins with a line that names the columns.
     pub fn start(mut out: W, source: Source, clock: Clock) -> io::Result<Self> {
-        let width = clock.width();
-        writeln!(
-            out,
-            "{:>width$}  {:<5}  {:<18}  {:<20}  {:>6}  {:>7}  {:<15}  {:>10}  {:<24}  {:<28}  NAME",
-            "TIME", "KIND", "OBJECT", "CACHE", "BYTES", "PID", "COMM", "AGE", "CGROUP", "CALLSITE"
-        )?;
+        let heads =
+            ["TIME", "KIND", "OBJECT", "CACHE", "BYTES", "PID", "COMM", "AGE", "CGROUP", "CALLSITE", "NAME"];
+        line(&mut out, clock, heads.map(Cow::Borrowed))?;
         Ok(Self { out, source, clock })
     }
 
@@ -69,22 +65,20 @@ impl Clock {
 impl<W: Write> EventOutput for Text<W> {
     fn show(&mut self, event: &EventView<'_>) -> io::Result<()> {
         let Allocated { cache, bytes, comm, pid, cgroup, call_site } = &event.allocated;
-        let time = self.time(event);
-        let width = self.clock.width();
-        writeln!(
-            self.out,
-            "{time:>width$}  {:<5}  {:<18}  {:<20}  {:>6}  {:>7}  {:<15}  {:>10}  {:<24}  {:<28}  {}",
-            event.kind.name(),
-            event.object.map_or(NOTHING.into(), |address| format!("{address:#x}")),
+        let cells = [
+            self.time(event).into(),
+            event.kind.name().into(),
+            event.object.map_or(NOTHING.into(), |address| format!("{address:#x}").into()),
             word(cache.map(str::as_bytes)),
             figure(*bytes),
             figure(pid.map(u64::from)),
             word(comm.as_deref()),
-            event.age.map_or(NOTHING.into(), age),
+            event.age.map_or(NOTHING.into(), |time| age(time).into()),
             word(*cgroup),
             word(call_site.as_ref().map(String::as_bytes)),
-            last(event),
-        )
+            last(event).into(),
+        ];
+        line(&mut self.out, self.clock, cells)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -92,8 +86,18 @@ impl<W: Write> EventOutput for Text<W> {
     }
 }
 
-fn figure(figure: Option<u64>) -> String {
-    figure.map_or(NOTHING.into(), |figure| figure.to_string())
+fn line(out: &mut impl Write, clock: Clock, cells: [Cow<'_, str>; 11]) -> io::Result<()> {
+    let [time, kind, object, cache, bytes, pid, comm, age, cgroup, call_site, name] = cells;
+    let width = clock.width();
+    writeln!(
+        out,
+        "{time:>width$}  {kind:<5}  {object:<18}  {cache:<20}  {bytes:>6}  {pid:>7}  {comm:<15}  {age:>10}  {cgroup:<24}  \
+        {call_site:<28}  {name}"
+    )
+}
+
+fn figure(figure: Option<u64>) -> Cow<'static, str> {
+    figure.map_or(NOTHING.into(), |figure| figure.to_string().into())
 }
 
 /// Without blanks, and told from nothing.

@@ -5,18 +5,18 @@ use maud::{Markup, Render, html};
 use crate::{
     attribution::cgroup::Owner,
     output::{
-        model::{Cell, Name},
+        model::{Cell, Head, Name},
         phrases::{self, place},
         render::html::{host, sentence},
     },
     text::human,
-    view::{CacheTotals, CgroupShare, NameGroup, Row, Sampling, key, series::Line},
+    view::{CacheTotals, CgroupShare, NameGroup, Row, key, series::Line},
 };
 
 /// Points of a trend line.
 const POINTS: usize = 200;
 
-pub(super) fn of_row(row: &Row, sampling: Sampling, line: Option<&Line>) -> Markup {
+pub(super) fn of_row(row: &Row, facts: Markup, line: Option<&Line>) -> Markup {
     let started_by = row.started_by.iter().map(|ancestors| {
         let chain = phrases::chain(&ancestors.comms);
         (ancestors.objects, if chain.is_empty() { "(unknown)".into() } else { host(&chain) }.render())
@@ -31,7 +31,7 @@ pub(super) fn of_row(row: &Row, sampling: Sampling, line: Option<&Line>) -> Mark
     let stacks_title = format!("Call stacks of {} objects", human::grouped(row.stacked_objects));
     html! {
         div.detail-grid {
-            (block("Figures", figures(row, sampling)))
+            (block("Figures", facts))
             (trend(line))
             (shares("Started by", row.objects, started_by))
             (shares("Cgroups", row.objects, cgroups))
@@ -42,65 +42,11 @@ pub(super) fn of_row(row: &Row, sampling: Sampling, line: Option<&Line>) -> Mark
     }
 }
 
-fn figures(row: &Row, sampling: Sampling) -> Markup {
-    let interval = sampling.interval(row.objects);
-    let interval =
-        interval.map(|n| format!(" ({} to {})", human::grouped(*n.start()), human::grouped(*n.end())));
-    let process = row.process.as_ref();
-    let known = |text: &Vec<u8>| if text.is_empty() { Cell::Blank } else { Cell::name(&**text) };
-    let count_and_rate = |n, per_s| Cell::words(format!("{}, {}", human::grouped(n), human::rate(per_s)));
-    facts([
-        ("Objects", Cell::words(human::grouped(row.objects) + &interval.unwrap_or_default())),
-        ("Bytes", Cell::words(format!("{} ({})", human::bytes(row.bytes), human::grouped(row.bytes)))),
-        ("Allocations", count_and_rate(row.allocs, row.allocs_per_s)),
-        ("Frees", count_and_rate(row.frees, row.frees_per_s)),
-        ("Growth", Cell::Growth(row.growth_per_s)),
-        ("Kept", Cell::Share(row.survival())),
-        ("Oldest", Cell::some(row.oldest, Cell::Duration)),
-        ("Processes", Cell::Count(row.processes)),
-        ("Pid", Cell::some(row.pid, |pid| Cell::Number(pid.into()))),
-        ("Program", Cell::some(process, |process| known(&process.program))),
-        ("Command line", Cell::some(process, |process| known(&process.command_line))),
-        ("Process", Cell::some(process.filter(|process| process.has_ended), |_| Cell::words("has ended"))),
-        (
-            "Call site",
-            Cell::some(row.call_site.as_ref(), |site| {
-                Cell::name(site.symbol.clone().unwrap_or_else(|| format!("{:#x}", site.address)))
-            }),
-        ),
-        (
-            "May be free",
-            Cell::some(Some(row.partial_objects).filter(|n| *n > 0), |n| {
-                Cell::words(format!("{}, in partial caches", human::grouped(n)))
-            }),
-        ),
-    ])
-}
-
-pub(super) fn of_cache(cache: &CacheTotals, line: Option<&Line>) -> Markup {
-    let some = |n: u64| Cell::some(Some(n).filter(|n| *n > 0), Cell::Count);
-    let change = |n: i64| Cell::words(human::grouped_change(n));
-    let outstanding =
-        format!("{}, {}", human::grouped(cache.outstanding_objects), human::bytes(cache.outstanding_bytes));
-    let unseen = cache.partial.map(|partial| human::about(partial.unseen_frees_share));
-    let figures = facts([
-        ("Outstanding", Cell::words(outstanding)),
-        ("Allocations", Cell::Count(cache.allocs)),
-        ("Frees", Cell::Count(cache.frees)),
-        ("Object size", Cell::Bytes(cache.object_size)),
-        ("In slabinfo", Cell::some(cache.slabinfo_objects, Cell::Count)),
-        ("Growth in slabinfo", Cell::some(cache.slabinfo_objects_per_s, Cell::Growth)),
-        ("Change in slabinfo", Cell::some(cache.growth, |growth| change(growth.slabinfo))),
-        ("Change traced", Cell::some(cache.growth, |growth| change(growth.traced))),
-        ("Lost allocations", some(cache.lost_allocs)),
-        ("Lost frees", some(cache.lost_frees)),
-        ("Unseen frees", Cell::some(unseen, Cell::words)),
-        ("Memory", Cell::some(cache.reclaimable, |is| Cell::words(phrases::reclaimable(Some(is))))),
-    ]);
+pub(super) fn of_cache(cache: &CacheTotals, facts: Markup, line: Option<&Line>) -> Markup {
     let aliases = phrases::merged_with(&cache.aliases, usize::MAX);
     html! {
         div.detail-grid {
-            (block("Figures", figures))
+            (block("Figures", facts))
             (trend(line))
             @if let Some(aliases) = aliases { (block("Aliases", html! { p { (sentence(&aliases)) } })) }
         }
@@ -111,8 +57,19 @@ fn block(title: &str, content: impl Render) -> Markup {
     html! { div { h3 { (title) } (content) } }
 }
 
-fn facts<const N: usize>(facts: [(&str, Cell); N]) -> Markup {
-    html! { dl { @for (term, value) in facts { @if value != Cell::Blank { dt { (term) } dd { (value) } } } } }
+/// All that the row's columns know of it.
+pub(super) fn facts(heads: &[Head], cells: &[Cell]) -> Markup {
+    let known = heads.iter().zip(cells).filter(|(head, _)| !head.in_detail.is_empty());
+    html! {
+        dl {
+            @for (head, cell) in known {
+                @if !cell.text().is_empty() {
+                    dt { (head.in_detail) }
+                    dd { (cell) @if let Cell::Bytes(bytes) = cell { " (" (human::grouped(*bytes)) ")" } }
+                }
+            }
+        }
+    }
 }
 
 /// Things, each with its share of the whole.

@@ -4,14 +4,17 @@ use std::io;
 
 use maud::{Markup, html};
 
-use super::{contents, data, masthead::fact, page, section, stacks, tip, trust, without_script};
+use super::{
+    contents, data, explained, masthead::fact, page, section, stacks, tables::CACHES, tip, trust,
+    without_script,
+};
 use crate::{
     output::{
         phrases::{self, verdict},
         render::html::{Layout, host, sentence, table},
         tables,
     },
-    text::human,
+    text::{human, time::rfc3339_seconds},
     view::{Difference, Sort, diff::Side, profile::Profile},
 };
 
@@ -57,7 +60,7 @@ fn side(name: &str, side: &Side, bytes: u64) -> Markup {
     let about = html! {
         (host(&side.label)) " "
         small {
-            (human::bytes(bytes)) " outstanding after " (human::duration(side.elapsed)) ", " (phrases::time(side.time)) ", "
+            (human::bytes(bytes)) " outstanding after " (human::duration(side.elapsed)) ", " (rfc3339_seconds(side.time)) ", "
             (host(side.kernel.as_bytes()))
         }
         p { @match &side.verdict { Some(known) => (verdict::claim(known)), None => (phrases::NO_VERDICT) } }
@@ -80,7 +83,7 @@ fn rows(difference: &Difference) -> Markup {
     let body = html! {
         p.lede {
             "Outstanding objects by " (phrases::keys(&difference.by)) ", " (order) "."
-            @if difference.unchanged > 0 { " Unchanged: " (phrases::number(difference.unchanged, "row")) "." }
+            @if difference.unchanged > 0 { " Unchanged: " (human::number(difference.unchanged, "row")) "." }
         }
         (table(&rows, &Layout { class: "data", sorted, ..Layout::default() }))
     };
@@ -92,9 +95,6 @@ fn caches(difference: &Difference) -> Markup {
         return html! {};
     }
     let caches = tables::difference::caches(difference, usize::MAX);
-    let body = html! {
-        p.lede { "What was traced in each cache, beside the kernel's own count." }
-        (table(&caches, &Layout { class: "data", sorted: "bytes", ..Layout::default() }))
-    };
-    section("caches", "Slab caches", &body)
+    let table = table(&caches, &Layout { class: "data", sorted: "bytes", ..Layout::default() });
+    explained("caches", "Slab caches", CACHES, &table)
 }

@@ -4,12 +4,11 @@ use maud::{Markup, Render, html};
 
 use crate::{
     output::{
-        json,
         phrases::{self, provenance},
         render::html::host,
     },
     procfs::slab::Meminfo,
-    text::human,
+    text::{human, time::rfc3339},
     view::{OwnCost, Snapshot},
 };
 
@@ -39,7 +38,7 @@ pub(super) fn fact(term: &str, value: impl Render) -> Markup {
 /// `2026-11-25 03:12:04 to 03:22:04 UTC, 10 m 0 s`; the date once where it is the same.
 fn window(snapshot: &Snapshot) -> Markup {
     // `2026-11-25T03:12:04` and the rest.
-    let utc = |time| json::rfc3339(time)[..19].replace('T', " ");
+    let utc = |time| rfc3339(time)[..19].replace('T', " ");
     let [from, to] = [provenance::start(snapshot), provenance::end(snapshot)].map(utc);
     let (date, _) = from.split_once(' ').unwrap_or_default();
     let to = to.strip_prefix(date).map_or(to.as_str(), str::trim_start);
@@ -59,18 +58,8 @@ fn traced(snapshot: &Snapshot) -> Markup {
 }
 
 fn own_cost(cost: &OwnCost) -> String {
-    let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
-        (Some(probes), Some(userspace)) => Some(format!("{} of a CPU", human::cpu(probes + userspace))),
-        (None, Some(userspace)) => Some(format!("{} of a CPU without probes", human::cpu(userspace))),
-        _ => None,
-    };
-    let memory = match (cost.resident_bytes, cost.kernel_bytes) {
-        (Some(resident), kernel) => Some(human::bytes(resident.saturating_add(kernel.unwrap_or(0)))),
-        (None, kernel) => kernel.map(human::bytes),
-    };
-    let each = cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns per event"));
-    let parts: Vec<String> = [cpu, memory, each].into_iter().flatten().collect();
-    if parts.is_empty() { "unknown".to_owned() } else { parts.join(", ") }
+    let figures: Vec<String> = phrases::own_cost(cost).into_iter().map(|(_, text)| text).collect();
+    if figures.is_empty() { "unknown".to_owned() } else { figures.join(", ") }
 }
 
 /// The host's slab memory: what the kernel can reclaim, and what it cannot.

@@ -128,6 +128,11 @@ fn section(id: &str, title: &str, body: &Markup) -> Markup {
     }
 }
 
+/// A section with a sentence about what it shows.
+fn explained(id: &str, title: &str, lede: &str, shown: &Markup) -> Markup {
+    section(id, title, &html! { p.lede { (lede) } (shown) })
+}
+
 /// Drawn by `chart.js`.
 fn growth() -> Markup {
     html! {

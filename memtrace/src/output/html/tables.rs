@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{detail, section};
+use super::{detail, explained, section};
 use crate::{
     output::{
         model::{Cell, Kind, Line},
@@ -10,54 +10,47 @@ use crate::{
         render::html::{Layout, bar, sentence, table, title},
         tables,
     },
-    view::{AgeBucket, Snapshot, Sort, series},
+    view::{AgeBucket, Snapshot, series},
 };
 
 /// Directories deeper than this are not indented further.
 const MAX_DEPTH: usize = 8;
+pub(super) const CACHES: &str = "What was traced in each cache, beside the kernel's own count.";
+const AGES: &str =
+    "How long ago outstanding objects were allocated. A leak fills all ages, each in proportion to its span.";
 
 pub(super) fn rows(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {
     let rows = tables::rows::table(snapshot);
     if rows.is_empty() {
-        return section(
-            "rows",
-            "Who holds it",
-            &html! { p.empty { (sentence(&phrases::no_rows(snapshot))) } },
-        );
+        let empty = html! { p.empty { (sentence(&phrases::no_rows(snapshot))) } };
+        return section("rows", "Who holds it", &empty);
     }
-    let details = snapshot.rows.iter().map(|row| {
+    let details = snapshot.rows.iter().zip(&rows.rows).map(|(row, cells)| {
         let name = row.keys.join(&b", "[..]);
-        detail::of_row(row, snapshot.sampling, lines.iter().find(|line| line.name == name))
+        let facts = detail::facts(&rows.heads, cells);
+        detail::of_row(row, facts, lines.iter().find(|line| line.name == name))
     });
-    let sorted = match snapshot.sort {
-        Sort::Bytes => "bytes",
-        Sort::Objects => "objects",
-        Sort::Growth => "growth_per_s",
-        Sort::Age => "oldest_ns",
-    };
     let layout = Layout {
         class: "data",
-        sorted,
+        sorted: tables::rows::sorted_by(snapshot.sort),
         beneath: &["traced", "started_by"],
         has_bars: true,
         details: details.collect(),
     };
     let by = phrases::keys(&snapshot.by);
-    let body = html! {
-        p.lede { "Objects allocated in the window and not freed, by " (by) ". Open a row for its details." }
-        (table(&rows, &layout))
-    };
-    section("rows", "Who holds it", &body)
+    let lede = format!("Objects allocated in the window and not freed, by {by}. Open a row for its details.");
+    explained("rows", "Who holds it", &lede, &table(&rows, &layout))
 }
 
 pub(super) fn caches(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {
     if snapshot.caches.is_empty() {
         return section("caches", "Slab caches", &html! { p.empty { (sentence(phrases::NO_CACHES)) } });
     }
-    let details = snapshot
-        .caches
-        .iter()
-        .map(|cache| detail::of_cache(cache, lines.iter().find(|line| line.name == cache.name.as_bytes())));
+    let table_of_caches = tables::slab_caches::table(snapshot);
+    let details = snapshot.caches.iter().zip(&table_of_caches.rows).map(|(cache, cells)| {
+        let facts = detail::facts(&table_of_caches.heads, cells);
+        detail::of_cache(cache, facts, lines.iter().find(|line| line.name == cache.name.as_bytes()))
+    });
     let layout = Layout {
         class: "data",
         sorted: "bytes",
@@ -65,11 +58,7 @@ pub(super) fn caches(snapshot: &Snapshot, lines: &[series::Line]) -> Markup {
         details: details.collect(),
         ..Layout::default()
     };
-    let body = html! {
-        p.lede { "What was traced in each cache, beside the kernel's own count." }
-        (table(&tables::slab_caches::table(snapshot), &layout))
-    };
-    section("caches", "Slab caches", &body)
+    explained("caches", "Slab caches", CACHES, &table(&table_of_caches, &layout))
 }
 
 /// A tree that folds without any script.
@@ -79,14 +68,13 @@ pub(super) fn directories(snapshot: &Snapshot) -> Markup {
         return html! {};
     }
     let (heads, lines) = table.for_people();
-    let body = html! {
-        p.lede { "Where the dentries are." }
+    let tree = html! {
         div.tree {
             div.entry.heads aria-hidden="true" { @for (at, head) in heads.into_iter().enumerate() { span class=(in_tree(at, head.kind)) { (title(head)) } } }
             (forest(&lines))
         }
     };
-    section("directories", "Directories", &body)
+    explained("directories", "Directories", "Where the dentries are.", &tree)
 }
 
 fn in_tree(at: usize, kind: Kind) -> &'static str {
@@ -136,9 +124,5 @@ pub(super) fn ages(buckets: &[AgeBucket]) -> Markup {
     if ages.is_empty() {
         return html! {};
     }
-    let body = html! {
-        p.lede { "How long ago outstanding objects were allocated. A leak fills all ages, each in proportion to its span." }
-        (table(&ages, &Layout { class: "ages", ..Layout::default() }))
-    };
-    section("ages", "Age", &body)
+    explained("ages", "Age", AGES, &table(&ages, &Layout { class: "ages", ..Layout::default() }))
 }

@@ -4,11 +4,7 @@ use maud::{Markup, html};
 
 use super::section as section_of;
 use crate::{
-    output::{
-        model::Sentence,
-        phrases::{self, trust},
-        render::html::host,
-    },
+    output::{model::Sentence, phrases::trust, render::html::host},
     text::human,
     view::{Snapshot, reconcile},
 };
@@ -47,7 +43,7 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
         (trust.emitted > 0 && trust::lost(trust) == 0)
             .then(|| "Every event that the probes sent has arrived and is counted.".to_owned()),
         (trust.unknown_frees > 0).then(|| {
-            let frees = phrases::number(trust.unknown_frees, "free");
+            let frees = human::number(trust.unknown_frees, "free");
             format!("{frees} concerned objects from before the start, which are not counted here.")
         }),
         agrees.then(|| "By the kernel's own count these caches grew by as much as was traced.".to_owned()),
@@ -56,7 +52,7 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
             format!("One object in {period} was followed. Counts are scaled up; ± is the 95% confidence interval.")
         }),
         snapshot.settled.map(|settled| {
-            let (time, freed) = (human::duration(settled.time), phrases::number(settled.freed, "object"));
+            let (time, freed) = (human::duration(settled.time), human::number(settled.freed, "object"));
             format!("Frees were followed for {time} after the end: {freed} freed late, not counted as outstanding.")
         }),
     ]

@@ -1,11 +1,11 @@
 //! The verdict: who leaks, the evidence, the doubts, and what helped elsewhere.
 
-use maud::{Markup, Render, html};
+use maud::{Markup, html};
 
 use crate::{
     output::{
         model::Sentence,
-        phrases::{self, place, verdict as words},
+        phrases::{place, verdict as words},
         render::html::{advice, host},
     },
     text::human,
@@ -40,32 +40,17 @@ fn calm(kind: &str, status: &str, claim: &str, meaning: &str) -> Markup {
 
 fn leak(suspect: &Suspect, snapshot: &Snapshot) -> Markup {
     let row = snapshot.rows.iter().find(|row| row.keys == suspect.keys);
-    let keys = suspect.comm.as_ref().map_or(&*suspect.keys, std::slice::from_ref);
-    let who = Sentence::default().names(keys.iter().map(Vec::as_slice), ", ");
-    let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
     html! {
         section #verdict.card.verdict.leak.alone[suspect.known.is_empty()] aria-labelledby="claim" {
             div.case {
                 p.status { "Leak" }
-                h2 #claim { (who) " leaks " (mostly) code { (host(suspect.cache.as_bytes())) } }
-                (chain(suspect))
+                h2 #claim { (words::headline(suspect)) }
                 (figures(suspect, row))
                 (evidence(suspect, row))
                 (doubts(suspect))
             }
             @if let Some((first, others)) = suspect.known.split_first() { (known(first, others)) }
         }
-    }
-}
-
-/// How many processes, and who started them, nearest first.
-fn chain(suspect: &Suspect) -> Markup {
-    let processes = (suspect.processes > 1).then(|| phrases::processes(suspect.processes));
-    let started_by = suspect.started_by.iter().map(|comm| html! { "started by " code { (host(comm)) } });
-    let parts: Vec<Markup> =
-        processes.map(|processes| processes.render()).into_iter().chain(started_by).collect();
-    html! {
-        @if !parts.is_empty() { p.chain { @for (at, part) in parts.iter().enumerate() { @if at > 0 { ", " } (part) } } }
     }
 }
 

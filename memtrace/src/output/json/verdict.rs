@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{finite, names::Names, nanos};
+use super::{all, finite, names::Names, nanos, object, texts};
 use crate::{
     text::escape,
     view::{self, verdict::Doubt},
@@ -17,74 +17,45 @@ pub(in crate::output) enum Verdict<'a> {
     Leak(Box<Leak<'a>>),
 }
 
-#[derive(Serialize)]
-pub(in crate::output) struct Leak<'a> {
-    key: Vec<Cow<'a, str>>,
-    comm: Option<Cow<'a, str>>,
-    started_by: Vec<Cow<'a, str>>,
-    processes: u64,
-    cache: &'a str,
-    cache_share: f64,
-    place: Option<Names<'a>>,
-    negative_share: Option<f64>,
-    objects_per_s: f64,
-    objects_per_s_ci95: [f64; 2],
-    bytes_per_s: f64,
-    explains_share: Option<f64>,
-    reclaimable: Option<bool>,
-    full_in_ns: Option<u64>,
-    doubts: Vec<&'static str>,
-    known: Vec<Known<'a>>,
-}
-
-#[derive(Serialize)]
-struct Known<'a> {
-    id: &'a str,
-    title: &'a str,
-    cause: &'a str,
-    now: &'a [String],
-    for_good: &'a [String],
-    verify: &'a [String],
-    references: &'a [String],
-    signs: &'a [String],
-}
-
-impl<'a> From<&'a view::KnownIncident> for Known<'a> {
-    fn from(known: &'a view::KnownIncident) -> Self {
-        let view::KnownIncident { id, title, cause, now, for_good, verify, references, signs } = known;
-        Known { id, title, cause, now, for_good, verify, references, signs }
+object! {
+    pub(in crate::output) struct Leak<'a> of suspect: &'a view::Suspect {
+        key: Vec<Cow<'a, str>> = texts(&suspect.keys),
+        comm: Option<Cow<'a, str>> = suspect.comm.as_deref().map(escape::json),
+        started_by: Vec<Cow<'a, str>> = texts(&suspect.started_by),
+        processes: u64,
+        cache: &'a str = &suspect.cache,
+        cache_share: f64 = finite(suspect.share_of_cache),
+        place: Option<Names<'a>> = suspect.place.as_ref().map(Names::of),
+        negative_share: Option<f64> = suspect.negative.map(finite),
+        objects_per_s: f64 = finite(suspect.slope.per_s),
+        objects_per_s_ci95: [f64; 2] = [finite(suspect.slope.low), finite(suspect.slope.high)],
+        bytes_per_s: f64 = finite(suspect.bytes_per_s),
+        explains_share: Option<f64> = suspect.explains.map(finite),
+        reclaimable: Option<bool> = suspect.is_reclaimable,
+        full_in_ns: Option<u64> = suspect.full_in.map(nanos),
+        doubts: Vec<&'static str> = all(&suspect.doubts, doubt),
+        known: Vec<Known<'a>> = all(&suspect.known, Known::of),
     }
 }
 
-impl<'a> From<&'a view::Verdict> for Verdict<'a> {
-    fn from(verdict: &'a view::Verdict) -> Self {
+object! {
+    struct Known<'a> of known: &'a view::KnownIncident {
+        id: &'a str = &known.id,
+        title: &'a str = &known.title,
+        cause: &'a str = &known.cause,
+        now: &'a [String] = &known.now,
+        for_good: &'a [String] = &known.for_good,
+        verify: &'a [String] = &known.verify,
+        references: &'a [String] = &known.references,
+        signs: &'a [String] = &known.signs,
+    }
+}
+
+impl<'a> Verdict<'a> {
+    pub(super) fn of(verdict: &'a view::Verdict) -> Self {
         match verdict {
-            view::Verdict::Nothing => Verdict::Nothing,
-            view::Verdict::Leak(suspect) => Verdict::Leak(Box::new(Leak::from(&**suspect))),
-        }
-    }
-}
-
-impl<'a> From<&'a view::Suspect> for Leak<'a> {
-    fn from(suspect: &'a view::Suspect) -> Self {
-        let names = |names: &'a [Vec<u8>]| names.iter().map(|name| escape::json(name)).collect();
-        Leak {
-            key: names(&suspect.keys),
-            comm: suspect.comm.as_deref().map(escape::json),
-            started_by: names(&suspect.started_by),
-            processes: suspect.processes,
-            cache: &suspect.cache,
-            cache_share: finite(suspect.share_of_cache),
-            place: suspect.place.as_ref().map(Names::from),
-            negative_share: suspect.negative.map(finite),
-            objects_per_s: finite(suspect.slope.per_s),
-            objects_per_s_ci95: [finite(suspect.slope.low), finite(suspect.slope.high)],
-            bytes_per_s: finite(suspect.bytes_per_s),
-            explains_share: suspect.explains.map(finite),
-            reclaimable: suspect.is_reclaimable,
-            full_in_ns: suspect.full_in.map(nanos),
-            doubts: suspect.doubts.iter().map(doubt).collect(),
-            known: suspect.known.iter().map(Known::from).collect(),
+            view::Verdict::Nothing => Self::Nothing,
+            view::Verdict::Leak(suspect) => Self::Leak(Box::new(Leak::of(suspect))),
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Head {
     /// In CSV, and for styles; it never changes.
     pub id: Cow<'static, str>,
     pub title: Cow<'static, str>,
+    /// What it is called among all that is known of one row; empty where it is not among that.
+    pub in_detail: &'static str,
     pub kind: Kind,
     /// Columns with the lowest rank get the room first; those with 0 always have some.
     pub rank: u8,
@@ -114,6 +116,7 @@ impl<'a, T> Column<'a, T> {
         let head = Head {
             id: id.into(),
             title: title.into(),
+            in_detail: "",
             kind,
             rank: 0,
             sums: Sums::No,
@@ -133,6 +136,17 @@ impl<'a, T> Column<'a, T> {
     /// For CSV as well.
     pub fn csv(mut self) -> Self {
         self.head.is_for_machines = true;
+        self
+    }
+
+    /// Only among all that is known of one row.
+    pub fn detail_only(title: &'static str, value: impl Fn(&T) -> Cell + 'a) -> Self {
+        Column::new("", "", Kind::Figure, value).only_if(false).detail(title)
+    }
+
+    /// Among all that is known of one row as well.
+    pub fn detail(mut self, title: &'static str) -> Self {
+        self.head.in_detail = title;
         self
     }
 

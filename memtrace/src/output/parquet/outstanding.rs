@@ -10,7 +10,7 @@ use super::table::{Cell, Row, Table};
 use crate::{
     output::events::Source,
     stream::event::TimeNs,
-    text::escape,
+    text::{escape, time::rfc3339},
     view::object::{Allocated, ObjectView},
 };
 
@@ -35,8 +35,7 @@ pub fn write<'a>(
 ) -> io::Result<()> {
     let wall = |time: TimeNs| source.wall(time.wrapping_sub(*started) as i64);
     let taken = wall(*now);
-    let of_table =
-        [("table", "outstanding".to_owned()), ("taken", humantime::format_rfc3339_nanos(taken).to_string())];
+    let of_table = [("table", "outstanding".to_owned()), ("taken", rfc3339(taken))];
     let mut table =
         Table::start(out, source, &of_table, &row(&ObjectView::default(), source, taken, taken, false))?;
     for object in objects {

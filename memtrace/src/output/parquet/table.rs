@@ -20,7 +20,10 @@ use parquet::{
     schema::types::{ColumnPath, Type},
 };
 
-use crate::{output::events::Source, text::escape};
+use crate::{
+    output::events::Source,
+    text::{escape, time::rfc3339},
+};
 
 /// Some tens of megabytes while they are gathered. Readers work on groups in parallel, and leave out those that a query does not
 /// need.
@@ -143,47 +146,23 @@ impl Column {
 
     /// A value of another type than the column's cannot come from rows of one type.
     fn push(&mut self, cell: Cell<'_>) {
-        let long = match cell {
-            Cell::Text(text) => return self.push_text(text),
-            Cell::Flag(flag) => return self.push_flag(flag),
-            Cell::Pid(pid) => return self.push_int(pid.map(|pid| pid as i32)),
-            Cell::Time(time) => time.map(nanos),
-            Cell::Count(count) => count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
-            Cell::Signed(number) => number,
-            Cell::Address(address) => address.map(|address| address as i64),
-        };
-        self.levels.push(long.is_some().into());
-        if let (Values::Long(values), Some(long)) = (&mut self.values, long) {
-            values.push(long);
-        }
-    }
-
-    fn push_int(&mut self, int: Option<i32>) {
-        self.levels.push(int.is_some().into());
-        if let (Values::Int(values), Some(int)) = (&mut self.values, int) {
-            values.push(int);
-        }
-    }
-
-    fn push_flag(&mut self, flag: Option<bool>) {
-        self.levels.push(flag.is_some().into());
-        if let (Values::Flag(values), Some(flag)) = (&mut self.values, flag) {
-            values.push(flag);
-        }
-    }
-
-    fn push_text(&mut self, text: Option<Cow<'_, str>>) {
-        self.levels.push(text.is_some().into());
-        let (Values::Text(values, known), Some(text)) = (&mut self.values, text) else { return };
-        let value = match known.get(text.as_ref()) {
-            Some(value) => value.clone(),
-            None => {
-                let value = ByteArray::from(text.as_bytes().to_vec());
-                known.insert(text.into_owned(), value.clone());
-                value
+        let is_some = match (&mut self.values, cell) {
+            (Values::Text(values, known), Cell::Text(text)) => {
+                put(values, text.map(|text| once(known, text)))
             }
+            (Values::Flag(values), Cell::Flag(flag)) => put(values, flag),
+            (Values::Int(values), Cell::Pid(pid)) => put(values, pid.map(|pid| pid as i32)),
+            (Values::Long(values), Cell::Time(time)) => put(values, time.map(nanos)),
+            (Values::Long(values), Cell::Count(count)) => {
+                put(values, count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
+            }
+            (Values::Long(values), Cell::Signed(number)) => put(values, number),
+            (Values::Long(values), Cell::Address(address)) => {
+                put(values, address.map(|address| address as i64))
+            }
+            _ => false,
         };
-        values.push(value);
+        self.levels.push(is_some.into());
     }
 
     fn write(&self, writer: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
@@ -209,6 +188,22 @@ impl Column {
             }
         }
     }
+}
+
+/// Whether there is a value.
+fn put<T>(values: &mut Vec<T>, value: Option<T>) -> bool {
+    let is_some = value.is_some();
+    values.extend(value);
+    is_some
+}
+
+fn once(known: &mut HashMap<String, ByteArray>, text: Cow<'_, str>) -> ByteArray {
+    if let Some(value) = known.get(text.as_ref()) {
+        return value.clone();
+    }
+    let value = ByteArray::from(text.as_bytes().to_vec());
+    known.insert(text.into_owned(), value.clone());
+    value
 }
 
 fn nanos(time: SystemTime) -> i64 {
@@ -251,7 +246,7 @@ fn metadata(source: &Source, more: &[(&str, String)]) -> Vec<KeyValue> {
         ("host", host.clone()),
         ("kernel", kernel.clone()),
         ("boot_id", boot_id.clone()),
-        ("started", humantime::format_rfc3339_nanos(*started).to_string()),
+        ("started", rfc3339(*started)),
         ("tool", tool.clone()),
     ];
     let pairs = own.iter().chain(more);

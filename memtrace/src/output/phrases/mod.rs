@@ -7,15 +7,10 @@ pub mod triage;
 pub mod trust;
 pub mod verdict;
 
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
-
 use crate::{
     text::{escape, human},
     view::{
-        AgeBucket, By, Difference, Keys, Snapshot, Sort, Trend,
+        AgeBucket, By, Difference, Keys, OwnCost, Snapshot, Sort, Trend,
         diff::{Change, Seen},
     },
 };
@@ -34,11 +29,6 @@ pub fn trend(trend: Trend) -> &'static str {
     }
 }
 
-/// Text from outside, for a terminal.
-pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
-    escape::terminal(bytes)
-}
-
 /// Stands beside the name of a cache that the kernel merged with others; nothing where it did not.
 pub fn merged(aliases: usize) -> String {
     if aliases == 0 { String::new() } else { format!("(+{aliases} merged)") }
@@ -47,12 +37,12 @@ pub fn merged(aliases: usize) -> String {
 /// A name and what stands behind it.
 pub fn with_tail(name: &[u8], tail: &str) -> String {
     let gap = if tail.is_empty() { "" } else { " " };
-    format!("{}{gap}{tail}", clean(name))
+    format!("{}{gap}{tail}", escape::terminal(name))
 }
 
 /// `merged with a, b and 2 more: their objects cannot be told apart`.
 pub fn merged_with(aliases: &[String], max: usize) -> Option<String> {
-    let named: Vec<_> = aliases.iter().take(max).map(|name| clean(name.as_bytes())).collect();
+    let named: Vec<_> = aliases.iter().take(max).map(|name| escape::terminal(name.as_bytes())).collect();
     let more = match aliases.len().saturating_sub(max) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -71,26 +61,12 @@ pub fn chain(names: &[Vec<u8>]) -> Vec<u8> {
     names.join(&b" < "[..])
 }
 
-/// `1 event`, `2 events`.
-pub fn number(n: u64, what: &str) -> String {
-    format!("{} {what}{}", human::grouped(n), if n == 1 { "" } else { "s" })
-}
-
-pub fn processes(n: u64) -> String {
-    format!("{} process{}", human::grouped(n), if n == 1 { "" } else { "es" })
-}
-
 pub fn reclaimable(is_reclaimable: Option<bool>) -> &'static str {
     match is_reclaimable {
         Some(true) => "reclaimable",
         Some(false) => "unreclaimable",
         None => "",
     }
-}
-
-/// To the second, in UTC.
-pub fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
 /// What rows stand for, in a sentence.
@@ -126,6 +102,30 @@ pub fn order_of_changes(sort: Sort) -> &'static str {
     }
 }
 
+/// What memtrace itself costs, as far as that is known, each figure with its rank.
+pub fn own_cost(cost: &OwnCost) -> Vec<(u8, String)> {
+    let cpu = match (cost.probes_cpu, cost.userspace_cpu) {
+        (Some(probes), Some(userspace)) => Some(format!("CPU {}", human::cpu(probes + userspace))),
+        (None, Some(userspace)) => Some(format!("CPU {} without probes", human::cpu(userspace))),
+        _ => None,
+    };
+    let figures = [
+        (2, cost.probe_ns_per_event.map(|ns| format!("{ns:.0} ns/event"))),
+        (1, cpu),
+        (3, cost.resident_bytes.map(|bytes| format!("RSS {}", human::bytes(bytes)))),
+        (4, cost.kernel_bytes.map(|bytes| format!("kernel {}", human::bytes(bytes)))),
+        (5, budget(cost)),
+    ];
+    figures.into_iter().filter_map(|(rank, text)| Some((rank, text?))).collect()
+}
+
+fn budget(cost: &OwnCost) -> Option<String> {
+    let limits =
+        [cost.max_memory.map(human::bytes), cost.max_cpu.map(|share| format!("{} CPU", human::cpu(share)))];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| format!("budget {}", limits.join(", ")))
+}
+
 /// Instead of a table without rows.
 pub fn no_rows(snapshot: &Snapshot) -> String {
     match (snapshot.older, snapshot.is_final) {
@@ -138,7 +138,7 @@ pub fn no_rows(snapshot: &Snapshot) -> String {
 pub fn no_changes(difference: &Difference) -> String {
     match difference.unchanged {
         0 => "nothing is outstanding in either report".to_owned(),
-        rows => format!("nothing changed in {}", number(rows, "row")),
+        rows => format!("nothing changed in {}", human::number(rows, "row")),
     }
 }
 
@@ -167,20 +167,11 @@ pub fn relative_change(share: Option<f64>, seen: Seen) -> String {
 
 /// `under 1 s`, `3 to 10 s`, `30 s to 1 m`, `over 30 d`.
 pub fn ages(bucket: &AgeBucket) -> String {
-    let start = since(bucket.at_least);
-    let Some(end) = bucket.less_than.map(since) else { return format!("over {start}") };
+    let start = human::in_largest_unit(bucket.at_least);
+    let Some(end) = bucket.less_than.map(human::in_largest_unit) else { return format!("over {start}") };
     match (start.split_once(' '), end.split_once(' ')) {
         _ if bucket.at_least.is_zero() => format!("under {end}"),
         (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} to {end}"),
         _ => format!("{start} to {end}"),
     }
-}
-
-/// In the largest unit of which there is one, with a tenth where it is not whole.
-pub fn since(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    let units = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "m")];
-    let (unit, name) = units.into_iter().find(|&(unit, _)| seconds >= unit).unwrap_or((1.0, "s"));
-    let tenths = (seconds / unit * 10.0).round() / 10.0;
-    format!("{tenths} {name}")
 }

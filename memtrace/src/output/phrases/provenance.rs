@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{
-    text::{escape, human},
+    text::{escape, human, time},
     view::{
         Snapshot,
         profile::{Profile, Profiled},
@@ -14,7 +14,7 @@ use crate::{
 pub fn words(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
     let host = escape::terminal(snapshot.host.as_bytes());
     let kernel = escape::terminal(snapshot.kernel.as_bytes());
-    let until = humantime::format_rfc3339_seconds(end(snapshot));
+    let until = time::rfc3339_seconds(end(snapshot));
     let mut words = vec![
         format!("{host}, kernel {kernel}"),
         format!("{} until {until}", human::duration(snapshot.elapsed)),
@@ -30,7 +30,7 @@ pub fn words(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
 /// Of a difference, in one line.
 pub fn of_difference(before: Profiled<'_>, after: Profiled<'_>) -> String {
     let side = |Profiled { snapshot, .. }: Profiled<'_>| {
-        let until = humantime::format_rfc3339_seconds(end(snapshot));
+        let until = time::rfc3339_seconds(end(snapshot));
         format!(
             "{}, {} until {until}",
             escape::terminal(snapshot.host.as_bytes()),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{clean, merged, processes, with_tail};
+use super::{merged, with_tail};
 use crate::{
-    text::human,
+    text::{escape, human},
     triage::{
         page::{Page, Signs},
         suspect::{Filling, Finding, Kind},
@@ -44,14 +44,14 @@ fn how(finding: &Finding) -> String {
 /// What it is.
 pub fn what(finding: &Finding) -> String {
     let first_cache = finding.caches.first();
-    let cache = first_cache.map_or("caches unknown".into(), |cache| clean(cache.name.as_bytes()));
+    let cache = first_cache.map_or("caches unknown".into(), |cache| escape::terminal(cache.name.as_bytes()));
     match finding.kind {
         Kind::Processes => match finding.commands.first() {
             Some(command) => format!("processes' own memory: {}", who(command)),
             None => "processes' own memory".to_owned(),
         },
         Kind::Shared => match finding.tmpfs.first() {
-            Some(tmpfs) => format!("tmpfs {}", clean(&tmpfs.at)),
+            Some(tmpfs) => format!("tmpfs {}", escape::terminal(&tmpfs.at)),
             None => "shared memory or tmpfs".to_owned(),
         },
         Kind::PageCache => "page cache (file data; reclaimed when needed)".to_owned(),
@@ -70,10 +70,10 @@ pub fn what(finding: &Finding) -> String {
 
 /// `java (pid 12)`, `php-fpm (412 processes)`.
 fn who(command: &Command) -> String {
-    let comm = clean(&command.comm);
+    let comm = escape::terminal(&command.comm);
     match (command.pid, command.processes) {
         (Some(pid), _) => format!("{comm} (pid {pid})"),
-        (None, n) => format!("{comm} ({})", processes(n)),
+        (None, n) => format!("{comm} ({})", human::processes(n)),
     }
 }
 
@@ -126,7 +126,7 @@ pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
     lines.extend(finding.tmpfs.iter().map(|tmpfs| {
         format!(
             "tmpfs {}: {}, now {}",
-            clean(&tmpfs.at),
+            escape::terminal(&tmpfs.at),
             human::bytes_change(tmpfs.growth),
             human::bytes(tmpfs.used)
         )
@@ -179,8 +179,8 @@ pub fn signs(signs: &Signs, pages: u64) -> Vec<String> {
     }
     match (signs.oom_kills, signs.oom_kills_ever) {
         (0, 0) => {}
-        (0, ever) => lines.push(format!("the OOM killer killed {} since boot", processes(ever))),
-        (now, _) => lines.push(format!("the OOM killer killed {} during this run", processes(now))),
+        (0, ever) => lines.push(format!("the OOM killer killed {} since boot", human::processes(ever))),
+        (now, _) => lines.push(format!("the OOM killer killed {} during this run", human::processes(now))),
     }
     if let Some(share) = signs.large_blocks.filter(|share| *share < LARGE_BLOCKS || signs.compactions > 0) {
         lines.push(format!(

@@ -1,10 +1,9 @@
 //! How far the figures can be trusted. Calm and short when all is well; what was lost is said with its consequence, since a lost
 //! free looks exactly like a leak.
 
-use super::{clean, number};
 use crate::{
     output::model::BOUND,
-    text::human,
+    text::{escape, human},
     view::{Sampling, Settled, Snapshot, Trust, reconcile},
 };
 
@@ -20,7 +19,7 @@ fn counts(trust: &Trust, sampling: Sampling) -> String {
         0 => String::new(),
         _ => format!(" ({})", human::percent(lost as f64 / trust.emitted as f64)),
     };
-    let mut text = format!("{}, {} lost{share}", number(trust.emitted, "event"), human::grouped(lost));
+    let mut text = format!("{}, {} lost{share}", human::number(trust.emitted, "event"), human::grouped(lost));
     if sampling.is_on() {
         text += &format!("{BOUND}· 1{BOUND}in{BOUND}{}{BOUND}sampled", sampling.period);
     }
@@ -46,10 +45,11 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
     // Only a drained ring has to balance: before, events are still on their way.
     let accounted = trust.applied.saturating_add(lost(trust));
     let unaccounted = if is_final { trust.emitted.abs_diff(accounted) } else { 0 };
-    let problem = |n, what, consequence: &str| (n > 0).then(|| format!("{} {consequence}", number(n, what)));
+    let problem =
+        |n, what, consequence: &str| (n > 0).then(|| format!("{} {consequence}", human::number(n, what)));
     let lost_frees = format!(
         "lost: up to {} above may already be free (a lost free looks like a leak)",
-        number(trust.lost_frees, "object")
+        human::number(trust.lost_frees, "object")
     );
     let problems = [
         problem(trust.lost_frees, "free", &lost_frees),
@@ -61,7 +61,7 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
             "reused: those objects were freed unseen, and more may only look leaked",
         ),
         (trust.recursion_misses > 0).then(|| {
-            let runs = number(trust.recursion_misses, "probe run");
+            let runs = human::number(trust.recursion_misses, "probe run");
             format!("up to {runs} skipped by the kernel's recursion guard: allocs or frees may be missing")
         }),
         problem(trust.refused, "alloc", "refused: the ledger is full, figures above are too low"),
@@ -79,7 +79,7 @@ pub fn agreement(snapshot: &Snapshot) -> Option<String> {
         let unexplained = human::grouped(growth.unexplained().unsigned_abs());
         return Some(format!(
             "slabinfo{BOUND}{slabinfo}{BOUND}{}, traced{BOUND}{traced}: {unexplained}{BOUND}unexplained",
-            clean(cache.name.as_bytes())
+            escape::terminal(cache.name.as_bytes())
         ));
     }
     let disagreement = 1.0 - snapshot.trust.slabinfo_agreement?;

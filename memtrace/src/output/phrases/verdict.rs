@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{number, place, processes};
+use super::place;
 use crate::{
     output::model::Sentence,
     text::human,
@@ -22,19 +22,18 @@ pub fn claim(verdict: &Verdict) -> Sentence {
 
 /// `curl < probe.sh < cron (212 processes) leaks dentry: +1.9 k/s (365 KiB/s), steadily, 97% of dentry's growth`.
 pub fn leak(suspect: &Suspect) -> Sentence {
-    let cache = suspect.cache.as_bytes();
-    let several =
-        if suspect.processes == 1 { String::new() } else { format!(" ({})", processes(suspect.processes)) };
-    let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
     let (objects, bytes) = (human::growth(suspect.slope.per_s), human::bytes(suspect.bytes_per_s as u64));
-    let claim = who(suspect)
-        .words(format!("{several} leaks {mostly}"))
-        .name(cache)
-        .words(format!(": {objects} ({bytes}/s), steadily"));
-    match suspect.explains {
-        None => claim,
-        Some(share) => claim.words(format!(", {} of ", human::percent(share))).name(cache).words("'s growth"),
-    }
+    let claim = headline(suspect).words(format!(": {objects} ({bytes}/s), steadily"));
+    let Some(share) = suspect.explains else { return claim };
+    claim.words(format!(", {} of ", human::percent(share))).name(suspect.cache.as_bytes()).words("'s growth")
+}
+
+/// `curl < probe.sh < cron (212 processes) leaks dentry`.
+pub fn headline(suspect: &Suspect) -> Sentence {
+    let several = Some(suspect.processes).filter(|&n| n != 1).map(|n| format!(" ({})", human::processes(n)));
+    let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
+    let leaks = format!("{} leaks {mostly}", several.unwrap_or_default());
+    who(suspect).words(leaks).name(suspect.cache.as_bytes())
 }
 
 /// Who leaks, and who started it.
@@ -100,7 +99,7 @@ pub fn doubt(doubt: Doubt) -> String {
         Doubt::Lost { share } => {
             format!("{} of all events were lost: a lost free looks like a leak", human::percent(share))
         }
-        Doubt::Missed(misses) => format!("the kernel skipped up to {}", number(misses, "probe run")),
+        Doubt::Missed(misses) => format!("the kernel skipped up to {}", human::number(misses, "probe run")),
         Doubt::Refused => "the ledger is full: newer objects are not followed".to_owned(),
     }
 }

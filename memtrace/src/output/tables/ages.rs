@@ -5,6 +5,7 @@ use crate::{
         model::{Cell, Column, Kind, Name, Room, Table},
         phrases,
     },
+    text::human,
     view::{AgeBucket, Cohort, Row, Snapshot},
 };
 
@@ -57,7 +58,7 @@ pub fn cohorts(snapshot: &Snapshot) -> Table {
         vec![Column::<CohortLine>::new("name", "ALLOCATED FROM", name, |line| line.name.clone()).rank(1)];
     columns.extend(parts.iter().enumerate().map(|(at, part)| {
         let cell = move |line: &CohortLine| line.cells.get(at).cloned().unwrap_or_default();
-        Column::<CohortLine>::new("part", phrases::since(part.from), Kind::Count, cell)
+        Column::<CohortLine>::new("part", human::in_largest_unit(part.from), Kind::Count, cell)
     }));
     Table { is_whole: true, ..Table::new("cohorts", &columns, &lines) }
 }

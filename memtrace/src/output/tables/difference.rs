@@ -7,7 +7,7 @@ use crate::{
         model::{Cell, Column, Kind, Name, Sums::All, Table},
         phrases::{self, partial, place},
     },
-    text::human,
+    text::{human, time::rfc3339_seconds},
     view::{
         By, Difference, Sort,
         diff::{CacheChange, Change, Held, Rates, RowChange, Seen, Side},
@@ -28,7 +28,7 @@ pub fn sides(difference: &Difference) -> Table {
         }),
         Of::new("bytes", "BYTES", Kind::Figure, |of| Cell::Bytes(of.2.bytes)),
         Of::new("elapsed", "TRACED FOR", Kind::Figure, |of| Cell::Duration(of.1.elapsed)).rank(3),
-        Of::new("time", "UP TO", Kind::Words, |of| Cell::words(phrases::time(of.1.time))).rank(2),
+        Of::new("time", "UP TO", Kind::Words, |of| Cell::words(rfc3339_seconds(of.1.time))).rank(2),
         Of::new("host", "HOST", Kind::Words, |of| Cell::name(of.1.host.as_bytes())).rank(4),
         Of::new("kernel", "KERNEL", Kind::Words, |of| Cell::name(of.1.kernel.as_bytes())).rank(5),
     ];

@@ -3,7 +3,6 @@
 use super::keys;
 use crate::{
     output::{
-        json,
         model::{
             Cell, Column, Kind, Name, Room,
             Sums::{All, Total},
@@ -11,7 +10,7 @@ use crate::{
         },
         phrases::{self, partial, place},
     },
-    text::human,
+    text::{human, time::rfc3339},
     view::{By, CacheTotals, CgroupShare, NameGroup, Row, Snapshot, Sort, key},
 };
 
@@ -57,8 +56,8 @@ fn columns(snapshot: &Snapshot) -> Vec<Of<'_>> {
     columns
 }
 
-/// Whose column gets the room before others.
-fn sorted_by(sort: Sort) -> &'static str {
+/// The column of an order: it gets the room before others.
+pub fn sorted_by(sort: Sort) -> &'static str {
     match sort {
         Sort::Bytes => "bytes",
         Sort::Objects => "objects",
@@ -71,7 +70,7 @@ fn sorted_by(sort: Sort) -> &'static str {
 fn source(snapshot: &Snapshot) -> Vec<Of<'_>> {
     vec![
         Of::machine("host", |_| Cell::name(snapshot.host.as_bytes())).sums(All),
-        Of::machine("time", |_| Cell::words(json::rfc3339(snapshot.time))).sums(All),
+        Of::machine("time", |_| Cell::words(rfc3339(snapshot.time))).sums(All),
         Of::machine("elapsed_ns", |_| Cell::Duration(snapshot.elapsed)).sums(All),
         Of::machine("sampling_period", |_| Cell::Number(snapshot.sampling.period.into())).sums(All),
     ]
@@ -85,35 +84,50 @@ fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
         Of::new("objects", "OBJECTS", objects, move |row| Cell::Objects(row.objects, sampling))
             .csv()
             .rank(4)
-            .sums(All),
-        Of::new("bytes", "BYTES", Kind::Bytes, |row| Cell::Bytes(row.bytes)).csv().rank(2).sums(All),
+            .sums(All)
+            .detail("Objects"),
+        Of::new("bytes", "BYTES", Kind::Bytes, |row| Cell::Bytes(row.bytes))
+            .csv()
+            .rank(2)
+            .sums(All)
+            .detail("Bytes"),
         Of::new("traced", "TRACED", Kind::word(partial::MARK.len()), |row| {
             Cell::words(partial::of_row(snapshot, row))
         })
         .rank(2)
         .only_if(partial::any(snapshot)),
         Of::machine("partial_objects", |row| Cell::Count(row.partial_objects)),
-        Of::machine("allocs", |row| Cell::Count(row.allocs)),
-        Of::machine("frees", |row| Cell::Count(row.frees)),
+        Of::detail_only("May be free, in partial caches", |row| {
+            Cell::some(Some(row.partial_objects).filter(|&objects| objects > 0), Cell::Count)
+        }),
+        Of::machine("allocs", |row| Cell::Count(row.allocs)).detail("Allocations"),
+        Of::machine("frees", |row| Cell::Count(row.frees)).detail("Frees"),
         Of::new("allocs_per_s", "ALLOCS", Kind::Rate, |row| Cell::Rate(row.allocs_per_s))
             .csv()
             .rank(11)
-            .sums(Total),
+            .sums(Total)
+            .detail("Allocation rate"),
         Of::new("frees_per_s", "FREES", Kind::Rate, |row| Cell::Rate(row.frees_per_s))
             .csv()
             .rank(12)
-            .sums(Total),
+            .sums(Total)
+            .detail("Free rate"),
         Of::new("growth_per_s", "GROWTH", Kind::Growth, |row| Cell::Growth(row.growth_per_s))
             .csv()
             .rank(3)
-            .sums(Total),
+            .sums(Total)
+            .detail("Growth"),
         Of::new("trend", "TREND", Kind::word(6), |row| Cell::Trend(row.trend)).csv().rank(7),
         Of::machine("survival", |row| Cell::Share(row.survival())),
         Of::new("oldest_ns", "OLDEST", Kind::Duration, |row| Cell::known(row.oldest, Cell::Duration))
             .csv()
             .rank(8)
-            .sums(Total),
-        Of::new("kept", "KEPT", Kind::Share, |row| Cell::Share(row.survival())).rank(9).sums(Total),
+            .sums(Total)
+            .detail("Oldest"),
+        Of::new("kept", "KEPT", Kind::Share, |row| Cell::Share(row.survival()))
+            .rank(9)
+            .sums(Total)
+            .detail("Kept"),
     ]
 }
 
@@ -123,18 +137,25 @@ fn who(snapshot: &Snapshot) -> Vec<Of<'_>> {
     let any = |is: fn(&Row) -> bool| snapshot.rows.iter().any(is);
     vec![
         Of::machine("comm", |row| Cell::some(row.comm.as_deref(), Cell::name)),
-        Of::machine("pid", |row| Cell::some(row.pid, |pid| Cell::Number(pid.into()))),
+        Of::machine("pid", |row| Cell::some(row.pid, |pid| Cell::Number(pid.into()))).detail("PID"),
         Of::machine("program", |row| {
             Cell::some(row.process.as_ref(), |process| Cell::name(&*process.program))
-        }),
+        })
+        .detail("Program"),
         Of::machine("command_line", |row| {
             Cell::some(row.process.as_ref(), |process| Cell::name(&*process.command_line))
+        })
+        .detail("Command line"),
+        Of::detail_only("Process", |row| match &row.process {
+            Some(process) if process.has_ended => Cell::words("has ended"),
+            _ => Cell::Blank,
         }),
         // A process may stand behind several rows, so they have no total.
         Of::new("processes", "PROCS", Kind::Figure, |row| Cell::Count(row.processes))
             .csv()
             .rank(13)
-            .only_if(!by.contains(By::Pid)),
+            .only_if(!by.contains(By::Pid))
+            .detail("Processes"),
         Of::new("where", "WHERE", PLACE, |row| {
             Cell::some(row.names.first(), |group| Cell::Name(place::name(group, row)))
         })
@@ -171,7 +192,8 @@ fn what<'a>() -> Vec<Of<'a>> {
             Cell::some(row.call_site.as_ref(), |site| {
                 Cell::name(site.symbol.clone().unwrap_or_else(|| format!("{:#x}", site.address)))
             })
-        }),
+        })
+        .detail("Call site"),
         Of::machine("directory", group(|group| Cell::name(place::directory(group)))),
         Of::machine("pattern", group(|group| Cell::name(&*group.pattern))),
         Of::machine("pattern_objects", group(|group| Cell::Count(group.objects))),

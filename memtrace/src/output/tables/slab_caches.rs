@@ -17,23 +17,40 @@ pub fn table(snapshot: &Snapshot) -> Table {
         Of::new("cache", "CACHE", Kind::text(30, 60), name).key(),
         Of::new("objects", "OBJECTS", Kind::Estimate, move |cache| {
             Cell::Objects(cache.outstanding_objects, sampling)
-        }),
-        Of::new("bytes", "BYTES", Kind::Bytes, |cache| Cell::Bytes(cache.outstanding_bytes)),
-        Of::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs)).rank(10),
-        Of::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10),
-        Of::new("object_size", "EACH", Kind::Bytes, |cache| Cell::Bytes(cache.object_size)).rank(10),
+        })
+        .detail("Outstanding"),
+        Of::new("bytes", "BYTES", Kind::Bytes, |cache| Cell::Bytes(cache.outstanding_bytes)).detail("Bytes"),
+        Of::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs))
+            .rank(10)
+            .detail("Allocations"),
+        Of::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10).detail("Frees"),
+        Of::new("object_size", "EACH", Kind::Bytes, |cache| Cell::Bytes(cache.object_size))
+            .rank(10)
+            .detail("Object size"),
         Of::new("slabinfo", "SLABINFO", Kind::Count, |cache| {
             Cell::known(cache.slabinfo_objects, Cell::Count)
         })
-        .rank(4),
+        .rank(4)
+        .detail("In slabinfo"),
         Of::new("slabinfo_grew", "GREW", Kind::CountChange, |cache| {
             Cell::known(cache.growth, |growth| Cell::CountChange(growth.slabinfo))
         })
-        .rank(10),
+        .rank(10)
+        .detail("Change in slabinfo"),
+        Of::detail_only("Change traced", |cache| {
+            Cell::some(cache.growth, |growth| Cell::CountChange(growth.traced))
+        }),
         Of::new("slabinfo_growth", "GROWTH", Kind::Growth, |cache| {
             Cell::known(cache.slabinfo_objects_per_s, Cell::Growth)
         })
-        .rank(4),
+        .rank(4)
+        .detail("Growth in slabinfo"),
+        Of::detail_only("Lost allocations", |cache| some(cache.lost_allocs)),
+        Of::detail_only("Lost frees", |cache| some(cache.lost_frees)),
+        Of::detail_only("Unseen frees", |cache| {
+            Cell::some(cache.partial, |partial| Cell::words(human::about(partial.unseen_frees_share)))
+        }),
+        Of::detail_only("Memory", |cache| Cell::words(phrases::reclaimable(cache.reclaimable))),
         Of::new("reclaim", "RECLAIM", Kind::Figure, |cache| Cell::known(cache.reclaimable, Cell::YesNo))
             .rank(4),
         Of::new("traced", "TRACED", Kind::text(6, 40), |cache| match cache.partial {
@@ -43,6 +60,10 @@ pub fn table(snapshot: &Snapshot) -> Table {
         .rank(4),
     ];
     Table::new("caches", &columns, &snapshot.caches)
+}
+
+fn some(lost: u64) -> Cell {
+    Cell::some(Some(lost).filter(|&lost| lost > 0), Cell::Count)
 }
 
 /// A line for each, in words: above a report.

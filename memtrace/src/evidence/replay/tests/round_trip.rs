@@ -260,7 +260,8 @@ fn stretches_cache() -> u64 {
 /// As everything that a report can be shown as.
 fn show(path: &Path, ask: &Query) {
     use crate::{
-        output::{Output as _, documents, json, ndjson, render, screen::Screen, tables},
+        output::render::terminal::{Frame, Style},
+        output::{documents, json, ndjson, render, tables},
         view::profile::Profile,
     };
     let reader = Reader::open(path).unwrap();
@@ -270,7 +271,7 @@ fn show(path: &Path, ask: &Query) {
     ndjson::report(snapshot).unwrap();
     render::csv::text(&tables::rows::table(snapshot)).unwrap();
     render::markdown::text(&documents::report::page(snapshot));
-    let _shown = Screen::stream(Vec::new()).show(snapshot).unwrap();
+    render::terminal::text(&documents::report::block(snapshot), Frame::default(), Style::Plain);
     report.state.with_lookups(|known| {
         Profile::new(&report.state.ledger, &report.checkpoint, known, ask.report_options.older)
     });

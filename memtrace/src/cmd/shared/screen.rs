@@ -8,10 +8,16 @@ use std::io::{self, IsTerminal as _, Stdout, Write};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use crossterm::{cursor, queue};
 
-use super::documents::report;
-use super::render::terminal::{self, Frame, Line, Style};
-use super::{Output, Shown, shown};
-use crate::{text::width, view::Snapshot};
+use crate::{
+    output::{
+        Output, Shown,
+        documents::report,
+        render::terminal::{self, Frame, Line, Style},
+        shown,
+    },
+    text::width,
+    view::Snapshot,
+};
 
 /// A window's size in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
