@@ -40,10 +40,11 @@ impl Build {
         }
     }
 
-    /// The build's command. A VM has no libraries, so what runs there is linked statically, and so is what runs here.
-    fn command(&self, args: &[&str]) -> Command {
+    /// A command of cargo's for this build. A VM has no libraries, so what runs there is linked statically, and so is what runs
+    /// here.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut cargo = cargo();
-        cargo.args(args).arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+        cargo.args(args);
         if let Some(target) = self.target() {
             cargo
                 .args(["--profile", "tests", "--target", &target, "--target-dir"])
@@ -56,7 +57,9 @@ impl Build {
 
 /// Builds, and gives the executables that were made or are up to date.
 pub fn build(build: &Build, args: &[&str]) -> Result<Vec<Executable>> {
-    let output = build.command(args).output().context("cannot run cargo")?;
+    let mut cargo = build.command(args);
+    cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output = cargo.output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("the build failed");
     }

@@ -44,9 +44,17 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 
 /// Installs what is missing.
 pub fn ensure(part: Part) -> Result<()> {
-    let needs = needs(part);
+    ensure_all(&needs(part))
+}
+
+/// Likewise, where what building needs is there.
+pub fn ensure_beyond_building(part: Part) -> Result<()> {
+    ensure_all(&needs(part)[needs(Part::Build).len()..])
+}
+
+fn ensure_all(needs: &[Need]) -> Result<()> {
     if !host::is_debian() {
-        refuse_by_hand(&needs)?;
+        refuse_by_hand(needs)?;
     }
     needs.iter().try_for_each(Need::ensure)
 }

@@ -19,7 +19,10 @@ use super::{
     shared::{number, terminal},
 };
 use crate::{
-    procfs::slab::{Host, MissingSource, ResolveError, SlabError, SlabinfoError},
+    procfs::{
+        Files,
+        slab::{MissingSource, ResolveError, SlabError, SlabinfoError},
+    },
     text::duration,
 };
 
@@ -102,7 +105,7 @@ impl Failure for CachesError {
 }
 
 pub fn run(args: &CachesArgs, out: &mut impl Write) -> Result<(), CachesError> {
-    let report = gather(args, &Host::live())?;
+    let report = gather(args, &Files::live())?;
     match args.output {
         Output::Json => json::write(&report, out)?,
         Output::Table => out.write_all(table::render(&report, args.aliases, terminal::width()).as_bytes())?,
@@ -110,9 +113,9 @@ pub fn run(args: &CachesArgs, out: &mut impl Write) -> Result<(), CachesError> {
     Ok(out.flush()?)
 }
 
-fn gather(args: &CachesArgs, host: &Host) -> Result<Report, CachesError> {
+fn gather(args: &CachesArgs, files: &Files) -> Result<Report, CachesError> {
     let interval = args.interval.or((args.sort == Sort::Growth).then_some(DEFAULT_INTERVAL));
-    let mut caches = host.caches()?;
+    let mut caches = files.slab_caches()?;
     match caches.missing.take() {
         Some(MissingSource::Slabinfo(error)) if interval.is_some() => return Err(CachesError::Growth(error)),
         Some(MissingSource::Slabinfo(error @ SlabinfoError::NotPermitted { .. })) => {
@@ -126,7 +129,7 @@ fn gather(args: &CachesArgs, host: &Host) -> Result<Report, CachesError> {
         top: args.top,
         page_size: rustix::param::page_size() as u64,
         time: SystemTime::now(),
-        meminfo: host.meminfo().ok(),
+        meminfo: files.slab_memory(),
         earlier: None,
     };
     // Before the interval: the user need not wait for this error.
@@ -135,10 +138,10 @@ fn gather(args: &CachesArgs, host: &Host) -> Result<Report, CachesError> {
         let earlier: Vec<_> = caches.caches.iter().map(|cache| cache.counts).collect();
         let start = Instant::now();
         std::thread::sleep(interval);
-        caches.update(&host.slabinfo().map_err(CachesError::Growth)?);
+        caches.update(&files.slabinfo().map_err(CachesError::Growth)?);
         request.earlier = Some((start.elapsed(), earlier));
         request.time = SystemTime::now();
-        request.meminfo = host.meminfo().ok();
+        request.meminfo = files.slab_memory();
     }
     Ok(Report::new(request, caches)?)
 }

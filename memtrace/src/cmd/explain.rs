@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     knowledge::incidents::{Incidents, IncidentsError},
-    procfs::slab::{Host, ResolveError},
+    procfs::{Files, slab::ResolveError},
 };
 
 /// Without a terminal, and at most: longer lines are hard to read.
@@ -72,7 +72,7 @@ pub fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<(), ExplainError>
     let incidents = Incidents::with_files(&args.incidents)?;
     let text = match &args.cache {
         None => listed(&incidents, args.output),
-        Some(cache) => explained(cache, &incidents, HostState::read(&Host::live()), args.output)?,
+        Some(cache) => explained(cache, &incidents, HostState::read(&Files::live()), args.output)?,
     };
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)

@@ -24,7 +24,7 @@ use self::verdict::Verdict;
 use super::{Output, Shown, shown};
 use crate::{
     attribution::cgroup::Owner,
-    procfs::slab,
+    procfs::meminfo::SlabMemory,
     text::{escape, time::rfc3339},
     view::{
         self, Trend,
@@ -137,7 +137,7 @@ object! {
 type Interval = [u64; 2];
 
 object! {
-    struct Meminfo of meminfo: slab::Meminfo {
+    struct Meminfo of meminfo: SlabMemory {
         slab: u64,
         sreclaimable: u64,
         sunreclaim: u64,

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(crate) use self::profiles::{any_profile, hostile_profile, profile};
 
 use crate::{
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     view::{
         AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
         Cohort, Context, Directory, GfpFlags, Keys, KnownIncident, NameGroup, Negatives, OwnCost,
@@ -34,7 +34,7 @@ pub(crate) fn dentry() -> Snapshot {
         older: None,
         sampling: Sampling::NONE,
         stacks_period: None,
-        meminfo: Some(Meminfo {
+        meminfo: Some(SlabMemory {
             slab: 1_288_490_188,
             sreclaimable: 943_718_400,
             sunreclaim: 344_771_788,

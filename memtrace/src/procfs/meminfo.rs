@@ -15,6 +15,16 @@ enum Value {
     Count(u64),
 }
 
+/// What slab caches have of it, and what is left, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlabMemory {
+    pub slab: u64,
+    pub sreclaimable: u64,
+    pub sunreclaim: u64,
+    /// Memory that programs can still get, by the kernel's estimate. None before v3.14.
+    pub available: Option<u64>,
+}
+
 /// Lines that are read, at most: real kernels have some 60.
 const MAX_LINES: usize = 1000;
 
@@ -45,6 +55,16 @@ impl Meminfo {
 
     pub fn total(&self) -> u64 {
         self.get_or_zero("MemTotal")
+    }
+
+    /// None where a line is missing.
+    pub fn slab_memory(&self) -> Option<SlabMemory> {
+        Some(SlabMemory {
+            slab: self.bytes("Slab")?,
+            sreclaimable: self.bytes("SReclaimable")?,
+            sunreclaim: self.bytes("SUnreclaim")?,
+            available: self.bytes("MemAvailable"),
+        })
     }
 
     /// What programs can have without swapping, by the kernel's own estimate.
@@ -94,6 +114,27 @@ mod tests {
     #[test]
     fn before_memavailable_free_memory_is_what_there_is() {
         assert_eq!(Meminfo::parse(b"MemFree: 7 kB").available(), 7168);
+    }
+
+    #[test]
+    fn slab_lines() {
+        let check = |text: &str, expect: Option<(u64, u64, u64)>| {
+            let found = Meminfo::parse(text.as_bytes()).slab_memory();
+            assert_eq!(
+                found.map(|memory| (memory.slab, memory.sreclaimable, memory.sunreclaim)),
+                expect,
+                "{text:?}"
+            );
+        };
+        check(
+            "MemTotal: 9 kB\nKReclaimable:  7 kB\nSlab:     115272 kB\nSReclaimable:      65536 kB\nSUnreclaim:  4 kB\n",
+            Some((115_272 * 1024, 65_536 * 1024, 4096)),
+        );
+        check("", None);
+        check("Slab: 1 kB\nSUnreclaim: 1 kB", None);
+        check("Slab: 1 kB\nSReclaimable: 1\nSUnreclaim: 1 kB", None);
+        check("Slab: 18446744073709551615 kB\n", None);
+        check("SlabX: 1 kB\n", None);
     }
 
     proptest! {

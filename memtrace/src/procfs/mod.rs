@@ -26,8 +26,13 @@ use std::{
 use thiserror::Error;
 
 use self::{
-    buddyinfo::FreeBlocks, dentry_state::DentryState, meminfo::Meminfo, mountinfo::Mount, pressure::Pressure,
-    tmpfs::Tmpfs, vmstat::Vmstat,
+    buddyinfo::FreeBlocks,
+    dentry_state::DentryState,
+    meminfo::{Meminfo, SlabMemory},
+    mountinfo::Mount,
+    pressure::Pressure,
+    tmpfs::Tmpfs,
+    vmstat::Vmstat,
 };
 use crate::text::escape;
 
@@ -75,6 +80,11 @@ impl Files {
         let text = fs::read(&path).map_err(|source| HostError::Unreadable { path: path.clone(), source })?;
         let meminfo = Meminfo::parse(&text);
         if meminfo.total() == 0 { Err(HostError::NoTotal { path }) } else { Ok(meminfo) }
+    }
+
+    /// None where /proc/meminfo lacks a line.
+    pub fn slab_memory(&self) -> Option<SlabMemory> {
+        Meminfo::parse(&self.read("proc/meminfo")?).slab_memory()
     }
 
     /// By their numbers; empty where the kernel has no NUMA.

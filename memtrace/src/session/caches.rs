@@ -20,7 +20,10 @@ use crate::{
         discover::Kernel,
         generations::Generations,
     },
-    procfs::slab::{self, SlabCaches},
+    procfs::{
+        Files,
+        slab::{self, SlabCaches},
+    },
     stream::{
         event::{Address, Alloc},
         ledger::Ledger,
@@ -64,7 +67,7 @@ impl CacheDirectory {
             requested,
             filtered,
             destroyed: Vec::new(),
-            fingerprint: slab::Host::live().fingerprint(),
+            fingerprint: Files::live().slab_fingerprint(),
             taken: Caches::default(),
         }
     }
@@ -118,18 +121,19 @@ impl CacheDirectory {
     pub fn refresh(
         &mut self,
         kernel: &Kernel,
-        host: &slab::Host,
+        files: &Files,
         ledger: &Ledger,
         generations: &mut Generations,
         elapsed: Duration,
     ) -> Result<(), MapError> {
-        let fingerprint = host.fingerprint();
+        let fingerprint = files.slab_fingerprint();
         if fingerprint.is_none() || fingerprint != self.fingerprint {
             // Before the list, or a cache that is made in between would get the name of the one before it.
             self.generations = generations.ids()?;
             // Caches that come and go meanwhile may break the list: then the next report tries again.
             if let Ok(list) = caches::list(&kernel.memory, &kernel.layout) {
-                let known = host.described(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
+                let known =
+                    files.described_caches(list.iter().map(|cache| cache.name.as_str())).unwrap_or_default();
                 for address in self.update(described(&list, &known, &self.requested), elapsed) {
                     generations.set(address, self.number(address))?;
                 }

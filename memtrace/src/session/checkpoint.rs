@@ -29,7 +29,7 @@ impl Session {
             elapsed: Duration::from_nanos(now - self.started),
             settled: self.settled,
             sampling: budget.sampling(),
-            meminfo: self.state.host.meminfo(),
+            meminfo: self.state.host.slab_memory(),
             own_cost: self.meter.cost(is_final, budget.max_memory(), budget.max_cpu()),
             losses: self.losses(events)?,
             slabinfo: self.slabinfo.latest().clone(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::procfs::slab::{self, Meminfo};
+use crate::procfs::{Files, meminfo::SlabMemory};
 
 pub struct Host {
     pub name: String,
@@ -19,8 +19,8 @@ impl Host {
         }
     }
 
-    pub fn meminfo(&self) -> Option<Meminfo> {
-        slab::Host::live().meminfo().ok()
+    pub fn slab_memory(&self) -> Option<SlabMemory> {
+        Files::live().slab_memory()
     }
 }
 

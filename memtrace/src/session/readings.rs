@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     kernel::events::Events,
-    procfs::slab,
+    procfs::Files,
     stream::entry::Entry,
     view::{Sampling, reconcile::traced},
 };
@@ -20,7 +20,7 @@ impl Session {
     pub fn refresh_caches(&mut self, events: &mut Events) -> Result<(), SessionError> {
         let elapsed = self.elapsed();
         let State { kernel, caches, .. } = &mut self.state;
-        Ok(caches.refresh(kernel, &slab::Host::live(), &self.ledger, &mut events.generations, elapsed)?)
+        Ok(caches.refresh(kernel, &Files::live(), &self.ledger, &mut events.generations, elapsed)?)
     }
 
     /// Inspects some of the objects that survive.

@@ -36,7 +36,10 @@ use crate::{
         symbols::Symbols,
         trials::Avoid,
     },
-    procfs::slab::{self, Selection},
+    procfs::{
+        Files,
+        slab::{self, Selection},
+    },
     stream::event::{Address, Comm},
     view::{By, Sampling},
 };
@@ -61,7 +64,7 @@ pub struct Ready {
 pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, SetupError> {
     check_privileges()?;
     check_pids(&options.pids)?;
-    let slab_caches = slab::Host::live().caches()?;
+    let slab_caches = Files::live().slab_caches()?;
     let selection = slab::resolve(&options.caches, &slab_caches)?;
     let kernel = Kernel::discover(&options.avoid)?;
     let filters = filters(&selection, &kernel, options)?;

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::{procfs::slab, view::checkpoint::Slabinfo};
+use crate::{
+    procfs::{Files, slab},
+    view::checkpoint::Slabinfo,
+};
 
 /// Reading slabinfo walks lists under the allocator's locks, so it is read at most this often.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -12,7 +15,7 @@ const FIRST_RATE_AFTER: Duration = Duration::from_millis(400);
 
 /// The last two readings.
 pub struct SlabinfoSeries {
-    host: slab::Host,
+    files: Files,
     read_at: Duration,
     readings: u32,
     latest: HashMap<String, Slabinfo>,
@@ -20,8 +23,8 @@ pub struct SlabinfoSeries {
 
 impl SlabinfoSeries {
     /// Not read yet.
-    pub fn new(host: slab::Host) -> Self {
-        Self { host, read_at: Duration::ZERO, readings: 0, latest: HashMap::new() }
+    pub fn new(files: Files) -> Self {
+        Self { files, read_at: Duration::ZERO, readings: 0, latest: HashMap::new() }
     }
 
     /// Whether it is time to read again.
@@ -41,7 +44,7 @@ impl SlabinfoSeries {
 
     /// False where it cannot be read.
     pub fn read(&mut self, elapsed: Duration) -> bool {
-        let Ok(lines) = self.host.slabinfo() else { return false };
+        let Ok(lines) = self.files.slabinfo() else { return false };
         let mut caches: HashMap<String, Slabinfo> = HashMap::new();
         for line in lines {
             let cache = caches.entry(slab::root_name(&line.name).to_owned()).or_default();

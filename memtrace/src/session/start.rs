@@ -11,7 +11,7 @@ use super::{
 use crate::{
     evidence::recording::{Header, file::WriteError},
     kernel::clock,
-    procfs::slab,
+    procfs::Files,
     stream::{event::TimeNs, ledger::Batch},
     view::build::Builder,
 };
@@ -28,7 +28,7 @@ impl State {
             ledger,
             batch: Batch::default(),
             builder: Builder::new(options.report_options.clone()),
-            slabinfo: SlabinfoSeries::new(slab::Host::live()),
+            slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),
             started,

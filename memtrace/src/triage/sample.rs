@@ -11,7 +11,7 @@ use crate::procfs::{
     meminfo::Meminfo,
     pressure::Pressure,
     process::memory::{self, ProcessList},
-    slab::{self, SlabCaches},
+    slab::SlabCaches,
     tmpfs::Tmpfs,
     vmstat::Vmstat,
 };
@@ -52,13 +52,13 @@ impl Glance {
 
 impl Sample {
     /// Reading files creates dentries and inodes, which would count as growth; the second time they already exist.
-    pub fn warm_up(files: &Files, slab: &slab::Host) {
+    pub fn warm_up(files: &Files) {
         drop((memory::read(&files.proc(), page_size()), files.cgroups(), files.tmpfs()));
         // Without slabinfo, which takes locks.
-        drop(slab.described(std::iter::empty()));
+        drop(files.described_caches(std::iter::empty()));
     }
 
-    pub fn take(files: &Files, slab: &slab::Host) -> Result<Self, HostError> {
+    pub fn take(files: &Files) -> Result<Self, HostError> {
         // What takes longest first, so that the figures that are compared are of one moment.
         let processes = memory::read(&files.proc(), page_size());
         let cgroups = files.cgroups();
@@ -66,7 +66,7 @@ impl Sample {
         let nodes = files.nodes();
         Ok(Self {
             glance: Glance::take(files)?,
-            caches: slab.caches().map_err(|error| error.to_string()),
+            caches: files.slab_caches().map_err(|error| error.to_string()),
             dentries: files.dentry_state(),
             vmstat: files.vmstat(),
             pressure: files.pressure(),

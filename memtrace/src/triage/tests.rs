@@ -12,7 +12,7 @@ use crate::{
         documents,
         render::terminal::{self, Frame, Style},
     },
-    procfs::{Files, cgroup, process::memory, slab},
+    procfs::{Files, cgroup, process::memory},
     triage::tracing::Tracing,
 };
 
@@ -61,15 +61,15 @@ fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
     let shm = Path::new("/dev/shm");
     let root = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
     host(root.path());
-    let (files, slab) = (Files::at(root.path()), slab::Host::at(root.path()));
-    let before = Sample::take(&files, &slab).unwrap();
+    let files = Files::at(root.path());
+    let before = Sample::take(&files).unwrap();
     // Some processes end, so that others are read that were left out before; and so with cgroups.
     for pid in (1..=PROCESSES).filter(|pid| pid % 3 == 0) {
         let _ = fs::remove_file(root.path().join(format!("proc/{pid}/statm")));
     }
     fs::write(root.path().join("cgroup/jobs-0.slice/memory.current"), format!("{}\n", 200_u64 << 30))
         .unwrap();
-    let after = Sample::take(&files, &slab).unwrap();
+    let after = Sample::take(&files).unwrap();
 
     assert_eq!(before.processes.list.len(), memory::MAX_PROCESSES);
     assert!(before.cgroups.list.len() <= cgroup::MAX_CGROUPS);

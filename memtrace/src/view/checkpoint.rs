@@ -7,7 +7,7 @@ use std::{
 
 use super::{reconcile::Growth, sampling::Sampling};
 use crate::{
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     stream::event::{Address, TimeNs},
 };
 
@@ -22,7 +22,7 @@ pub struct Checkpoint {
     pub elapsed: Duration,
     pub settled: Option<Settled>,
     pub sampling: Sampling,
-    pub meminfo: Option<Meminfo>,
+    pub meminfo: Option<SlabMemory>,
     pub own_cost: OwnCost,
     /// Lost events by the cache's number.
     pub losses: HashMap<Address, Losses>,

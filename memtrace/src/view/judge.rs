@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     knowledge::incidents::{Evidence, Incidents},
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
 };
 
 /// A row that frees more than it keeps is no suspect, even if what it holds grows.
@@ -34,7 +34,7 @@ const FEW_LOST: f64 = 0.001;
 pub fn verdict<'a>(
     rows: impl Iterator<Item = &'a Row> + Clone,
     caches: &[CacheTotals],
-    meminfo: Option<Meminfo>,
+    meminfo: Option<SlabMemory>,
     trust: &Trust,
     incidents: &Incidents,
 ) -> Option<Verdict> {
@@ -66,7 +66,7 @@ fn keeps(row: &Row) -> f64 {
 fn suspect(
     row: &Row,
     caches: &[CacheTotals],
-    meminfo: Option<Meminfo>,
+    meminfo: Option<SlabMemory>,
     trust: &Trust,
     incidents: &Incidents,
 ) -> Option<Suspect> {

@@ -13,7 +13,7 @@ use super::{
     trend::Trend,
     verdict::Verdict,
 };
-use crate::procfs::slab::Meminfo;
+use crate::procfs::meminfo::SlabMemory;
 
 /// What rows are ordered by, biggest (or oldest) first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,7 +50,7 @@ pub struct Snapshot {
     /// One allocation in so many tells its stack; None where none does.
     pub stacks_period: Option<u32>,
     /// None where /proc/meminfo cannot be read.
-    pub meminfo: Option<Meminfo>,
+    pub meminfo: Option<SlabMemory>,
     pub own_cost: OwnCost,
     /// The traced caches that saw an event, and those named without a glob, biggest outstanding first.
     pub caches: Vec<CacheTotals>,

@@ -25,13 +25,9 @@ const OBJECTS: usize = 60;
 const DEEP: usize = 4_000;
 
 pub fn tests(ways: &Ways) -> Vec<Test> {
-    let by_way = ways.names.iter().copied().chain([LOOKED_UP]).flat_map(|way| {
-        let [negative, positive] = ["negative", "positive"]
-            .map(|what| format!("{what}_dentries_are_in_their_directory_by_{}", way.name));
-        [
-            Test::new(negative, Needs::Disk, Runs::EachKernel, move || are_negative(way)),
-            Test::new(positive, Needs::Disk, Runs::EachKernel, move || are_positive(way)),
-        ]
+    let by_way = ways.names.iter().copied().chain([LOOKED_UP]).map(|way| {
+        let name = format!("dentries_negative_or_not_are_in_their_directory_by_{}", way.name);
+        Test::new(name, Needs::Disk, Runs::EachKernel, move || are_in_their_directory(way))
     });
     by_way
         .chain(tests![Tracing, EachKernel:
@@ -109,29 +105,31 @@ fn filesystem(directory: &Path) -> Option<String> {
     holds.max_by_key(|(at, _)| at.len()).map(|(_, kind)| kind.to_owned())
 }
 
-fn are_negative(way: Way) {
-    let disk = directory_on_disk();
-    let within = disk.path().to_owned();
-    let task = Task::NegativeDentries { within, count: OBJECTS, names: NameStyle::DoesNotExist };
+fn are_in_their_directory(way: Way) {
+    let (negative, positive) = (directory_on_disk(), directory_on_disk());
+    let within = negative.path().to_owned();
+    let flood = Task::NegativeDentries { within, count: OBJECTS, names: NameStyle::DoesNotExist };
+    let comm = unique("look");
+    let mut workloads = [flood, files(positive.path())].map(|task| Workload::start(&comm, &task));
     let [avoid, ways] = way.arguments();
-    let names = seen(&["--cache", "dentry", avoid, ways], &task, EACH, |names| {
-        names.negative_share == Some(1.0) && names.path.is_some()
-    });
-    let place = disk.path().join("db");
-    assert_eq!((names.path, names.parent.as_str()), (path(&place), "db"));
-    assert_eq!(names.pattern, ".<n>_dOeSnotExist_.db");
-    assert_eq!((names.filesystem, names.kind.as_deref()), (filesystem(disk.path()), Some("dentry")));
-}
-
-fn are_positive(way: Way) {
-    let disk = directory_on_disk();
-    let [avoid, ways] = way.arguments();
-    let arguments = ["--cache", "dentry", avoid, ways];
-    let names = seen(&arguments, &files(disk.path()), EACH, |names| {
-        names.pattern == "file-<n>" && names.path.is_some()
-    });
-    assert_eq!((names.path, names.negative_share), (path(disk.path()), Some(0.0)));
-    assert_eq!(names.name_bytes, Some(0));
+    let mut session = Session::start(&["--cache", "dentry", "--comm", &comm, avoid, ways]);
+    workloads.iter_mut().for_each(Workload::go);
+    let pick = |report: &Snapshot, pattern: &str| {
+        let names = report.row(&comm).names;
+        names
+            .into_iter()
+            .find(|names| names.pattern == pattern && names.path.is_some() && EACH.contains(&names.objects))
+    };
+    let patterns = [".<n>_dOeSnotExist_.db", "file-<n>"];
+    let both = |report: &Snapshot| patterns.map(|pattern| pick(report, pattern));
+    let found = both(&session.until("both by name", |report| both(report).iter().all(Option::is_some)));
+    let [flood, files] = found.map(|names| names.expect("it was there"));
+    assert_eq!((flood.path, flood.parent.as_str()), (path(&negative.path().join("db")), "db"));
+    assert_eq!((flood.filesystem, flood.kind.as_deref()), (filesystem(negative.path()), Some("dentry")));
+    assert_eq!((flood.negative_share, files.negative_share), (Some(1.0), Some(0.0)));
+    assert_eq!((files.path, files.name_bytes), (path(positive.path()), Some(0)));
+    session.interrupt();
+    workloads.into_iter().for_each(Workload::end);
 }
 
 #[track_caller]

@@ -14,6 +14,9 @@ use crate::{host, paths};
 
 pub const UNIT_TESTS: &str = "unit tests";
 
+/// The library's own tests take longer to optimise than to run.
+const UNOPTIMISED: &str = "profile.tests.package.memtrace.opt-level=0";
+
 /// The test programs of the workspace.
 pub struct Programs {
     unit: Vec<Executable>,
@@ -22,7 +25,13 @@ pub struct Programs {
 
 impl Programs {
     pub fn build(build: &Build) -> Result<Self> {
-        let built = executables::build(build, &["test", "--no-run", "--workspace"])?;
+        let mut built =
+            executables::build(build, &["test", "--no-run", "--workspace", "--bins", "--test", "*"])?;
+        let mut of_libraries = vec!["test", "--no-run", "--workspace", "--lib"];
+        if matches!(build, Build::ForHost) {
+            of_libraries.extend(["--config", UNOPTIMISED]);
+        }
+        built.extend(executables::build(build, &of_libraries)?);
         let mut unit: Vec<_> = built.into_iter().filter(|executable| executable.is_test).collect();
         let kernel = unit.iter().position(|test| test.kind == "test" && test.name == "kernel");
         let kernel = unit.remove(kernel.context("cargo built no kernel tests")?);

@@ -69,8 +69,7 @@ const KERNEL_TESTS: &str = "kernel tests";
 
 pub fn main(args: &Args) -> Result<ExitCode> {
     let progress = Progress::new();
-    let needed = if args.no_vm || args.quick { SetupPart::Host } else { SetupPart::All };
-    progress.part("setup", || setup::ensure(needed))?;
+    progress.part("setup for building", || setup::ensure(SetupPart::Build))?;
     progress.part("build eBPF object", build_ebpf::build)?;
     if args.list_machines {
         Programs::build(&Build::Plain)?.list_machines()?;
@@ -93,15 +92,19 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 fn run(args: &Args, progress: &Progress, summary: &mut Summary) -> Result<()> {
     let filter = args.filter.as_deref();
     let boots = if args.no_vm || args.quick { Vec::new() } else { boots::plan(args) };
+    let needed = if boots.is_empty() { SetupPart::Host } else { SetupPart::All };
+    let build = if args.quick { Build::Plain } else { Build::ForHost };
     // Downloads wait for the network, builds for the CPUs.
     let (host, vms, kernels) = thread::scope(|scope| {
-        let kernels = scope.spawn(|| boots::obtain_kernels(&boots));
+        let kernels = scope.spawn(|| {
+            progress.part("setup for testing", || setup::ensure_beyond_building(needed))?;
+            anyhow::Ok(boots::obtain_kernels(&boots))
+        });
         let vms = (!boots.is_empty()).then(|| progress.part("build for VMs", vm::build_programs));
-        let build = if args.quick { Build::Plain } else { Build::ForHost };
         let host = (!args.no_host).then(|| progress.part("build for this host", || Programs::build(&build)));
         (host.transpose(), vms.transpose(), kernels.join().expect("it does not panic"))
     });
-    let (host, vms) = (host?, vms?);
+    let (host, vms, kernels) = (host?, vms?, kernels?);
     if let Some(host) = &host {
         let machine = match (args.quick, filter) {
             (true, _) => Some("quick"),
@@ -117,7 +120,7 @@ fn run(args: &Args, progress: &Progress, summary: &mut Summary) -> Result<()> {
     if let Some(host) = &host {
         parts.push(Part { name: UNIT_TESTS.to_owned(), run: Box::new(|| host.unit_tests(filter)) });
         if filter.is_none() {
-            parts.push(Part { name: "lints".to_owned(), run: Box::new(lints::check) });
+            parts.push(Part { name: "lints".to_owned(), run: Box::new(|| lints::check(&build)) });
         }
     }
     let lanes = thread::available_parallelism().map_or(1, usize::from).min(MAX_LANES);

@@ -7,9 +7,12 @@ use std::{
 };
 
 use super::Sort;
-use crate::procfs::slab::{
-    Counts, Meminfo, ResolveError, SlabCache, SlabCaches,
-    resolve::{Filter, no_match},
+use crate::procfs::{
+    meminfo::SlabMemory,
+    slab::{
+        Counts, ResolveError, SlabCache, SlabCaches,
+        resolve::{Filter, no_match},
+    },
 };
 
 /// What was asked for and what was read besides the caches.
@@ -20,7 +23,7 @@ pub struct Request {
     pub top: Option<NonZeroUsize>,
     pub page_size: u64,
     pub time: SystemTime,
-    pub meminfo: Option<Meminfo>,
+    pub meminfo: Option<SlabMemory>,
     /// How long ago the caches had which numbers, in the order of the caches.
     pub earlier: Option<(Duration, Vec<Option<Counts>>)>,
 }
@@ -31,7 +34,7 @@ pub struct Report {
     pub page_size: u64,
     pub pattern: Option<String>,
     pub sort: Sort,
-    pub meminfo: Option<Meminfo>,
+    pub meminfo: Option<SlabMemory>,
     /// Between the two readings; None where there was one.
     pub interval: Option<Duration>,
     /// Sorted, the first `--top` of them.

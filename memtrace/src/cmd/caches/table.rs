@@ -7,7 +7,7 @@ use crate::{
         phrases,
         render::terminal::{self, Frame, Style},
     },
-    procfs::slab::{Counts, Meminfo},
+    procfs::{meminfo::SlabMemory, slab::Counts},
     text::human,
 };
 
@@ -109,7 +109,7 @@ fn of_cache(row: &Row) -> Line {
 
 /// How much of the host's slab memory the caches have. Not all of it is in caches: kmalloc of more than two pages takes
 /// pages, and these count as slab since Linux commit 6a486c0ad4dc ("mm, sl[ou]b: improve memory accounting") (in v5.8).
-fn share_of_slab(report: &Report, meminfo: Meminfo) -> Vec<Sentence> {
+fn share_of_slab(report: &Report, meminfo: SlabMemory) -> Vec<Sentence> {
     let [slab, reclaimable, unreclaimable] =
         [meminfo.slab, meminfo.sreclaimable, meminfo.sunreclaim].map(human::bytes);
     let host =

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    procfs::slab::{Counts, Meminfo, SlabCache, SlabCaches},
+    procfs::{
+        meminfo::SlabMemory,
+        slab::{Counts, SlabCache, SlabCaches},
+    },
     text::width,
 };
 
@@ -49,7 +52,7 @@ fn request(sort: Sort, top: usize) -> Request {
         top: NonZeroUsize::new(top),
         page_size: 4096,
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_123),
-        meminfo: Some(Meminfo {
+        meminfo: Some(SlabMemory {
             slab: 150_000_000,
             sreclaimable: 140_000_000,
             sunreclaim: 10_000_000,
@@ -236,7 +239,7 @@ const DENTRY: (&str, &str) = ("sys/kernel/slab/dentry/reclaim_account", "1\n");
 /// What the command says, the fixture's place cut out.
 fn error_of(line: &str, root: &Path) -> String {
     let parsed = match Cli::try_parse_from(line.split_terminator(' ')) {
-        Ok(cli) => gather(&cli.args, &Host::at(root)).map(drop).map_err(|error| error.to_string()),
+        Ok(cli) => gather(&cli.args, &Files::at(root)).map(drop).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string().lines().next().unwrap_or_default().to_owned()),
     };
     let text = parsed.err().unwrap_or_else(|| "no error".to_owned());
@@ -276,7 +279,7 @@ fn errors() {
 fn two_readings_of_a_fixture_do_not_grow() {
     let root = root_with(&[SLABINFO, DENTRY]);
     let args = Cli::try_parse_from(["-i", "1ms"]).unwrap().args;
-    let report = gather(&args, &Host::at(root.path())).unwrap();
+    let report = gather(&args, &Files::at(root.path())).unwrap();
     let growth = report.total.growth.unwrap();
     assert_eq!((growth.objects, growth.bytes), (0, 0));
     assert!(report.interval.unwrap() >= Duration::from_millis(1));

@@ -5,11 +5,14 @@ use crate::{
         caches::{self, CacheEntry},
         incidents::{Incident, Incidents},
     },
-    procfs::slab::{
-        Host, ResolveError, SlabCache, SlabCaches,
-        nearest::nearest,
-        resolve::{Glob, is_glob},
-        root_name,
+    procfs::{
+        Files,
+        slab::{
+            ResolveError, SlabCache, SlabCaches,
+            nearest::nearest,
+            resolve::{Glob, is_glob},
+            root_name,
+        },
     },
 };
 
@@ -40,9 +43,9 @@ pub struct Topic<'a> {
 }
 
 impl HostState {
-    pub fn read(host: &Host) -> Self {
+    pub fn read(files: &Files) -> Self {
         let page_size = rustix::param::page_size() as u64;
-        let SlabCaches { caches, missing } = match host.caches() {
+        let SlabCaches { caches, missing } = match files.slab_caches() {
             Ok(caches) => caches,
             Err(error) => return Self { caches: Vec::new(), page_size, notes: vec![error.to_string()] },
         };

@@ -74,17 +74,17 @@ impl Failure for WatchError {
 
 /// Ends with the time, or earlier with Ctrl-C.
 pub async fn watch(time: Duration) -> Result<(Window, Tracing), WatchError> {
-    let (files, slab) = (Files::live(), slab::Host::live());
+    let files = Files::live();
     let mut signals = Signals::new().map_err(WatchError::Signals)?;
-    let opening = Opening::take(&files, &slab)?;
-    let (glances, tracing) = between(&files, &slab, &opening.sample, time, &mut signals).await?;
-    Ok((opening.close(&files, &slab, glances)?, tracing))
+    let opening = Opening::take(&files)?;
+    let (glances, tracing) = between(&files, &opening.sample, time, &mut signals).await?;
+    Ok((opening.close(&files, glances)?, tracing))
 }
 
 /// Watches while something else traces, for as long as that takes.
 pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, T), WatchError> {
-    let (files, slab) = (Files::live(), slab::Host::live());
-    let opening = Opening::take(&files, &slab)?;
+    let files = Files::live();
+    let opening = Opening::take(&files)?;
     let mut glances = Vec::new();
     let mut ticks = interval_at(Instant::now() + GLANCE_EVERY, GLANCE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -97,7 +97,7 @@ pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, T), 
         }
     };
     sleep(AFTER_TRACING).await;
-    Ok((opening.close(&files, &slab, glances)?, traced))
+    Ok((opening.close(&files, glances)?, traced))
 }
 
 /// The slab caches that triage would have traced in this window.
@@ -115,15 +115,15 @@ struct Opening {
 }
 
 impl Opening {
-    fn take(files: &Files, slab: &slab::Host) -> Result<Self, HostError> {
-        Sample::warm_up(files, slab);
-        let sample = Sample::take(files, slab)?;
+    fn take(files: &Files) -> Result<Self, HostError> {
+        Sample::warm_up(files);
+        let sample = Sample::take(files)?;
         let proportional = proportional(files, biggest(&sample.processes));
         Ok(Self { sample, proportional })
     }
 
-    fn close(self, files: &Files, slab: &slab::Host, between: Vec<Glance>) -> Result<Window, HostError> {
-        let (before, after) = (self.sample, Sample::take(files, slab)?);
+    fn close(self, files: &Files, between: Vec<Glance>) -> Result<Window, HostError> {
+        let (before, after) = (self.sample, Sample::take(files)?);
         let mut window =
             Window { before, between, after, own_pid: std::process::id(), proportional: HashMap::new() };
         window.proportional = both(files, &window, &self.proportional);
@@ -134,7 +134,6 @@ impl Opening {
 /// What happens between the two samples.
 async fn between(
     files: &Files,
-    slab: &slab::Host,
     before: &Sample,
     time: Duration,
     signals: &mut Signals,
@@ -162,7 +161,7 @@ async fn between(
                 progress.show(start.elapsed());
             }
             _ = look.tick(), if session.is_none() => {
-                let caches = caches_to_trace(slab, before, start.elapsed(), time);
+                let caches = caches_to_trace(files, before, start.elapsed(), time);
                 let left = end.saturating_duration_since(Instant::now() + BESIDE_TRACING);
                 if !caches.is_empty() && left >= MIN_TRACING {
                     progress.trace(&caches);
@@ -192,8 +191,8 @@ async fn ended(session: &mut Option<Pin<Box<dyn Future<Output = Tracing>>>>) -> 
 }
 
 /// After a first look. Nothing where the caches cannot be listed: the page says so.
-fn caches_to_trace(slab: &slab::Host, before: &Sample, passed: Duration, time: Duration) -> Vec<String> {
-    let (Ok(before_caches), Ok(now)) = (&before.caches, slab.caches()) else { return Vec::new() };
+fn caches_to_trace(files: &Files, before: &Sample, passed: Duration, time: Duration) -> Vec<String> {
+    let (Ok(before_caches), Ok(now)) = (&before.caches, files.slab_caches()) else { return Vec::new() };
     let grown = window::caches_between(before_caches, &now);
     let share = passed.as_secs_f64() / time.as_secs_f64();
     let sum = &before.glance.sum;

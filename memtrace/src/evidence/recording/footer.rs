@@ -10,7 +10,7 @@ use super::wire::{
     Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_signed, put_varint,
 };
 use crate::{
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     view::{
         Checkpoint, OwnCost, Sampling, Settled, Trust,
         checkpoint::{Losses, Slabinfo},
@@ -139,14 +139,14 @@ fn time(cursor: &mut Cursor<'_>) -> Result<SystemTime, Malformed> {
     Ok(SystemTime::UNIX_EPOCH + duration(cursor)?)
 }
 
-fn put_meminfo(out: &mut Vec<u8>, meminfo: Meminfo) {
-    let Meminfo { slab, sreclaimable, sunreclaim, available } = meminfo;
+fn put_meminfo(out: &mut Vec<u8>, meminfo: SlabMemory) {
+    let SlabMemory { slab, sreclaimable, sunreclaim, available } = meminfo;
     [slab, sreclaimable, sunreclaim].into_iter().for_each(|bytes| put_varint(out, bytes));
     put_option(out, available, put_varint);
 }
 
-fn meminfo(cursor: &mut Cursor<'_>) -> Result<Meminfo, Malformed> {
-    Ok(Meminfo {
+fn meminfo(cursor: &mut Cursor<'_>) -> Result<SlabMemory, Malformed> {
+    Ok(SlabMemory {
         slab: cursor.figure()?,
         sreclaimable: cursor.figure()?,
         sunreclaim: cursor.figure()?,

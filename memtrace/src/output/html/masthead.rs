@@ -7,7 +7,7 @@ use crate::{
         phrases::{self, provenance},
         render::html::host,
     },
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     text::{human, time::rfc3339},
     view::{OwnCost, Snapshot},
 };
@@ -63,7 +63,7 @@ fn own_cost(cost: &OwnCost) -> String {
 }
 
 /// The host's slab memory: what the kernel can reclaim, and what it cannot.
-fn memory(meminfo: Meminfo) -> Markup {
+fn memory(meminfo: SlabMemory) -> Markup {
     let figures = [
         ("Slab", Some(meminfo.slab)),
         ("of which reclaimable", Some(meminfo.sreclaimable)),

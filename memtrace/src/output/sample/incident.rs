@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{cache, growth, names, row, seen};
 use crate::{
     knowledge::incidents::Incidents,
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     stream::event::FileType,
     view::{
         Ancestors, By, CacheShare, CacheTotals, CgroupShare, Class, Directory, NameGroup, Negatives, Row,
@@ -63,7 +63,7 @@ const BYSTANDERS: [Bystander; 13] = [
 pub(crate) fn incident() -> Incident {
     let rows: Vec<Row> = std::iter::once(curl()).chain(BYSTANDERS.map(bystander)).collect();
     let caches = caches();
-    let meminfo = Meminfo {
+    let meminfo = SlabMemory {
         slab: 39_213_506_560,
         sreclaimable: 38_104_137_728,
         sunreclaim: 1_109_368_832,

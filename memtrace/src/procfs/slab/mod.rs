@@ -5,7 +5,6 @@
 //! Where only one of the two can be read, [`SlabCaches`] says which is missing and has what the other one knows.
 
 mod per_cpu_free;
-pub mod meminfo;
 pub mod nearest;
 pub mod resolve;
 pub mod slabinfo;
@@ -13,10 +12,9 @@ pub mod sysfs;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-pub use meminfo::{Meminfo, MeminfoError};
 pub use per_cpu_free::PerCpuFree;
 pub use resolve::{ResolveError, Selection, printable, resolve, root_name};
 pub use slabinfo::{SlabinfoError, SlabinfoLine};
@@ -24,13 +22,7 @@ use sysfs::Group;
 pub use sysfs::SysfsError;
 use thiserror::Error;
 
-/// Where /proc and /sys are.
-#[derive(Clone, Debug)]
-pub struct Host {
-    slabinfo: PathBuf,
-    meminfo: PathBuf,
-    sysfs: PathBuf,
-}
+use super::Files;
 
 /// The host's slab caches, sorted by name.
 #[derive(Debug, Default)]
@@ -89,23 +81,10 @@ pub struct SlabError {
     pub sysfs: SysfsError,
 }
 
-impl Host {
-    pub fn live() -> Self {
-        Self::at(Path::new("/"))
-    }
-
-    /// With `proc` and `sys` below `root`.
-    pub fn at(root: &Path) -> Self {
-        Self {
-            slabinfo: root.join("proc/slabinfo"),
-            meminfo: root.join("proc/meminfo"),
-            sysfs: root.join("sys/kernel/slab"),
-        }
-    }
-
-    pub fn caches(&self) -> Result<SlabCaches, SlabError> {
+impl Files {
+    pub fn slab_caches(&self) -> Result<SlabCaches, SlabError> {
         // sysfs first: a cache that appears in between has its numbers, and lacks only its attributes.
-        let groups = sysfs::read(&self.sysfs);
+        let groups = sysfs::read(&self.slab_directory());
         let lines = self.slabinfo();
         let (lines, groups, missing) = match (lines, groups) {
             (Ok(lines), Ok(groups)) => (lines, groups, None),
@@ -118,12 +97,15 @@ impl Host {
 
     /// Only the numbers, for [`SlabCaches::update`]. Takes locks that allocations take: every five seconds at most.
     pub fn slabinfo(&self) -> Result<Vec<SlabinfoLine>, SlabinfoError> {
-        slabinfo::read(&self.slabinfo)
+        slabinfo::read(&self.proc().join("slabinfo"))
     }
 
     /// What sysfs says of the caches with these names, which are the kernel's own. No object counts, and no locks.
-    pub fn described<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<SlabCaches, SysfsError> {
-        let groups = sysfs::read(&self.sysfs)?;
+    pub fn described_caches<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Result<SlabCaches, SysfsError> {
+        let groups = sysfs::read(&self.slab_directory())?;
         let names: BTreeSet<&str> = names.collect();
         let group_of = groups_by_name(&groups);
         let caches = names.iter().map(|name| described(name, &group_of, |alias| names.contains(alias)));
@@ -131,12 +113,12 @@ impl Host {
     }
 
     /// Changes when a cache or an alias comes or goes. None where sysfs cannot be read.
-    pub fn fingerprint(&self) -> Option<u64> {
-        sysfs::fingerprint(&self.sysfs).ok()
+    pub fn slab_fingerprint(&self) -> Option<u64> {
+        sysfs::fingerprint(&self.slab_directory()).ok()
     }
 
-    pub fn meminfo(&self) -> Result<Meminfo, MeminfoError> {
-        Meminfo::try_from(&super::meminfo::Meminfo::parse(&std::fs::read(&self.meminfo)?))
+    fn slab_directory(&self) -> PathBuf {
+        self.root.join("sys/kernel/slab")
     }
 }
 

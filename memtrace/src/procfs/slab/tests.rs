@@ -13,7 +13,7 @@ odd  10 20 64 64 1 : tunables 0 0 0 : slabdata 2 2 0
 dentry(12:web)  7 21 192 21 1 : tunables 0 0 0 : slabdata 1 1 0
 ";
 
-fn host(slabinfo: Option<&str>, with_sysfs: bool) -> (tempfile::TempDir, Host) {
+fn files(slabinfo: Option<&str>, with_sysfs: bool) -> (tempfile::TempDir, Files) {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("proc")).unwrap();
     if let Some(text) = slabinfo {
@@ -45,8 +45,8 @@ fn host(slabinfo: Option<&str>, with_sysfs: bool) -> (tempfile::TempDir, Host) {
         }
         fs::write(slab.join("a_file"), "is no cache").unwrap();
     }
-    let host = Host::at(root.path());
-    (root, host)
+    let files = Files::at(root.path());
+    (root, files)
 }
 
 /// One line a cache, with what is known of it.
@@ -63,8 +63,8 @@ fn show(caches: &SlabCaches) -> String {
 
 #[test]
 fn both_sources_are_joined() {
-    let (_root, host) = host(Some(SLABINFO), true);
-    let caches = host.caches().unwrap();
+    let (_root, files) = files(Some(SLABINFO), true);
+    let caches = files.slab_caches().unwrap();
     assert!(caches.missing.is_none());
     insta::assert_snapshot!(show(&caches), @r#"
     dentry [] (Some(184), Some(192)) Some(true) Some((100, 105, 5, 5))
@@ -78,8 +78,8 @@ fn both_sources_are_joined() {
 
 #[test]
 fn the_kernel_s_own_names_are_described_without_numbers() {
-    let (_root, host) = host(None, true);
-    let caches = host.described(["pid", "dentry", "dentry(12:web)", "odd"].into_iter()).unwrap();
+    let (_root, files) = files(None, true);
+    let caches = files.described_caches(["pid", "dentry", "dentry(12:web)", "odd"].into_iter()).unwrap();
     insta::assert_snapshot!(show(&caches), @r#"
     dentry [] (Some(184), Some(192)) Some(true) None
     dentry(12:web) [] (Some(184), Some(192)) Some(true) None
@@ -90,23 +90,23 @@ fn the_kernel_s_own_names_are_described_without_numbers() {
 
 #[test]
 fn an_entry_that_comes_or_goes_changes_the_fingerprint() {
-    let (root, host) = host(None, true);
+    let (root, files) = files(None, true);
     let alias = root.path().join("sys/kernel/slab/skbuff");
-    let before = host.fingerprint();
+    let before = files.slab_fingerprint();
     assert!(before.is_some());
     symlink(":A-0000256", &alias).unwrap();
-    let with_alias = host.fingerprint();
+    let with_alias = files.slab_fingerprint();
     assert_ne!(with_alias, before);
-    assert_eq!(host.fingerprint(), with_alias);
+    assert_eq!(files.slab_fingerprint(), with_alias);
     fs::remove_file(alias).unwrap();
-    assert_eq!(host.fingerprint(), before);
-    assert_eq!(Host::at(&root.path().join("nothing")).fingerprint(), None);
+    assert_eq!(files.slab_fingerprint(), before);
+    assert_eq!(Files::at(&root.path().join("nothing")).slab_fingerprint(), None);
 }
 
 #[test]
 fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
-    let (_root, host) = host(Some(SLABINFO), true);
-    let caches = host.caches().unwrap();
+    let (_root, files) = files(Some(SLABINFO), true);
+    let caches = files.slab_caches().unwrap();
     let per_cpu_free = |name| caches.get(name).unwrap().per_cpu_free;
     assert_eq!(
         per_cpu_free("dentry"),
@@ -117,8 +117,8 @@ fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
 
 #[test]
 fn without_slabinfo_names_and_sizes_remain() {
-    let (root, host) = host(None, true);
-    let caches = host.caches().unwrap();
+    let (root, files) = files(None, true);
+    let caches = files.slab_caches().unwrap();
     let missing =
         caches.missing.as_ref().unwrap().to_string().replace(&root.path().display().to_string(), "");
     insta::assert_snapshot!(missing, @"/proc/slabinfo does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG; the numbers of objects are unknown");
@@ -132,8 +132,8 @@ fn without_slabinfo_names_and_sizes_remain() {
 
 #[test]
 fn without_sysfs_the_numbers_remain() {
-    let (root, host) = host(Some(SLABINFO), false);
-    let caches = host.caches().unwrap();
+    let (root, files) = files(Some(SLABINFO), false);
+    let caches = files.slab_caches().unwrap();
     let missing =
         caches.missing.as_ref().unwrap().to_string().replace(&root.path().display().to_string(), "");
     insta::assert_snapshot!(missing, @"/sys/kernel/slab does not exist: sysfs is not mounted, or the kernel's slab allocator is not SLUB; merged caches and reclaimable memory are unknown");
@@ -144,15 +144,15 @@ fn without_sysfs_the_numbers_remain() {
 
 #[test]
 fn without_both_it_is_an_error() {
-    let (root, host) = host(None, false);
-    let error = host.caches().unwrap_err().to_string().replace(&root.path().display().to_string(), "");
+    let (root, files) = files(None, false);
+    let error = files.slab_caches().unwrap_err().to_string().replace(&root.path().display().to_string(), "");
     insta::assert_snapshot!(error, @"the slab caches cannot be listed: /proc/slabinfo does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG; /sys/kernel/slab does not exist: sysfs is not mounted, or the kernel's slab allocator is not SLUB");
 }
 
 #[test]
 fn a_malformed_slabinfo_counts_as_missing() {
-    let (_root, host) = host(Some("slabinfo - version: 2.1\nnonsense\n"), true);
-    let missing = host.caches().unwrap().missing.unwrap().to_string();
+    let (_root, files) = files(Some("slabinfo - version: 2.1\nnonsense\n"), true);
+    let missing = files.slab_caches().unwrap().missing.unwrap().to_string();
     insta::assert_snapshot!(missing, @"line 2 of slabinfo is malformed: there is no `: slabdata`; the numbers of objects are unknown");
 }
 
@@ -160,8 +160,8 @@ fn a_malformed_slabinfo_counts_as_missing() {
 #[test]
 fn several_slabinfo_names_in_one_group_are_caches_each() {
     let both = format!("{SLABINFO}cred  1 21 192 21 1 : tunables 0 0 0 : slabdata 1 1 0\n");
-    let (_root, host) = host(Some(&both), true);
-    let caches = host.caches().unwrap();
+    let (_root, files) = files(Some(&both), true);
+    let caches = files.slab_caches().unwrap();
     for name in ["cred", "pid"] {
         let cache = caches.get(name).unwrap();
         assert!(cache.aliases.is_empty() && cache.name_is_certain, "{cache:?}");
@@ -170,8 +170,8 @@ fn several_slabinfo_names_in_one_group_are_caches_each() {
 
 #[test]
 fn an_update_takes_the_numbers_of_later() {
-    let (_root, host) = host(Some(SLABINFO), true);
-    let mut caches = host.caches().unwrap();
+    let (_root, files) = files(Some(SLABINFO), true);
+    let mut caches = files.slab_caches().unwrap();
     let later = "slabinfo - version: 2.1\ndentry  200 210 192 21 1 : tunables 0 0 0 : slabdata 10 10 0\n\
         new  1 1 8 8 1 : tunables 0 0 0 : slabdata 1 1 0\n";
     caches.update(&slabinfo::parse(later.as_bytes()).unwrap());
@@ -185,8 +185,8 @@ fn an_update_takes_the_numbers_of_later() {
 /// On the machine that runs the test, whatever it is: only what must hold on each.
 #[test]
 fn this_host() {
-    let host = Host::live();
-    let caches = match host.caches() {
+    let files = Files::live();
+    let caches = match files.slab_caches() {
         Ok(caches) if caches.missing.is_none() => caches,
         Ok(caches) => return eprintln!("skipped: {}", caches.missing.unwrap()),
         Err(error) => return eprintln!("skipped: {error}"),
@@ -209,11 +209,11 @@ fn this_host() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all, "a name is in two caches");
-    for line in host.slabinfo().unwrap() {
+    for line in files.slabinfo().unwrap() {
         // A cache may have been made in between.
         let Some(cache) = caches.get(&line.name) else { continue };
         assert!(cache.name_is_certain, "{cache:?}");
     }
-    let meminfo = host.meminfo().unwrap();
-    assert_eq!(meminfo.slab, meminfo.sreclaimable + meminfo.sunreclaim);
+    let memory = files.slab_memory().unwrap();
+    assert_eq!(memory.slab, memory.sreclaimable + memory.sunreclaim);
 }

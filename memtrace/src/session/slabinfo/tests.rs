@@ -28,7 +28,7 @@ impl Host {
     }
 
     fn series(&self) -> SlabinfoSeries {
-        let mut series = SlabinfoSeries::new(slab::Host::at(self.root.path()));
+        let mut series = SlabinfoSeries::new(Files::at(self.root.path()));
         series.read(Duration::ZERO);
         series
     }

@@ -22,7 +22,7 @@ use crate::{
         wire::{Cursor, MAX_FIGURE, put_varint},
     },
     kernel::gfp::GfpNames,
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     stream::event::ProcessId,
     view::{
         Checkpoint, OwnCost, Sampling, Settled, Trust,
@@ -128,7 +128,12 @@ fn trust() -> impl Strategy<Value = Trust> {
 
 fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let meminfo = (figure(), figure(), figure(), option::of(figure())).prop_map(
-        |(slab, sreclaimable, sunreclaim, available)| Meminfo { slab, sreclaimable, sunreclaim, available },
+        |(slab, sreclaimable, sunreclaim, available)| SlabMemory {
+            slab,
+            sreclaimable,
+            sunreclaim,
+            available,
+        },
     );
     let settled = (time(), figure()).prop_map(|(time, freed)| Settled { time, freed });
     let losses = (any::<u64>(), figure(), figure())

@@ -20,7 +20,7 @@ use crate::{
         footer::{self, BlockFooter},
     },
     kernel::gfp::GfpNames,
-    procfs::slab::Meminfo,
+    procfs::meminfo::SlabMemory,
     stream::{
         event::{Alloc, Comm, Event, FileType, Free, ObjectId, ObjectKind, ProcessId, Task},
         ledger::Ledger,
@@ -179,7 +179,7 @@ fn footer(ledger: &Ledger, number: u64, stretches: u64) -> BlockFooter {
         time: SystemTime::UNIX_EPOCH + STARTED + elapsed,
         now: START_NS + elapsed.as_nanos() as u64,
         elapsed,
-        meminfo: Some(Meminfo {
+        meminfo: Some(SlabMemory {
             slab: 1 << 30,
             sreclaimable: 1 << 29,
             sunreclaim: 1 << 29,
