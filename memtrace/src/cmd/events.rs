@@ -252,7 +252,7 @@ struct Lost(Arc<AtomicU64>);
 impl Output for Lost {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         let trust = &snapshot.trust;
-        self.0.store(trust.lost_allocs + trust.lost_frees + trust.lost_names, Relaxed);
+        self.0.store(trust.lost(), Relaxed);
         Ok(Shown::Yes)
     }
 }

@@ -155,7 +155,7 @@ impl Output for Recording {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         let trust = &snapshot.trust;
         self.seen.events.store(trust.applied, Relaxed);
-        self.seen.lost.store(trust.lost_allocs + trust.lost_frees + trust.lost_names, Relaxed);
+        self.seen.lost.store(trust.lost(), Relaxed);
         // A closed standard error is no reason to stop.
         let _ = self.line.show(snapshot);
         match &mut self.report {

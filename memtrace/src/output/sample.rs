@@ -53,17 +53,17 @@ pub(crate) fn dentry() -> Snapshot {
         rows: vec![
             Row {
                 processes: 212,
-                negatives: Some(Negatives { looked_at: 4_980, negative: 4_921 }),
+                negatives: Some(Negatives { looked_at: 4_980, dentries: 4_980, negative: 4_921 }),
                 names: vec![
                     NameGroup {
-                        negatives: Some(Negatives { looked_at: 4_921, negative: 4_921 }),
+                        negatives: Some(Negatives { looked_at: 4_921, dentries: 4_921, negative: 4_921 }),
                         ..seen(
                             "/etc/pki/nssdb",
                             names("nssdb", ".<n>_dOeSnotExist_.db", 23_101, ".8812_dOeSnotExist_.db"),
                         )
                     },
                     NameGroup {
-                        negatives: Some(Negatives { looked_at: 59, negative: 0 }),
+                        negatives: Some(Negatives { looked_at: 59, dentries: 59, negative: 0 }),
                         ..seen("/usr/lib", names("lib", "libnss<n>.so", 311, "libnss3.so"))
                     },
                 ],
@@ -79,6 +79,7 @@ pub(crate) fn dentry() -> Snapshot {
             },
             Row {
                 named_objects: 400,
+                placed_objects: 400,
                 names: vec![names("/", "tmp.<n>", 310, "tmp.X7faQ2")],
                 cohorts: cohorts(&[(6_702, 0), (6_702, 0), (0, 0), (13_404, 1), (6_702, 1), (6_703, 510)]),
                 ..row("postgres", 512, 40_213, 39_701, 2.5)
@@ -159,6 +160,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         ages: ages(&[objects / 10, objects / 5, objects - objects / 10 - objects / 5]),
         cohorts: Vec::new(),
         named_objects: objects,
+        placed_objects: objects,
         negatives: None,
         names: Vec::new(),
     }
@@ -249,7 +251,7 @@ fn directory(path: &str, within: usize, depth: usize, objects: u64, negative: u6
         depth,
         objects,
         share: objects as f64 / 24_116.0,
-        negatives: Negatives { looked_at: 100, negative },
+        negatives: Negatives { looked_at: 100, dentries: 100, negative },
         filesystem: Some(b"ext4".to_vec()),
     }
 }

@@ -39,7 +39,7 @@ pub struct Cohort {
 impl Cohort {
     /// Share of what was allocated that is outstanding, 0 to 1. None where nothing was.
     pub fn kept(&self) -> Option<f64> {
-        (self.allocs > 0).then(|| (self.survivors as f64 / self.allocs as f64).min(1.0))
+        (self.allocs > 0).then(|| self.survivors as f64 / self.allocs as f64)
     }
 }
 
@@ -114,9 +114,25 @@ impl<'a> Survivors<'a> {
 
     /// What survives of each part of the session, the first one first.
     pub fn cohorts(&self, allocs: &AllocsUntil) -> Vec<Cohort> {
-        let spans = self.timeline.spans().zip(allocs.in_each()).zip(&self.cohorts);
-        spans.map(|(((from, to), allocs), &survivors)| Cohort { from, to, allocs, survivors }).collect()
+        let allocs: Vec<u64> = allocs.in_each().collect();
+        let spans = self.timeline.spans().zip(&allocs).zip(bounded(&self.cohorts, &allocs));
+        spans.map(|(((from, to), &allocs), survivors)| Cohort { from, to, allocs, survivors }).collect()
     }
+}
+
+/// A boundary between parts is not exact: what seems to survive in one beyond what was allocated in it survived in those beside it.
+fn bounded(survivors: &[u64], allocs: &[u64]) -> Vec<u64> {
+    let mut bounded = survivors.to_vec();
+    bounded.resize(allocs.len(), 0);
+    let mut excess = 0;
+    let mut pour = |(survivors, &allocs): (&mut u64, &u64)| {
+        let all = *survivors + excess;
+        *survivors = all.min(allocs);
+        excess = all - *survivors;
+    };
+    bounded.iter_mut().zip(allocs).for_each(&mut pour);
+    bounded.iter_mut().zip(allocs).rev().for_each(&mut pour);
+    bounded
 }
 
 /// Tells how many of the span's objects are in which part of time, where each moment is the end of one.

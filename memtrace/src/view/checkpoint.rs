@@ -130,3 +130,14 @@ pub struct Trust {
     /// nothing could be compared, or too little grew or shrank to tell.
     pub slabinfo_agreement: Option<f64>,
 }
+
+impl Trust {
+    pub fn lost(&self) -> u64 {
+        self.lost_allocs.saturating_add(self.lost_frees).saturating_add(self.lost_names)
+    }
+
+    /// Events of which it is known what became of them.
+    pub fn accounted(&self) -> u64 {
+        self.applied.saturating_add(self.lost())
+    }
+}

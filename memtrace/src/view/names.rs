@@ -11,6 +11,7 @@ pub struct NameGroup {
     pub path: Option<Vec<u8>>,
     /// The name with its variable parts replaced: `.<n>_dOeSnotExist_.db`.
     pub pattern: Vec<u8>,
+    /// An estimate, where not all objects have a name.
     pub objects: u64,
     /// One real name.
     pub example: Vec<u8>,
@@ -56,12 +57,22 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Negatives {
     pub looked_at: u64,
+    /// How many dentries those stand for, and how many of them are negative: estimates.
+    pub dentries: u64,
     pub negative: u64,
 }
 
 impl Negatives {
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            looked_at: self.looked_at + other.looked_at,
+            dentries: self.dentries + other.dentries,
+            negative: self.negative + other.negative,
+        }
+    }
+
     /// 0 to 1.
     pub fn share(self) -> f64 {
-        if self.looked_at == 0 { 0.0 } else { self.negative as f64 / self.looked_at as f64 }
+        if self.dentries == 0 { 0.0 } else { self.negative as f64 / self.dentries as f64 }
     }
 }

@@ -8,19 +8,41 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use super::names::{Class, NameGroup, Negatives};
 use crate::stream::{
-    event::{FileType, ObjectKind},
+    event::{Address, Comm, FileType, ObjectKind},
     ledger::NamedObjects,
 };
 
 /// What a root directory is called.
 const ROOT: &[u8] = b"/";
 
-/// A row's places in the making.
+/// A row's places in the making. Objects are picked for inspection by cache and command name, as many of each whatever it holds: so
+/// the names of each stand for what it holds.
 #[derive(Default)]
 pub struct Places<'a> {
+    strata: HashMap<Stratum, (u64, Names<'a>)>,
+}
+
+/// Those of which objects are picked by chance.
+pub type Stratum = (Address, Comm);
+
+/// The names of some objects.
+#[derive(Default)]
+struct Names<'a> {
     seen: HashMap<Place<'a>, Sum<'a>>,
     /// Objects that were not looked at.
     named: HashMap<Name<'a>, Sum<'a>>,
+}
+
+/// What a row's names come to.
+#[derive(Default)]
+pub struct Placed {
+    /// The biggest first.
+    pub groups: Vec<NameGroup>,
+    /// How many objects have a name, and for how many these stand.
+    pub named: u64,
+    pub stand_for: u64,
+    /// Of all dentries that were looked at.
+    pub negatives: Option<Negatives>,
 }
 
 /// A pattern in a directory by its name alone.
@@ -42,23 +64,64 @@ struct Place<'a> {
     in_root: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sum<'a> {
     objects: u64,
-    negative: u64,
+    /// Of those that were looked at.
+    dentries: Negatives,
     name_bytes: u64,
+    /// Of those that were looked at: for how many objects they stand.
+    stands_for: u64,
     example: &'a [u8],
 }
 
-impl Sum<'_> {
+impl<'a> Sum<'a> {
+    fn merge(&mut self, other: Self) {
+        let example = if self.objects == 0 { other.example } else { self.example };
+        *self = Sum {
+            objects: self.objects + other.objects,
+            dentries: self.dentries.plus(other.dentries),
+            name_bytes: self.name_bytes + other.name_bytes,
+            stands_for: self.stands_for + other.stands_for,
+            example,
+        };
+    }
+
     /// What places are ordered by first. It has no names in it, so that redacted names give the same result.
     fn weight(&self) -> [u64; 3] {
-        [self.objects, self.negative, self.name_bytes]
+        [self.objects, self.dentries.negative, self.name_bytes]
     }
 }
 
 impl<'a> Places<'a> {
-    pub fn add(&mut self, named: NamedObjects<'a>) {
+    /// Adds so many objects of a stratum, of which some or all have a name.
+    pub fn add(&mut self, stratum: Stratum, objects: u64, names: impl IntoIterator<Item = NamedObjects<'a>>) {
+        let (all, of_stratum) = self.strata.entry(stratum).or_default();
+        *all += objects;
+        names.into_iter().for_each(|named| of_stratum.add(named));
+    }
+
+    /// All strata together, with the biggest groups.
+    pub fn placed(self, most: usize) -> Placed {
+        let mut all = Names::default();
+        let (mut named, mut stand_for) = (0, 0);
+        for (objects, names) in self.strata.into_values() {
+            let known = names.objects();
+            if known > 0 {
+                // Names that come with each new object are no sample: what has none of them is somewhere else.
+                let objects = if names.named.is_empty() { objects.max(known) } else { known };
+                named += known;
+                stand_for += objects;
+                all.merge(names.standing_for(objects));
+            }
+        }
+        let negatives = all.negatives();
+        Placed { groups: all.into_groups(most), named, stand_for, negatives }
+    }
+}
+
+impl<'a> Names<'a> {
+    fn add(&mut self, named: NamedObjects<'a>) {
         let NamedObjects { kind, filesystem, directory, pattern, example, objects } = named;
         let sum = match kind {
             None => self.named.entry(Name { directory, pattern }).or_default(),
@@ -69,29 +132,63 @@ impl<'a> Places<'a> {
         }
         sum.objects += objects;
         if let Some(ObjectKind::Dentry { negative, name_bytes, .. }) = kind {
-            sum.negative += if negative { objects } else { 0 };
+            let negative = if negative { objects } else { 0 };
+            sum.dentries = sum.dentries.plus(Negatives { looked_at: objects, dentries: objects, negative });
             sum.name_bytes += objects * u64::from(name_bytes);
         }
     }
 
     /// How many objects have a name.
-    pub fn objects(&self) -> u64 {
-        let sums = self.seen.values().chain(self.named.values());
-        sums.map(|sum| sum.objects).sum()
+    fn objects(&self) -> u64 {
+        self.seen.values().chain(self.named.values()).map(|sum| sum.objects).sum()
     }
 
-    /// Of all dentries that were looked at.
-    pub fn negatives(&self) -> Option<Negatives> {
+    /// The same names of so many objects: each name's in proportion.
+    fn standing_for(self, objects: u64) -> Self {
+        let (seen, named): (Vec<_>, Vec<_>) =
+            (self.seen.into_iter().collect(), self.named.into_iter().collect());
+        let looked_at: u64 = seen.iter().map(|(_, sum)| sum.objects).sum();
+        let sums = seen.iter().map(|(_, sum)| sum).chain(named.iter().map(|(_, sum)| sum));
+        let scaled = apportioned(objects, sums.map(|sum| (sum.objects, sum.weight())).collect());
+        let inspected =
+            apportioned(objects, seen.iter().map(|(_, sum)| (sum.objects, sum.weight())).collect());
+        let mut scaled = scaled.into_iter();
+        let mut next = |sum: Sum<'a>| Sum { objects: scaled.next().unwrap_or(sum.objects), ..sum };
+        let seen = seen.into_iter().zip(inspected).map(|((place, sum), stands_for)| {
+            let before = sum.objects.max(1);
+            let part = |n: u64| (u128::from(n) * u128::from(stands_for) / u128::from(before)) as u64;
+            let dentries = match sum.dentries.looked_at {
+                0 => Negatives::default(),
+                looked_at => {
+                    Negatives { looked_at, dentries: stands_for, negative: part(sum.dentries.negative) }
+                }
+            };
+            let name_bytes = part(sum.name_bytes);
+            (place, Sum { dentries, name_bytes, stands_for, ..next(sum) })
+        });
+        let seen = seen.collect();
+        let named = named.into_iter().map(|(name, sum)| (name, next(sum))).collect();
+        debug_assert!(looked_at <= objects);
+        Self { seen, named }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (place, sum) in other.seen {
+            self.seen.entry(place).or_default().merge(sum);
+        }
+        for (name, sum) in other.named {
+            self.named.entry(name).or_default().merge(sum);
+        }
+    }
+
+    fn negatives(&self) -> Option<Negatives> {
         let dentries = self.seen.iter().filter(|(place, _)| place.class == Class::Dentry);
-        let add = |sum: Negatives, (_, more): (_, &Sum<'_>)| Negatives {
-            looked_at: sum.looked_at + more.objects,
-            negative: sum.negative + more.negative,
-        };
-        Some(dentries.fold(Negatives::default(), add)).filter(|sum| sum.looked_at > 0)
+        let all = dentries.fold(Negatives::default(), |all, (_, sum)| all.plus(sum.dentries));
+        Some(all).filter(|all| all.looked_at > 0)
     }
 
     /// The biggest groups.
-    pub fn into_groups(self, most: usize) -> Vec<NameGroup> {
+    fn into_groups(self, most: usize) -> Vec<NameGroup> {
         let mut seen: Vec<(&Place<'_>, &Sum<'_>)> = self.seen.iter().collect();
         seen.sort_by(|(place, sum), (other, others)| {
             others.weight().cmp(&sum.weight()).then(place.cmp(other))
@@ -103,9 +200,10 @@ impl<'a> Places<'a> {
         {
             by_name.entry(place.name()).or_default().push(index);
         }
+        let stand_for: Vec<u64> = seen.iter().map(|(_, sum)| sum.stands_for).collect();
         for (name, sum) in &self.named {
             match by_name.get(name) {
-                Some(places) => spread(sum.objects, places, &mut groups),
+                Some(places) => spread(sum.objects, places, &stand_for, &mut groups),
                 None => groups.push(name.group(sum)),
             }
         }
@@ -118,24 +216,29 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Distributes objects over the places of the inspected ones with their name, in proportion. Largest remainders get what
-/// rounding down leaves; of equal ones, the first.
-fn spread(objects: u64, places: &[usize], groups: &mut [NameGroup]) {
+/// Distributes objects over the places of the inspected ones with their name, in proportion to what those stand for.
+fn spread(objects: u64, places: &[usize], stand_for: &[u64], groups: &mut [NameGroup]) {
     // A place without objects had one when it was inspected.
-    let weight = |groups: &[NameGroup], place: usize| u128::from(groups[place].objects.max(1));
-    let seen: u128 = places.iter().map(|&place| weight(groups, place)).sum();
-    let mut lost: Vec<(u128, usize)> = Vec::with_capacity(places.len());
-    let mut left = objects;
-    for &place in places {
-        let part = u128::from(objects) * weight(groups, place);
-        lost.push((part % seen, place));
-        left -= (part / seen) as u64;
-        groups[place].objects += (part / seen) as u64;
+    let weights = places.iter().map(|&place| (stand_for[place].max(1), [0; 3])).collect();
+    for (&place, part) in places.iter().zip(apportioned(objects, weights)) {
+        groups[place].objects += part;
     }
-    lost.sort_by_key(|&(lost, _)| Reverse(lost));
-    for &(_, place) in lost.iter().take(left as usize) {
-        groups[place].objects += 1;
+}
+
+/// Objects in proportion to weights. Largest remainders get what rounding down leaves; of equal ones, by the order of what stands
+/// beside the weights, then the first.
+fn apportioned(objects: u64, weights: Vec<(u64, [u64; 3])>) -> Vec<u64> {
+    let whole: u128 = weights.iter().map(|&(weight, _)| u128::from(weight)).sum();
+    if whole == 0 {
+        return vec![0; weights.len()];
     }
+    let product = |weight: u64| u128::from(objects) * u128::from(weight);
+    let mut parts: Vec<u64> = weights.iter().map(|&(weight, _)| (product(weight) / whole) as u64).collect();
+    let left = objects - parts.iter().sum::<u64>();
+    let mut lost: Vec<_> = (0..weights.len()).collect();
+    lost.sort_by_key(|&at| Reverse((product(weights[at].0) % whole, weights[at].1)));
+    lost.into_iter().take(left as usize).for_each(|at| parts[at] += 1);
+    parts
 }
 
 impl<'a> Place<'a> {
@@ -156,7 +259,6 @@ impl<'a> Place<'a> {
     }
 
     fn group(&self, sum: &Sum<'_>) -> NameGroup {
-        let dentries = Negatives { looked_at: sum.objects, negative: sum.negative };
         NameGroup {
             parent: last_component(self.directory).to_vec(),
             path: (self.class != Class::Socket).then(|| self.directory.to_vec()),
@@ -166,8 +268,8 @@ impl<'a> Place<'a> {
             filesystem: Some(self.filesystem.to_vec()).filter(|filesystem| !filesystem.is_empty()),
             kind: Some(self.class),
             file_type: self.file_type,
-            negatives: (self.class == Class::Dentry).then_some(dentries),
-            name_bytes: sum.name_bytes / sum.objects.max(1),
+            negatives: (self.class == Class::Dentry).then_some(sum.dentries),
+            name_bytes: sum.name_bytes / sum.stands_for.max(1),
         }
     }
 }
@@ -212,16 +314,25 @@ mod tests {
         NamedObjects { kind, filesystem: b"ext4", directory, pattern, example: b"x", objects }
     }
 
-    fn groups(all: &[NamedObjects<'static>]) -> Vec<(String, u64, Option<u64>)> {
+    fn stratum(comm: [u8; 16]) -> Stratum {
+        (1, Comm::new(comm))
+    }
+
+    /// All in one stratum of so many objects, or as many as have names.
+    fn placed(all: &[NamedObjects<'static>], objects: u64) -> Placed {
         let mut places = Places::default();
-        all.iter().for_each(|&named| places.add(named));
+        places.add(stratum(*b"curl\0\0\0\0\0\0\0\0\0\0\0\0"), objects, all.iter().copied());
+        places.placed(20)
+    }
+
+    fn groups(all: &[NamedObjects<'static>]) -> Vec<(String, u64, Option<u64>)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let of = |group: NameGroup| {
             let directory = text(group.path.as_deref().unwrap_or(&group.parent));
             let place = format!("{directory} {}", text(&group.pattern));
             (place, group.objects, group.negatives.map(|dentries| dentries.negative))
         };
-        places.into_groups(20).into_iter().map(of).collect()
+        placed(all, 0).groups.into_iter().map(of).collect()
     }
 
     fn place(name: &str, objects: u64, negative: Option<u64>) -> (String, u64, Option<u64>) {
@@ -236,7 +347,7 @@ mod tests {
             named(Some(POSITIVE), "/a/db", "<n>", 5),
             named(None, "lib", "<n>", 3),
         ]);
-        assert_eq!(found, [place("/a/db <n>", 1015, Some(10)), place("lib <n>", 3, None)]);
+        assert_eq!(found, [place("/a/db <n>", 1015, Some(678)), place("lib <n>", 3, None)]);
     }
 
     #[test]
@@ -248,11 +359,33 @@ mod tests {
             named(Some(POSITIVE), "/b/db", "x", 1),
         ]);
         let expected = [
-            place("/a/db <n>", 780, Some(30)),
+            place("/a/db <n>", 780, Some(762)),
             place("/b/db <n>", 260, Some(0)),
             place("/b/db x", 1, Some(0)),
         ];
         assert_eq!(found, expected);
+    }
+
+    /// As many of each are picked, whoever holds more.
+    #[test]
+    fn names_stand_for_what_their_holder_has() {
+        let mut places = Places::default();
+        places.add(
+            stratum(*b"curl\0\0\0\0\0\0\0\0\0\0\0\0"),
+            72_000,
+            [named(Some(NEGATIVE), "/d/a", "<n>", 1000)],
+        );
+        places.add(
+            stratum(*b"wget\0\0\0\0\0\0\0\0\0\0\0\0"),
+            8000,
+            [named(Some(POSITIVE), "/d/b", "<n>", 1000)],
+        );
+        let Placed { groups, named, stand_for, negatives } = places.placed(20);
+        let objects: Vec<_> =
+            groups.iter().map(|group| (group.path.as_deref().unwrap(), group.objects)).collect();
+        assert_eq!(objects, [(&b"/d/a"[..], 72_000), (&b"/d/b"[..], 8000)]);
+        assert_eq!((named, stand_for), (2000, 80_000));
+        assert_eq!(negatives, Some(Negatives { looked_at: 2000, dentries: 80_000, negative: 72_000 }));
     }
 
     #[test]
@@ -288,16 +421,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_object_is_in_one_group(all in vec(any_named(), 0..12)) {
+        fn every_object_is_in_one_group(all in vec(any_named(), 0..12), nameless in 0..1_000_000_u64) {
+            let named: u64 = all.iter().map(|named| named.objects).sum();
             let mut places = Places::default();
-            all.iter().for_each(|&named| places.add(named));
-            let objects: u64 = all.iter().map(|named| named.objects).sum();
-            prop_assert_eq!(places.objects(), objects);
-            let groups = places.into_groups(usize::MAX);
-            prop_assert_eq!(groups.iter().map(|group| group.objects).sum::<u64>(), objects);
+            places.add(stratum(*b"curl\0\0\0\0\0\0\0\0\0\0\0\0"), named + nameless, all.iter().copied());
+            let Placed { groups, named: told, stand_for, .. } = places.placed(usize::MAX);
+            let is_sample = all.iter().all(|named| named.kind.is_some()) && named > 0;
+            prop_assert_eq!((told, stand_for), (named, named + if is_sample { nameless } else { 0 }));
+            prop_assert_eq!(groups.iter().map(|group| group.objects).sum::<u64>(), stand_for);
             prop_assert!(groups.is_sorted_by(|a, b| a.objects >= b.objects));
             for dentries in groups.iter().filter_map(|group| group.negatives) {
-                prop_assert!(dentries.negative <= dentries.looked_at);
+                prop_assert!(dentries.negative <= dentries.dentries && dentries.looked_at <= dentries.dentries);
             }
         }
 

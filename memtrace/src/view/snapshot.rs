@@ -151,6 +151,8 @@ pub struct Row {
     pub cohorts: Vec<Cohort>,
     /// How many of the row's objects have a name: all that can, or a sample of them. `names` are shares of these.
     pub named_objects: u64,
+    /// For how many objects those stand: as many as `names` would come to if none were left out.
+    pub placed_objects: u64,
     /// Of its dentries that were looked at. None where there are none.
     pub negatives: Option<Negatives>,
     /// What the row's objects are called, the most frequent first; empty where nothing is named.

@@ -3,31 +3,22 @@
 use std::collections::HashMap;
 
 use super::{
-    names::{Directory, NameGroup, Negatives},
+    names::{Class, Directory, NameGroup, Negatives},
     places::Places,
 };
-use crate::stream::{
-    event::{Address, Comm},
-    ledger::{Ledger, Origin},
-};
+use crate::stream::ledger::{Ledger, Origin};
 
 /// Directories that are picked, by what is in them directly.
 const PICKED: usize = 10;
 
-/// Where most dentries of these origins are. Each command name's share of a cache is estimated by itself, since that is how
-/// objects are picked for inspection.
+/// Where most dentries of these origins are.
 pub fn directories<'a>(ledger: &'a Ledger, origins: impl Iterator<Item = &'a Origin>) -> Vec<Directory> {
-    let mut looked_at: HashMap<(Address, Comm), (u64, Places<'_>)> = HashMap::new();
+    let mut places = Places::default();
     for origin in origins {
-        let (objects, places) = looked_at.entry((origin.key.cache, origin.key.task.comm)).or_default();
-        *objects += origin.outstanding();
-        ledger.names(origin).for_each(|named| places.add(named));
+        places.add((origin.key.cache, origin.key.task.comm), origin.outstanding(), ledger.names(origin));
     }
     let mut tree = Tree::default();
-    for (objects, places) in looked_at.into_values().filter(|(_, places)| places.negatives().is_some()) {
-        let weight = objects as f64 / places.objects() as f64;
-        tree.add(places.into_groups(usize::MAX), weight);
-    }
+    tree.add(places.placed(usize::MAX).groups);
     tree.into_directories()
 }
 
@@ -35,13 +26,13 @@ pub fn directories<'a>(ledger: &'a Ledger, origins: impl Iterator<Item = &'a Ori
 #[derive(Default)]
 struct Tree {
     sums: HashMap<Vec<u8>, Sum>,
-    total: f64,
+    total: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sum {
-    /// Estimates, where only a sample is named.
-    objects: f64,
+    /// An estimate, where only a sample is named.
+    objects: u64,
     negatives: Negatives,
     filesystem: Option<Vec<u8>>,
 }
@@ -49,8 +40,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, other: &Self) {
         self.objects += other.objects;
-        self.negatives.looked_at += other.negatives.looked_at;
-        self.negatives.negative += other.negatives.negative;
+        self.negatives = self.negatives.plus(other.negatives);
         if self.filesystem.is_none() {
             self.filesystem.clone_from(&other.filesystem);
         }
@@ -58,22 +48,21 @@ impl Sum {
 }
 
 impl Tree {
-    /// Adds groups of which each object stands for `weight`.
-    fn add(&mut self, groups: Vec<NameGroup>, weight: f64) {
-        for group in groups {
-            let objects = group.objects as f64 * weight;
-            self.total += objects;
+    /// Of dentries those without a path count in the whole alone.
+    fn add(&mut self, groups: Vec<NameGroup>) {
+        for group in groups.into_iter().filter(|group| matches!(group.kind, None | Some(Class::Dentry))) {
+            self.total += group.objects;
             let (Some(path), Some(negatives)) = (group.path, group.negatives) else { continue };
-            let sum = Sum { objects, negatives, filesystem: group.filesystem };
+            let sum = Sum { objects: group.objects, negatives, filesystem: group.filesystem };
             self.sums.entry(path).or_default().add(&sum);
         }
     }
 
     /// The biggest directories, and those above that several of them share; parents before what is in them.
     fn into_directories(self) -> Vec<Directory> {
-        let mut picked: Vec<(&[u8], f64)> =
+        let mut picked: Vec<(&[u8], u64)> =
             self.sums.iter().map(|(path, sum)| (&path[..], sum.objects)).collect();
-        picked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        picked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         picked.truncate(PICKED);
         let mut shown: Vec<&[u8]> = picked.iter().map(|(path, _)| *path).collect();
         shown.extend(common(&shown));
@@ -92,14 +81,14 @@ impl Tree {
         };
         let mut tops: Vec<(&[u8], Sum)> =
             shown.iter().filter(inside).filter(is_top).map(|path| (*path, self.below(path))).collect();
-        tops.sort_by(|a, b| b.1.objects.total_cmp(&a.1.objects).then_with(|| a.0.cmp(b.0)));
+        tops.sort_by(|a, b| b.1.objects.cmp(&a.1.objects).then_with(|| a.0.cmp(b.0)));
         for (path, sum) in tops {
             tree.push(Directory {
                 path: path.to_vec(),
                 within: parent.len(),
                 depth,
-                objects: sum.objects.round() as u64,
-                share: if self.total > 0.0 { sum.objects / self.total } else { 0.0 },
+                objects: sum.objects,
+                share: sum.objects as f64 / self.total.max(1) as f64,
                 negatives: sum.negatives,
                 filesystem: sum.filesystem,
             });
@@ -142,21 +131,20 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::view::Class;
 
     fn group(path: &str, objects: u64) -> NameGroup {
         NameGroup {
             path: Some(path.as_bytes().to_vec()),
             objects,
             kind: Some(Class::Dentry),
-            negatives: Some(Negatives { looked_at: objects, negative: objects / 2 }),
+            negatives: Some(Negatives { looked_at: objects, dentries: objects, negative: objects / 2 }),
             ..NameGroup::default()
         }
     }
 
     fn tree(directories: &[(&str, u64)]) -> Vec<Directory> {
         let mut sums = Tree::default();
-        sums.add(directories.iter().map(|(path, objects)| group(path, *objects)).collect(), 1.0);
+        sums.add(directories.iter().map(|(path, objects)| group(path, *objects)).collect());
         sums.into_directories()
     }
 

@@ -47,7 +47,7 @@ impl<W: Write> Output for ProgressLine<W> {
 
 fn line(snapshot: &Snapshot, rate: f64, bytes: u64, duration: Option<Duration>) -> String {
     let trust = &snapshot.trust;
-    let lost = trust.lost_allocs + trust.lost_frees + trust.lost_names;
+    let lost = trust.lost();
     let mut line = format!(
         "recording {}  {} events  {}  {}  {} lost",
         human::duration(snapshot.elapsed),

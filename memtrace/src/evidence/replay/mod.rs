@@ -114,6 +114,17 @@ fn base(reader: &Reader, window: Window) -> Option<BlockFooter> {
     reader.places()[..window.first].iter().rev().find_map(footer)
 }
 
+/// Makes the last moment that there is the end. Before a session's own end events are still on their way: what the probes sent
+/// and no block has is not missing, as what was lost is.
+fn end(checkpoint: &mut Checkpoint) {
+    if checkpoint.is_final {
+        return;
+    }
+    checkpoint.is_final = true;
+    let trust = &mut checkpoint.trust;
+    trust.emitted = trust.accounted();
+}
+
 /// A window that is being read.
 struct Replay {
     state: State,
@@ -148,7 +159,9 @@ impl Replay {
         let (elapsed, now) = before.unwrap_or_default();
         checkpoint.elapsed = checkpoint.elapsed.max(elapsed);
         checkpoint.now = checkpoint.now.max(now);
-        checkpoint.is_final |= is_last;
+        if is_last {
+            end(&mut checkpoint);
+        }
         if footer.is_report || is_last {
             let snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
             self.series.add(&checkpoint, &snapshot);
@@ -162,7 +175,7 @@ impl Replay {
         let tally = self.state.ledger.tally();
         let trust = &mut checkpoint.trust;
         trust.applied = tally.total();
-        trust.emitted = trust.applied + trust.lost_allocs + trust.lost_frees + trust.lost_names;
+        trust.emitted = trust.accounted();
         trust.unknown_frees = tally.unknown_frees;
         trust.reused_pointers = tally.reused_pointers;
         trust.refused = tally.refused;
@@ -179,7 +192,7 @@ impl Replay {
         });
         // The last block may be damaged.
         if !snapshot.is_final {
-            checkpoint.is_final = true;
+            end(&mut checkpoint);
             snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
         }
         snapshot.notes.extend(self.notes(reader, window));

@@ -36,7 +36,7 @@ pub(super) fn of_row(row: &Row, facts: Markup, line: Option<&Line>) -> Markup {
             (shares("Started by", row.objects, started_by))
             (shares("Cgroups", row.objects, cgroups))
             @if row.caches.len() > 1 { (shares("Caches", row.objects, caches)) }
-            div.span { (shares("Names", row.named_objects, names)) }
+            div.span { (shares("Names", row.placed_objects, names)) }
             div.span { (shares(&stacks_title, row.stacked_objects, stacks)) }
         }
     }

@@ -40,7 +40,7 @@ fn meaning(snapshot: &Snapshot) -> Vec<String> {
         && trust.slabinfo_agreement >= Some(GOOD_AGREEMENT);
     [
         (trust.emitted == 0).then(|| "No event was seen, so there is nothing to report.".to_owned()),
-        (trust.emitted > 0 && trust::lost(trust) == 0)
+        (trust.emitted > 0 && trust.lost() == 0)
             .then(|| "Every event that the probes sent has arrived and is counted.".to_owned()),
         (trust.unknown_frees > 0).then(|| {
             let frees = human::number(trust.unknown_frees, "free");

@@ -9,9 +9,9 @@ use crate::{
 
 /// The place, which share of the row's named objects is there, and what they are. `~` marks what a sample of them shows.
 pub fn name(group: &NameGroup, row: &Row) -> Name {
-    let tail = match row.named_objects {
+    let tail = match row.placed_objects {
         0 => String::new(),
-        named => share(group.objects as f64 / named as f64, named < row.objects),
+        placed => share(group.objects as f64 / placed as f64, row.named_objects < row.objects),
     };
     Name { tail, aside: aside(group), ..of_group(group) }
 }

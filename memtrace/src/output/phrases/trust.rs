@@ -14,7 +14,7 @@ pub fn summary(snapshot: &Snapshot) -> String {
 }
 
 fn counts(trust: &Trust, sampling: Sampling) -> String {
-    let lost = lost(trust);
+    let lost = trust.lost();
     let share = match lost {
         0 => String::new(),
         _ => format!(" ({})", human::percent(lost as f64 / trust.emitted as f64)),
@@ -36,15 +36,10 @@ fn counts(trust: &Trust, sampling: Sampling) -> String {
     text
 }
 
-pub fn lost(trust: &Trust) -> u64 {
-    trust.lost_allocs.saturating_add(trust.lost_frees).saturating_add(trust.lost_names)
-}
-
 /// What is wrong, and what that does to the figures.
 pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
     // Only a drained ring has to balance: before, events are still on their way.
-    let accounted = trust.applied.saturating_add(lost(trust));
-    let unaccounted = if is_final { trust.emitted.abs_diff(accounted) } else { 0 };
+    let unaccounted = if is_final { trust.emitted.abs_diff(trust.accounted()) } else { 0 };
     let problem =
         |n, what, consequence: &str| (n > 0).then(|| format!("{} {consequence}", human::number(n, what)));
     let lost_frees = format!(

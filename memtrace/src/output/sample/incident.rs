@@ -108,12 +108,12 @@ const HELD_BY_CURL: u64 = 1_188_402;
 
 fn curl() -> Row {
     let negative = |path: &str, group: NameGroup| NameGroup {
-        negatives: Some(Negatives { looked_at: 4_900, negative: 4_900 }),
+        negatives: Some(Negatives { looked_at: 4_900, dentries: 4_900, negative: 4_900 }),
         name_bytes: 0,
         ..seen(path, group)
     };
     let positive = |path: &str, group: NameGroup| NameGroup {
-        negatives: Some(Negatives { looked_at: 59, negative: 0 }),
+        negatives: Some(Negatives { looked_at: 59, dentries: 59, negative: 0 }),
         filesystem: Some(b"overlay".to_vec()),
         ..seen(path, group)
     };
@@ -146,7 +146,8 @@ fn curl() -> Row {
         ],
         processes: 1_204,
         named_objects: 4_959,
-        negatives: Some(Negatives { looked_at: 4_959, negative: 4_900 }),
+        placed_objects: 4_959,
+        negatives: Some(Negatives { looked_at: 4_959, dentries: 4_959, negative: 4_900 }),
         names: vec![
             negative(
                 "/etc/pki/nssdb",
@@ -185,6 +186,7 @@ fn bystander((key, objects, allocs, trend, growth_per_s, started_by, in_cgroup):
         cgroups: vec![cgroup(objects, in_cgroup, objects)],
         processes: 1 + objects % 17,
         named_objects: 400,
+        placed_objects: 400,
         names: match key {
             "nginx" => vec![file],
             "rsyslogd" => vec![seen("/var/log", names("log", "messages-<n>", 380, "messages-20261124"))],
@@ -245,7 +247,7 @@ fn directories() -> Vec<Directory> {
         depth,
         objects,
         share: objects as f64 / all,
-        negatives: Negatives { looked_at: 100, negative },
+        negatives: Negatives { looked_at: 100, dentries: 100, negative },
         filesystem: Some(filesystem.as_bytes().to_vec()),
     };
     vec![

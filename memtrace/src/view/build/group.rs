@@ -119,7 +119,7 @@ impl<'a> Group<'a> {
             }
         }
         *self.comms.entry(command_of(origin.key.task)).or_default() += objects;
-        names.into_iter().for_each(|named| self.places.add(named));
+        self.places.add((origin.key.cache, origin.key.task.comm), objects, names);
     }
 
     fn add_process(&mut self, origin: &Origin) {

@@ -160,11 +160,19 @@ pub(super) fn by_rank(a: &Row, b: &Row, sort: Sort) -> std::cmp::Ordering {
 }
 
 impl Group<'_> {
-    fn into_row(self, key: &RowKey, before: Totals, seconds: f64, now: TimeNs, lookups: Lookups<'_>) -> Row {
+    fn into_row(
+        mut self,
+        key: &RowKey,
+        before: Totals,
+        seconds: f64,
+        now: TimeNs,
+        lookups: Lookups<'_>,
+    ) -> Row {
         let allocs = self.totals.allocs.saturating_sub(before.allocs) as f64;
         let frees = self.totals.frees.saturating_sub(before.frees) as f64;
         let per_s = |events: f64| if seconds > 0.0 { events / seconds } else { 0.0 };
         let process = self.process(key);
+        let placed = mem::take(&mut self.places).placed(MAX_NAMES);
         Row {
             keys: key.iter().map(|part| part.text(lookups)).collect(),
             comm: self.comm(key),
@@ -192,9 +200,10 @@ impl Group<'_> {
             oldest: self.oldest.map(|oldest| Duration::from_nanos(now.saturating_sub(oldest))),
             ages: Vec::new(),
             cohorts: Vec::new(),
-            named_objects: self.places.objects(),
-            negatives: self.places.negatives(),
-            names: self.places.into_groups(MAX_NAMES),
+            named_objects: placed.named,
+            placed_objects: placed.stand_for,
+            negatives: placed.negatives,
+            names: placed.groups,
         }
     }
 

@@ -114,6 +114,32 @@ fn without_an_index_a_damaged_frame_is_a_gap() {
     }
 }
 
+/// Killed, or still being written: the last events that the probes sent are in no block, and that is no fault.
+#[test]
+fn what_was_on_its_way_at_the_end_is_not_unaccounted_for() {
+    let mut stretches = script::session(17, BLOCKS, 300);
+    for stretch in &mut stretches {
+        stretch.footer.checkpoint.is_final = false;
+        stretch.footer.checkpoint.trust.emitted += 8;
+    }
+    let (_directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let bytes = fs::read(&path).unwrap();
+    let (_, _, end) = blocks(&bytes)[1];
+    for length in [bytes.len() as u64, bytes.len() as u64 - 1, end] {
+        fs::write(&path, &bytes[..length as usize]).unwrap();
+        let report = replay(&path, &ask(By::Comm));
+        let trust = &report.snapshot.trust;
+        assert_eq!((report.snapshot.is_final, trust.emitted), (true, trust.applied), "{length}");
+    }
+    // Of a session that ended, what is missing is said.
+    stretches[BLOCKS as usize - 1].footer.checkpoint.is_final = true;
+    fs::remove_file(&path).unwrap();
+    script::record_to(&path, None, &stretches);
+    let trust = replay(&path, &ask(By::Comm)).snapshot.trust;
+    assert_eq!(trust.emitted, trust.applied + 8);
+}
+
 #[test]
 fn a_damaged_beginning_is_read_from_its_copy() {
     let stretches = script::session(16, 3, 300);
