@@ -5,9 +5,10 @@ mod man;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cmd::{
@@ -15,6 +16,7 @@ use crate::cmd::{
     explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs, redact::RedactArgs,
     report::ReportArgs, triage::TriageArgs,
 };
+use crate::{procfs::slab::nearest::nearest, text::duration};
 
 /// Show which processes hold the kernel's slab memory.
 ///
@@ -37,6 +39,7 @@ Examples:
   sudo memtrace triage                      memory is high: find out why
   sudo memtrace --cache dentry              who fills the dentry cache
   sudo memtrace -c 'kmalloc-*' --by cache   which of these caches grow
+  sudo memtrace -c dentry,filp 1 5          a report each second, five times
   sudo memtrace -c dentry -d 30s -o json    30 seconds as JSON, for a script
   sudo memtrace caches --sort growth        which caches grow fastest
   sudo memtrace record -o FILE -d 10m       record now, analyse later
@@ -121,9 +124,36 @@ pub enum Command {
     Man,
 }
 
+/// The whole definition.
+fn definition() -> clap::Command {
+    let definition = Cli::command();
+    let commands: Vec<String> =
+        definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    definition.mut_arg("every", |every| every.value_parser(move |text: &str| interval(text, &commands)))
+}
+
+/// An interval stands where a command may: a misspelt command comes here too.
+fn interval(text: &str, commands: &[String]) -> Result<Duration, String> {
+    let begins_like_one = text.starts_with(|c: char| c.is_ascii_digit() || ".-+".contains(c));
+    duration::parse(text).map_err(|error| {
+        if begins_like_one {
+            return error.to_string();
+        }
+        if commands.iter().any(|name| name == text) {
+            return format!("a command comes before its options: memtrace {text} [OPTIONS]");
+        }
+        let names = commands.iter().map(|name| (name.as_str(), 0));
+        match nearest(text, names).first() {
+            Some(name) => format!("there is no such command; did you mean memtrace {name}?"),
+            None => "neither a command nor an interval; see memtrace --help".to_owned(),
+        }
+    })
+}
+
 /// The command line of this process; the exit code where help was printed, or an error.
 pub fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| {
+    let matches = definition().try_get_matches();
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         if error.use_stderr() {
             // clap repeats what it was given. Nowhere to complain if even standard error is closed.
             let _ = writeln!(io::stderr(), "{}", exit::printable(&error.render().to_string()));
@@ -141,7 +171,7 @@ pub fn man() -> std::io::Result<Vec<u8>> {
 
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "memtrace", &mut script);
+    clap_complete::generate(shell, &mut definition(), "memtrace", &mut script);
     script
 }
 

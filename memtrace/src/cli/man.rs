@@ -2,20 +2,20 @@
 
 use std::io;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use clap_mangen::Man;
 
-use super::{Cli, DETAILS, EXAMPLES};
+use super::{DETAILS, EXAMPLES, definition};
 
 pub fn page() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    let cli = Man::new(Cli::command());
+    let cli = Man::new(definition());
     cli.render_title(&mut page)?;
     cli.render_name_section(&mut page)?;
     cli.render_synopsis_section(&mut page)?;
     cli.render_description_section(&mut page)?;
     cli.render_options_section(&mut page)?;
-    let commands: Vec<Command> = Cli::command().get_subcommands().cloned().collect();
+    let commands: Vec<Command> = definition().get_subcommands().cloned().collect();
     page.extend_from_slice(b".SH COMMANDS\n");
     for command in &commands {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();

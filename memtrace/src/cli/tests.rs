@@ -9,7 +9,7 @@ const WIDTH: usize = 80;
 /// What `memtrace` answers to these arguments, and its exit code.
 fn answer(line: &str) -> (String, i32) {
     let arguments = std::iter::once("memtrace").chain(line.split_whitespace());
-    match Cli::command().term_width(WIDTH).try_get_matches_from(arguments) {
+    match definition().term_width(WIDTH).try_get_matches_from(arguments) {
         Ok(_) => panic!("{line:?} is right"),
         Err(error) => (error.render().to_string(), error.exit_code()),
     }
@@ -33,7 +33,7 @@ fn long_options(command: &clap::Command) -> Vec<String> {
 
 #[test]
 fn the_definition_is_sound() {
-    Cli::command().debug_assert();
+    definition().debug_assert();
 }
 
 #[test]
@@ -79,13 +79,14 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("-o xml", "--output"),
         ("-i 0s", "--interval"),
         ("-i -5s", "--interval"),
-        ("-i 5", "--interval"),
+        ("5m0", "[INTERVAL]"),
+        ("1 0", "[COUNT]"),
+        ("1 -i 2", "--interval"),
         ("-i 1000000d", "--interval"),
         ("-d soon", "--duration"),
         ("triage -d 10ms", "--duration"),
         ("triage -o xml", "--output"),
         ("--older 0ms", "--older"),
-        ("--settle 5", "--settle"),
         ("--settle -1s", "--settle"),
         ("--sample 0", "--sample"),
         ("--sample 65537", "--sample"),
@@ -105,11 +106,12 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("-p abc", "--pid"),
         ("-p 4294967296", "--pid"),
         ("-c", "--cache"),
+        ("--comm=", "--comm"),
         ("caches -t -1", "--top"),
         ("caches -i 0s", "--interval"),
         ("--cash dentry", "--cash"),
         ("cache", "caches"),
-        ("-i 1s caches", "--interval"),
+        ("-i 1s caches", "caches [OPTIONS]"),
         ("explain -o xml", "--output"),
         ("completions csh", "<SHELL>"),
         ("events --kind fork", "--kind"),
@@ -147,7 +149,7 @@ fn what_is_right_is_taken() {
 
 #[test]
 fn the_version_is_the_package_s() {
-    let error = Cli::command().try_get_matches_from(["memtrace", "--version"]).unwrap_err();
+    let error = definition().try_get_matches_from(["memtrace", "--version"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DisplayVersion);
     assert_eq!(error.to_string(), concat!("memtrace ", env!("CARGO_PKG_VERSION"), "\n"));
 }
@@ -156,7 +158,7 @@ fn the_version_is_the_package_s() {
 fn completions_know_every_option() {
     for shell in <Shell as clap::ValueEnum>::value_variants() {
         let script = String::from_utf8(completions(*shell)).unwrap();
-        for option in long_options(&Cli::command()) {
+        for option in long_options(&definition()) {
             assert!(script.contains(option.trim_start_matches('-')), "{shell}: {option}");
         }
     }
@@ -168,10 +170,10 @@ fn the_man_page_has_every_option_and_command() {
     let page = String::from_utf8(man().unwrap()).unwrap();
     // As one reads it: without font changes and escapes.
     let text = page.replace(r"\-", "-").replace(r"\fB", "").replace(r"\fI", "").replace(r"\fR", "");
-    for option in long_options(&Cli::command()) {
+    for option in long_options(&definition()) {
         assert!(text.contains(&option), "{option}");
     }
-    for command in Cli::command().get_subcommands() {
+    for command in definition().get_subcommands() {
         assert!(text.contains(&format!("memtrace {}\n", command.get_name())), "{}", command.get_name());
     }
     for heading in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "EXAMPLES", "EXIT STATUS"] {

@@ -1,17 +1,18 @@
 //! `memtrace` without a command: the live session.
 
-use std::{io, num::NonZeroU64};
+use std::{io, num::NonZeroU64, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{rows::RowArgs, runtime::block_on, screen::Screen, terminal, trace::TraceArgs},
+    shared::{number, rows::RowArgs, runtime::block_on, screen::Screen, terminal, trace::TraceArgs},
 };
 use crate::{
     knowledge::incidents::IncidentsError,
     output::{Output, json::JsonLines},
     session::{self, Options, SessionError, budget::CpuLimit},
+    text::duration,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -21,6 +22,14 @@ pub struct LiveArgs {
 
     #[command(flatten)]
     pub rows: RowArgs,
+
+    /// Seconds between reports, as for vmstat
+    #[arg(index = 1, value_name = "INTERVAL", value_parser = duration::parse, conflicts_with = "interval")]
+    pub every: Option<Duration>,
+
+    /// Reports until it stops
+    #[arg(index = 2, value_name = "COUNT", value_parser = number::at_least_one::<NonZeroU64>, conflicts_with = "count")]
+    pub times: Option<NonZeroU64>,
 
     /// Output format: table, or one JSON object a line with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -52,7 +61,10 @@ impl Failure for LiveError {
 }
 
 pub fn run(args: LiveArgs) -> Result<(), LiveError> {
-    let options = options(args.trace, args.rows)?;
+    let mut trace = args.trace;
+    trace.interval = args.every.unwrap_or(trace.interval);
+    trace.count = args.times.or(trace.count);
+    let options = options(trace, args.rows)?;
     let session = session::run(options, output(args.output));
     Ok(block_on(session).map_err(SessionError::Runtime)??)
 }

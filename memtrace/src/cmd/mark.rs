@@ -1,18 +1,22 @@
 //! `memtrace mark`: a name for this moment, in a recording that runs.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read as _, Write as _},
     net::Shutdown,
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixStream},
-    },
+    os::unix::net::UnixStream,
     time::Duration,
 };
 
 use clap::Args;
+use rustix::{
+    net::{
+        self, AddressFamily, SocketAddrUnix, SocketType, UCred,
+        sockopt::{self, Timeout},
+    },
+    process::geteuid,
+};
 
 use super::{
     exit::{Exit, Failure},
@@ -25,6 +29,9 @@ const SOCKETS: &str = "/proc/net/unix";
 
 /// A session answers within some milliseconds, unless the host is very busy.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of many sockets each is waited for so long at least.
+const MIN_WAIT: Duration = Duration::from_millis(20);
 
 #[derive(Args, Clone, Debug)]
 pub struct MarkArgs {
@@ -53,6 +60,11 @@ pub enum MarkError {
     NotAllowed(u32),
     #[error("the recording of process {0} did not take the mark: it has ended, or is too busy. Try again")]
     NoAnswer(u32),
+    #[error(
+        "the mark was not set: the socket @{} belongs to another program (process {pid}, user {uid}), which pretends to record",
+        socket_name(wanted)
+    )]
+    Impostor { wanted: u32, pid: i32, uid: u32 },
     #[error("cannot reach the recording of process {pid}: {source}")]
     Connect { pid: u32, source: io::Error },
 }
@@ -73,8 +85,17 @@ fn pids(pids: &[u32]) -> String {
 
 pub fn run(args: &MarkArgs) -> Result<(), MarkError> {
     let sockets = fs::read(SOCKETS).map_err(MarkError::Sockets)?;
-    let pid = choose(&recorders(&sockets), args.pid)?;
-    match send(pid, args.label.as_bytes()) {
+    let listening = recorders(&sockets);
+    let wait = (PATIENCE / u32::try_from(listening.len().max(1)).unwrap_or(u32::MAX)).max(MIN_WAIT);
+    let mut servers: BTreeMap<u32, io::Result<Server>> =
+        listening.into_iter().map(|pid| (pid, Server::connect(pid, wait))).collect();
+    if let Some(error) = args.pid.and_then(|pid| impostor(pid, servers.get(&pid)?)) {
+        return Err(error);
+    }
+    servers.retain(|pid, server| server.as_ref().map_or(true, |server| server.is_recorder(*pid)));
+    let pid = choose(&servers.keys().copied().collect(), args.pid)?;
+    let server = servers.remove(&pid).unwrap_or_else(|| Server::connect(pid, wait));
+    match server.and_then(|server| send(server.stream, args.label.as_bytes())) {
         Ok(Some(Answer::Marked)) => Ok(()),
         Ok(Some(Answer::NotAllowed)) => Err(MarkError::NotAllowed(pid)),
         Ok(None) => Err(MarkError::NoAnswer(pid)),
@@ -108,9 +129,36 @@ fn choose(recorders: &BTreeSet<u32>, wanted: Option<u32>) -> Result<u32, MarkErr
     }
 }
 
+/// Who listens at a socket. Anybody may take the name of one.
+struct Server {
+    stream: UnixStream,
+    pid: i32,
+    uid: u32,
+}
+
+impl Server {
+    /// Waits so long where others are in the queue.
+    fn connect(pid: u32, wait: Duration) -> io::Result<Self> {
+        let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(wait))?;
+        net::connect(&socket, &SocketAddrUnix::new_abstract_name(socket_name(pid).as_bytes())?)?;
+        let UCred { pid, uid, .. } = sockopt::socket_peercred(&socket)?;
+        Ok(Self { stream: socket.into(), pid: pid.as_raw_nonzero().get(), uid: uid.as_raw() })
+    }
+
+    /// It is the process that its socket names, and root's or our own.
+    fn is_recorder(&self, pid: u32) -> bool {
+        i64::from(self.pid) == i64::from(pid) && (self.uid == 0 || self.uid == geteuid().as_raw())
+    }
+}
+
+fn impostor(wanted: u32, server: &io::Result<Server>) -> Option<MarkError> {
+    let server = server.as_ref().ok().filter(|server| !server.is_recorder(wanted))?;
+    Some(MarkError::Impostor { wanted, pid: server.pid, uid: server.uid })
+}
+
 /// None if the recorder closes the connection without an answer.
-fn send(pid: u32, label: &[u8]) -> io::Result<Option<Answer>> {
-    let mut stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(socket_name(pid))?)?;
+fn send(mut stream: UnixStream, label: &[u8]) -> io::Result<Option<Answer>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let sent = stream.write_all(label).and_then(|()| stream.shutdown(Shutdown::Write));

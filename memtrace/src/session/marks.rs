@@ -50,8 +50,8 @@ impl Answer {
 
 pub struct Marks {
     signal: Signal,
-    /// None where it cannot be made: then only the signal sets marks.
-    socket: Option<UnixListener>,
+    /// Where it cannot be made, only the signal sets marks.
+    socket: io::Result<UnixListener>,
     /// A sender whose label has not arrived whole. Kept here, since [`Self::next`] may be cancelled and called again.
     asking: Option<Asking>,
 }
@@ -71,14 +71,23 @@ impl Marks {
             listener.set_nonblocking(true)?;
             UnixListener::from_std(listener)
         });
-        Ok(Self { signal, socket: socket.ok(), asking: None })
+        Ok(Self { signal, socket, asking: None })
+    }
+
+    /// Says that `memtrace mark` cannot set marks, and why.
+    pub fn problem(&self) -> Option<String> {
+        let (error, pid) = (self.socket.as_ref().err()?, std::process::id());
+        let name = socket_name(pid);
+        let taken = error.kind() == io::ErrorKind::AddrInUse;
+        let why = if taken { format!("another process listens at @{name}") } else { error.to_string() };
+        Some(format!("memtrace mark cannot mark this session: {why}; kill -USR1 {pid} can"))
     }
 
     /// Waits for the next mark.
     pub async fn next(&mut self) -> Mark {
         let signalled = || Mark { label: SIGNAL_LABEL.to_vec(), asker: None };
         let Self { signal, socket, asking } = self;
-        let Some(socket) = socket else {
+        let Ok(socket) = socket else {
             signal.recv().await;
             return signalled();
         };
@@ -138,7 +147,9 @@ async fn asked_for(asking: &mut Option<Asking>) -> Option<Mark> {
             Ok(Err(_)) | Err(_) => *asking = None,
         }
     }
-    asking.take().map(|Asking { stream, label, .. }| Mark { label, asker: Some(stream) })
+    // Who only looks whether we are there sends none.
+    let Asking { stream, label, .. } = asking.take()?;
+    (!label.is_empty()).then_some(Mark { label, asker: Some(stream) })
 }
 
 /// There is room for a byte, so this does not wait. A sender that does not read it has gone.

@@ -30,6 +30,7 @@ mod checkpoint;
 mod record;
 mod tick;
 mod settle;
+mod unmatched;
 mod run;
 
 pub use self::{

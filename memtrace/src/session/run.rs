@@ -15,6 +15,7 @@ use super::{
     signals::Signals,
     sink::{RecordingTarget, SinkConfig, SinkState, StreamTarget},
     state::Session,
+    unmatched,
 };
 use crate::{
     evidence::recording::Written,
@@ -74,6 +75,7 @@ async fn run_with(
     let mut signals = signals.map_err(SessionError::Signals)?;
     let Ready { mut attached, state } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, sink)?;
+    session.state.notes.extend(signals.mark_problem());
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
@@ -95,6 +97,8 @@ async fn run_with(
     session.settle(&mut attached, settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
+    let unmatched = unmatched::notes(&options, &session.ledger);
+    session.state.notes.extend(unmatched);
     let last = session.tick(&mut events, true)?;
     drop(events);
     let written = session.finish_sink();

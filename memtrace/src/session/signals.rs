@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP end a session with its final report. SIGUSR1 and `memtrace mark` mark a time in its recording.
+//! SIGINT, SIGTERM and SIGHUP end a session with its final report. SIGUSR1 and `memtrace mark` mark a time in its recording; where
+//! there is no recording, SIGUSR1 does nothing.
 
 use std::io;
 
@@ -10,6 +11,8 @@ pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// Taken, because it would end the process without a report otherwise.
+    _ignored: Signal,
     marks: Option<Marks>,
 }
 
@@ -20,7 +23,13 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            _ignored: signal(SignalKind::user_defined1())?,
         })
+    }
+
+    /// Why `memtrace mark` cannot set marks, if it cannot.
+    pub(super) fn mark_problem(&self) -> Option<String> {
+        self.marks.as_ref()?.problem()
     }
 
     pub(super) fn with_marks() -> io::Result<Self> {
@@ -35,7 +44,7 @@ impl Signals {
 
     /// Waits for a signal that ends the session (None), or for a mark.
     pub(super) async fn next(&mut self) -> Option<Mark> {
-        let Self { interrupt, terminate, hangup, marks } = self;
+        let Self { interrupt, terminate, hangup, marks, .. } = self;
         let Some(marks) = marks else {
             any_of(interrupt, terminate, hangup).await;
             return None;

@@ -1,4 +1,4 @@
-//! Durations on the command line: `500ms`, `10s`, `1.5h`, `1h30m`.
+//! Durations on the command line: `500ms`, `10s`, `1.5h`, `1h30m`, `2min`; a number alone is seconds, as for vmstat.
 
 use std::time::Duration;
 
@@ -9,22 +9,23 @@ use crate::text::escape;
 /// Longer durations are typing errors.
 const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The whole unit is compared, so the order does not matter.
-const UNITS: [(&str, u64); 8] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
+const SECOND: u64 = 1_000_000_000;
+
+/// As systemd spells them. The whole unit is compared, so the order does not matter.
+const UNITS: [(&[&str], u64); 7] = [
+    (&["ns", "nsec"], 1),
+    (&["us", "usec", "µs"], 1_000),
+    (&["ms", "msec"], 1_000_000),
+    (&["s", "sec", "second", "seconds"], SECOND),
+    (&["m", "min", "minute", "minutes"], 60 * SECOND),
+    (&["h", "hr", "hour", "hours"], 3_600 * SECOND),
+    (&["d", "day", "days"], 86_400 * SECOND),
 ];
 
 /// Why a text is not a duration. clap puts the text and the option's name in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DurationError {
-    #[error("empty; use a number and a unit, such as 500ms, 10s or 5m")]
+    #[error("empty; use seconds, or a number and a unit, such as 500ms, 10s or 5m")]
     Empty,
     #[error("durations cannot be negative")]
     Negative,
@@ -32,7 +33,7 @@ pub enum DurationError {
     Zero,
     #[error("durations over 365d are not supported")]
     TooLong,
-    #[error("not a number and a unit, such as 500ms, 10s or 5m")]
+    #[error("not a number of seconds, nor a number and a unit, such as 500ms, 10s or 5m")]
     NoNumber,
     #[error("no unit; use {0}s for seconds, {0}ms for milliseconds or {0}m for minutes")]
     NoUnit(String),
@@ -50,6 +51,11 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     }
     if rest.starts_with('-') {
         return Err(DurationError::Negative);
+    }
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let in_seconds = format!("{rest}s");
+    if is_number(rest) {
+        rest = &in_seconds;
     }
     let mut nanoseconds: u128 = 0;
     while !rest.is_empty() {
@@ -70,7 +76,6 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 pub fn parse_or_none(text: &str) -> Result<Duration, DurationError> {
     match parse(text) {
         Err(DurationError::Zero) => Ok(Duration::ZERO),
-        Err(DurationError::NoUnit(_)) if text.trim() == "0" => Ok(Duration::ZERO),
         other => other,
     }
 }
@@ -90,7 +95,7 @@ fn part(text: &str) -> Result<(u128, &str), DurationError> {
     }
     let (_, nanoseconds) = UNITS
         .into_iter()
-        .find(|(name, _)| *name == unit)
+        .find(|(names, _)| names.contains(&unit))
         .ok_or_else(|| DurationError::UnknownUnit(unit.to_owned()))?;
     Ok((scale(number, nanoseconds)?, after))
 }
@@ -139,6 +144,12 @@ mod tests {
             ("250µs", Duration::from_micros(250)),
             ("1ns", Duration::from_nanos(1)),
             ("365d", MAX),
+            ("10", ms(10_000)),
+            (" 0.5 ", ms(500)),
+            ("2min", ms(120_000)),
+            ("1hr 5minutes 3sec", ms(3_903_000)),
+            ("1day", ms(86_400_000)),
+            ("30 msec", ms(30)),
             ("0.33333333333333333333333333333333333333s", Duration::from_nanos(333_333_333)),
         ] {
             check(text, Ok(expect));
@@ -149,25 +160,25 @@ mod tests {
     fn errors_say_what_was_wrong() {
         let too_long = "durations over 365d are not supported";
         let zero = "durations must be longer than zero";
-        let number = "not a number and a unit, such as 500ms, 10s or 5m";
+        let number = "not a number of seconds, nor a number and a unit, such as 500ms, 10s or 5m";
         for (text, expect) in [
-            ("", "empty; use a number and a unit, such as 500ms, 10s or 5m"),
-            ("  ", "empty; use a number and a unit, such as 500ms, 10s or 5m"),
+            ("", "empty; use seconds, or a number and a unit, such as 500ms, 10s or 5m"),
+            ("  ", "empty; use seconds, or a number and a unit, such as 500ms, 10s or 5m"),
             ("0s", zero),
-            ("0", "no unit; use 0s for seconds, 0ms for milliseconds or 0m for minutes"),
+            ("0", zero),
             ("0.0000000001s", zero),
             ("-5s", "durations cannot be negative"),
             ("365d1ns", too_long),
             ("99999999999999999999s", too_long),
-            ("10", "no unit; use 10s for seconds, 10ms for milliseconds or 10m for minutes"),
             ("1h30", "no unit; use 30s for seconds, 30ms for milliseconds or 30m for minutes"),
-            ("10sec", "'sec' is not a unit of time; use ns, us, ms, s, m, h or d"),
+            ("10secs", "'secs' is not a unit of time; use ns, us, ms, s, m, h or d"),
             ("10S", "'S' is not a unit of time; use ns, us, ms, s, m, h or d"),
             ("1e3s", "'e' is not a unit of time; use ns, us, ms, s, m, h or d"),
             ("5\u{1b}[31m", "'\\x1b[' is not a unit of time; use ns, us, ms, s, m, h or d"),
             ("1.s", "'1.' is not a number"),
             (".5s", "'.5' is not a number"),
             ("1.2.3s", "'1.2.3' is not a number"),
+            ("1.2.3", "'1.2.3' is not a number"),
             ("fast", number),
             ("s", number),
             ("+5s", number),
@@ -179,11 +190,11 @@ mod tests {
 
     #[test]
     fn nothing_may_be_asked_for_where_it_makes_sense() {
-        for text in ["0", " 0", "0s", "0ms"] {
+        for text in ["0", " 0", "00", "0s", "0ms"] {
             assert_eq!(parse_or_none(text), Ok(Duration::ZERO), "{text:?}");
         }
         assert_eq!(parse_or_none("2s"), Ok(Duration::from_secs(2)));
-        for text in ["", "-1s", "00", "5", "1s0"] {
+        for text in ["", "-1s", "1s0"] {
             assert_eq!(parse_or_none(text), Err(parse(text).unwrap_err()), "{text:?}");
         }
     }

@@ -147,28 +147,24 @@ impl<'a> Names<'a> {
     fn standing_for(self, objects: u64) -> Self {
         let (seen, named): (Vec<_>, Vec<_>) =
             (self.seen.into_iter().collect(), self.named.into_iter().collect());
-        let looked_at: u64 = seen.iter().map(|(_, sum)| sum.objects).sum();
-        let sums = seen.iter().map(|(_, sum)| sum).chain(named.iter().map(|(_, sum)| sum));
-        let scaled = apportioned(objects, sums.map(|sum| (sum.objects, sum.weight())).collect());
-        let inspected =
-            apportioned(objects, seen.iter().map(|(_, sum)| (sum.objects, sum.weight())).collect());
-        let mut scaled = scaled.into_iter();
+        let of_seen = seen.iter().map(|(place, sum)| (sum.objects, (sum.weight(), Some(place.kind()))));
+        let of_named = named.iter().map(|(_, sum)| (sum.objects, (sum.weight(), None)));
+        let mut scaled = apportioned(objects, of_seen.chain(of_named).collect()).into_iter();
         let mut next = |sum: Sum<'a>| Sum { objects: scaled.next().unwrap_or(sum.objects), ..sum };
-        let seen = seen.into_iter().zip(inspected).map(|((place, sum), stands_for)| {
-            let before = sum.objects.max(1);
-            let part = |n: u64| (u128::from(n) * u128::from(stands_for) / u128::from(before)) as u64;
-            let dentries = match sum.dentries.looked_at {
-                0 => Negatives::default(),
-                looked_at => {
-                    Negatives { looked_at, dentries: stands_for, negative: part(sum.dentries.negative) }
-                }
+        let looked_at: u64 = seen.iter().map(|(_, sum)| sum.objects).sum();
+        // Each rounded by itself: no name decides about it.
+        let estimate = |n: u64| rounded(u128::from(n) * u128::from(objects), u128::from(looked_at.max(1)));
+        let seen = seen.into_iter().map(|(place, sum)| {
+            let dentries = Negatives {
+                looked_at: sum.dentries.looked_at,
+                dentries: estimate(sum.dentries.looked_at),
+                negative: estimate(sum.dentries.negative),
             };
-            let name_bytes = part(sum.name_bytes);
+            let (stands_for, name_bytes) = (estimate(sum.objects), estimate(sum.name_bytes));
             (place, Sum { dentries, name_bytes, stands_for, ..next(sum) })
         });
         let seen = seen.collect();
         let named = named.into_iter().map(|(name, sum)| (name, next(sum))).collect();
-        debug_assert!(looked_at <= objects);
         Self { seen, named }
     }
 
@@ -219,15 +215,15 @@ impl<'a> Names<'a> {
 /// Distributes objects over the places of the inspected ones with their name, in proportion to what those stand for.
 fn spread(objects: u64, places: &[usize], stand_for: &[u64], groups: &mut [NameGroup]) {
     // A place without objects had one when it was inspected.
-    let weights = places.iter().map(|&place| (stand_for[place].max(1), [0; 3])).collect();
+    let weights = places.iter().map(|&place| (stand_for[place].max(1), ())).collect();
     for (&place, part) in places.iter().zip(apportioned(objects, weights)) {
         groups[place].objects += part;
     }
 }
 
-/// Objects in proportion to weights. Largest remainders get what rounding down leaves; of equal ones, by the order of what stands
-/// beside the weights, then the first.
-fn apportioned(objects: u64, weights: Vec<(u64, [u64; 3])>) -> Vec<u64> {
+/// Objects in proportion to weights. Largest remainders get what rounding down leaves; of equal ones, those with the larger key, then
+/// the first.
+fn apportioned<K: Ord>(objects: u64, weights: Vec<(u64, K)>) -> Vec<u64> {
     let whole: u128 = weights.iter().map(|&(weight, _)| u128::from(weight)).sum();
     if whole == 0 {
         return vec![0; weights.len()];
@@ -235,10 +231,14 @@ fn apportioned(objects: u64, weights: Vec<(u64, [u64; 3])>) -> Vec<u64> {
     let product = |weight: u64| u128::from(objects) * u128::from(weight);
     let mut parts: Vec<u64> = weights.iter().map(|&(weight, _)| (product(weight) / whole) as u64).collect();
     let left = objects - parts.iter().sum::<u64>();
-    let mut lost: Vec<_> = (0..weights.len()).collect();
-    lost.sort_by_key(|&at| Reverse((product(weights[at].0) % whole, weights[at].1)));
-    lost.into_iter().take(left as usize).for_each(|at| parts[at] += 1);
+    let mut lost: Vec<_> = weights.iter().enumerate().collect();
+    lost.sort_by_key(|&(_, (weight, key))| Reverse((product(*weight) % whole, key)));
+    lost.into_iter().take(left as usize).for_each(|(at, _)| parts[at] += 1);
     parts
+}
+
+fn rounded(part: u128, whole: u128) -> u64 {
+    u64::try_from((part + whole / 2) / whole).unwrap_or(u64::MAX)
 }
 
 impl<'a> Place<'a> {
@@ -250,6 +250,11 @@ impl<'a> Place<'a> {
             ObjectKind::Socket => (Class::Socket, None, false),
         };
         Self { directory, pattern, filesystem, class, file_type, in_root }
+    }
+
+    /// What it is, without any name.
+    fn kind(&self) -> (Class, Option<FileType>, bool) {
+        (self.class, self.file_type, self.in_root)
     }
 
     /// Its name as a probe sends it.
@@ -347,7 +352,7 @@ mod tests {
             named(Some(POSITIVE), "/a/db", "<n>", 5),
             named(None, "lib", "<n>", 3),
         ]);
-        assert_eq!(found, [place("/a/db <n>", 1015, Some(678)), place("lib <n>", 3, None)]);
+        assert_eq!(found, [place("/a/db <n>", 1015, Some(679)), place("lib <n>", 3, None)]);
     }
 
     #[test]

@@ -4,7 +4,13 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::Read as _,
-    os::unix::fs::PermissionsExt as _,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            fs::PermissionsExt as _,
+            net::{SocketAddr, UnixListener},
+        },
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -28,7 +34,7 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = tests![Nothing, Once: a_mark_without_a_recording_is_an_error];
+    let mut tests = tests![Nothing, Once: a_mark_without_a_recording_is_an_error, a_mark_goes_to_no_impostor];
     tests.extend(tests![Tracing, Once: a_window_between_marks_is_exact, who_may_not_mark_is_told]);
     tests.extend(tests![Disk, OneKernel: a_bundle_names_the_flooder, a_redacted_bundle_has_no_names]);
     tests
@@ -161,6 +167,20 @@ fn a_mark_without_a_recording_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     let output = run(&["mark", &"x".repeat(201)]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// Anybody may listen where a recorder would.
+fn a_mark_goes_to_no_impostor() {
+    let address = SocketAddr::from_abstract_name("memtrace-mark-1").expect("it is short");
+    let impostor = UnixListener::bind_addr(&address).expect("nobody records as process 1");
+    let output = run(&["mark", "--pid", "1", "secret"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let (mut stream, _) = impostor.accept().expect("it asked who listens");
+    let mut label = Vec::new();
+    stream.read_to_end(&mut label).expect("it has gone");
+    assert_eq!(label, b"", "the label is nobody else's");
+    let own = format!("belongs to another program (process {},", std::process::id());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&own), "{output:?}");
 }
 
 /// In so many parts a program looks up names that do not exist, so far apart: a flood that is steady.

@@ -60,11 +60,19 @@ fn only_the_given_processes_are_shown() {
 fn only_the_given_command_names_are_shown() {
     let [one, other, bystander] = ["one", "two", "three"].map(unique);
     let mut programs = [&one, &other, &bystander].map(|comm| Workload::start(comm, &Task::OpenFiles(400)));
-    let mut session = Session::start(&["--cache", "filp", "--comm", &one, "--comm", &other]);
+    let mut session =
+        Session::start(&["--cache", "filp", "--comm", &one, "--comm", &other, "--comm", "mt-nobody"]);
     programs.iter_mut().rev().for_each(Workload::go);
     session.until_objects(&one, 400);
     session.until_objects(&other, 400);
-    assert_eq!(keys(&session.interrupt()), [&one, &other]);
+    let last = session.interrupt();
+    assert_eq!(keys(&last), [&one, &other]);
+    let about_filters = last.notes.iter().filter(|note| note.starts_with("nothing was allocated"));
+    let about_filters: Vec<&String> = about_filters.collect();
+    assert!(
+        matches!(about_filters[..], [note] if note.contains("under the name 'mt-nobody':")),
+        "{about_filters:?}"
+    );
 }
 
 fn several_caches_are_traced() {

@@ -26,6 +26,7 @@ pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing, Once:
         an_interrupt_ends_with_a_final_report,
         a_termination_ends_with_a_final_report,
+        a_signal_that_marks_recordings_ends_nothing,
         a_duration_ends_with_a_final_report,
         a_count_ends_with_a_final_report,
         a_session_ends_quietly_when_its_reader_has_gone,
@@ -57,6 +58,17 @@ fn ends_by(signal: Signal) {
     let last = session.end_by(signal);
     assert!(last.is_final);
     assert_eq!(last.objects(&comm), FILES);
+}
+
+/// Whoever asks a recording for a mark may hit a live session.
+fn a_signal_that_marks_recordings_ends_nothing() {
+    let comm = unique("files");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(FILES as usize));
+    let mut session = Session::start(&["--cache", "filp", "--comm", &comm]);
+    session.signal(Signal::USR1);
+    files.go();
+    session.until_objects(&comm, FILES);
+    assert_eq!(session.interrupt().objects(&comm), FILES);
 }
 
 fn a_duration_ends_with_a_final_report() {

@@ -145,18 +145,18 @@ fn main() -> ExitCode {
     if let Some(reason) = host::lacks(Needs::Disk) {
         eprintln!("kernel tests will be skipped: {reason}");
     }
-    let ways = ways::Ways::find();
+    let ways = ways::Ways::found();
     eprintln!("kernel tests for {ways}");
     let tests = [
-        objects::tests(&ways),
+        objects::tests(ways),
         attribution::tests(),
         verdict::tests(),
         ages::tests(),
         filters::tests(),
-        names::tests(&ways),
-        look::tests(&ways),
-        untraced::tests(&ways),
-        bulk::tests(&ways),
+        names::tests(ways),
+        look::tests(ways),
+        untraced::tests(ways),
+        bulk::tests(ways),
         events::tests(),
         lifecycle::tests(),
         exact::tests(),

@@ -25,10 +25,7 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
             churn_leaves_nothing,
         ])
         .chain(tests![Tracing, Once: leakers_rank_by_size_above_churn])
-        .chain(tests![Disk, EachKernel:
-            negative_dentries_are_dentries_until_their_directory_goes,
-            short_lived_processes_are_one_row,
-        ])
+        .chain(tests![Disk, EachKernel: negative_dentries_are_dentries_until_their_directory_goes])
         .collect()
 }
 
@@ -169,20 +166,4 @@ fn negative_dentries_are_dentries_until_their_directory_goes() {
         names: NameStyle::DoesNotExist,
     };
     come_and_go(&["--cache", "dentry"], &unique("names"), &task, 3000);
-}
-
-/// They run at the same time and preempt each other, on some kernels also in a probe.
-fn short_lived_processes_are_one_row() {
-    // Where somebody else's curl runs, another name does as well.
-    let comm = if host::is_running("curl") { unique("curl") } else { "curl".to_owned() };
-    let disk = directory_on_disk();
-    let within = disk.path().to_owned();
-    let task = Task::ShortLived { comm: comm.clone(), within, processes: 300, lookups: 20 };
-    let mut flood = Workload::start(unique("flood"), &task);
-    let session = Session::start(&["--cache", "dentry", "--comm", &comm]);
-    flood.go();
-    let last = session.interrupt();
-    let row = last.row(&comm);
-    assert_eq!((row.objects, row.processes), (300 * 20, 300));
-    assert_eq!((last.rows.len(), row.pid), (1, None));
 }

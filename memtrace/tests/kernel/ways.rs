@@ -1,6 +1,6 @@
 //! The ways that memtrace has for one need, on this kernel.
 
-use std::{env, fmt, process::Command};
+use std::{env, fmt, process::Command, sync::LazyLock};
 
 use crate::{Needs, Test, host, tests};
 
@@ -13,19 +13,19 @@ pub fn tests() -> Vec<Test> {
 
 /// A way that is lacking is not tested, so a program of ours that no kernel accepts would go unseen.
 fn no_way_is_lacking_by_a_fault_of_ours() {
-    let text = check();
+    let text = &*CHECK;
     assert!(text.contains("dentry names") && !text.contains("memtrace's own program"), "{text}");
     if env::var_os(EVERY_WAY).is_some() {
-        let ways = Ways::find();
+        let ways = Ways::found();
         assert!(ways.names.len() == NAME_WAYS.len() && ways.bulk, "{text}");
     }
 }
 
-/// What `memtrace check` says of this kernel.
-fn check() -> String {
+/// What `memtrace check` says of this kernel; in a VM it takes seconds to find out.
+static CHECK: LazyLock<String> = LazyLock::new(|| {
     let output = Command::new(host::memtrace()).arg("check").output().expect("memtrace starts");
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
+});
 
 /// How a line of it begins.
 const BULK_IS_SEEN: &str = "bulk, kfree_rcu        yes";
@@ -72,14 +72,20 @@ pub struct Ways {
     pub bulk: bool,
 }
 
+static WAYS: LazyLock<Ways> = LazyLock::new(Ways::find);
+
 impl Ways {
-    pub fn find() -> Self {
+    pub fn found() -> &'static Self {
+        &WAYS
+    }
+
+    fn find() -> Self {
         if host::lacks(Needs::Tracing).is_some() {
             return Self { cache: Vec::new(), names: Vec::new(), bulk: false };
         }
         let cache = CACHE_WAYS.into_iter().filter(|way| finds_caches(*way)).collect();
         let names = NAME_WAYS.into_iter().filter(|way| streams_names(*way)).collect();
-        let bulk = check().lines().any(|line| line.trim_start().starts_with(BULK_IS_SEEN));
+        let bulk = CHECK.lines().any(|line| line.trim_start().starts_with(BULK_IS_SEEN));
         Self { cache, names, bulk }
     }
 }

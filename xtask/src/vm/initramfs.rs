@@ -6,8 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use vm_init::{job, to_list};
 
 use super::kernels::Kernel;
@@ -51,7 +49,8 @@ const DISK_INODES: &str = "65536";
 
 pub fn pack(job: &Job, programs: &Programs, kernel: &Kernel, to: &Path) -> Result<()> {
     let file = File::create(to).with_context(|| format!("cannot write {}", to.display()))?;
-    let mut archive = Archive::new(GzEncoder::new(io::BufWriter::new(file), Compression::fast()));
+    // Not compressed: the kernel would take longer to decompress it, emulated, than to read it.
+    let mut archive = Archive::new(io::BufWriter::new(file));
     for directory in ["bin", "dev", "job", job::MODULES, "mnt", "proc", "run", "sys", "tmp"] {
         archive.directory(directory)?;
     }
@@ -71,7 +70,7 @@ pub fn pack(job: &Job, programs: &Programs, kernel: &Kernel, to: &Path) -> Resul
         archive.file(&format!("{}/{name}.ko", job::MODULES), 0o644, &module(path)?)?;
     }
     archive.file(job::DISK_IMAGE, 0o644, &disk_image(&to.with_extension("disk"))?)?;
-    archive.finish()?.finish()?.flush().with_context(|| format!("cannot write {}", to.display()))
+    archive.finish()?.flush().with_context(|| format!("cannot write {}", to.display()))
 }
 
 /// The module, decompressed: not every kernel here can do that by itself.

@@ -139,7 +139,7 @@ pub fn recording(machine: Machine<'_>) -> PathBuf {
 }
 
 fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: Console<'_>) -> Result<Outcome> {
-    let initramfs = paths::target("vm").join(format!("{}.cpio.gz", machine.name()));
+    let initramfs = paths::target("vm").join(format!("{}.cpio", machine.name()));
     initramfs::pack(job, programs, machine.kernel, &initramfs)?;
     let Machine { kernel, cpus, nodes } = machine;
     println!("booting {} with {cpus} CPUs on {nodes} NUMA node(s)", kernel.release);

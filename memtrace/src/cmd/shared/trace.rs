@@ -11,21 +11,26 @@ use crate::{
     text::{duration, human, size},
 };
 
+/// A name that a process can have. The kernel keeps 15 bytes of a longer one.
+pub fn comm(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() { Err("a command name cannot be empty") } else { Ok(text.to_owned()) }
+}
+
 /// Stands for all caches.
 const ALL: &str = "all";
 
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
-    /// Slab cache to trace: a name as in `memtrace caches`, a glob ('kmalloc-*') or all; may be repeated
-    #[arg(short, long = "cache", value_name = "NAME|GLOB", default_value = "all")]
+    /// Slab caches to trace: names as in `memtrace caches`, globs ('kmalloc-*') or all; may be repeated
+    #[arg(short, long = "cache", value_name = "NAME|GLOB", value_delimiter = ',', default_value = "all")]
     pub caches: Vec<String>,
 
     /// Trace only allocations by this process; may be repeated
-    #[arg(short, long = "pid", value_name = "PID", value_parser = number::process_id, allow_hyphen_values = true)]
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = number::process_id, allow_hyphen_values = true)]
     pub pids: Vec<u32>,
 
     /// Trace only allocations under this command name; may be repeated
-    #[arg(long = "comm", value_name = "COMM")]
+    #[arg(long = "comm", value_name = "COMM", value_parser = comm)]
     pub comms: Vec<String>,
 
     /// Show call stacks of the first rows, from one allocation in 32

@@ -128,7 +128,10 @@ fn budget(cost: &OwnCost) -> Option<String> {
 
 /// Instead of a table without rows.
 pub fn no_rows(snapshot: &Snapshot) -> String {
+    let allocs: u64 = snapshot.caches.iter().map(|cache| cache.allocs).sum();
     match (snapshot.older, snapshot.is_final) {
+        _ if allocs == 0 && snapshot.is_final => "no allocations seen since attach".to_owned(),
+        _ if allocs == 0 => "no allocations seen yet".to_owned(),
         (Some(age), _) => format!("no outstanding objects older than {}", human::duration(age)),
         (None, true) => "no outstanding objects: everything allocated since attach was freed".to_owned(),
         (None, false) => "no outstanding objects yet".to_owned(),

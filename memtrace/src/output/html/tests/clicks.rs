@@ -309,7 +309,7 @@ fn absurd_figures_stop_nothing() {
 fn nothing_to_tell_is_told() {
     in_each_window(&incident::empty(), |browser, _| {
         assert!(browser.text("#verdict").contains("too early"));
-        assert!(browser.text("#rows").contains("No outstanding objects"));
+        assert!(browser.text("#rows").contains("No allocations seen"));
         assert_eq!(browser.shown("#growth, #stacks, #directories, #ages"), 0);
     });
 }
