@@ -62,7 +62,7 @@ Environment:
 Exit status:
   0  success, or the reader of the output has gone
   1  failure
-  2  usage error: bad options, no such cache, a file exists without --force
+  2  usage error: bad option, no such cache or process, file exists (--force)
   3  triage found a suspect";
 
 #[derive(Debug, Subcommand)]

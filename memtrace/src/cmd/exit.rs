@@ -126,6 +126,7 @@ impl Failure for SessionError {
     fn exit(&self) -> Exit {
         match self {
             Self::Setup(SetupError::Resolve(error)) => error.exit(),
+            Self::Setup(SetupError::NoSuchProcess(_)) => Exit::Usage,
             Self::Record(error) => error.exit(),
             Self::Output(error) | Self::Events(error) => error.exit(),
             _ => Exit::Failed,

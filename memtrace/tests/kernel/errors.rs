@@ -16,7 +16,7 @@ pub fn tests() -> Vec<Test> {
     tests.extend(tests![Tracing, Once:
         an_unknown_cache_is_a_usage_error_that_names_the_nearest,
         a_glob_without_match_is_a_usage_error,
-        a_process_that_does_not_exist_is_an_error,
+        a_process_that_does_not_exist_is_a_usage_error,
     ]);
     tests.extend(tests![Tracing, EachKernel: without_privileges_the_command_to_run_is_shown]);
     tests
@@ -68,10 +68,10 @@ fn a_glob_without_match_is_a_usage_error() {
     check(&["--cache", "no-such-*"], 2, &["no-such-*"]);
 }
 
-fn a_process_that_does_not_exist_is_an_error() {
+fn a_process_that_does_not_exist_is_a_usage_error() {
     // More than the kernel ever gives.
     let pid = i32::MAX.to_string();
-    check(&["--cache", "filp", "--pid", &pid], 1, &[&pid]);
+    check(&["--cache", "filp", "--pid", &pid], 2, &[&pid]);
 }
 
 fn without_privileges_the_command_to_run_is_shown() {

@@ -36,7 +36,7 @@ fn no_cache() -> SessionError {
 }
 
 fn no_privileges() -> SessionError {
-    SessionError::Setup(SetupError::NoSuchProcess(1))
+    SessionError::Setup(SetupError::Privileges { missing: String::new(), command: String::new() })
 }
 
 #[test]
@@ -45,6 +45,7 @@ fn each_command_and_kind_of_error_has_its_code() {
     let check = |error: CommandError, exit| assert_eq!(error.exit(), exit, "{error:?}");
     check(LiveError::Session(no_cache()).into(), Usage);
     check(LiveError::Session(no_privileges()).into(), Failed);
+    check(LiveError::Session(SetupError::NoSuchProcess(1).into()).into(), Usage);
     check(LiveError::Session(SessionError::Output(gone())).into(), ReaderGone);
     check(CachesError::Pattern(ResolveError::Empty).into(), Usage);
     check(CachesError::Write(full()).into(), Failed);
