@@ -12,14 +12,14 @@ use crate::{
 
 const DENTRIES: u64 = 1000;
 
-/// Each style of names, and what their pattern is to be.
-fn patterns() -> [(NameStyle, String); 4] {
+/// Each style of names, who makes them, and what their pattern is to be.
+fn patterns() -> [(&'static str, NameStyle, String); 4] {
     [
-        (NameStyle::DoesNotExist, ".<n>_dOeSnotExist_.db".to_owned()),
-        (NameStyle::Longest, format!(".<n>_{}", "x".repeat(247))),
-        (NameStyle::Uuid, "<n>.json".to_owned()),
+        ("names", NameStyle::DoesNotExist, ".<n>_dOeSnotExist_.db".to_owned()),
+        ("longest", NameStyle::Longest, format!(".<n>_{}", "x".repeat(247))),
+        ("uuids", NameStyle::Uuid, "<n>.json".to_owned()),
         // Parsing the JSON gave the real characters back; what is not UTF-8 stays escaped.
-        (NameStyle::Hostile, "<n>\n\x1b[<n>J\"'\\\\xff".to_owned()),
+        ("hostile", NameStyle::Hostile, "<n>\n\x1b[<n>J\"'\\\\xff".to_owned()),
     ]
 }
 
@@ -43,8 +43,8 @@ struct Flood {
 
 /// A session over one program for each style of names.
 fn floods(way: Way) -> (Session, [Flood; 4]) {
-    let mut floods = patterns().map(|(names, pattern)| {
-        let comm = unique("names");
+    let mut floods = patterns().map(|(who, names, pattern)| {
+        let comm = unique(who);
         let disk = directory_on_disk();
         let within = disk.path().to_owned();
         let task = Task::NegativeDentries { within, count: DENTRIES as usize, names };
