@@ -94,7 +94,7 @@ pub fn run(args: &MarkArgs) -> Result<(), MarkError> {
     }
     servers.retain(|pid, server| server.as_ref().map_or(true, |server| server.is_recorder(*pid)));
     let pid = choose(&servers.keys().copied().collect(), args.pid)?;
-    let server = servers.remove(&pid).unwrap_or_else(|| Server::connect(pid, wait));
+    let Some(server) = servers.remove(&pid) else { return Err(MarkError::None) };
     match server.and_then(|server| send(server.stream, args.label.as_bytes())) {
         Ok(Some(Answer::Marked)) => Ok(()),
         Ok(Some(Answer::NotAllowed)) => Err(MarkError::NotAllowed(pid)),

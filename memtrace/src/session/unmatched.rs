@@ -8,6 +8,10 @@ use crate::{
 
 /// A sentence each for names and for processes, at the end of a session.
 pub fn notes(options: &Options, ledger: &Ledger) -> Vec<String> {
+    // Of few objects a sample may have none: that proves nothing.
+    if ledger.period() > 1 {
+        return Vec::new();
+    }
     let has_comm = |comm: &&String| {
         let comm = Comm::truncated(comm.as_bytes());
         ledger.origins().any(|origin| origin.key.task.comm == comm)

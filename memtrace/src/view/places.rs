@@ -231,6 +231,9 @@ fn apportioned<K: Ord>(objects: u64, weights: Vec<(u64, K)>) -> Vec<u64> {
     let product = |weight: u64| u128::from(objects) * u128::from(weight);
     let mut parts: Vec<u64> = weights.iter().map(|&(weight, _)| (product(weight) / whole) as u64).collect();
     let left = objects - parts.iter().sum::<u64>();
+    if left == 0 {
+        return parts;
+    }
     let mut lost: Vec<_> = weights.iter().enumerate().collect();
     lost.sort_by_key(|&(_, (weight, key))| Reverse((product(*weight) % whole, key)));
     lost.into_iter().take(left as usize).for_each(|(at, _)| parts[at] += 1);

@@ -57,15 +57,21 @@ fn block(title: &str, content: impl Render) -> Markup {
     html! { div { h3 { (title) } (content) } }
 }
 
-/// All that the row's columns know of it.
+/// All that the row's columns know of it, exactly.
 pub(super) fn facts(heads: &[Head], cells: &[Cell]) -> Markup {
-    let known = heads.iter().zip(cells).filter(|(head, _)| !head.in_detail.is_empty());
+    let is_known = |(head, cell): &(&Head, &Cell)| {
+        !head.in_detail.is_empty() && **cell != Cell::Unknown && !cell.text().is_empty()
+    };
     html! {
         dl {
-            @for (head, cell) in known {
-                @if !cell.text().is_empty() {
-                    dt { (head.in_detail) }
-                    dd { (cell) @if let Cell::Bytes(bytes) = cell { " (" (human::grouped(*bytes)) ")" } }
+            @for (head, cell) in heads.iter().zip(cells).filter(is_known) {
+                dt { (head.in_detail) }
+                dd {
+                    @match cell {
+                        Cell::Bytes(bytes) if *bytes >= 1024 => { (cell) " (" (human::grouped(*bytes)) ")" },
+                        Cell::CountChange(change) => (human::grouped_change(*change)),
+                        _ => (cell),
+                    }
                 }
             }
         }
