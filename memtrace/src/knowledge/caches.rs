@@ -22,6 +22,12 @@ pub struct CacheEntry {
     pub holds: Prose,
     pub fills: Prose,
     pub reclaim: Reclaim,
+    /// What it grows and goes with: the page cache, files that exist. Who reads, writes or looks up leaks nothing.
+    #[serde(default)]
+    pub bookkeeping_of: Option<Line>,
+    /// The kernel frees an object so many seconds after its owner is done with it: until then all look kept.
+    #[serde(default)]
+    pub timer_s: Option<u64>,
     /// How and when it goes back.
     pub reclaim_how: Prose,
     /// Commands that tell more.

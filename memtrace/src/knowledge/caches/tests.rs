@@ -51,8 +51,31 @@ fn the_caches_that_matter_are_known() {
     ] {
         check(name, Reclaim::Owner);
     }
+    check("mqueue_inode_cache", Reclaim::Owner);
     check("Acpi-Namespace", Reclaim::Never);
     assert!(find("no_such_cache").is_none());
     assert!(find("").is_none());
     assert!(all().iter().flat_map(|entry| &entry.names).count() >= 40);
+}
+
+#[test]
+fn bookkeeping_is_told_from_what_is_held() {
+    let of = |name: &str| find(name).and_then(|entry| entry.bookkeeping_of.as_ref()).map(|of| of.as_str());
+    for (name, expected) in [
+        ("buffer_head", Some("the page cache")),
+        ("radix_tree_node", Some("the page cache")),
+        ("ext4_extent_status", Some("where files' blocks are")),
+        ("jbd2_journal_head", Some("the filesystem's metadata")),
+        ("ext4_inode_cache", Some("files that exist")),
+        ("lsm_inode_cache", Some("files that exist")),
+        ("dentry", Some("names that were looked up")),
+        ("sock_inode_cache", None),
+        ("shmem_inode_cache", None),
+        ("filp", None),
+        ("kmalloc-64", None),
+        ("kmalloc-rcl-64", Some("names that were looked up")),
+    ] {
+        assert_eq!(of(name), expected, "{name}");
+    }
+    assert_eq!(find("tw_sock_TCP").and_then(|entry| entry.timer_s), Some(60));
 }
