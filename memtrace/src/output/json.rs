@@ -20,7 +20,7 @@ use self::ages::{AgeBucket, Generation};
 pub(super) use self::difference::{Difference, seen};
 use self::names::{Directory, Names};
 pub(super) use self::object::{all, object};
-use self::verdict::Verdict;
+use self::verdict::{Finding, Verdict};
 use super::{Output, Shown, shown};
 use crate::{
     attribution::cgroup::Owner,
@@ -90,6 +90,7 @@ object! {
         pub(super) rows: Vec<Row<'a>> = all(&snapshot.rows, |row| Row::of(row, snapshot.sampling)),
         pub(super) rest: Option<Rest> = snapshot.rest.map(|rest| Rest::of(rest, snapshot.sampling)),
         pub(super) verdict: Option<Verdict<'a>> = snapshot.verdict.as_ref().map(Verdict::of),
+        pub(super) findings: Vec<Finding<'a>> = snapshot.verdict.iter().flat_map(|verdict| &verdict.findings).map(Finding::of).collect(),
         pub(super) ages: Vec<AgeBucket> = all(&snapshot.ages, AgeBucket::of),
         pub(super) generations: Vec<Generation> = all(&snapshot.cohorts, Generation::of),
         pub(super) directories: Vec<Directory<'a>> = all(&snapshot.directories, Directory::of),

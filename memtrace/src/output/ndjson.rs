@@ -29,6 +29,7 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
         rows,
         rest,
         verdict,
+        findings,
         ages,
         generations,
         directories,
@@ -38,6 +39,7 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
     header.r#type = "report";
     let mut out = line_of(&header)?;
     out += &lines("verdict", verdict.as_slice())?;
+    out += &lines("finding", &findings)?;
     out += &lines("cache", &caches)?;
     out += &lines("row", &rows)?;
     out += &lines("rest", rest.as_slice())?;

@@ -13,10 +13,9 @@ use crate::{
     view::{
         AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
         Cohort, Context, Directory, GfpFlags, Keys, KnownIncident, NameGroup, Negatives, OwnCost,
-        ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Suspect, Trend, Trust,
-        Verdict,
+        ProcessInfo, Rest, Row, Sampling, Settled, Slope, Snapshot, Sort, StackShare, Trend, Trust, Verdict,
+        finding::{Doubt, Finding, Kind, TooFew},
         reconcile::{self, Growth, Partial, Reading, Sign, Traced},
-        verdict::Doubt,
     },
 };
 
@@ -381,18 +380,23 @@ pub(crate) fn verdict() -> Snapshot {
         row.trend = trend;
     }
     let row = &snapshot.rows[0];
-    snapshot.verdict = Some(Verdict::Leak(Box::new(Suspect {
+    let finding = Finding {
+        kind: Kind::Flood,
         keys: row.keys.clone(),
         comm: row.comm.clone(),
         started_by: row.started_by[0].comms.clone(),
         processes: row.processes,
         cache: "dentry".to_owned(),
         share_of_cache: 1.0,
-        place: row.names.first().cloned(),
-        negative: Some(0.988),
+        with: Vec::new(),
+        objects: row.objects,
         slope,
         bytes_per_s: slope.per_s * 192.0,
+        kept: 0.998,
+        place: row.names.first().cloned(),
+        negative: Some(0.988),
         explains: Some(0.972),
+        slab_growth_share: 0.931,
         is_reclaimable: Some(true),
         full_in: Some(Duration::from_secs(11_500)),
         doubts: vec![Doubt::Lost { share: 0.012 }],
@@ -406,7 +410,62 @@ pub(crate) fn verdict() -> Snapshot {
             references: vec!["https://example.org/1".to_owned()],
             signs: vec!["caches".to_owned(), "names".to_owned()],
         }],
-    })));
+    };
+    snapshot.verdict = Some(Verdict { findings: vec![finding], too_few: None });
+    snapshot
+}
+
+/// Who leaks, who floods and who merely fills a cache, at once.
+pub(crate) fn findings() -> Snapshot {
+    let mut snapshot = verdict();
+    let Some(Verdict { findings, .. }) = &mut snapshot.verdict else { unreachable!() };
+    let another = |kind, comm: &str, cache: &str, per_s: f64, size: f64| Finding {
+        kind,
+        keys: vec![comm.into()],
+        comm: Some(comm.into()),
+        started_by: Vec::new(),
+        processes: 1,
+        cache: cache.to_owned(),
+        objects: (per_s * 12.0) as u64,
+        slope: Slope { per_s, low: per_s * 0.97, high: per_s * 1.03 },
+        bytes_per_s: per_s * size,
+        kept: 1.0,
+        place: None,
+        negative: None,
+        explains: None,
+        slab_growth_share: 0.04,
+        is_reclaimable: Some(kind != Kind::Leak),
+        full_in: None,
+        doubts: Vec::new(),
+        known: Vec::new(),
+        ..findings[0].clone()
+    };
+    let leak = Finding {
+        with: vec!["dentry".to_owned(), "inode_cache".to_owned()],
+        ..another(Kind::Leak, "postgres", "filp", 20.1, 256.0)
+    };
+    findings.extend([leak, another(Kind::Cache, "[kworker/0:1-ev]", "buffer_head", 2_013.0, 104.0)]);
+    snapshot
+}
+
+/// A slow leak in a short session, perhaps.
+pub(crate) fn too_few() -> Snapshot {
+    let few = TooFew {
+        keys: vec![b"postgres".to_vec()],
+        comm: Some(b"postgres".to_vec()),
+        cache: "filp".to_owned(),
+        objects: 42,
+        elapsed: Duration::from_secs(8),
+    };
+    Snapshot { verdict: Some(Verdict { findings: Vec::new(), too_few: Some(few) }), ..verdict() }
+}
+
+/// Someone writes files.
+pub(crate) fn only_caches() -> Snapshot {
+    let mut snapshot = findings();
+    if let Some(verdict) = &mut snapshot.verdict {
+        verdict.findings.retain(|finding| finding.kind == Kind::Cache);
+    }
     snapshot
 }
 
@@ -559,7 +618,10 @@ pub(crate) fn all() -> Vec<Snapshot> {
         started(),
         stacks(),
         verdict(),
-        Snapshot { verdict: Some(Verdict::Nothing), ..verdict() },
+        Snapshot { verdict: Some(Verdict::default()), ..verdict() },
+        findings(),
+        too_few(),
+        only_caches(),
         by_several(),
         sampled(),
         lossy(),

@@ -136,7 +136,7 @@ fn bounded(survivors: &[u64], allocs: &[u64]) -> Vec<u64> {
 }
 
 /// Tells how many of the span's objects are in which part of time, where each moment is the end of one.
-fn split(span: AllocSpan, ends: &[SignedNs], mut tell: impl FnMut(usize, u64)) {
+pub(super) fn split(span: AllocSpan, ends: &[SignedNs], mut tell: impl FnMut(usize, u64)) {
     let (from, to) = (span.from as SignedNs, span.to as SignedNs);
     let mut told = 0;
     for at in ends.partition_point(|&end| end < from)..=ends.len() {

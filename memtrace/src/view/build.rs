@@ -14,7 +14,7 @@ use self::{
 use super::{
     ages::{AgeBucket, AllocsUntil, Cohort, Survivors, Timeline},
     checkpoint::{Checkpoint, Trust},
-    judge,
+    judge::{self, Bench},
     key::Keys,
     lookups::Lookups,
     reconcile,
@@ -59,10 +59,17 @@ impl Builder {
         let caches = cache_totals(ledger, checkpoint, lookups);
         let aged = older.map(|age| ledger.allocated_until(checkpoint.time_of_age(age)));
         let groups = groups(ledger, aged.as_ref(), by, &caches, lookups);
-        let mut rows = self.rows.rows(groups, checkpoint, &self.timeline, lookups);
-        let all_rows = rows.iter().map(|(row, _)| row);
+        let mut rows = self.rows.rows(groups, ledger, checkpoint, &self.timeline, lookups);
         let Checkpoint { meminfo, trust, .. } = checkpoint;
-        let verdict = judge::verdict(all_rows, &caches, *meminfo, trust, lookups.incidents);
+        let bench = Bench {
+            caches: &caches,
+            meminfo: *meminfo,
+            trust,
+            incidents: lookups.incidents,
+            period: checkpoint.sampling.period,
+            elapsed: checkpoint.elapsed,
+        };
+        let verdict = judge::verdict(rows.iter().map(|(row, sources)| (row, &sources.held[..])), &bench);
         let rest = cut(&mut rows, *sort, *top);
         let rows = with_details(rows, ledger, &self.timeline, checkpoint.now, lookups.stacks);
         let is_final = checkpoint.is_final;

@@ -1,25 +1,25 @@
-//! Judges rows: is one of them a leak?
+//! Judges rows: who leaks, who floods, what merely fills caches?
 //!
-//! A claim needs a row that grows steadily and keeps what it allocates. What is uncertain is listed with it.
+//! A finding needs one cache of a row that grows steadily by objects that stay ([`super::survival`]). What the cache holds says
+//! what that means; what is uncertain is listed with it.
 
 use std::time::Duration;
 
 use super::{
     checkpoint::Trust,
+    finding::{Doubt, Finding, Kind, KnownIncident, TooFew, Verdict},
+    lookups::CacheInfo,
     snapshot::{CacheTotals, Row},
-    trend::Trend,
-    verdict::{Doubt, KnownIncident, Suspect, Verdict},
+    survival::{Growth, Survival},
+    trend::Slope,
 };
 use crate::{
-    knowledge::incidents::{Evidence, Incidents},
-    procfs::meminfo::SlabMemory,
+    knowledge::{
+        caches,
+        incidents::{Evidence, Incidents},
+    },
+    procfs::{meminfo::SlabMemory, slab::root_name},
 };
-
-/// A row that frees more than it keeps is no suspect, even if what it holds grows.
-const MIN_SURVIVAL: f64 = 0.5;
-
-/// A smaller growth, in objects, is not worth a claim.
-const MIN_OBJECTS: u64 = 200;
 
 /// slabinfo counts free objects in per-CPU lists too: a share of a smaller growth would mean little.
 const MIN_GROWTH: i64 = 500;
@@ -30,94 +30,227 @@ const MIN_SIGNS: usize = 2;
 /// Losses up to this share of all events do not change what a row says.
 const FEW_LOST: f64 = 0.001;
 
+/// Dentries of which so many are of names that do not exist are made for nothing.
+const FLOOD_IS_NEGATIVE: f64 = 0.5;
+
+/// The kernel takes a flood back when memory is short. One that would need longer to get there is not worth a claim.
+const FLOOD_FILLS_IN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// An object that a timer frees looks kept until then: only what outlives it so many times is.
+const TIMES_OF_TIMER: u32 = 2;
+
+/// Of caches that merely fill, how many are named.
+const MAX_CACHES: usize = 5;
+
+/// `kmalloc-*` says little of what is held: another cache of the same row with this share of its bytes says more.
+const TELLING_SHARE: f64 = 0.05;
+
+/// Too little time for a finding.
+const TOO_EARLY: Duration = Duration::from_millis(5500);
+
+/// What a row has in one cache, and what survives of it.
+#[derive(Clone, Debug)]
+pub struct Held<'a> {
+    pub cache: &'a CacheInfo,
+    pub survival: Survival,
+}
+
+/// What rows are judged with.
+pub struct Bench<'a> {
+    pub caches: &'a [CacheTotals],
+    pub meminfo: Option<SlabMemory>,
+    pub trust: &'a Trust,
+    pub incidents: &'a Incidents,
+    /// One object in so many is followed.
+    pub period: u32,
+    pub elapsed: Duration,
+}
+
+/// One cache of a row, which grows.
+struct Grown<'a> {
+    row: &'a Row,
+    cache: &'a CacheInfo,
+    survival: &'a Survival,
+    kind: Kind,
+    slope: Slope,
+}
+
 /// None while it is too early to say.
 pub fn verdict<'a>(
-    rows: impl Iterator<Item = &'a Row> + Clone,
-    caches: &[CacheTotals],
-    meminfo: Option<SlabMemory>,
-    trust: &Trust,
-    incidents: &Incidents,
+    rows: impl Iterator<Item = (&'a Row, &'a [Held<'a>])>,
+    bench: &Bench<'_>,
 ) -> Option<Verdict> {
-    if rows.clone().all(|row| row.trend == Trend::TooEarly) {
+    if bench.elapsed < TOO_EARLY {
         return None;
     }
-    let suspects = rows.filter_map(|row| Some((bytes_per_s(row)?, row)));
-    let most = suspects.max_by(|(a, _), (b, _)| a.total_cmp(b));
-    let Some((_, row)) = most else { return Some(Verdict::Nothing) };
-    Some(Verdict::Leak(Box::new(suspect(row, caches, meminfo, trust, incidents)?)))
+    let (mut findings, mut few) = (Vec::new(), Vec::new());
+    for (row, held) in rows {
+        let (grown, too_few) = bench.grown(row, held);
+        findings.extend(bench.findings(grown));
+        few.extend(too_few);
+    }
+    let strength = |finding: &Finding| (finding.is_accusation(), finding.bytes_per_s as u64);
+    findings.sort_by(|a, b| strength(b).cmp(&strength(a)).then_with(|| a.keys.cmp(&b.keys)));
+    let accused = findings.iter().filter(|finding| finding.is_accusation()).count();
+    findings.truncate(accused + MAX_CACHES);
+    let too_few = few.into_iter().filter(|_| accused == 0).max_by_key(|few| few.objects);
+    Some(Verdict { findings, too_few })
 }
 
-/// How fast the memory grows of a row that may be a leak; None of others.
-fn bytes_per_s(row: &Row) -> Option<f64> {
-    let Trend::Growing(slope) = row.trend else { return None };
-    let is_suspect = row.objects >= MIN_OBJECTS
-        && keeps(row) >= MIN_SURVIVAL
-        // What looks outstanding there may be free.
-        && row.partial_objects * 2 < row.objects;
-    is_suspect.then(|| slope.per_s * row.bytes as f64 / row.objects as f64)
+impl Bench<'_> {
+    /// The caches of a row that grow, and one that may.
+    fn grown<'a>(&self, row: &'a Row, held: &'a [Held<'a>]) -> (Vec<Grown<'a>>, Option<TooFew>) {
+        let (mut all, mut few) = (Vec::new(), None);
+        for Held { cache, survival } in held.iter().filter(|held| !self.is_partial(held.cache)) {
+            let kind = kind(cache, row);
+            match survival.growth(self.period) {
+                Growth::Steady(slope) => all.push(Grown { row, cache, survival, kind, slope }),
+                Growth::TooFew if kind != Kind::Cache && few.is_none() => {
+                    few = Some(self.too_few(row, cache, survival))
+                }
+                Growth::TooFew | Growth::No => {}
+            }
+        }
+        all.retain(|grown| self.is_worth_it(grown));
+        (all, few)
+    }
+
+    /// Its objects may be free: the kernel frees some without telling.
+    fn is_partial(&self, cache: &CacheInfo) -> bool {
+        self.caches.iter().any(|totals| totals.name == cache.name && totals.partial.is_some())
+    }
+
+    fn too_few(&self, row: &Row, cache: &CacheInfo, survival: &Survival) -> TooFew {
+        TooFew {
+            keys: row.keys.clone(),
+            comm: row.comm.clone(),
+            cache: cache.name.clone(),
+            objects: survival.objects(),
+            elapsed: self.elapsed,
+        }
+    }
+
+    fn is_worth_it(&self, grown: &Grown<'_>) -> bool {
+        let timer = caches::find(&grown.cache.name).and_then(|known| known.timer_s);
+        let outlives_timer =
+            timer.is_none_or(|timer| grown.survival.time() >= Duration::from_secs(timer) * TIMES_OF_TIMER);
+        let full_in = self.full_in(grown.bytes_per_s());
+        outlives_timer && (grown.kind != Kind::Flood || full_in.is_none_or(|time| time <= FLOOD_FILLS_IN))
+    }
+
+    /// One of each kind: what grows together is one thing, an open pipe for example of four caches.
+    fn findings(&self, grown: Vec<Grown<'_>>) -> Vec<Finding> {
+        let of_kind = |kind| {
+            let mut of_kind: Vec<&Grown<'_>> = grown.iter().filter(|grown| grown.kind == kind).collect();
+            of_kind.sort_by(|a, b| b.bytes_per_s().total_cmp(&a.bytes_per_s()));
+            let telling = telling(&of_kind)?;
+            let with = of_kind.iter().map(|grown| &grown.cache.name);
+            let with = with.filter(|name| **name != telling.cache.name).cloned().collect();
+            Some(self.finding(telling, with))
+        };
+        [Kind::Leak, Kind::Flood, Kind::Cache].into_iter().filter_map(of_kind).collect()
+    }
+
+    fn finding(&self, grown: &Grown<'_>, with: Vec<String>) -> Finding {
+        let Grown { row, cache, survival, kind, slope } = *grown;
+        let totals = self.caches.iter().find(|totals| totals.name == cache.name);
+        let (objects, bytes_per_s) = (survival.objects(), grown.bytes_per_s());
+        let bytes = (objects * cache.object_size) as f64;
+        let all_bytes: u64 = self.caches.iter().map(|totals| totals.outstanding_bytes).sum();
+        Finding {
+            kind,
+            keys: row.keys.clone(),
+            comm: row.comm.clone(),
+            started_by: row.started_by.first().map(|ancestors| ancestors.comms.clone()).unwrap_or_default(),
+            processes: row.processes,
+            cache: cache.name.clone(),
+            share_of_cache: if row.bytes == 0 { 1.0 } else { (bytes / row.bytes as f64).min(1.0) },
+            with,
+            objects,
+            slope,
+            bytes_per_s,
+            kept: survival.kept(),
+            place: row.names.first().cloned(),
+            negative: negative(cache, row),
+            explains: totals.and_then(|totals| explained(objects, totals)),
+            slab_growth_share: (bytes / all_bytes.max(1) as f64).min(1.0),
+            is_reclaimable: cache.reclaimable,
+            full_in: self.full_in(bytes_per_s),
+            doubts: doubts(self.trust),
+            known: self.known(row, cache, kind),
+        }
+    }
+
+    fn full_in(&self, bytes_per_s: f64) -> Option<Duration> {
+        let available = self.meminfo?.available?;
+        Duration::try_from_secs_f64(available as f64 / bytes_per_s).ok()
+    }
+
+    /// Who merely fills caches has none.
+    fn known(&self, row: &Row, cache: &CacheInfo, kind: Kind) -> Vec<KnownIncident> {
+        if kind == Kind::Cache {
+            return Vec::new();
+        }
+        let place = row.names.first();
+        let ancestors = row.started_by.first().map(|ancestors| &ancestors.comms[..]).unwrap_or_default();
+        let evidence = Evidence {
+            caches: names(cache).map(str::to_owned).collect(),
+            chain: row.comm.iter().chain(ancestors).cloned().collect(),
+            name: place.map(|place| place.example.clone()),
+            parent: place.map(|place| place.path.clone().unwrap_or_else(|| place.parent.clone())),
+            functions: row.call_site.iter().filter_map(|site| site.symbol.clone()).collect(),
+            negative: row.negatives.map(|negatives| negatives.share()),
+        };
+        let alike = self.incidents.like(&evidence).into_iter().filter(|like| like.matched.len() >= MIN_SIGNS);
+        alike.map(|like| KnownIncident::from(&like)).collect()
+    }
 }
 
-/// Which share of what it allocated the row keeps, of the cache that most of its bytes are of. It may well churn in others:
-/// a process that is started allocates and frees dozens of kinds of objects before it leaks.
-fn keeps(row: &Row) -> f64 {
-    row.caches.first().map_or(0.0, |cache| cache.objects as f64 / cache.allocs.max(1) as f64)
+impl Grown<'_> {
+    fn bytes_per_s(&self) -> f64 {
+        self.slope.per_s * self.cache.object_size as f64
+    }
 }
 
-fn suspect(
-    row: &Row,
-    caches: &[CacheTotals],
-    meminfo: Option<SlabMemory>,
-    trust: &Trust,
-    incidents: &Incidents,
-) -> Option<Suspect> {
-    let Trend::Growing(slope) = row.trend else { return None };
-    let bytes_per_s = bytes_per_s(row)?;
-    let share = row.caches.first()?;
-    let cache = caches.iter().find(|cache| cache.name == share.name);
-    Some(Suspect {
-        keys: row.keys.clone(),
-        comm: row.comm.clone(),
-        started_by: row.started_by.first().map(|ancestors| ancestors.comms.clone()).unwrap_or_default(),
-        processes: row.processes,
-        cache: share.name.clone(),
-        share_of_cache: if row.bytes == 0 { 1.0 } else { share.bytes as f64 / row.bytes as f64 },
-        place: row.names.first().cloned(),
-        negative: row.negatives.map(|negatives| negatives.share()),
-        slope,
-        bytes_per_s,
-        explains: cache.and_then(|cache| explained(share.objects, cache)),
-        is_reclaimable: cache.and_then(|cache| cache.reclaimable),
-        full_in: meminfo.and_then(|meminfo| full_in(meminfo.available?, bytes_per_s)),
-        doubts: doubts(trust),
-        known: known(row, &share.name, cache, incidents),
-    })
-}
-
-fn known(row: &Row, name: &str, cache: Option<&CacheTotals>, incidents: &Incidents) -> Vec<KnownIncident> {
-    let place = row.names.first();
-    let ancestors = row.started_by.first().map(|ancestors| &ancestors.comms[..]).unwrap_or_default();
-    let evidence = Evidence {
-        caches: std::iter::once(name.to_owned())
-            .chain(cache.iter().flat_map(|cache| cache.aliases.clone()))
-            .collect(),
-        chain: row.comm.iter().chain(ancestors).cloned().collect(),
-        name: place.map(|place| place.example.clone()),
-        parent: place.map(|place| place.path.clone().unwrap_or_else(|| place.parent.clone())),
-        functions: row.call_site.iter().filter_map(|site| site.symbol.clone()).collect(),
-        negative: row.negatives.map(|negatives| negatives.share()),
+/// The one that says most about what is held, of those of most bytes first.
+fn telling<'a, 'b>(grown: &[&'a Grown<'b>]) -> Option<&'a Grown<'b>> {
+    let first = *grown.first()?;
+    let says_more = |grown: &&&Grown<'_>| {
+        !is_kmalloc(grown.cache) && grown.bytes_per_s() >= first.bytes_per_s() * TELLING_SHARE
     };
-    let alike = incidents.like(&evidence).into_iter().filter(|like| like.matched.len() >= MIN_SIGNS);
-    alike.map(|like| KnownIncident::from(&like)).collect()
+    Some(grown.iter().find(says_more).copied().unwrap_or(first))
+}
+
+fn is_kmalloc(cache: &CacheInfo) -> bool {
+    cache.name.starts_with("kmalloc-")
+}
+
+fn names(cache: &CacheInfo) -> impl Iterator<Item = &str> {
+    std::iter::once(&cache.name).chain(&cache.aliases).map(String::as_str)
+}
+
+/// Of merged caches nobody can tell whose objects are: bookkeeping are they only where all that are known are.
+fn kind(cache: &CacheInfo, row: &Row) -> Kind {
+    if let Some(negative) = negative(cache, row) {
+        return if negative >= FLOOD_IS_NEGATIVE { Kind::Flood } else { Kind::Cache };
+    }
+    let mut known = names(cache).filter_map(caches::find).peekable();
+    let is_bookkeeping = match known.peek() {
+        Some(_) => known.all(|known| known.bookkeeping_of.is_some()),
+        None => cache.reclaimable == Some(true),
+    };
+    if is_bookkeeping { Kind::Cache } else { Kind::Leak }
+}
+
+fn negative(cache: &CacheInfo, row: &Row) -> Option<f64> {
+    let negatives = row.negatives.filter(|_| root_name(&cache.name) == "dentry")?;
+    Some(negatives.share())
 }
 
 /// Which part of what slabinfo says that the cache grew by.
 fn explained(objects: u64, cache: &CacheTotals) -> Option<f64> {
     let growth = cache.growth.map(|growth| growth.slabinfo).filter(|growth| *growth >= MIN_GROWTH)?;
     Some((objects as f64 / growth as f64).min(1.0))
-}
-
-fn full_in(available: u64, bytes_per_s: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(available as f64 / bytes_per_s).ok()
 }
 
 fn doubts(trust: &Trust) -> Vec<Doubt> {
@@ -131,83 +264,4 @@ fn doubts(trust: &Trust) -> Vec<Doubt> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{output::sample, view::trend::Slope};
-
-    const SLOPE: Slope = Slope { per_s: 1948.0, low: 1900.0, high: 2000.0 };
-
-    /// The sample's leaker among bystanders, each with its trend.
-    fn verdict(trends: [Trend; 3], change: impl FnOnce(&mut Vec<Row>)) -> Option<Verdict> {
-        let mut snapshot = sample::started();
-        for (row, trend) in snapshot.rows.iter_mut().zip(trends) {
-            row.trend = trend;
-        }
-        change(&mut snapshot.rows);
-        snapshot.caches[0].growth = Some(sample::growth(24_000, 24_116));
-        super::verdict(
-            snapshot.rows.iter(),
-            &snapshot.caches,
-            snapshot.meminfo,
-            &snapshot.trust,
-            &Incidents::built_in(),
-        )
-    }
-
-    fn suspect_of(verdict: Option<Verdict>) -> Suspect {
-        let Some(Verdict::Leak(suspect)) = verdict else { panic!("{verdict:?}") };
-        *suspect
-    }
-
-    #[test]
-    fn who_grows_and_keeps_it_is_the_suspect() {
-        let suspect =
-            suspect_of(verdict([Trend::Growing(SLOPE), Trend::Growing(SLOPE), Trend::Churning], |_| {}));
-        assert_eq!((suspect.comm.as_deref(), suspect.cache.as_str()), (Some(&b"curl"[..]), "dentry"));
-        assert_eq!(suspect.started_by, [b"probe.sh".to_vec(), b"containerd-shim".to_vec()]);
-        assert!((suspect.bytes_per_s - 1948.0 * 192.0).abs() < 1e-6);
-        assert!((suspect.explains.unwrap() - 23_456.0 / 24_000.0).abs() < 1e-9);
-        assert_eq!((suspect.is_reclaimable, suspect.doubts), (Some(true), Vec::new()));
-        // 4 GiB are available.
-        let seconds = suspect.full_in.unwrap().as_secs_f64();
-        assert!((seconds - (4_u64 << 30) as f64 / (1948.0 * 192.0)).abs() < 1.0, "{seconds}");
-    }
-
-    #[test]
-    fn a_known_incident_brings_its_remedy() {
-        let suspect = suspect_of(verdict([Trend::Growing(SLOPE), Trend::Steady, Trend::Steady], |_| {}));
-        let ids: Vec<&str> = suspect.known.iter().map(|known| known.id.as_str()).collect();
-        assert!(ids.contains(&"nss-does-not-exist"), "{ids:?}");
-        let nss = suspect.known.iter().find(|known| known.id == "nss-does-not-exist").unwrap();
-        assert!(nss.for_good.iter().any(|remedy| remedy.contains("NSS_SDB_USE_CACHE=yes")), "{nss:?}");
-        assert!(nss.signs.len() >= MIN_SIGNS, "{nss:?}");
-        // The same cache alone is no sign of anything.
-        let nameless = verdict([Trend::Growing(SLOPE), Trend::Steady, Trend::Steady], |rows| {
-            rows[0].names.clear();
-            rows[0].negatives = None;
-            rows[0].comm = Some(b"postgres".to_vec());
-        });
-        assert_eq!(suspect_of(nameless).known, []);
-    }
-
-    #[test]
-    fn without_growth_there_is_no_claim() {
-        let flat = [Trend::Plateaued, Trend::Burst, Trend::Churning];
-        assert_eq!(verdict(flat, |_| {}), Some(Verdict::Nothing));
-        assert_eq!(verdict([Trend::TooEarly; 3], |_| {}), None);
-        // It keeps a hundredth of what it allocates.
-        let churner = [Trend::Plateaued, Trend::Growing(SLOPE), Trend::Churning];
-        assert_eq!(verdict(churner, |_| {}), Some(Verdict::Nothing));
-        let growing = [Trend::Growing(SLOPE), Trend::Steady, Trend::Steady];
-        assert_eq!(verdict(growing, |rows| rows[0].objects = MIN_OBJECTS - 1), Some(Verdict::Nothing));
-        assert_eq!(verdict(growing, |rows| rows[0].partial_objects = 20_000), Some(Verdict::Nothing));
-    }
-
-    #[test]
-    fn what_makes_a_claim_unsure_is_said() {
-        let trust =
-            Trust { emitted: 1000, lost_frees: 20, recursion_misses: 3, refused: 1, ..Trust::default() };
-        assert_eq!(doubts(&trust), [Doubt::Lost { share: 0.02 }, Doubt::Missed(3), Doubt::Refused]);
-        assert_eq!(doubts(&Trust { emitted: 1_000_000, lost_allocs: 900, ..Trust::default() }), []);
-    }
-}
+mod tests;

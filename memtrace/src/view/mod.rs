@@ -13,7 +13,9 @@ pub mod key;
 pub mod names;
 pub mod checkpoint;
 pub mod reconcile;
-pub mod verdict;
+mod points;
+pub mod survival;
+pub mod finding;
 pub mod snapshot;
 pub mod judge;
 mod places;
@@ -30,6 +32,7 @@ pub use self::{
     alloc_context::{AllocContext, Context, GfpFlags},
     checkpoint::{Checkpoint, OwnCost, Settled, Trust},
     diff::Difference,
+    finding::{Finding, KnownIncident, Verdict},
     key::{By, Keys},
     names::{Class, Directory, NameGroup, Negatives},
     sampling::Sampling,
@@ -38,5 +41,4 @@ pub use self::{
         StackShare,
     },
     trend::{Slope, Trend},
-    verdict::{KnownIncident, Suspect, Verdict},
 };

@@ -6,12 +6,12 @@ use super::{
     ages::{AgeBucket, Cohort},
     alloc_context::AllocContext,
     checkpoint::{OwnCost, Settled, Trust},
+    finding::Verdict,
     key::Keys,
     names::{Directory, NameGroup, Negatives},
     reconcile::{Growth, Partial},
     sampling::Sampling,
     trend::Trend,
-    verdict::Verdict,
 };
 use crate::procfs::meminfo::SlabMemory;
 
@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// The rows that `--top` cut, added up; None when all rows are shown.
     pub rest: Option<Rest>,
-    /// What the rows come to: who leaks, if anybody does. None while there is no telling.
+    /// What all rows come to: who leaks or floods, if anybody does. None while it is too early to tell.
     pub verdict: Option<Verdict>,
     /// How old all outstanding objects are, own ones left out, whatever `older` says: the youngest first.
     pub ages: Vec<AgeBucket>,

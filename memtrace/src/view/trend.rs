@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-/// Points kept at most: beyond, every second one is dropped, so that they always span the whole session.
-const MAX_POINTS: usize = 64;
+use super::points::Points;
 
 /// With fewer points it is too early to say.
 const MIN_POINTS: usize = 5;
@@ -21,42 +20,7 @@ const BURST: f64 = 0.7;
 const CHURN_KEEPS: f64 = 0.05;
 
 /// Outstanding objects over time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
-    points: Vec<(Duration, u64)>,
-    /// One point in so many is kept.
-    every: usize,
-    seen: usize,
-}
-
-impl History {
-    /// Adds how many there are now. Times must not go back.
-    pub fn add(&mut self, elapsed: Duration, objects: u64) {
-        self.every = self.every.max(1);
-        self.seen += 1;
-        if (self.seen - 1).is_multiple_of(self.every) {
-            self.points.push((elapsed, objects));
-        }
-        if self.points.len() > MAX_POINTS {
-            let mut index = 0;
-            self.points.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-            self.every *= 2;
-        }
-    }
-
-    /// What came of it, with how many objects were allocated in all.
-    pub fn trend(&self, allocs: u64) -> Trend {
-        let points: Vec<Point> = self
-            .points
-            .iter()
-            .map(|&(time, objects)| Point { time: time.as_secs_f64(), objects: objects as f64 })
-            .collect();
-        trend(&points, allocs)
-    }
-}
+pub type History = Points<64>;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Trend {
@@ -90,7 +54,11 @@ struct Point {
     objects: f64,
 }
 
-fn trend(points: &[Point], allocs: u64) -> Trend {
+/// What came of it, with how many objects were allocated in all.
+pub fn trend(history: &History, allocs: u64) -> Trend {
+    let point =
+        |&(time, objects): &(Duration, u64)| Point { time: time.as_secs_f64(), objects: objects as f64 };
+    let points: Vec<Point> = history.all().iter().map(point).collect();
     if points.len() < MIN_POINTS {
         return Trend::TooEarly;
     }
@@ -139,7 +107,7 @@ fn slope(points: &[Point]) -> Option<Slope> {
 }
 
 /// Student's t for a 95 % interval, by degrees of freedom.
-fn student(freedom: usize) -> f64 {
+pub(super) fn student(freedom: usize) -> f64 {
     const T: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
     T.get(freedom.saturating_sub(1)).copied().unwrap_or(if freedom < 30 { 2.2 } else { 2.0 })
 }
@@ -156,7 +124,7 @@ mod tests {
         for (second, objects) in objects.into_iter().enumerate() {
             history.add(Duration::from_secs(second as u64 + 1), objects);
         }
-        history.trend(allocs)
+        trend(&history, allocs)
     }
 
     #[test]
@@ -198,19 +166,6 @@ mod tests {
             if let Trend::Growing(slope) = of(objects, 1100) {
                 prop_assert!(slope.per_s < 20.0, "{slope:?}");
             }
-        }
-
-        #[test]
-        fn a_history_spans_all_and_stays_small(points in 1..2000_usize) {
-            let mut history = History::default();
-            for point in 0..points {
-                history.add(Duration::from_secs(point as u64), point as u64);
-            }
-            prop_assert!(history.points.len() <= MAX_POINTS + 1);
-            prop_assert_eq!(history.points[0], (Duration::ZERO, 0));
-            let (last, _) = history.points[history.points.len() - 1];
-            prop_assert!(last.as_secs() as usize + history.every >= points);
-            prop_assert!(history.points.is_sorted());
         }
 
         #[test]

@@ -29,7 +29,7 @@ fn a_leaker_is_named_with_its_place_and_what_helps() {
     let verdict = last.verdict.as_ref().unwrap_or_else(|| panic!("none: {last}"));
     assert_eq!(
         (verdict.is.as_str(), last.row(&comm).trend.as_str()),
-        ("leak", "growing"),
+        ("flood", "growing"),
         "{verdict:?}: {last}"
     );
     assert_eq!((verdict.comm.as_ref(), verdict.cache.as_deref()), (Some(&comm), Some("dentry")));

@@ -6,7 +6,7 @@ use crate::{
         phrases::{self, verdict},
         tables,
     },
-    view::{Difference, Verdict, diff::Side},
+    view::{Difference, diff::Side},
 };
 
 /// Of many caches, how many have a line on a terminal.
@@ -44,8 +44,8 @@ pub fn document(difference: &Difference, max_caches: usize) -> Vec<Block> {
 fn verdict_of(name: &str, side: &Side) -> Block {
     let (claim, tone) = match &side.verdict {
         None => (phrases::NO_VERDICT.into(), Tone::Quiet),
-        Some(verdict @ Verdict::Leak(_)) => (verdict::claim(verdict), Tone::Alarm),
-        Some(verdict) => (verdict::claim(verdict), Tone::Quiet),
+        Some(known) if known.is_alarming() => (verdict::claim(known), Tone::Alarm),
+        Some(known) => (verdict::claim(known), Tone::Quiet),
     };
     Block::sentence(Sentence::from(format!("verdict {name}: ")) + claim).tone(tone)
 }

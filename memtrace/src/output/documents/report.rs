@@ -8,7 +8,7 @@ use crate::{
         tables,
     },
     text::{human, time::rfc3339_seconds},
-    view::{By, CacheTotals, OwnCost, Row, Snapshot, Suspect, Verdict},
+    view::{By, CacheTotals, OwnCost, Row, Snapshot, Verdict},
 };
 
 /// Of many caches, how many have a line above the rows.
@@ -36,7 +36,7 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
         below(Keep::Age, cohorts(snapshot)),
         below(Keep::Directory, directories(snapshot, MIN_SHARE)),
         below(Keep::Blank, totals(snapshot)),
-        snapshot.verdict.as_ref().map(verdict_of).unwrap_or_default(),
+        snapshot.verdict.as_ref().map(|verdict| verdict_of(verdict, snapshot.is_final)).unwrap_or_default(),
         trust_of(snapshot),
         notes(snapshot),
     ]
@@ -51,7 +51,7 @@ pub fn page(snapshot: &Snapshot) -> Vec<Block> {
     let caches = Block::table(tables::slab_caches::table(snapshot));
     [
         vec![Block::new(Content::Title(vec![Fact::new(0, "memtrace report")]))],
-        snapshot.verdict.as_ref().map_or_else(no_verdict, verdict_of),
+        snapshot.verdict.as_ref().map_or_else(no_verdict, |verdict| verdict_of(verdict, true)),
         section("Session", session(snapshot)),
         section("Outstanding objects", rows(snapshot)),
         section("Call stacks", stacks(snapshot)),
@@ -68,14 +68,14 @@ pub fn page(snapshot: &Snapshot) -> Vec<Block> {
 /// The verdict's sentences as text; none while it is too early to tell.
 pub fn verdict_sentences(snapshot: &Snapshot) -> Vec<String> {
     let Some(verdict) = &snapshot.verdict else { return Vec::new() };
-    let details = details(verdict).into_iter().map(|(sentence, ..)| sentence.text());
+    let details = details(verdict, true).into_iter().map(|(sentence, ..)| sentence.text());
     std::iter::once(verdict::claim(verdict).text()).chain(details).collect()
 }
 
-/// The verdict in a line or two; nothing where there is none.
+/// The first accusation in a line or two; nothing where there is none.
 pub fn brief(snapshot: &Snapshot) -> Vec<Sentence> {
-    let Some(Verdict::Leak(suspect)) = &snapshot.verdict else { return Vec::new() };
-    [Some(verdict::leak(suspect)), verdict::place_of(suspect)].into_iter().flatten().collect()
+    let Some(first) = snapshot.verdict.as_ref().and_then(Verdict::first) else { return Vec::new() };
+    [Some(verdict::accusation(first)), verdict::place_of(first)].into_iter().flatten().collect()
 }
 
 /// How far the figures can be trusted, and the notes: a sentence each, for formats that have no table above them.
@@ -237,28 +237,37 @@ fn totals(snapshot: &Snapshot) -> Vec<Block> {
     std::iter::once(facts.keep(Keep::Totals)).chain(settled).collect()
 }
 
-/// The claim, then what else there is to say of it.
-fn verdict_of(verdict: &Verdict) -> Vec<Block> {
-    let (tone, keep) = match verdict {
-        Verdict::Nothing => (Tone::Quiet, Keep::Note),
-        Verdict::Leak(_) => (Tone::Alarm, Keep::Trust),
+/// Of accusations beside the first, so many have a line.
+const MAX_ALSO: usize = 4;
+
+/// The claim, then what else there is to say of it: all of that only where it stays in sight.
+fn verdict_of(verdict: &Verdict, in_full: bool) -> Vec<Block> {
+    let (tone, keep) = match verdict.is_alarming() {
+        true => (Tone::Alarm, Keep::Trust),
+        false => (Tone::Quiet, Keep::Note),
     };
     let claim = Sentence::strong("verdict:").words(" ") + verdict::claim(verdict);
-    let details = details(verdict).into_iter();
+    let details = details(verdict, in_full).into_iter();
     let details =
         details.map(|(sentence, tone, keep)| Block::sentence(sentence).indented(2).tone(tone).keep(keep));
     std::iter::once(Block::sentence(claim).tone(tone).keep(keep)).chain(details).collect()
 }
 
-fn details(verdict: &Verdict) -> Vec<(Sentence, Tone, Keep)> {
-    let Verdict::Leak(suspect) = verdict else { return Vec::new() };
-    let suspect: &Suspect = suspect;
+fn details(verdict: &Verdict, in_full: bool) -> Vec<(Sentence, Tone, Keep)> {
+    let Some(first) = verdict.first() else { return Vec::new() };
     let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
-    let mut all: Vec<_> = verdict::place_of(suspect).into_iter().map(warning).collect();
-    all.push(warning(verdict::consequence(suspect).into()));
-    all.extend(suspect.known.first().into_iter().flat_map(verdict::remedy).map(warning));
-    all.push((verdict::learn_more(suspect), Tone::Quiet, Keep::Note));
-    all.extend(suspect.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
+    let mut all: Vec<_> = verdict::place_of(first).into_iter().map(warning).collect();
+    let others = verdict.accused().skip(1).map(|other| Sentence::from("also: ") + verdict::accusation(other));
+    if !in_full {
+        all.extend(others.take(1).map(warning));
+        return all;
+    }
+    all.push(warning(verdict::evidence(first)));
+    all.push(warning(verdict::consequence(first).into()));
+    all.extend(first.known.first().into_iter().flat_map(verdict::remedy).map(warning));
+    all.push((verdict::learn_more(first), Tone::Quiet, Keep::Note));
+    all.extend(first.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
+    all.extend(others.take(MAX_ALSO).map(warning));
     all
 }
 

@@ -9,7 +9,7 @@ use crate::{
         render::html::{advice, host},
     },
     text::human,
-    view::{KnownIncident, Row, Snapshot, Suspect, Verdict},
+    view::{Finding, KnownIncident, Snapshot, Verdict, finding::Kind},
 };
 
 pub(super) fn section(snapshot: &Snapshot) -> Markup {
@@ -17,20 +17,32 @@ pub(super) fn section(snapshot: &Snapshot) -> Markup {
         None => calm(
             "unknown",
             "No verdict",
-            "It is too early to tell.",
-            "A verdict needs at least five reports of the session. Until then a leak looks like memory in use.",
+            "It is too early to tell.".into(),
+            "A verdict needs six seconds of the session. Until then a leak looks like memory in use.",
         ),
-        Some(Verdict::Nothing) => calm(
-            "clear",
-            "Nothing found",
-            "Nothing traced grows steadily.",
-            "What is outstanding is in use, or was allocated all at once and stays. A slow leak shows only in a longer window.",
-        ),
-        Some(Verdict::Leak(suspect)) => leak(suspect, snapshot),
+        Some(verdict) => match (verdict.first(), &verdict.too_few) {
+            (Some(first), _) => accusation(first, verdict),
+            (None, Some(_)) => calm(
+                "unknown",
+                "Too few to tell",
+                words::claim(verdict),
+                "It may be a slow leak, or the beginning of what stays in use. A longer window shows which.",
+            ),
+            (None, None) => calm(
+                "clear",
+                "Nothing found",
+                if verdict.findings.is_empty() {
+                    "Nothing traced grows steadily.".into()
+                } else {
+                    words::claim(verdict)
+                },
+                "What is outstanding is in use, or was allocated all at once and stays. A slow leak shows only in a longer window.",
+            ),
+        },
     }
 }
 
-fn calm(kind: &str, status: &str, claim: &str, meaning: &str) -> Markup {
+fn calm(kind: &str, status: &str, claim: Sentence, meaning: &str) -> Markup {
     html! {
         section #verdict.card.verdict.(kind) aria-labelledby="claim" {
             div.case { p.status { (status) } h2 #claim { (claim) } p { (meaning) } }
@@ -38,28 +50,35 @@ fn calm(kind: &str, status: &str, claim: &str, meaning: &str) -> Markup {
     }
 }
 
-fn leak(suspect: &Suspect, snapshot: &Snapshot) -> Markup {
-    let row = snapshot.rows.iter().find(|row| row.keys == suspect.keys);
+fn accusation(finding: &Finding, verdict: &Verdict) -> Markup {
+    let status = if finding.kind == Kind::Flood { "Flood" } else { "Leak" };
     html! {
-        section #verdict.card.verdict.leak.alone[suspect.known.is_empty()] aria-labelledby="claim" {
+        section #verdict.card.verdict.leak.alone[finding.known.is_empty()] aria-labelledby="claim" {
             div.case {
-                p.status { "Leak" }
-                h2 #claim { (words::headline(suspect)) }
-                (figures(suspect, row))
-                (evidence(suspect, row))
-                (doubts(suspect))
+                p.status { (status) }
+                h2 #claim { (words::headline(finding)) }
+                (figures(finding))
+                (evidence(finding))
+                (others("Also", verdict.accused().skip(1)))
+                (others("No accusation", verdict.caches()))
+                (doubts(finding))
             }
-            @if let Some((first, others)) = suspect.known.split_first() { (known(first, others)) }
+            @if let Some((first, others)) = finding.known.split_first() { (known(first, others)) }
         }
     }
 }
 
-fn figures(suspect: &Suspect, row: Option<&Row>) -> Markup {
-    let full_in = suspect.full_in.filter(|time| *time < words::FAR);
+fn others<'a>(title: &str, findings: impl Iterator<Item = &'a Finding>) -> Markup {
+    let findings: Vec<Sentence> = findings.map(words::accusation).collect();
+    html! { @if !findings.is_empty() { div.doubts { h3 { (title) } ul { @for finding in findings { li { (finding) } } } } } }
+}
+
+fn figures(finding: &Finding) -> Markup {
+    let full_in = finding.full_in.filter(|time| *time < words::FAR);
     let figures = [
-        (Some(format!("+{}/s", human::bytes(suspect.bytes_per_s.max(0.0) as u64))), "steady growth"),
-        (Some(human::growth(suspect.slope.per_s)), "objects"),
-        (row.map(|row| human::bytes(row.bytes)), "held at the end"),
+        (Some(format!("+{}/s", human::bytes(finding.bytes_per_s.max(0.0) as u64))), "steady growth"),
+        (Some(human::growth(finding.slope.per_s)), "objects"),
+        (Some(human::grouped(finding.objects)), "held at the end"),
         (full_in.map(human::duration), "until available memory is used up"),
     ];
     html! {
@@ -67,26 +86,24 @@ fn figures(suspect: &Suspect, row: Option<&Row>) -> Markup {
     }
 }
 
-fn evidence(suspect: &Suspect, row: Option<&Row>) -> Markup {
-    let slope = suspect.slope;
+fn evidence(finding: &Finding) -> Markup {
+    let slope = finding.slope;
     let [rate, low, high] = [slope.per_s, slope.low, slope.high].map(per_second);
-    let negative = suspect.negative.filter(|share| *share > 0.0).map(human::percent);
+    let negative = finding.negative.filter(|share| *share > 0.0).map(human::percent);
     html! {
         dl.evidence {
             dt { "Grows" }
             dd { "by " (rate) " objects per second (95% confidence: " (low) " to " (high) ")" }
-            @if let Some(row) = row {
-                dt { "Keeps" }
-                dd { (human::percent(row.survival())) " of what it allocated in the window is still outstanding" }
-            }
-            @if let Some(share) = suspect.explains {
+            dt { "Keeps" }
+            dd { (human::percent(finding.kept)) " of what it allocated in this cache is still outstanding" }
+            @if let Some(share) = finding.explains {
                 dt { "Explains" }
-                dd { (human::percent(share)) " of the growth of " (host(suspect.cache.as_bytes())) " by the kernel's own count (slabinfo)" }
+                dd { (human::percent(share)) " of the growth of " (host(finding.cache.as_bytes())) " by the kernel's own count (slabinfo)" }
             }
-            @if let Some(group) = &suspect.place { dt { "Where" } dd { "mostly " (place::of_group(group)) } }
+            @if let Some(group) = &finding.place { dt { "Where" } dd { "mostly " (place::of_group(group)) } }
             @if let Some(share) = negative { dt { "What" } dd { (share) " of its dentries are negative: names that do not exist" } }
             dt { "Memory" }
-            dd { (words::reclaim(suspect.is_reclaimable)) }
+            dd { (words::reclaim(finding.is_reclaimable)) }
         }
     }
 }
@@ -100,12 +117,12 @@ fn per_second(rate: f64) -> String {
     }
 }
 
-fn doubts(suspect: &Suspect) -> Markup {
+fn doubts(finding: &Finding) -> Markup {
     html! {
-        @if suspect.doubts.is_empty() {
+        @if finding.doubts.is_empty() {
             p.doubts.none { "No measurement contradicts this." }
         } @else {
-            div.doubts { h3 { "Doubts" } ul { @for doubt in &suspect.doubts { li { (words::doubt(*doubt)) } } } }
+            div.doubts { h3 { "Doubts" } ul { @for doubt in &finding.doubts { li { (words::doubt(*doubt)) } } } }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The verdict as JSON.
+//! Verdict and findings as JSON.
 
 use std::borrow::Cow;
 
@@ -7,34 +7,54 @@ use serde::Serialize;
 use super::{all, finite, names::Names, nanos, object, texts};
 use crate::{
     text::escape,
-    view::{self, verdict::Doubt},
+    view::{
+        self,
+        finding::{self, Doubt},
+    },
 };
 
+/// The first accusation, if there is any.
 #[derive(Serialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(untagged)]
 pub(in crate::output) enum Verdict<'a> {
-    Nothing,
-    Leak(Box<Leak<'a>>),
+    Accusation(Box<Finding<'a>>),
+    TooFew(TooFew<'a>),
+    Nothing { is: &'static str },
 }
 
 object! {
-    pub(in crate::output) struct Leak<'a> of suspect: &'a view::Suspect {
-        key: Vec<Cow<'a, str>> = texts(&suspect.keys),
-        comm: Option<Cow<'a, str>> = suspect.comm.as_deref().map(escape::json),
-        started_by: Vec<Cow<'a, str>> = texts(&suspect.started_by),
+    pub(in crate::output) struct Finding<'a> of finding: &'a view::Finding {
+        is: &'static str = kind(finding.kind),
+        key: Vec<Cow<'a, str>> = texts(&finding.keys),
+        comm: Option<Cow<'a, str>> = finding.comm.as_deref().map(escape::json),
+        started_by: Vec<Cow<'a, str>> = texts(&finding.started_by),
         processes: u64,
-        cache: &'a str = &suspect.cache,
-        cache_share: f64 = finite(suspect.share_of_cache),
-        place: Option<Names<'a>> = suspect.place.as_ref().map(Names::of),
-        negative_share: Option<f64> = suspect.negative.map(finite),
-        objects_per_s: f64 = finite(suspect.slope.per_s),
-        objects_per_s_ci95: [f64; 2] = [finite(suspect.slope.low), finite(suspect.slope.high)],
-        bytes_per_s: f64 = finite(suspect.bytes_per_s),
-        explains_share: Option<f64> = suspect.explains.map(finite),
-        reclaimable: Option<bool> = suspect.is_reclaimable,
-        full_in_ns: Option<u64> = suspect.full_in.map(nanos),
-        doubts: Vec<&'static str> = all(&suspect.doubts, doubt),
-        known: Vec<Known<'a>> = all(&suspect.known, Known::of),
+        cache: &'a str = &finding.cache,
+        cache_share: f64 = finite(finding.share_of_cache),
+        with: &'a [String] = &finding.with,
+        place: Option<Names<'a>> = finding.place.as_ref().map(Names::of),
+        negative_share: Option<f64> = finding.negative.map(finite),
+        objects: u64,
+        objects_per_s: f64 = finite(finding.slope.per_s),
+        objects_per_s_ci95: [f64; 2] = [finite(finding.slope.low), finite(finding.slope.high)],
+        bytes_per_s: f64 = finite(finding.bytes_per_s),
+        kept_share: f64 = finite(finding.kept),
+        explains_share: Option<f64> = finding.explains.map(finite),
+        slab_growth_share: f64 = finite(finding.slab_growth_share),
+        reclaimable: Option<bool> = finding.is_reclaimable,
+        full_in_ns: Option<u64> = finding.full_in.map(nanos),
+        doubts: Vec<&'static str> = all(&finding.doubts, doubt),
+        known: Vec<Known<'a>> = all(&finding.known, Known::of),
+    }
+}
+
+object! {
+    pub(in crate::output) struct TooFew<'a> of few: &'a finding::TooFew {
+        is: &'static str = "too_few",
+        key: Vec<Cow<'a, str>> = texts(&few.keys),
+        comm: Option<Cow<'a, str>> = few.comm.as_deref().map(escape::json),
+        cache: &'a str = &few.cache,
+        objects: u64,
     }
 }
 
@@ -53,10 +73,19 @@ object! {
 
 impl<'a> Verdict<'a> {
     pub(super) fn of(verdict: &'a view::Verdict) -> Self {
-        match verdict {
-            view::Verdict::Nothing => Self::Nothing,
-            view::Verdict::Leak(suspect) => Self::Leak(Box::new(Leak::of(suspect))),
+        match (verdict.first(), &verdict.too_few) {
+            (Some(first), _) => Self::Accusation(Box::new(Finding::of(first))),
+            (None, Some(few)) => Self::TooFew(TooFew::of(few)),
+            (None, None) => Self::Nothing { is: "nothing" },
         }
+    }
+}
+
+fn kind(kind: finding::Kind) -> &'static str {
+    match kind {
+        finding::Kind::Leak => "leak",
+        finding::Kind::Flood => "flood",
+        finding::Kind::Cache => "cache",
     }
 }
 

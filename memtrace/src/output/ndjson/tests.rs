@@ -64,7 +64,12 @@ fn whole_of(lines: &[Map<String, Value>], r#type: &str) -> Map<String, Value> {
     if r#type == "diff" {
         whole.insert("total".to_owned(), facts("total").pop().unwrap());
     } else {
-        for (list, of) in [("ages", "age"), ("generations", "generation"), ("directories", "directory")] {
+        for (list, of) in [
+            ("findings", "finding"),
+            ("ages", "age"),
+            ("generations", "generation"),
+            ("directories", "directory"),
+        ] {
             whole.insert(list.to_owned(), facts(of).into());
         }
         whole.insert("verdict".to_owned(), facts("verdict").pop().unwrap_or_default());

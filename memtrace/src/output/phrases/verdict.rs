@@ -1,12 +1,16 @@
-//! Who leaks what, how fast, and how sure that is.
+//! Who leaks or floods what, how fast, and how sure that is.
 
 use std::time::Duration;
 
 use super::place;
 use crate::{
+    knowledge::caches,
     output::model::Sentence,
     text::human,
-    view::{KnownIncident, Suspect, Verdict, verdict::Doubt},
+    view::{
+        Finding, KnownIncident, Verdict,
+        finding::{Doubt, Kind, TooFew},
+    },
 };
 
 /// Beyond, a rate is too slow to matter for what is available.
@@ -14,41 +18,90 @@ pub const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The claim alone.
 pub fn claim(verdict: &Verdict) -> Sentence {
-    match verdict {
-        Verdict::Nothing => "nothing traced grows steadily".into(),
-        Verdict::Leak(suspect) => leak(suspect),
+    match (verdict.first(), &verdict.too_few, verdict.caches().next()) {
+        (Some(first), ..) => accusation(first),
+        (None, Some(few), _) => too_few(few),
+        (None, None, Some(fills)) => Sentence::from("nothing traced leaks or floods; ") + accusation(fills),
+        (None, None, None) => "nothing traced grows steadily".into(),
     }
 }
 
-/// `curl < probe.sh < cron (212 processes) leaks dentry: +1.9 k/s (365 KiB/s), steadily, 97% of dentry's growth`.
-pub fn leak(suspect: &Suspect) -> Sentence {
-    let (objects, bytes) = (human::growth(suspect.slope.per_s), human::bytes(suspect.bytes_per_s as u64));
-    let claim = headline(suspect).words(format!(": {objects} ({bytes}/s), steadily"));
-    let Some(share) = suspect.explains else { return claim };
-    claim.words(format!(", {} of ", human::percent(share))).name(suspect.cache.as_bytes()).words("'s growth")
+/// `curl < probe.sh < cron (212 processes) floods dentry: +1.9 k/s (365 KiB/s), 97% of dentry's growth`.
+pub fn accusation(finding: &Finding) -> Sentence {
+    let claim = headline(finding).words(": ") + rate(finding);
+    match (finding.kind, bookkeeping(finding)) {
+        (Kind::Cache, Some(of)) => claim.words(format!(", which goes with {of}")),
+        _ => claim,
+    }
 }
 
-/// `curl < probe.sh < cron (212 processes) leaks dentry`.
-pub fn headline(suspect: &Suspect) -> Sentence {
-    let several = Some(suspect.processes).filter(|&n| n != 1).map(|n| format!(" ({})", human::processes(n)));
-    let mostly = if suspect.share_of_cache > 0.9 { "" } else { "mostly " };
-    let leaks = format!("{} leaks {mostly}", several.unwrap_or_default());
-    who(suspect).words(leaks).name(suspect.cache.as_bytes())
-}
-
-/// Who leaks, and who started it.
-pub fn who(suspect: &Suspect) -> Sentence {
-    let who = match &suspect.comm {
-        Some(comm) => Sentence::default().name(&**comm),
-        None => Sentence::default().names(suspect.keys.iter().map(Vec::as_slice), ", "),
+/// `curl < probe.sh < cron (212 processes) leaks filp`.
+pub fn headline(finding: &Finding) -> Sentence {
+    let several = Some(finding.processes).filter(|&n| n != 1).map(|n| format!(" ({})", human::processes(n)));
+    let does = match finding.kind {
+        Kind::Leak => "leaks",
+        Kind::Flood => "floods",
+        Kind::Cache => "fills",
     };
-    suspect.started_by.iter().fold(who, |who, comm| who.words(" < ").name(&**comm))
+    who(finding).words(format!("{} {does} ", several.unwrap_or_default())).name(finding.cache.as_bytes())
 }
+
+/// `+1.9 k/s (365 KiB/s), 97% of dentry's growth`.
+fn rate(finding: &Finding) -> Sentence {
+    let (objects, bytes) = (human::growth(finding.slope.per_s), human::bytes(finding.bytes_per_s as u64));
+    let rate = Sentence::from(format!("{objects} ({bytes}/s)"));
+    let Some(share) = finding.explains else { return rate };
+    rate.words(format!(", {} of ", human::percent(share))).name(finding.cache.as_bytes()).words("'s growth")
+}
+
+/// `too few to tell: sshd keeps 42 filp after 8.0 s`.
+fn too_few(few: &TooFew) -> Sentence {
+    let objects = format!(" keeps {} ", human::grouped(few.objects));
+    (Sentence::from("too few to tell: ") + named(few.comm.as_deref(), &few.keys))
+        .words(objects)
+        .name(few.cache.as_bytes())
+        .words(format!(" after {}", human::duration(few.elapsed)))
+}
+
+/// Who it is, and who started it.
+pub fn who(finding: &Finding) -> Sentence {
+    let who = named(finding.comm.as_deref(), &finding.keys);
+    finding.started_by.iter().fold(who, |who, comm| who.words(" < ").name(&**comm))
+}
+
+fn named(comm: Option<&[u8]>, keys: &[Vec<u8>]) -> Sentence {
+    match comm {
+        Some(comm) => Sentence::default().name(comm),
+        None => Sentence::default().names(keys.iter().map(Vec::as_slice), ", "),
+    }
+}
+
+/// What the cache goes with.
+fn bookkeeping(finding: &Finding) -> Option<&'static str> {
+    Some(caches::find(&finding.cache)?.bookkeeping_of.as_ref()?.as_str())
+}
+
+/// `keeps all of it; also of dentry, inode_cache; 88% of all slab growth`.
+pub fn evidence(finding: &Finding) -> Sentence {
+    let kept = match human::percent(finding.kept).as_str() {
+        "100%" => "nothing of it was freed".to_owned(),
+        share => format!("{share} of it is kept"),
+    };
+    let kept = Sentence::from(kept);
+    let kept = match finding.with.as_slice() {
+        [] => kept,
+        with => kept.words("; grows with ").names(with.iter().take(MAX_WITH).map(String::as_bytes), ", "),
+    };
+    kept.words(format!("; {} of all slab growth", human::percent(finding.slab_growth_share)))
+}
+
+/// Of the caches that grow together, so many more are named.
+const MAX_WITH: usize = 3;
 
 /// `mostly /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of its dentries are negative (names that do not exist)`.
-pub fn place_of(suspect: &Suspect) -> Option<Sentence> {
-    let place = Sentence::from("mostly ").name(place::path(suspect.place.as_ref()?));
-    Some(match suspect.negative.filter(|share| *share > 0.0) {
+pub fn place_of(finding: &Finding) -> Option<Sentence> {
+    let place = Sentence::from("mostly ").name(place::path(finding.place.as_ref()?));
+    Some(match finding.negative.filter(|share| *share > 0.0) {
         None => place,
         Some(share) => place.words(format!(
             "; {} of its dentries are negative (names that do not exist)",
@@ -57,9 +110,9 @@ pub fn place_of(suspect: &Suspect) -> Option<Sentence> {
     })
 }
 
-pub fn consequence(suspect: &Suspect) -> String {
-    let reclaim = reclaim(suspect.is_reclaimable);
-    match suspect.full_in.filter(|time| *time < FAR) {
+pub fn consequence(finding: &Finding) -> String {
+    let reclaim = reclaim(finding.is_reclaimable);
+    match finding.full_in.filter(|time| *time < FAR) {
         Some(time) => format!("{reclaim}; available memory lasts {} at this rate", human::duration(time)),
         None => reclaim.to_owned(),
     }
@@ -90,8 +143,8 @@ pub fn remedy(known: &KnownIncident) -> impl Iterator<Item = Sentence> {
         .flatten()
 }
 
-pub fn learn_more(suspect: &Suspect) -> Sentence {
-    Sentence::from("more: memtrace explain ").name(suspect.cache.as_bytes())
+pub fn learn_more(finding: &Finding) -> Sentence {
+    Sentence::from("more: memtrace explain ").name(finding.cache.as_bytes())
 }
 
 pub fn doubt(doubt: Doubt) -> String {

@@ -13,10 +13,12 @@ use crate::{
         Ancestors, By, CacheShare, CacheTotals, CgroupShare, Class, Directory, NameGroup, Negatives, Row,
         Settled, Slope, Snapshot, StackShare, Trend, Trust, Verdict,
         ages::AgeBucket,
-        judge,
+        judge::{self, Bench, Held},
+        lookups::CacheInfo,
         profile::{Profile, Sample},
         reconcile::{Partial, Sign},
         series::{Line, Mark, Point, Series},
+        survival,
     },
 };
 
@@ -77,7 +79,7 @@ pub(crate) fn incident() -> Incident {
         slabinfo_agreement: Some(0.991),
         ..Trust::default()
     };
-    let verdict = judge::verdict(rows.iter(), &caches, Some(meminfo), &trust, &Incidents::built_in());
+    let verdict = verdict(&rows[0], &caches, meminfo, &trust);
     let snapshot = Snapshot {
         is_final: true,
         time: UNIX_EPOCH + START + Duration::from_secs(SECONDS),
@@ -333,6 +335,25 @@ fn series(points: usize, snapshot: &Snapshot) -> Series {
     }
 }
 
+fn verdict(leaker: &Row, caches: &[CacheTotals], meminfo: SlabMemory, trust: &Trust) -> Option<Verdict> {
+    let bench = Bench {
+        caches,
+        meminfo: Some(meminfo),
+        trust,
+        incidents: &Incidents::built_in(),
+        period: 1,
+        elapsed: Duration::from_secs(SECONDS),
+    };
+    let cache = CacheInfo {
+        object_size: 192,
+        reclaimable: Some(true),
+        name: "dentry".to_owned(),
+        ..CacheInfo::default()
+    };
+    let survival = survival::steady(leaker.objects / SECONDS, SECONDS);
+    judge::verdict([(leaker, &[Held { cache: &cache, survival }][..])].into_iter(), &bench)
+}
+
 /// Outermost first.
 const MEASURE: &str = "_start [curl]|__libc_start_main [libc-2.17.so]|main [curl]|operate [curl]|curl_easy_perform [libcurl.so.4.3.0]|Curl_connect [libcurl.so.4.3.0]|nss_init_core [libcurl.so.4.3.0]|NSS_InitContext [libnss3.so]|SECMOD_LoadModule [libnss3.so]|NSC_Initialize [libsoftokn3.so]|sftk_DBInit [libsoftokn3.so]|s_open [libsoftokn3.so]|sdb_init [libsoftokn3.so]|sdb_measureAccess [libsoftokn3.so]|access [libc-2.17.so]";
 const TEMPORARY: &str = "_start [curl]|__libc_start_main [libc-2.17.so]|main [curl]|operate [curl]|curl_easy_perform [libcurl.so.4.3.0]|Curl_connect [libcurl.so.4.3.0]|nss_init_core [libcurl.so.4.3.0]|NSS_InitContext [libnss3.so]|SECMOD_LoadModule [libnss3.so]|NSC_Initialize [libsoftokn3.so]|sftk_DBInit [libsoftokn3.so]|s_open [libsoftokn3.so]|sdb_init [libsoftokn3.so]|sdb_getTempDir [libsoftokn3.so]|sdb_measureAccess [libsoftokn3.so]|access [libc-2.17.so]";
@@ -512,10 +533,10 @@ pub(crate) fn hostile() -> Incident {
     snapshot.directories[0].path = EVIL.to_vec();
     snapshot.directories[0].filesystem = Some(EVIL.to_vec());
     snapshot.directories[1].within = 0;
-    if let Some(Verdict::Leak(suspect)) = &mut snapshot.verdict {
+    for suspect in snapshot.verdict.iter_mut().flat_map(|verdict| &mut verdict.findings) {
         (suspect.keys, suspect.comm) = (vec![EVIL.to_vec()], Some(EVIL.to_vec()));
         suspect.started_by = vec![EVIL.to_vec()];
-        (suspect.cache, suspect.place) = (evil.clone(), Some(name));
+        (suspect.cache, suspect.place) = (evil.clone(), Some(name.clone()));
         for known in &mut suspect.known {
             (known.title, known.cause) = (evil.clone(), evil.clone());
             (known.now, known.references) =

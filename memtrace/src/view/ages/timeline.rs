@@ -21,17 +21,21 @@ pub struct Timeline {
     each: usize,
     last: usize,
     reports: usize,
+    start: SignedNs,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { ends: Vec::new(), boundaries: Vec::new(), each: 1, last: 0, reports: 0 }
+        Self { ends: Vec::new(), boundaries: Vec::new(), each: 1, last: 0, reports: 0, start: 0 }
     }
 }
 
 impl Timeline {
     /// A report. Times must not go back. The final one may come just behind another: it makes no part of its own then.
     pub fn report(&mut self, now: TimeNs, elapsed: Duration, is_final: bool) {
+        if self.ends.is_empty() {
+            self.start = now as SignedNs - elapsed.as_nanos() as SignedNs;
+        }
         let end = (now as SignedNs, elapsed);
         let is_extra =
             is_final && self.ends.last().is_some_and(|&(_, last)| self.is_just_behind(last, elapsed));
@@ -56,6 +60,11 @@ impl Timeline {
     fn is_just_behind(&self, last: Duration, elapsed: Duration) -> bool {
         let usual = last / u32::try_from(self.reports.max(1)).unwrap_or(u32::MAX);
         elapsed.saturating_sub(last) < usual / 2
+    }
+
+    /// When the session began.
+    pub(in crate::view) fn start(&self) -> SignedNs {
+        self.start
     }
 
     pub fn elapsed(&self) -> Duration {

@@ -15,16 +15,18 @@ use crate::{
     stream::{
         calls::{CallSites, StackNames},
         event::{ProcessId, StackId, TimeNs},
-        ledger::{FOLDED, Ledger, Origin},
+        ledger::{AllocSpan, FOLDED, Ledger, Origin},
     },
     view::{
         ages::{AllocsUntil, Survivors, Timeline},
         checkpoint::Checkpoint,
+        judge::Held,
         key::{KeyPart, alloc_context},
         lookups::{CacheInfo, Lookups},
         snapshot::{Ancestors, CacheShare, CallSite, CgroupShare, ProcessInfo, Rest, Row, Sort, StackShare},
+        survival::{Allocs, Clock, FEW_OBJECTS, Survival},
         task::command_label,
-        trend::{History, Trend},
+        trend::{History, Trend, trend},
     },
 };
 
@@ -48,6 +50,8 @@ struct Previous {
     totals: Totals,
     history: History,
     allocs: AllocsUntil,
+    /// In each cache.
+    of_caches: HashMap<String, Allocs>,
 }
 
 /// What a row's details are made of, once it is known which rows are shown.
@@ -55,6 +59,8 @@ pub struct RowSources<'a> {
     stacked: Stacked,
     origins: Vec<(&'a Origin, &'a CacheInfo)>,
     allocs: AllocsUntil,
+    /// What it has been judged by.
+    pub held: Vec<Held<'a>>,
 }
 
 impl RowHistory {
@@ -62,6 +68,7 @@ impl RowHistory {
     pub fn rows<'a>(
         &mut self,
         groups: HashMap<RowKey, Group<'a>>,
+        ledger: &Ledger,
         checkpoint: &Checkpoint,
         timeline: &Timeline,
         lookups: Lookups<'_>,
@@ -71,22 +78,68 @@ impl RowHistory {
         let mut rows = Vec::with_capacity(groups.len());
         let mut remembered = HashMap::with_capacity(groups.len());
         for (key, mut group) in groups {
-            let Previous { totals: before, mut history, mut allocs } =
+            let Previous { totals: before, mut history, mut allocs, mut of_caches } =
                 self.rows.remove(&key).unwrap_or_default();
             let before = if checkpoint.is_final { Totals::default() } else { before };
             let totals = group.totals;
             let (stacked, origins) = (mem::take(&mut group.stacks), mem::take(&mut group.origins));
+            let clock = Clock { start: timeline.start(), elapsed: checkpoint.elapsed };
+            remember_allocs(&mut of_caches, &group.caches, self.elapsed, checkpoint.elapsed);
+            let held = held(ledger, &group.caches, &origins, &of_caches, clock);
             let mut row = group.into_row(&key, before, seconds, checkpoint.now, lookups);
             history.add(checkpoint.elapsed, row.objects);
-            row.trend = history.trend(row.allocs);
+            row.trend = trend(&history, row.allocs);
             row.stacked_objects = stacked.values().sum();
             allocs.report(timeline, row.allocs);
-            rows.push((row, RowSources { stacked, origins, allocs: allocs.clone() }));
-            remembered.insert(key, Previous { totals, history, allocs });
+            rows.push((row, RowSources { stacked, origins, allocs: allocs.clone(), held }));
+            remembered.insert(key, Previous { totals, history, allocs, of_caches });
         }
         (self.rows, self.elapsed) = (remembered, checkpoint.elapsed);
         rows
     }
+}
+
+/// With fewer allocations, when they were tells nothing.
+const MIN_ALLOCS: u64 = 10;
+
+/// Takes note of how much was allocated in each cache.
+fn remember_allocs(
+    of_caches: &mut HashMap<String, Allocs>,
+    caches: &HashMap<&str, OfCache>,
+    before: Duration,
+    elapsed: Duration,
+) {
+    for (&name, of) in caches.iter().filter(|(_, of)| of.allocs >= MIN_ALLOCS) {
+        if let Some(allocs) = of_caches.get_mut(name) {
+            allocs.add(elapsed, of.allocs);
+            continue;
+        }
+        let mut allocs = Allocs::default();
+        allocs.add(before, 0);
+        allocs.add(elapsed, of.allocs);
+        of_caches.insert(name.to_owned(), allocs);
+    }
+}
+
+/// What survives in each cache in which there is enough to judge.
+fn held<'a>(
+    ledger: &Ledger,
+    caches: &HashMap<&str, OfCache>,
+    origins: &[(&'a Origin, &'a CacheInfo)],
+    of_caches: &HashMap<String, Allocs>,
+    clock: Clock,
+) -> Vec<Held<'a>> {
+    let worth = caches.iter().filter(|(_, of)| of.allocs >= FEW_OBJECTS);
+    let held = worth.filter_map(|(&name, of)| {
+        let of_cache = || origins.iter().filter(move |(_, cache)| cache.name == name);
+        let (_, cache) = *of_cache().next()?;
+        let spans: Vec<AllocSpan> = of_cache().flat_map(|(origin, _)| ledger.allocated(origin)).collect();
+        let survival = Survival::new(&spans, of_caches.get(name)?, of.allocs, clock)?;
+        Some(Held { cache, survival })
+    });
+    let mut held: Vec<Held<'_>> = held.collect();
+    held.sort_by(|a, b| a.cache.name.cmp(&b.cache.name));
+    held
 }
 
 /// Sorts rows and keeps the first `top`; returns the sum of the others.

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use crate::view::{
     checkpoint::Trust,
+    finding::Verdict,
     key::Keys,
     names::NameGroup,
     sampling::Sampling,
     snapshot::{Ancestors, CacheTotals, Snapshot, Sort},
-    verdict::Verdict,
 };
 
 /// Reports that cannot be compared.

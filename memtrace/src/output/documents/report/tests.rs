@@ -78,6 +78,25 @@ fn who_leaks() {
 }
 
 #[test]
+fn several_findings() {
+    assert_snapshot!(tail(&sample::findings(), true));
+    // Live, the advice is not repeated in each block.
+    assert_snapshot!(tail(&sample::findings(), false));
+}
+
+#[test]
+fn nobody_is_accused() {
+    assert_snapshot!(tail(&sample::too_few(), true));
+    assert_snapshot!(tail(&sample::only_caches(), true));
+}
+
+/// From the verdict on.
+fn tail(snapshot: &Snapshot, is_final: bool) -> String {
+    let text = plain(&Snapshot { is_final, ..snapshot.clone() }, wide(120));
+    text[text.find("verdict:").expect("there is one")..].to_owned()
+}
+
+#[test]
 fn by_circumstances() {
     assert_snapshot!(plain(&sample::by_circumstances(), wide(140)));
 }

@@ -6,7 +6,7 @@ use crate::{
         documents,
         sample::{self, difference},
     },
-    view::{By, Difference, Row, Snapshot, Verdict},
+    view::{By, Difference, Row, Snapshot},
 };
 
 fn report(snapshot: &Snapshot) -> String {
@@ -122,7 +122,7 @@ proptest! {
         let mut snapshot = sample::verdict();
         snapshot.rows[0].keys = vec![name.clone()];
         snapshot.rows[0].names[0].pattern = name.clone();
-        if let Some(Verdict::Leak(suspect)) = &mut snapshot.verdict {
+        for suspect in snapshot.verdict.iter_mut().flat_map(|verdict| &mut verdict.findings) {
             suspect.comm = Some(name.clone());
             suspect.place.as_mut().unwrap().pattern = name.clone();
         }

@@ -42,8 +42,14 @@ const START: Duration = Duration::from_secs(1);
 pub const OWN_TGID: u32 = 999;
 
 /// Two have one name; `asked-for` has no events.
-const CACHES: [(&str, u64); 5] =
-    [("dentry", 192), ("dentry#2", 192), ("inode", 1000), ("kmalloc-64", 64), ("asked-for", 8)];
+const CACHES: [(&str, u64); 6] = [
+    ("dentry", 192),
+    ("dentry#2", 192),
+    ("inode", 1000),
+    ("kmalloc-64", 64),
+    ("filp", 256),
+    ("asked-for", 8),
+];
 
 fn address(cache: &str) -> Address {
     let known = CACHES.iter().position(|(name, _)| *name == cache);

@@ -1,0 +1,201 @@
+//! Does what somebody allocated stay, and does it become more? Judged by when the objects that are outstanding were born: of a
+//! leak, each part of the time left survivors; of churn, only the last moments did; of a burst or a warm-up, the first ones.
+
+use std::time::Duration;
+
+use super::{
+    ages::{SignedNs, split},
+    points::Points,
+    trend::{Slope, student},
+};
+use crate::stream::ledger::AllocSpan;
+
+/// Equal parts of the time: thirds and quarters are made of them.
+const PARTS: usize = 12;
+const THIRD: usize = PARTS / 3;
+
+/// The youngest objects, of this share of the time, tell nothing yet.
+const IN_FLIGHT: u32 = 8;
+const MIN_IN_FLIGHT: Duration = Duration::from_millis(500);
+
+/// Less time tells nothing, nor does a smaller share of the session: a phase is no leak.
+const MIN_TIME: Duration = Duration::from_secs(3);
+const MIN_SHARE_OF_SESSION: u32 = 5;
+
+/// A quarter of the time with more than this share of the survivors is a burst.
+const BURST: f64 = 0.6;
+
+/// The last third grows at least this fast, compared to those before it: slower is a warm-up that flattens.
+const MIN_LATE: f64 = 0.5;
+/// Likewise the second, compared to the first.
+const MIN_MIDDLE: f64 = 0.4;
+/// What is left of the first third's allocations, compared to the second's. Less is working memory that lives long.
+const MIN_OLD_KEPT: f64 = 0.7;
+
+/// Rates of fewer objects are noise.
+const MIN_OBJECTS: u64 = 100;
+/// Fewer are not worth a word.
+pub const FEW_OBJECTS: u64 = 20;
+
+/// How many objects somebody had allocated: none at the last report before the first one, then at each report.
+pub type Allocs = Points<16>;
+
+/// What survives of what somebody allocated in one cache.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survival {
+    /// Outstanding objects by when they were born: from the first allocation on.
+    parts: [u64; PARTS],
+    /// How long all parts are together.
+    time: Duration,
+    /// Outstanding objects that are younger.
+    in_flight: u64,
+    /// Allocated in each third of the time.
+    allocs: [f64; 3],
+    /// Allocated since the start of the session.
+    all_allocs: u64,
+}
+
+/// What it comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Growth {
+    /// It grows steadily, by objects that stay.
+    Steady(Slope),
+    /// It may: these are too few objects to tell.
+    TooFew,
+    No,
+}
+
+/// The session's time, on the clock of the events and since its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    pub start: SignedNs,
+    pub elapsed: Duration,
+}
+
+impl Survival {
+    /// Of outstanding objects, and of how many had been allocated at each report and now. None where it is too early to tell.
+    pub fn new(spans: &[AllocSpan], allocs: &Allocs, all_allocs: u64, clock: Clock) -> Option<Self> {
+        let began = began(spans, allocs, clock)?;
+        let since = clock.elapsed.saturating_sub(began);
+        let time = since.saturating_sub((since / IN_FLIGHT).max(MIN_IN_FLIGHT));
+        if time < MIN_TIME || time < clock.elapsed / MIN_SHARE_OF_SESSION {
+            return None;
+        }
+        let end_of = |part: usize| began + time * (part as u32 + 1) / PARTS as u32;
+        let ends: [SignedNs; PARTS] = std::array::from_fn(|part| clock.start + signed(end_of(part)));
+        let mut born = [0; PARTS + 1];
+        spans.iter().for_each(|&span| split(span, &ends, |at, objects| born[at] += objects));
+        let now = (clock.elapsed, all_allocs);
+        let until = |parts: usize| allocated_until(allocs, now, end_of(parts - 1));
+        let [first, second, third] = [THIRD, 2 * THIRD, PARTS].map(until);
+        Some(Self {
+            parts: std::array::from_fn(|part| born[part]),
+            time,
+            in_flight: born[PARTS],
+            allocs: [first, second - first, third - second],
+            all_allocs,
+        })
+    }
+
+    /// How long it has been watched.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
+    pub fn objects(&self) -> u64 {
+        self.grown() + self.in_flight
+    }
+
+    /// Share of what was allocated that is outstanding, 0 to 1.
+    pub fn kept(&self) -> f64 {
+        (self.objects() as f64 / self.all_allocs.max(1) as f64).min(1.0)
+    }
+
+    /// Where one object in so many is followed, so many times as many are needed to tell.
+    pub fn growth(&self, period: u32) -> Growth {
+        let least = |objects: u64| objects * u64::from(period);
+        if self.grown() < least(FEW_OBJECTS) || !self.is_steady() {
+            return Growth::No;
+        }
+        if self.grown() < least(MIN_OBJECTS) {
+            return Growth::TooFew;
+        }
+        Growth::Steady(self.slope())
+    }
+
+    fn grown(&self) -> u64 {
+        self.parts.iter().sum()
+    }
+
+    fn is_steady(&self) -> bool {
+        let [first, second, third] = [0, 1, 2].map(|at| self.third(at));
+        let [old_kept, kept] = [0, 1].map(|at| self.third(at) / self.allocs[at].max(1.0));
+        let at_least = |count: f64, other: f64| upper(count) >= other;
+        !self.is_burst()
+            && at_least(third, MIN_LATE * (first + second) / 2.0)
+            && at_least(second, MIN_MIDDLE * first)
+            && upper(first) / first.max(1.0) * old_kept >= MIN_OLD_KEPT * kept
+    }
+
+    fn is_burst(&self) -> bool {
+        let most = self.parts.windows(PARTS / 4).map(|parts| parts.iter().sum::<u64>()).max();
+        most.unwrap_or(0) as f64 > self.grown() as f64 * BURST
+    }
+
+    fn third(&self, at: usize) -> f64 {
+        self.parts[at * THIRD..(at + 1) * THIRD].iter().sum::<u64>() as f64
+    }
+
+    /// The mean of the parts' rates, with Student's interval. Counts vary by their root at least.
+    fn slope(&self) -> Slope {
+        let part = self.time.as_secs_f64() / PARTS as f64;
+        let per_s = self.grown() as f64 / self.time.as_secs_f64();
+        let squares: f64 = self.parts.iter().map(|&born| (born as f64 / part - per_s).powi(2)).sum();
+        let variance = squares / (PARTS - 1) as f64;
+        let variance = variance.max(self.grown() as f64 / PARTS as f64 / part.powi(2));
+        let error = (variance / PARTS as f64).sqrt() * student(PARTS - 1);
+        Slope { per_s, low: per_s - error, high: per_s + error }
+    }
+}
+
+/// A count may have been this high by chance.
+fn upper(count: f64) -> f64 {
+    count + 2.0 * count.sqrt()
+}
+
+/// The first allocation since the start: between two reports, where the oldest survivor says when.
+fn began(spans: &[AllocSpan], allocs: &Allocs, clock: Clock) -> Option<Duration> {
+    let oldest = spans.iter().map(|span| span.from as SignedNs).min()?;
+    let oldest = Duration::from_nanos(u64::try_from(oldest - clock.start).unwrap_or(0));
+    let (before, _) = *allocs.all().first()?;
+    let (seen, _) = allocs.all().get(1).copied().unwrap_or((clock.elapsed, 0));
+    Some(oldest.clamp(before, seen.max(before)))
+}
+
+/// How much had been allocated by then, as if it were evenly between two reports.
+fn allocated_until(allocs: &Allocs, now: (Duration, u64), then: Duration) -> f64 {
+    let points = allocs.all();
+    let next = points.partition_point(|&(time, _)| time <= then);
+    let (before, had) = next.checked_sub(1).map_or((Duration::ZERO, 0), |at| points[at]);
+    let (after, has) = points.get(next).copied().unwrap_or(now);
+    let whole = after.saturating_sub(before).as_secs_f64();
+    let share = if whole > 0.0 { then.saturating_sub(before).as_secs_f64() / whole } else { 1.0 };
+    had as f64 + has.saturating_sub(had) as f64 * share.min(1.0)
+}
+
+fn signed(time: Duration) -> SignedNs {
+    SignedNs::try_from(time.as_nanos()).unwrap_or(SignedNs::MAX)
+}
+
+/// Of somebody who keeps so many objects a second, all the time.
+#[cfg(test)]
+pub(crate) fn steady(per_s: u64, seconds: u64) -> Survival {
+    let span = AllocSpan { from: 0, to: seconds * 1_000_000_000, objects: per_s * seconds };
+    let mut allocs = Allocs::default();
+    (0..=seconds).for_each(|second| allocs.add(Duration::from_secs(second), second * per_s));
+    let clock = Clock { start: 0, elapsed: Duration::from_secs(seconds) };
+    Survival::new(&[span], &allocs, per_s * seconds, clock).expect("it is long enough")
+}
+
+#[cfg(test)]
+mod tests;
