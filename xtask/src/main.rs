@@ -7,6 +7,7 @@ mod executables;
 mod fuzz;
 mod licences;
 mod run;
+mod scenes;
 mod test;
 mod tidy;
 mod vm;
@@ -32,6 +33,7 @@ enum Task {
     Run(run::Args),
     Test(test::Args),
     Vm(vm::Args),
+    Scenes(scenes::Args),
     Fuzz(fuzz::Args),
     Bench(bench::Args),
     /// Write THIRD-PARTY.md, the licences of what memtrace contains
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Vm(args) => vm::main(&args),
+        Task::Scenes(args) => scenes::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::Licences => licences::main(),

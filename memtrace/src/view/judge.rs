@@ -106,7 +106,7 @@ impl Bench<'_> {
             match survival.growth(self.period) {
                 Growth::Steady(slope) => all.push(Grown { row, cache, survival, kind, slope }),
                 Growth::TooFew if kind != Kind::Cache && few.is_none() => {
-                    few = Some(self.too_few(row, cache, survival))
+                    few = Some(self.too_few(row, cache, survival));
                 }
                 Growth::TooFew | Growth::No => {}
             }

@@ -39,6 +39,8 @@ mod outputs;
 mod program;
 mod recording;
 mod runs;
+#[path = "../scenes/mod.rs"]
+mod scenes;
 mod session;
 mod settle;
 mod snapshot;
@@ -78,6 +80,9 @@ enum Needs {
 
 /// Instead of libtest's arguments: prints which tests there are, and on which machines they run.
 const LIST_MACHINES: &str = "--list-machines";
+
+/// Likewise: plays all scenes, and prints what is said of each.
+const SCENES: &str = "--scenes";
 
 /// Attempts at a test.
 const MAX_TRIES: usize = 2;
@@ -135,8 +140,12 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = program::run_if_asked() {
+    if let Some(code) = program::run_if_asked().or_else(scenes::play_if_asked) {
         return code;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((SCENES, arguments)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return scenes::main(arguments);
     }
     let lists_machines = std::env::args().nth(1).is_some_and(|argument| argument == LIST_MACHINES);
     let mut arguments = if lists_machines { Arguments::default() } else { Arguments::from_args() };

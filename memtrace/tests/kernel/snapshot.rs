@@ -21,6 +21,7 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     pub ages: Vec<AgeBucket>,
     pub verdict: Option<Verdict>,
+    pub findings: Vec<Finding>,
     pub trust: Trust,
     pub notes: Vec<String>,
 }
@@ -119,6 +120,13 @@ pub struct Verdict {
     pub negative_share: Option<f64>,
     #[serde(default)]
     pub known: Vec<Known>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Finding {
+    pub is: String,
+    pub comm: Option<String>,
+    pub cache: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -4,6 +4,7 @@ use crate::{
     Test,
     host::{self, directory_on_disk},
     program::Task,
+    scenes,
     session::Session,
     tests,
     workload::{Workload, unique},
@@ -12,7 +13,12 @@ use crate::{
 pub fn tests() -> Vec<Test> {
     let mut tests = tests![Disk, OneKernel: a_leaker_is_named_with_its_place_and_what_helps];
     tests.extend(tests![Tracing, OneKernel: who_churns_or_stays_is_no_leaker]);
+    tests.extend(tests![Disk, EachKernel: a_dozen_scenes_are_judged_right]);
     tests
+}
+
+fn a_dozen_scenes_are_judged_right() {
+    scenes::few();
 }
 
 /// Processes that live 20 ms, one after the other, as a probe script starts them.

@@ -130,6 +130,26 @@ pub fn test(
     boot(&job, programs, machine, Console::Batch(watchdog, line))
 }
 
+/// Plays a dozen scenes; gives the page that they print, and whether all was right.
+pub fn scenes(kernel: &Kernel) -> Result<(String, bool)> {
+    let job = Job {
+        argv: [KERNEL_TESTS, "--scenes", "--few"].map(str::to_owned).into(),
+        env: env(&["RUST_BACKTRACE"]),
+        ..Job::default()
+    };
+    let watchdog = Watchdog { silence: Duration::from_secs(600), total: Duration::from_secs(30 * 60) };
+    let mut page = String::new();
+    let mut line = |text: &str| {
+        println!("{text}");
+        if text.is_empty() || ["| ", "|-", "Precision", "- "].iter().any(|start| text.starts_with(start)) {
+            page += &format!("{text}\n");
+        }
+    };
+    let machine = Machine { kernel, cpus: CPUS, nodes: 1 };
+    let ended = boot(&job, &build_programs()?, machine, Console::Batch(watchdog, &mut line))?;
+    Ok((page, matches!(ended, Outcome::Exited(0))))
+}
+
 /// Where the tests leave a recording for the host.
 const RECORDING: &str = "/tmp/for-the-host.mt";
 

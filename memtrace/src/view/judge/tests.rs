@@ -135,7 +135,7 @@ fn frees_that_are_not_seen_accuse_nobody() {
     caches[0].partial =
         Some(Partial { sign: super::super::reconcile::Sign::Reused, unseen_frees_share: 0.5 });
     let verdict = judge_with(&[scene("a", "dentry", 5000)], 0.9, |bench| {
-        bench.caches = Box::leak(caches.clone().into_boxed_slice())
+        bench.caches = Box::leak(caches.clone().into_boxed_slice());
     });
     assert_eq!(verdict, Some(Verdict::default()));
 }

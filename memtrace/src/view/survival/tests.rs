@@ -68,7 +68,10 @@ fn a_leak_may_come_in_portions() {
 fn few_objects_do_not_tell() {
     // Five a second.
     let slow = |seconds| {
-        growth(&each(seconds, |at| if (at * 10.0).round() as u64 % 2 == 0 { (1, 1) } else { (0, 0) }))
+        growth(&each(
+            seconds,
+            |at| if ((at * 10.0).round() as u64).is_multiple_of(2) { (1, 1) } else { (0, 0) },
+        ))
     };
     assert_eq!(slow(8), Some(Growth::TooFew));
     assert!(matches!(slow(60), Some(Growth::Steady(_))));
