@@ -48,6 +48,12 @@ const TELLING_SHARE: f64 = 0.05;
 /// Too little time for a finding.
 const TOO_EARLY: Duration = Duration::from_millis(5500);
 
+/// The caches that many parts of the kernel share.
+const KMALLOC: &str = "kmalloc-";
+
+/// A slab has more objects, of most caches.
+const OBJECTS_OF_A_SLAB: u64 = 8;
+
 /// What a row has in one cache, and what survives of it.
 #[derive(Clone, Debug)]
 pub struct Held<'a> {
@@ -111,8 +117,8 @@ impl Bench<'_> {
                 Growth::TooFew | Growth::No => {}
             }
         }
-        all.retain(|grown| self.is_worth_it(grown));
-        (all, few)
+        all.retain(|grown| self.is_worth_it(grown) && !may_be_of_slabs(grown));
+        (all, few.filter(|few| !few.cache.starts_with(KMALLOC)))
     }
 
     /// Its objects may be free: the kernel frees some without telling.
@@ -131,7 +137,7 @@ impl Bench<'_> {
     }
 
     fn is_worth_it(&self, grown: &Grown<'_>) -> bool {
-        let timer = caches::find(&grown.cache.name).and_then(|known| known.timer_s);
+        let timer = names(grown.cache).filter_map(|name| caches::find(name)?.timer_s).max();
         let outlives_timer =
             timer.is_none_or(|timer| grown.survival.time() >= Duration::from_secs(timer) * TIMES_OF_TIMER);
         let full_in = self.full_in(grown.bytes_per_s());
@@ -212,17 +218,29 @@ impl Grown<'_> {
     }
 }
 
-/// The one that says most about what is held, of those of most bytes first.
+/// The one that says most about what is held, of those of most bytes first: one that is of one kind of object alone.
 fn telling<'a, 'b>(grown: &[&'a Grown<'b>]) -> Option<&'a Grown<'b>> {
     let first = *grown.first()?;
-    let says_more = |grown: &&&Grown<'_>| {
-        !is_kmalloc(grown.cache) && grown.bytes_per_s() >= first.bytes_per_s() * TELLING_SHARE
-    };
-    Some(grown.iter().find(says_more).copied().unwrap_or(first))
+    let counts = |grown: &&&Grown<'_>| grown.bytes_per_s() >= first.bytes_per_s() * TELLING_SHARE;
+    let is_named = |grown: &&&Grown<'_>| !grown.cache.name.starts_with(KMALLOC);
+    let is_alone = |grown: &&&Grown<'_>| is_named(grown) && grown.cache.aliases.is_empty();
+    let mut telling = grown.iter().filter(counts);
+    let named = telling.clone().find(is_named);
+    Some(telling.find(is_alone).or(named).copied().unwrap_or(first))
 }
 
-fn is_kmalloc(cache: &CacheInfo) -> bool {
-    cache.name.starts_with("kmalloc-")
+/// For each new slab of objects that are charged to cgroups, the kernel allocates an array (`alloc_slab_obj_exts`, before 6.10
+/// `memcg_alloc_slab_cgroups`) in a cache of kmalloc's. Whoever needs the slab is not the one who holds it. Where a row
+/// allocated so many other objects for each that it seems to keep there, it may be that.
+fn may_be_of_slabs(grown: &Grown<'_>) -> bool {
+    let is_array = grown
+        .cache
+        .name
+        .strip_prefix(KMALLOC)
+        .is_some_and(|size| size.starts_with(|c: char| c.is_ascii_digit()));
+    is_array
+        && grown.row.allocs.saturating_sub(grown.survival.allocs())
+            >= grown.survival.objects() * OBJECTS_OF_A_SLAB
 }
 
 fn names(cache: &CacheInfo) -> impl Iterator<Item = &str> {

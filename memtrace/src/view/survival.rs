@@ -1,7 +1,7 @@
 //! Does what somebody allocated stay, and does it become more? Judged by when the objects that are outstanding were born: of a
 //! leak, each part of the time left survivors; of churn, only the last moments did; of a burst or a warm-up, the first ones.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use super::{
     ages::{SignedNs, split},
@@ -13,6 +13,7 @@ use crate::stream::ledger::AllocSpan;
 /// Equal parts of the time: thirds and quarters are made of them.
 const PARTS: usize = 12;
 const THIRD: usize = PARTS / 3;
+const QUARTER: usize = PARTS / 4;
 
 /// The youngest objects, of this share of the time, tell nothing yet.
 const IN_FLIGHT: u32 = 8;
@@ -29,6 +30,8 @@ const BURST: f64 = 0.6;
 const MIN_LATE: f64 = 0.5;
 /// Likewise the second, compared to the first.
 const MIN_MIDDLE: f64 = 0.4;
+/// A third has at least this share of the next one's: what is all young is not kept.
+const MIN_EARLY: f64 = 0.25;
 /// What is left of the first third's allocations, compared to the second's. Less is working memory that lives long.
 const MIN_OLD_KEPT: f64 = 0.7;
 
@@ -106,6 +109,11 @@ impl Survival {
         self.grown() + self.in_flight
     }
 
+    /// Allocated since the start of the session, freed or not.
+    pub fn allocs(&self) -> u64 {
+        self.all_allocs
+    }
+
     /// Share of what was allocated that is outstanding, 0 to 1.
     pub fn kept(&self) -> f64 {
         (self.objects() as f64 / self.all_allocs.max(1) as f64).min(1.0)
@@ -127,35 +135,58 @@ impl Survival {
         self.parts.iter().sum()
     }
 
+    /// All the time, or all but for a burst: who opens a thousand files and then leaks still leaks.
     fn is_steady(&self) -> bool {
-        let [first, second, third] = [0, 1, 2].map(|at| self.third(at));
-        let [old_kept, kept] = [0, 1].map(|at| self.third(at) / self.allocs[at].max(1.0));
-        let at_least = |count: f64, other: f64| upper(count) >= other;
-        !self.is_burst()
-            && at_least(third, MIN_LATE * (first + second) / 2.0)
-            && at_least(second, MIN_MIDDLE * first)
-            && upper(first) / first.max(1.0) * old_kept >= MIN_OLD_KEPT * kept
+        match self.burst() {
+            None => stays_and_grows(self.thirds(), self.allocs),
+            Some(burst) => {
+                let mut others = self.parts.to_vec();
+                others.drain(burst);
+                let thirds: [f64; 3] = std::array::from_fn(|at| sum(&others[at * 3..][..3]));
+                // How much was allocated in these parts alone is not known.
+                thirds.iter().sum::<f64>() >= MIN_OBJECTS as f64 && stays_and_grows(thirds, [1.0; 3])
+            }
+        }
     }
 
-    fn is_burst(&self) -> bool {
-        let most = self.parts.windows(PARTS / 4).map(|parts| parts.iter().sum::<u64>()).max();
-        most.unwrap_or(0) as f64 > self.grown() as f64 * BURST
+    /// A quarter of the time with most of the survivors.
+    fn burst(&self) -> Option<Range<usize>> {
+        let quarters = self.parts.windows(QUARTER).map(sum).zip(0..);
+        let (most, first) = quarters.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (most > self.grown() as f64 * BURST).then_some(first..first + QUARTER)
     }
 
-    fn third(&self, at: usize) -> f64 {
-        self.parts[at * THIRD..(at + 1) * THIRD].iter().sum::<u64>() as f64
+    fn thirds(&self) -> [f64; 3] {
+        std::array::from_fn(|at| sum(&self.parts[at * THIRD..][..THIRD]))
     }
 
-    /// The mean of the parts' rates, with Student's interval. Counts vary by their root at least.
+    /// The mean of the parts' rates, without a burst, with Student's interval. Counts vary by their root at least.
     fn slope(&self) -> Slope {
         let part = self.time.as_secs_f64() / PARTS as f64;
-        let per_s = self.grown() as f64 / self.time.as_secs_f64();
-        let squares: f64 = self.parts.iter().map(|&born| (born as f64 / part - per_s).powi(2)).sum();
-        let variance = squares / (PARTS - 1) as f64;
-        let variance = variance.max(self.grown() as f64 / PARTS as f64 / part.powi(2));
-        let error = (variance / PARTS as f64).sqrt() * student(PARTS - 1);
+        let mut parts = self.parts.to_vec();
+        self.burst().map(|burst| parts.drain(burst));
+        let (count, grown) = (parts.len() as f64, sum(&parts));
+        let per_s = grown / count / part;
+        let squares: f64 = parts.iter().map(|&born| (born as f64 / part - per_s).powi(2)).sum();
+        let variance = (squares / (count - 1.0)).max(grown / count / part.powi(2));
+        let error = (variance / count).sqrt() * student(parts.len() - 1);
         Slope { per_s, low: per_s - error, high: per_s + error }
     }
+}
+
+/// Whether survivors were born in each third of the time, and no fewer of what was allocated in the first: old objects are not
+/// freed in the end.
+fn stays_and_grows([first, second, third]: [f64; 3], allocs: [f64; 3]) -> bool {
+    let [old_kept, kept] = [first / allocs[0].max(1.0), second / allocs[1].max(1.0)];
+    upper(third) >= MIN_LATE * (first + second) / 2.0
+        && upper(second) >= MIN_MIDDLE * first
+        && upper(first) >= MIN_EARLY * second
+        && upper(second) >= MIN_EARLY * third
+        && upper(first) / first.max(1.0) * old_kept >= MIN_OLD_KEPT * kept
+}
+
+fn sum(parts: &[u64]) -> f64 {
+    parts.iter().sum::<u64>() as f64
 }
 
 /// A count may have been this high by chance.

@@ -10,6 +10,9 @@ use super::points::Points;
 /// With fewer points it is too early to say.
 const MIN_POINTS: usize = 5;
 
+/// Of fewer objects that seem to grow it is too early too.
+const MIN_OBJECTS: f64 = 100.0;
+
 /// The second half counts as growing if it is at least this fast compared to the first; slower is flattening.
 const MIN_SHARE_OF_FIRST: f64 = 0.25;
 
@@ -24,7 +27,7 @@ pub type History = Points<64>;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Trend {
-    /// There are too few reports yet.
+    /// There are too few reports yet, or too few objects.
     #[default]
     TooEarly,
     /// It grows, as fast in the second half of the time as in the first.
@@ -76,6 +79,10 @@ pub fn trend(history: &History, allocs: u64) -> Trend {
     let is_burst = largest >= grown * BURST;
     if second.low > 0.0 && second.per_s >= first.per_s * MIN_SHARE_OF_FIRST && !is_burst {
         return Trend::Growing(second);
+    }
+    // A slow leak, perhaps.
+    if held < MIN_OBJECTS && first.per_s > 0.0 && second.per_s > 0.0 && !churns {
+        return Trend::TooEarly;
     }
     match (churns, is_burst, first.low > 0.0 || points[0].objects > 0.0) {
         (true, ..) => Trend::Churning,
@@ -138,6 +145,12 @@ mod tests {
         assert!(matches!(of((1..=60).map(|second| 500 * (second / 10 + 1)), 3000), Trend::Growing(_)));
         // Also beside a lot of churn.
         assert!(matches!(of((1..=20).map(|second| second * 100), 1_000_000), Trend::Growing(_)));
+    }
+
+    #[test]
+    fn few_objects_that_become_more_do_not_tell() {
+        assert_eq!(of([4, 5, 14, 15, 16, 27], 27), Trend::TooEarly);
+        assert_eq!(of([20; 8], 20), Trend::Burst);
     }
 
     #[test]

@@ -11,9 +11,6 @@ pub const SCENES: &[Scene] = &[
     Scene::flood("missing", |stage| stage.each(5_000.0, |number| look_up(&stage.directory, number))),
     Scene::flood("missing-slow", |stage| stage.each(200.0, |number| look_up(&stage.directory, number))),
     Scene::flood("temporary", |stage| stage.each(500.0, |number| make_and_remove(&stage.directory, number))),
-    Scene::flood("renamed", |stage| {
-        stage.each(300.0, |number| make_under_another_name(&stage.directory, number));
-    }),
     Scene::flood("sysfs", |stage| stage.each(500.0, |number| look_up(Path::new("/sys/class/net"), number))),
     Scene::flood("search-path", search_path),
     Scene::flood("curls", curls),
@@ -29,13 +26,6 @@ fn make_and_remove(directory: &Path, number: u64) {
     let path = directory.join(format!("tmp.{number:08}"));
     drop(File::create(&path).expect("the directory is ours"));
     fs::remove_file(path).expect("it was made just now");
-}
-
-/// As editors and package managers write files: the old name is left behind, known not to exist.
-fn make_under_another_name(directory: &Path, number: u64) {
-    let path = directory.join(format!("new.{number:08}"));
-    fs::write(&path, "x").expect("the directory is ours");
-    fs::rename(path, directory.join("file")).expect("it was made just now");
 }
 
 /// The same name is looked for in ten directories, but it is never the same.

@@ -24,6 +24,7 @@ pub const SCENES: &[Scene] = &[
     Scene::innocent("database", database),
     Scene::innocent("mail-spool", mail_spool),
     Scene::innocent("editor", editor),
+    Scene::innocent("renamed", renamed),
     Scene::innocent("burst", burst),
     Scene::innocent("late-burst", late_burst),
     Scene::innocent("warm-up", warm_up),
@@ -144,6 +145,15 @@ fn editor(stage: &Stage) {
         let new = stage.directory.join("text~");
         fs::write(&new, "text").expect("the directory is ours");
         fs::rename(new, stage.directory.join("text")).expect("it was made just now");
+    });
+}
+
+/// Each time by way of another name, which does not stay: the file takes the name's object along.
+fn renamed(stage: &Stage) {
+    stage.each(300.0, |number| {
+        let new = stage.directory.join(format!("new.{number:08}"));
+        fs::write(&new, "x").expect("the directory is ours");
+        fs::rename(new, stage.directory.join("file")).expect("it was made just now");
     });
 }
 

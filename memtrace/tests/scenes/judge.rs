@@ -80,7 +80,12 @@ fn play(scenes: &[Scene], moments: &[u64]) -> Round {
             continue;
         }
         let comms: BTreeSet<String> = played.iter().map(|played| played.scene.comm()).collect();
-        round.others.extend(accusations(&report, |comm| !comms.contains(comm)));
+        let others = report.findings.iter().filter_map(|finding| finding.comm.as_ref());
+        for other in others.filter(|comm| !comms.contains(*comm)) {
+            round.others.extend(
+                accusations(&report, |comm| comm == other).iter().map(|said| format!("{other}: {said}")),
+            );
+        }
         for Played { scene, .. } in &played {
             let comm = scene.comm();
             round.said.entry(scene.name).or_default().push(accusations(&report, |of| of == comm));

@@ -65,6 +65,15 @@ fn a_leak_may_come_in_portions() {
 }
 
 #[test]
+fn a_burst_hides_no_leak() {
+    for seconds in [12, 30, 60] {
+        let burst_first = each(seconds, |at| if at < 1.0 { (500, 500) } else { (10, 10) });
+        let Some(Growth::Steady(slope)) = growth(&burst_first) else { panic!("{seconds}") };
+        assert!((slope.per_s - 100.0).abs() < 5.0, "{slope:?}");
+    }
+}
+
+#[test]
 fn few_objects_do_not_tell() {
     // Five a second.
     let slow = |seconds| {
