@@ -21,7 +21,7 @@ pub const SCENES: &[Scene] = &[
     Scene::leak("files", |stage| stage.hold(200.0, |_| open_null())),
     Scene::leak("files-slow", |stage| stage.hold(5.0, |_| open_null())).from(30),
     Scene::leak("files-20", |stage| stage.hold(20.0, |_| open_null())).from(12),
-    Scene::leak("files-fast", |stage| stage.hold(5_000.0, |_| open_null())),
+    Scene::leak("areas-fast", areas),
     Scene::leak("pipes", |stage| stage.hold(100.0, |_| io::pipe().expect("a pipe"))),
     Scene::leak("unix", |stage| stage.hold(100.0, |_| UnixStream::pair().expect("a pair"))),
     Scene::leak("tcp", |stage| stage.hold(50.0, |_| TcpListener::bind("127.0.0.1:0").expect("a port"))),
@@ -48,8 +48,8 @@ pub const SCENES: &[Scene] = &[
     Scene::leak("posix-timers", |stage| stage.hold(100.0, |_| posix_timer())),
     Scene::leak("churning", beside_churn),
     Scene::leak("bursts", |stage| stage.to(|seconds| seconds.floor() * 100.0, keep_null)),
-    Scene::leak("two-fast", |stage| stage.hold(400.0, |_| open_null())),
-    Scene::leak("two-slow", |stage| stage.hold(300.0, |_| open_null())),
+    Scene::leak("two-fast", |stage| stage.hold(250.0, |_| open_null())),
+    Scene::leak("two-slow", |stage| stage.hold(180.0, |_| open_null())),
     Scene::leak("brief", brief),
 ];
 
@@ -83,6 +83,23 @@ fn watched() -> (OwnedFd, OwnedFd) {
 fn timer() -> OwnedFd {
     // SAFETY: no pointers.
     owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) }.into())
+}
+
+/// Mappings, which cannot become one: every other page may be written.
+fn areas(stage: &Stage) {
+    const BYTES: usize = 1 << 30;
+    let protection = rustix::mm::ProtFlags::READ;
+    // SAFETY: a mapping of our own, at an address that the kernel chooses.
+    let all = unsafe {
+        rustix::mm::mmap_anonymous(std::ptr::null_mut(), BYTES, protection, rustix::mm::MapFlags::PRIVATE)
+    };
+    let all = all.expect("addresses are free").cast::<u8>();
+    stage.each(500.0, |number| {
+        let writable = rustix::mm::MprotectFlags::READ | rustix::mm::MprotectFlags::WRITE;
+        // SAFETY: within the mapping, which nobody uses.
+        let _ =
+            unsafe { rustix::mm::mprotect(all.add(number as usize % 100_000 * 8192).cast(), 4096, writable) };
+    });
 }
 
 /// Watches on files that were made before.

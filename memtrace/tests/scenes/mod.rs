@@ -15,16 +15,11 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use rustix::process::{Resource, Rlimit, setrlimit};
-
 pub use self::judge::{few, main};
 use self::stage::Stage;
 
 /// The program's first argument; the scene's name and its directory follow.
 const FLAG: &str = "--scene";
-
-/// Files that a scene may have open: what kernels allow root, unless somebody allows more.
-const MOST_FILES: u64 = 1 << 20;
 
 /// What the scene's process does to the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +92,7 @@ pub fn play_if_asked() -> Option<ExitCode> {
     let (name, directory) = (arguments.next()?, arguments.next()?);
     let scene = all().into_iter().find(|scene| name == scene.name).expect("we named it");
     crate::program::set_comm(scene.comm().as_bytes());
-    let files = Some(MOST_FILES);
-    setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files }).expect("root may");
+    crate::program::raise_file_limit();
     (scene.play)(&Stage::new(directory.into()));
     Some(ExitCode::SUCCESS)
 }

@@ -177,7 +177,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
 }
 
 /// Lets this process open as many files as its hard limit allows.
-fn raise_file_limit() {
+pub fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("this raises no maximum");
 }
