@@ -36,6 +36,9 @@ const FLOOD_IS_NEGATIVE: f64 = 0.5;
 /// The kernel takes a flood back when memory is short. One that would need longer to get there is not worth a claim.
 const FLOOD_FILLS_IN: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// A leak that would need years is not worth one either.
+const LEAK_FILLS_IN: Duration = Duration::from_secs(3 * 365 * 24 * 3600);
+
 /// An object that a timer frees looks kept until then: only what outlives it so many times is.
 const TIMES_OF_TIMER: u32 = 2;
 
@@ -140,8 +143,12 @@ impl Bench<'_> {
         let timer = names(grown.cache).filter_map(|name| caches::find(name)?.timer_s).max();
         let outlives_timer =
             timer.is_none_or(|timer| grown.survival.time() >= Duration::from_secs(timer) * TIMES_OF_TIMER);
-        let full_in = self.full_in(grown.bytes_per_s());
-        outlives_timer && (grown.kind != Kind::Flood || full_in.is_none_or(|time| time <= FLOOD_FILLS_IN))
+        let matters_within = match grown.kind {
+            Kind::Leak => LEAK_FILLS_IN,
+            Kind::Flood => FLOOD_FILLS_IN,
+            Kind::Cache => Duration::MAX,
+        };
+        outlives_timer && self.full_in(grown.bytes_per_s()).is_none_or(|time| time <= matters_within)
     }
 
     /// One of each kind: what grows together is one thing, an open pipe for example of four caches.
@@ -247,14 +254,13 @@ fn names(cache: &CacheInfo) -> impl Iterator<Item = &str> {
     std::iter::once(&cache.name).chain(&cache.aliases).map(String::as_str)
 }
 
-/// Of merged caches nobody can tell whose objects are: bookkeeping are they only where all that are known are.
+/// Of merged caches nobody can tell whose objects are: the one whose name they go by counts.
 fn kind(cache: &CacheInfo, row: &Row) -> Kind {
     if let Some(negative) = negative(cache, row) {
         return if negative >= FLOOD_IS_NEGATIVE { Kind::Flood } else { Kind::Cache };
     }
-    let mut known = names(cache).filter_map(caches::find).peekable();
-    let is_bookkeeping = match known.peek() {
-        Some(_) => known.all(|known| known.bookkeeping_of.is_some()),
+    let is_bookkeeping = match names(cache).find_map(caches::find) {
+        Some(known) => known.bookkeeping_of.is_some(),
         None => cache.reclaimable == Some(true),
     };
     if is_bookkeeping { Kind::Cache } else { Kind::Leak }
