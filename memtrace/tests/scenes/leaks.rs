@@ -31,7 +31,8 @@ pub const SCENES: &[Scene] = &[
     Scene::leak("epoll", |stage| stage.hold(100.0, |_| watched())),
     Scene::leak("timerfd", |stage| stage.hold(100.0, |_| timer())),
     Scene::leak("eventfd", |stage| stage.hold(200.0, |_| eventfd(0, EventfdFlags::CLOEXEC).expect("one"))),
-    Scene::leak("inotify", inotify),
+    // It makes the files first.
+    Scene::leak("inotify", inotify).from(12),
     Scene::leak("memfd", |stage| stage.hold(50.0, |_| memfd_create("sc", MemfdFlags::CLOEXEC).expect("one"))),
     Scene::leak("deleted", |stage| stage.hold(50.0, |number| deleted(stage, number))),
     Scene::leak("shm", |stage| stage.hold(40.0, |_| SharedMemory::new())),
