@@ -57,7 +57,7 @@ fn run(command: &str) {
 /// 8 MB a second into one file, which is made anew when it is large.
 fn logger(stage: &Stage) {
     let path = stage.directory.join("log");
-    let lines = vec![b'x'; 400_000];
+    let lines = vec![b'x'; stage.many(400_000)];
     let mut log = File::create(&path).expect("the directory is ours");
     stage.each(20.0, |number| {
         if number % 400 == 399 {
@@ -158,7 +158,7 @@ fn renamed(stage: &Stage) {
 }
 
 fn burst(stage: &Stage) {
-    let _held: Vec<File> = (0..5000).map(|_| null()).collect();
+    let _held: Vec<File> = (0..stage.many(5000)).map(|_| null()).collect();
     stage.rest();
 }
 

@@ -273,10 +273,10 @@ fn posix_timer() -> i32 {
     unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, std::ptr::null_mut(), &mut timer) }
 }
 
-/// Of each hundred files that it opens, it forgets to close one.
+/// Of a hundred files that it opens, it forgets to close one.
 fn beside_churn(stage: &Stage) {
     stage.hold(50.0, |_| {
-        (0..100).for_each(|_| drop(open_null()));
+        (0..stage.many(100)).for_each(|_| drop(open_null()));
         open_null()
     });
 }

@@ -15,11 +15,24 @@ use std::{
     process::{Command, ExitCode},
 };
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 pub use self::judge::{few, main};
 use self::stage::Stage;
 
 /// The program's first argument; the scene's name and its directory follow.
 const FLAG: &str = "--scene";
+
+/// Files that a scene may have open: what kernels allow root, unless somebody allows more.
+const MOST_FILES: u64 = 1 << 20;
+
+/// As far as this process may.
+fn raise_file_limit() {
+    let files = Some(MOST_FILES);
+    if setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files }).is_err() {
+        crate::program::raise_file_limit();
+    }
+}
 
 /// What the scene's process does to the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +105,7 @@ pub fn play_if_asked() -> Option<ExitCode> {
     let (name, directory) = (arguments.next()?, arguments.next()?);
     let scene = all().into_iter().find(|scene| name == scene.name).expect("we named it");
     crate::program::set_comm(scene.comm().as_bytes());
-    crate::program::raise_file_limit();
+    raise_file_limit();
     (scene.play)(&Stage::new(directory.into()));
     Some(ExitCode::SUCCESS)
 }

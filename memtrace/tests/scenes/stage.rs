@@ -11,11 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::host;
+
 pub struct Stage {
     pub directory: PathBuf,
     is_over: Arc<AtomicBool>,
     start: Instant,
 }
+
+/// An emulated machine does no more of anything in a second.
+const MOST_EMULATED: f64 = 60.0;
 
 /// How often a scene looks at the clock.
 const STEP: Duration = Duration::from_millis(10);
@@ -40,6 +45,11 @@ impl Stage {
         self.start.elapsed().as_secs_f64()
     }
 
+    /// So many, or a tenth of them on an emulated machine.
+    pub fn many(&self, count: usize) -> usize {
+        if host::is_our_own() { count / 10 } else { count }
+    }
+
     /// Waits until it is over.
     pub fn rest(&self) {
         while !self.is_over() {
@@ -49,6 +59,7 @@ impl Stage {
 
     /// Does it so many times a second, until it is over; gives the number of the time.
     pub fn each(&self, per_s: f64, act: impl FnMut(u64)) {
+        let per_s = if host::is_our_own() { per_s.min(MOST_EMULATED) } else { per_s };
         self.to(|seconds| seconds * per_s, act);
         self.rest();
     }
