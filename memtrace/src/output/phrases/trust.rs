@@ -4,36 +4,81 @@
 use crate::{
     output::model::BOUND,
     text::{escape, human},
-    view::{Sampling, Settled, Snapshot, Trust, reconcile},
+    view::{Row, Settled, Snapshot, Trust, reconcile},
 };
 
-/// `2,444,938 events, 0 lost · 12 unknown frees · slabinfo agrees within 0.2%`.
-pub fn summary(snapshot: &Snapshot) -> String {
-    let agreement = agreement(snapshot).map(|words| format!("{BOUND}· {words}")).unwrap_or_default();
-    counts(&snapshot.trust, snapshot.sampling) + &agreement
+/// An error of one in so many is none to care about.
+const NEGLIGIBLE: u64 = 1_000;
+
+/// What a judgement begins with that is none to care about.
+const FINE: &str = "fine";
+
+/// Whether there is nothing to care about.
+pub fn is_fine(snapshot: &Snapshot) -> bool {
+    judgement(snapshot).starts_with(FINE)
 }
 
-fn counts(trust: &Trust, sampling: Sampling) -> String {
+/// `fine · 2,444,938 events, 0 lost · slabinfo agrees within 0.2%`.
+pub fn summary(snapshot: &Snapshot) -> String {
+    facts(snapshot).join(&format!("{BOUND}· "))
+}
+
+/// What to care about, then why: the most important first.
+pub fn facts(snapshot: &Snapshot) -> Vec<String> {
+    let Snapshot { trust, sampling, .. } = snapshot;
     let lost = trust.lost();
     let share = match lost {
         0 => String::new(),
         _ => format!(" ({})", human::percent(lost as f64 / trust.emitted as f64)),
     };
-    let mut text = format!("{}, {} lost{share}", human::number(trust.emitted, "event"), human::grouped(lost));
-    if sampling.is_on() {
-        text += &format!("{BOUND}· 1{BOUND}in{BOUND}{}{BOUND}sampled", sampling.period);
-    }
-    let more = [
-        (trust.unknown_frees, "unknown frees"),
-        (trust.reused_pointers, "reused"),
-        (trust.recursion_misses, "missed"),
-        (trust.refused, "refused"),
-        (trust.unresolved, "unresolved"),
+    let events = format!("{}, {} lost{share}", human::number(trust.emitted, "event"), human::grouped(lost));
+    let sampled = sampling.is_on().then(|| format!("1 in {} sampled", sampling.period));
+    let count = |n: u64, what| (n > 0).then(|| format!("{} {what}", human::grouped(n)));
+    let facts = [
+        Some(judgement(snapshot)),
+        Some(events),
+        sampled,
+        count(trust.reused_pointers, "frees unseen"),
+        count(trust.recursion_misses, "missed"),
+        count(trust.refused, "refused"),
+        count(trust.unresolved, "unresolved"),
+        agreement(snapshot),
+        count(trust.unknown_frees, "frees of other objects"),
     ];
-    for (n, what) in more.into_iter().filter(|(n, _)| *n > 0) {
-        text += &format!("{BOUND}· {}{BOUND}{}", human::grouped(n), what.replace(' ', &BOUND.to_string()));
+    facts.into_iter().flatten().map(|fact| fact.replace(' ', &BOUND.to_string())).collect()
+}
+
+/// Which way the counts of objects may be wrong, and how far at most where that is known.
+fn judgement(snapshot: &Snapshot) -> String {
+    let Snapshot { trust, caches, sampling, is_final, .. } = snapshot;
+    let unexplained = reconcile::unexplained(caches).map_or(0, |(_, growth)| growth.unexplained());
+    let is_out = *is_final && trust.emitted != trust.accounted();
+    // Of frees that nobody saw, reused pointers are only the ones that came to light. Where there are many, rows are marked.
+    let has_partial = caches.iter().any(|cache| cache.partial.is_some());
+    let may_be_high = (trust.reused_pointers > 0 && !has_partial) || unexplained < 0 || is_out;
+    let may_be_low = unexplained > 0 || is_out;
+    // Each stands for as many objects as are followed one of.
+    let most = |events: u64| events.saturating_mul(sampling.period.into());
+    let high = most(trust.lost_frees.saturating_add(trust.recursion_misses));
+    let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.recursion_misses];
+    let low = most(low.into_iter().fold(0, u64::saturating_add));
+    let by = |most: u64, is_more: bool| match is_more {
+        true => String::new(),
+        false => format!("up to {} ", human::grouped(most)),
+    };
+    let outstanding = caches.iter().map(|cache| cache.outstanding_objects).fold(0, u64::saturating_add);
+    let most_off = high.max(low);
+    let is_close = most_off > 0 && most_off <= outstanding / NEGLIGIBLE && !may_be_high && !may_be_low;
+    match (high > 0 || may_be_high, low > 0 || may_be_low) {
+        _ if is_close => format!("{FINE}, to within {}", human::number(most_off, "object")),
+        (false, false) if has_partial => format!("{FINE}, but for what is partial"),
+        (false, false) => FINE.to_owned(),
+        (true, false) => format!("counts may be {}too high", by(high, may_be_high)),
+        (false, true) => format!("counts may be {}too low", by(low, may_be_low)),
+        (true, true) => {
+            format!("counts may be {}too high or too low", by(most_off, may_be_high || may_be_low))
+        }
     }
-    text
 }
 
 /// What is wrong, and what that does to the figures.
@@ -52,8 +97,8 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
         problem(trust.lost_names, "name", "lost: those objects are counted, but not named"),
         problem(
             trust.reused_pointers,
-            "pointer",
-            "reused: those objects were freed unseen, and more may only look leaked",
+            "free",
+            "unseen, as addresses that were handed out again show: more objects may only look leaked",
         ),
         (trust.recursion_misses > 0).then(|| {
             let runs = human::number(trust.recursion_misses, "probe run");
@@ -67,22 +112,26 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
 }
 
 /// How well what was traced agrees with slabinfo. None where nothing could be compared, or not yet.
-pub fn agreement(snapshot: &Snapshot) -> Option<String> {
+fn agreement(snapshot: &Snapshot) -> Option<String> {
     if let Some((cache, growth)) = reconcile::unexplained(&snapshot.caches) {
         let (slabinfo, traced) =
             (human::grouped_change(growth.slabinfo), human::grouped_change(growth.traced));
         let unexplained = human::grouped(growth.unexplained().unsigned_abs());
         return Some(format!(
-            "slabinfo{BOUND}{slabinfo}{BOUND}{}, traced{BOUND}{traced}: {unexplained}{BOUND}unexplained",
+            "slabinfo {slabinfo} {}, traced {traced}: {unexplained} unexplained",
             escape::terminal(cache.name.as_bytes())
         ));
     }
     let disagreement = 1.0 - snapshot.trust.slabinfo_agreement?;
     // To the next tenth of a percent, so that nothing is said to be better than it is.
     let percent = (disagreement * 1000.0 - 1e-6).ceil().max(1.0) / 10.0;
-    Some(format!("slabinfo{BOUND}agrees{BOUND}within{BOUND}{percent}%"))
+    Some(format!("slabinfo agrees within {percent}%"))
 }
 
-pub fn settled(settled: Settled) -> String {
-    format!("settled {}: {} more freed", human::duration(settled.time), human::grouped(settled.freed))
+pub fn settled(settled: Settled, rows: &[Row]) -> String {
+    let Settled { time, freed } = settled;
+    let has_news = rows.iter().any(|row| row.objects_until_end > 0);
+    let news =
+        if has_news { "; UNTIL END: held until the end, and freed since as the process ended" } else { "" };
+    format!("settled {}: {} more freed{news}", human::duration(time), human::grouped(freed))
 }

@@ -97,6 +97,10 @@ fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
         .rank(2)
         .only_if(partial::any(snapshot)),
         Of::machine("partial_objects", |row| Cell::Count(row.partial_objects)),
+        Of::new("objects_until_end", "UNTIL END", Kind::Count, |row| Cell::Count(row.objects_until_end))
+            .csv()
+            .rank(4)
+            .only_if(snapshot.rows.iter().any(|row| row.objects_until_end > 0)),
         Of::detail_only("May be free, in partial caches", |row| {
             Cell::some(Some(row.partial_objects).filter(|&objects| objects > 0), Cell::Count)
         }),
