@@ -55,7 +55,9 @@ fn synopsis() -> String {
             if option.get_action().takes_values() { format!(" \\fI{values}\\fR") } else { String::new() };
         text += &format!(" [{short}\\fB\\-\\-{long}\\fR{value}]");
     }
-    for position in definition.get_positionals() {
+    let mut positions: Vec<_> = definition.get_positionals().collect();
+    positions.sort_by_key(|position| position.get_index());
+    for position in positions {
         text += &format!(" [\\fI{}\\fR]", position.get_value_names().unwrap_or_default().join(" "));
     }
     text + "\n.br\n\\fBmemtrace\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n"

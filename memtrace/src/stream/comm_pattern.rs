@@ -58,6 +58,9 @@ pub fn passes(patterns: &[CommPattern], comm: Comm) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(comm))
 }
 
+/// Begins a sentence that has names in it.
+pub const NOTHING: &str = "nothing was allocated under the name ";
+
 /// Says that nothing is of these, where something else was meant most likely.
 pub fn nothing_of(patterns: &[&CommPattern], yet: &str) -> Option<String> {
     let quoted = |pattern: &&CommPattern| format!("'{}'", escape::terminal(pattern.text.as_bytes()));
@@ -65,7 +68,7 @@ pub fn nothing_of(patterns: &[&CommPattern], yet: &str) -> Option<String> {
     (!names.is_empty()).then(|| {
         let names = names.join(" or ");
         format!(
-            "nothing was allocated under the name {names}{yet} (threads count for their process; names are at most 15 bytes)"
+            "{NOTHING}{names}{yet} (threads count for their process; names are at most 15 bytes)"
         )
     })
 }
