@@ -67,9 +67,7 @@ pub fn nothing_of(patterns: &[&CommPattern], yet: &str) -> Option<String> {
     let names: Vec<String> = patterns.iter().map(quoted).collect();
     (!names.is_empty()).then(|| {
         let names = names.join(" or ");
-        format!(
-            "{NOTHING}{names}{yet} (threads count for their process; names are at most 15 bytes)"
-        )
+        format!("{NOTHING}{names}{yet} (threads count for their process; names are at most 15 bytes)")
     })
 }
 

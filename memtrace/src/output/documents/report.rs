@@ -8,7 +8,7 @@ use crate::{
         tables,
     },
     text::{human, time::rfc3339_seconds},
-    view::{By, CacheTotals, OwnCost, Row, Snapshot, Verdict},
+    view::{By, CacheTotals, OwnCost, Row, Snapshot, Verdict, bias::Bias},
 };
 
 /// Of many caches, how many have a line above the rows.
@@ -269,7 +269,7 @@ fn details(verdict: &Verdict, in_full: bool) -> Vec<(Sentence, Tone, Keep)> {
 
 fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let tone = if trust::is_fine(snapshot) { Tone::Quiet } else { Tone::Alarm };
+    let tone = if Bias::of(snapshot).is_negligible { Tone::Quiet } else { Tone::Alarm };
     // Before the end, rows need the room more than explanations.
     let (summary, keep) = match snapshot.is_final {
         true => (Block::sentence(format!("trust: {}", trust::summary(snapshot))), Keep::Problem),

@@ -2,21 +2,17 @@
 //! free looks exactly like a leak.
 
 use crate::{
-    output::model::BOUND,
+    output::model::{BOUND, Sentence},
     text::{escape, human},
-    view::{Row, Settled, Snapshot, Trust, reconcile},
+    view::{
+        Row, Settled, Snapshot, Trust,
+        bias::{Bias, Off},
+        reconcile,
+    },
 };
 
-/// An error of one in so many is none to care about.
-const NEGLIGIBLE: u64 = 1_000;
-
-/// What a judgement begins with that is none to care about.
-const FINE: &str = "fine";
-
-/// Whether there is nothing to care about.
-pub fn is_fine(snapshot: &Snapshot) -> bool {
-    judgement(snapshot).starts_with(FINE)
-}
+/// Rows that are named beside the table.
+const MAX_HELD: usize = 3;
 
 /// `fine · 2,444,938 events, 0 lost · slabinfo agrees within 0.2%`.
 pub fn summary(snapshot: &Snapshot) -> String {
@@ -34,50 +30,34 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
     let events = format!("{}, {} lost{share}", human::number(trust.emitted, "event"), human::grouped(lost));
     let sampled = sampling.is_on().then(|| format!("1 in {} sampled", sampling.period));
     let count = |n: u64, what| (n > 0).then(|| format!("{} {what}", human::grouped(n)));
+    let frees = |n: u64, what| (n > 0).then(|| format!("{} {what}", human::number(n, "free")));
     let facts = [
         Some(judgement(snapshot)),
         Some(events),
         sampled,
-        count(trust.reused_pointers, "frees unseen"),
+        frees(trust.reused_pointers, "unseen"),
         count(trust.recursion_misses, "missed"),
         count(trust.refused, "refused"),
         count(trust.unresolved, "unresolved"),
         agreement(snapshot),
-        count(trust.unknown_frees, "frees of other objects"),
+        frees(trust.unknown_frees, "of other objects"),
     ];
     facts.into_iter().flatten().map(|fact| fact.replace(' ', &BOUND.to_string())).collect()
 }
 
-/// Which way the counts of objects may be wrong, and how far at most where that is known.
 fn judgement(snapshot: &Snapshot) -> String {
-    let Snapshot { trust, caches, sampling, is_final, .. } = snapshot;
-    let unexplained = reconcile::unexplained(caches).map_or(0, |(_, growth)| growth.unexplained());
-    let is_out = *is_final && trust.emitted != trust.accounted();
-    // Of frees that nobody saw, reused pointers are only the ones that came to light. Where there are many, rows are marked.
-    let has_partial = caches.iter().any(|cache| cache.partial.is_some());
-    let may_be_high = (trust.reused_pointers > 0 && !has_partial) || unexplained < 0 || is_out;
-    let may_be_low = unexplained > 0 || is_out;
-    // Each stands for as many objects as are followed one of.
-    let most = |events: u64| events.saturating_mul(sampling.period.into());
-    let high = most(trust.lost_frees.saturating_add(trust.recursion_misses));
-    let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.recursion_misses];
-    let low = most(low.into_iter().fold(0, u64::saturating_add));
-    let by = |most: u64, is_more: bool| match is_more {
-        true => String::new(),
-        false => format!("up to {} ", human::grouped(most)),
+    let Bias { too_high, too_low, has_partial, is_negligible } = Bias::of(snapshot);
+    let (most, way) = match (too_high, too_low) {
+        (Off::NOT, Off::NOT) if has_partial => return "fine, but for what is partial".to_owned(),
+        (Off::NOT, Off::NOT) => return "fine".to_owned(),
+        (most, Off::NOT) => (most, "too high"),
+        (Off::NOT, most) => (most, "too low"),
+        (high, low) => (high.or(low), "too high or too low"),
     };
-    let outstanding = caches.iter().map(|cache| cache.outstanding_objects).fold(0, u64::saturating_add);
-    let most_off = high.max(low);
-    let is_close = most_off > 0 && most_off <= outstanding / NEGLIGIBLE && !may_be_high && !may_be_low;
-    match (high > 0 || may_be_high, low > 0 || may_be_low) {
-        _ if is_close => format!("{FINE}, to within {}", human::number(most_off, "object")),
-        (false, false) if has_partial => format!("{FINE}, but for what is partial"),
-        (false, false) => FINE.to_owned(),
-        (true, false) => format!("counts may be {}too high", by(high, may_be_high)),
-        (false, true) => format!("counts may be {}too low", by(low, may_be_low)),
-        (true, true) => {
-            format!("counts may be {}too high or too low", by(most_off, may_be_high || may_be_low))
-        }
+    match most {
+        Off::AtMost(most) if is_negligible => format!("fine, to within {}", human::number(most, "object")),
+        Off::AtMost(most) => format!("counts may be up to {} {way}", human::grouped(most)),
+        Off::Unknown => format!("counts may be {way}"),
     }
 }
 
@@ -128,10 +108,19 @@ fn agreement(snapshot: &Snapshot) -> Option<String> {
     Some(format!("slabinfo agrees within {percent}%"))
 }
 
-pub fn settled(settled: Settled, rows: &[Row]) -> String {
+/// A process that ends meanwhile had not given up what it held: that is said, whoever has room for it in the rows.
+pub fn settled(settled: Settled, rows: &[Row]) -> Sentence {
     let Settled { time, freed } = settled;
-    let has_news = rows.iter().any(|row| row.objects_until_end > 0);
-    let news =
-        if has_news { "; UNTIL END: held until the end, and freed since as the process ended" } else { "" };
-    format!("settled {}: {} more freed{news}", human::duration(time), human::grouped(freed))
+    let mut text =
+        Sentence::from(format!("settled {}: {} more freed", human::duration(time), human::grouped(freed)));
+    let mut held: Vec<&Row> = rows.iter().filter(|row| row.objects_until_end > 0).collect();
+    held.sort_by_key(|row| std::cmp::Reverse(row.objects_until_end));
+    for (at, row) in held.into_iter().take(MAX_HELD).enumerate() {
+        let before =
+            if at == 0 { "; held until the end, and freed since as the process ended: " } else { ", " };
+        let keys = row.keys.iter().map(Vec::as_slice);
+        text =
+            text.words(before).names(keys, " ").words(format!(" {}", human::grouped(row.objects_until_end)));
+    }
+    text
 }

@@ -147,7 +147,8 @@ fn the_trust_line_begins_with_what_to_care_about() {
         said(|snapshot| snapshot.trust.recursion_misses = 30),
         "counts may be up to 30 too high or too low"
     );
-    assert_eq!(said(|snapshot| snapshot.trust.reused_pointers = 3), "counts may be too high");
+    assert_eq!(said(|snapshot| snapshot.trust.reused_pointers = 3), "fine");
+    assert_eq!(said(|snapshot| snapshot.trust.reused_pointers = 3_000), "counts may be too high");
     assert_eq!(said(|snapshot| *snapshot = sample::partial(By::Comm)), "fine, but for what is partial");
     let by_slabinfo = |slabinfo, traced| {
         let mut snapshot = sample::dentry();
@@ -407,4 +408,18 @@ fn ages_and_generations_of_a_month() {
     let text = plain(&snapshot, wide(80));
     let from = text.find("\nAGE").unwrap();
     assert_snapshot!(&text[from..text.find("\nDIRECTORY").unwrap()]);
+}
+
+/// In a script the answer was nobody.
+#[test]
+fn what_a_process_held_until_the_end() {
+    let mut snapshot = sample::final_dentry();
+    snapshot.rows.truncate(1);
+    let row = &mut snapshot.rows[0];
+    (row.objects, row.bytes, row.frees, row.objects_until_end) = (0, 0, row.allocs, 600);
+    let text = plain(&snapshot, wide(80));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("freed since as the process ended: curl 600"), "{text}");
+    let head = text.lines().find(|line| line.starts_with("COMM")).unwrap();
+    assert!(head.contains("UNTIL END"), "{head}");
 }

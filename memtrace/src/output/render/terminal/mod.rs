@@ -81,7 +81,7 @@ pub fn lines(blocks: &[Block], frame: Frame) -> Vec<Line> {
     let (Some(at), Some(height)) = (live, frame.height) else {
         let mut lines = draw(blocks, frame.width);
         let height = frame.height.unwrap_or(usize::MAX);
-        make_room(&mut lines, 0, height);
+        make_room(&mut lines, 0, height, Keep::Trust);
         lines.truncate(height);
         return lines;
     };
@@ -89,7 +89,10 @@ pub fn lines(blocks: &[Block], frame: Frame) -> Vec<Line> {
     let mut lines = draw(&blocks[..at], frame.width);
     let above = lines.len();
     lines.extend(draw(&blocks[at + 1..], frame.width));
-    let above = make_room(&mut lines, above, height.saturating_sub(least_height(table, height)));
+    let full_height =
+        1 + table.rows.len() + usize::from(table.rest.is_some()) + usize::from(table.total.is_some());
+    let above = make_room(&mut lines, above, height.saturating_sub(full_height), Keep::OwnCost);
+    let above = make_room(&mut lines, above, height.saturating_sub(least_height(table, height)), Keep::Trust);
     let table = fit_height(table.clone(), height.saturating_sub(lines.len()));
     let below = lines.split_off(above);
     lines.extend(draw_table(&table, frame.width, &blocks[at]));
@@ -98,11 +101,11 @@ pub fn lines(blocks: &[Block], frame: Frame) -> Vec<Line> {
     lines
 }
 
-/// Drops the least important lines until they fit; says how many of the first `above` are left. The first line of a kind says
-/// most, so that the last one goes first.
-fn make_room(lines: &mut Vec<Line>, mut above: usize, room: usize) -> usize {
+/// Drops the least important lines until they fit, but none that matters more than `most`; says how many of the first `above`
+/// are left. The first line of a kind says most, so that the last one goes first.
+fn make_room(lines: &mut Vec<Line>, mut above: usize, room: usize, most: Keep) -> usize {
     while lines.len() > room {
-        let least = lines.iter().map(|line| line.keep).max().filter(|&keep| keep != Keep::Always);
+        let least = lines.iter().map(|line| line.keep).max().filter(|&keep| keep >= most);
         let Some(at) = least.and_then(|keep| lines.iter().rposition(|line| line.keep == keep)) else { break };
         lines.remove(at);
         above -= usize::from(at < above);
