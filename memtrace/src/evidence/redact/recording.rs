@@ -87,7 +87,7 @@ impl Copy<'_> {
 
     fn plain(&mut self, plain: &[u8]) -> Result<Vec<u8>, Malformed> {
         let Block { definitions, mut footer, columns } = Block::read(plain)?;
-        footer.checkpoint.notes.iter_mut().for_each(|note| redact_note(note));
+        footer.checkpoint.notes.iter_mut().for_each(redact_note);
         let threads = columns.common.iter().filter(|Common { task, .. }| task.is_kthread);
         self.kernel_threads.extend(threads.map(|common| common.task.process()));
         // What is left of a block that could not be copied to its end.

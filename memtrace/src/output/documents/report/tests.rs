@@ -346,6 +346,18 @@ fn columns_stand_still_while_figures_move() {
 }
 
 proptest! {
+    /// Nor is it said to be more than it can be.
+    #[test]
+    fn a_loss_is_fine_only_where_it_is_small(lost in 0_u64..1 << 40, period in 1_u32..1024, held in 0_u64..1 << 40) {
+        let mut snapshot = sample::dentry();
+        snapshot.caches[0].outstanding_objects = held;
+        (snapshot.trust.lost_frees, snapshot.sampling.period) = (lost, period);
+        let said = trust::facts(&snapshot)[0].replace(BOUND, " ");
+        let most = lost * u64::from(period);
+        prop_assert_eq!(said.starts_with("fine"), most <= held / 1_000);
+        prop_assert!(most == 0 || said.contains(&human::grouped(most)), "{}", said);
+    }
+
     #[test]
     fn every_block_fits_its_frame(which in 0..sample::all().len(), width in 1_usize..140, height in 1_usize..60) {
         let snapshot = &sample::all()[which];
