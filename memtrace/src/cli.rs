@@ -1,5 +1,6 @@
 //! The command line.
 
+mod completions;
 mod man;
 
 use std::{
@@ -169,10 +170,9 @@ pub fn man() -> std::io::Result<Vec<u8>> {
     man::page()
 }
 
+/// What completes memtrace's commands, options and caches.
 pub fn completions(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut definition(), "memtrace", &mut script);
-    script
+    completions::script(shell)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub fn page() -> io::Result<Vec<u8>> {
     let cli = Man::new(definition());
     cli.render_title(&mut page)?;
     cli.render_name_section(&mut page)?;
-    cli.render_synopsis_section(&mut page)?;
+    page.extend_from_slice(synopsis().as_bytes());
     cli.render_description_section(&mut page)?;
     cli.render_options_section(&mut page)?;
     let commands: Vec<Command> = definition().get_subcommands().cloned().collect();
@@ -41,6 +41,26 @@ pub fn page() -> io::Result<Vec<u8>> {
     }
     cli.render_version_section(&mut page)?;
     Ok(page)
+}
+
+/// clap's own leaves out what an option takes.
+fn synopsis() -> String {
+    let definition = definition();
+    let mut text = ".SH SYNOPSIS\n\\fBmemtrace\\fR".to_owned();
+    for option in definition.get_opts().filter(|option| !option.is_hide_set()) {
+        let short = option.get_short().map(|short| format!("\\fB\\-{short}\\fR|")).unwrap_or_default();
+        let long = roff(option.get_long().unwrap_or_default());
+        let values = option.get_value_names().unwrap_or_default().join(" ");
+        let value =
+            if option.get_action().takes_values() { format!(" \\fI{values}\\fR") } else { String::new() };
+        text += &format!(" [{short}\\fB\\-\\-{long}\\fR{value}]");
+    }
+    let mut positions: Vec<_> = definition.get_positionals().collect();
+    positions.sort_by_key(|position| position.get_index());
+    for position in positions {
+        text += &format!(" [\\fI{}\\fR]", position.get_value_names().unwrap_or_default().join(" "));
+    }
+    text + "\n.br\n\\fBmemtrace\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n"
 }
 
 /// Text that stands for itself. None of ours begins a line with a control character.

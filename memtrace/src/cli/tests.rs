@@ -165,6 +165,45 @@ fn completions_know_every_option() {
     assert!(String::from_utf8(completions(Shell::Bash)).unwrap().contains("--cache"));
 }
 
+/// Wherever there is such an option.
+#[test]
+fn completions_know_the_caches() {
+    let commands = definition();
+    let with_caches = commands
+        .get_subcommands()
+        .filter(|command| command.get_arguments().any(|argument| argument.get_long() == Some("cache")));
+    let with_caches = 1 + with_caches.count();
+    for (shell, uses) in [
+        (Shell::Bash, "_memtrace_caches \""),
+        (Shell::Zsh, ":_memtrace_caches"),
+        (Shell::Fish, "'(__fish_memtrace_caches)'"),
+    ] {
+        let script = String::from_utf8(completions(shell)).unwrap();
+        assert!(script.matches(uses).count() >= with_caches, "{shell}: {script}");
+    }
+    assert!(String::from_utf8(completions(Shell::Zsh)).unwrap().starts_with("#compdef memtrace\n"));
+}
+
+/// bash itself says what it would show, of the caches that this host has.
+#[test]
+fn bash_completes_lists_of_caches() {
+    let script = String::from_utf8(completions(Shell::Bash)).unwrap();
+    let ask = r#"
+        for words in "memtrace -c dentr" "memtrace record --cache filp,dentr" "memtrace -c al"; do
+            COMP_WORDS=($words) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+            _memtrace memtrace "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            echo "${COMPREPLY[0]}"
+        done"#;
+    let answer =
+        std::process::Command::new("bash").args(["--norc", "-c", &format!("{script}{ask}")]).output();
+    let Ok(answer) = answer else { return };
+    let answer = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.ends_with("\nall\n"), "{answer}");
+    if std::path::Path::new("/sys/kernel/slab/dentry").exists() {
+        assert_eq!(answer, "dentry\nfilp,dentry\nall\n");
+    }
+}
+
 #[test]
 fn the_man_page_has_every_option_and_command() {
     let page = String::from_utf8(man().unwrap()).unwrap();
@@ -182,5 +221,9 @@ fn the_man_page_has_every_option_and_command() {
             "{heading}"
         );
     }
+    assert!(
+        text.contains("[-c|--cache NAME|GLOB]") && text.contains("[-d|--duration TIME]"),
+        "values of options"
+    );
     assert!(!text.contains("memtrace-caches(1)"), "there is one page for all commands");
 }

@@ -5,7 +5,7 @@ mod report;
 mod table;
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     num::NonZeroUsize,
     time::{Duration, Instant, SystemTime},
 };
@@ -16,9 +16,10 @@ use thiserror::Error;
 
 use super::{
     exit::{Exit, Failure},
-    shared::{number, terminal},
+    shared::{number, terminal::WidthArgs},
 };
 use crate::{
+    output::render::terminal::Frame,
     procfs::{
         Files,
         slab::{MissingSource, ResolveError, SlabError, SlabinfoError},
@@ -28,6 +29,9 @@ use crate::{
 
 /// How far apart the two readings are when growth is asked for and `--interval` is not given.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Columns of what is not very wide anyway.
+const PLAIN_WIDTH: usize = 80;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct CachesArgs {
@@ -54,6 +58,9 @@ pub struct CachesArgs {
     /// Output format: table, or one JSON object with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
+
+    #[command(flatten)]
+    pub width: WidthArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -108,9 +115,19 @@ pub fn run(args: &CachesArgs, out: &mut impl Write) -> Result<(), CachesError> {
     let report = gather(args, &Files::live())?;
     match args.output {
         Output::Json => json::write(&report, out)?,
-        Output::Table => out.write_all(table::render(&report, args.aliases, terminal::width()).as_bytes())?,
+        Output::Table => out.write_all(table::render(&report, args.aliases, frame(args)).as_bytes())?,
     }
     Ok(out.flush()?)
+}
+
+/// A plain list into a pipe is to stand in a window afterwards.
+fn frame(args: &CachesArgs) -> Frame {
+    let is_terminal = io::stdout().is_terminal();
+    let is_plain = args.interval.is_none() && args.sort != Sort::Growth && !args.aliases;
+    match args.width.frame(is_terminal) {
+        _ if is_plain && args.width.width.is_none() && !is_terminal => Frame::wide(PLAIN_WIDTH),
+        frame => frame,
+    }
 }
 
 fn gather(args: &CachesArgs, files: &Files) -> Result<Report, CachesError> {

@@ -10,7 +10,14 @@ use clap::{Args, ValueEnum};
 use super::{
     exit::{Exit, Failure},
     report::ReportError,
-    shared::{output::OutputArgs, rows::RowArgs, select::SelectArgs, status::with_bar, terminal, when},
+    shared::{
+        output::OutputArgs,
+        rows::RowArgs,
+        select::SelectArgs,
+        status::with_bar,
+        terminal::{self, WidthArgs},
+        when,
+    },
 };
 use crate::{
     evidence::{
@@ -19,10 +26,7 @@ use crate::{
     },
     output::{
         self, documents,
-        render::{
-            self,
-            terminal::{Frame, Style},
-        },
+        render::{self, terminal::Style},
         tables,
     },
     view::{
@@ -56,6 +60,9 @@ pub struct DiffArgs {
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
+
+    #[command(flatten)]
+    pub width: WidthArgs,
 
     #[command(flatten)]
     pub out: OutputArgs,
@@ -188,15 +195,12 @@ fn write(
 ) -> io::Result<()> {
     let document = |max_caches| documents::difference::document(difference, max_caches);
     let text = match args.output {
-        Format::Table if args.out.is_terminal() => {
-            let frame = Frame { width: terminal::width(), height: None };
-            render::terminal::text(&document(documents::difference::CACHES_SHOWN), frame, terminal::style())
+        Format::Table => {
+            let is_terminal = args.out.is_terminal();
+            let style = if is_terminal { terminal::style() } else { Style::Plain };
+            let document = document(documents::difference::CACHES_SHOWN);
+            render::terminal::text(&document, args.width.frame(is_terminal), style)
         }
-        Format::Table => render::terminal::text(
-            &document(documents::difference::CACHES_SHOWN),
-            Frame::default(),
-            Style::Plain,
-        ),
         Format::Json => output::json::difference(difference)?,
         Format::Ndjson => output::ndjson::difference(difference)?,
         Format::Csv => render::csv::text(&tables::difference::rows(difference))?,

@@ -125,7 +125,8 @@ pub enum Format {
     #[default]
     Text,
     /// One JSON object a line
-    Ndjson,
+    #[value(alias = "ndjson")]
+    Json,
     /// Table for DuckDB, Spark, ClickHouse
     Parquet,
 }
@@ -200,7 +201,7 @@ fn output(
 ) -> io::Result<Box<dyn EventOutput>> {
     Ok(match format {
         Format::Text => Box::new(Text::start(out, source, clock)?),
-        Format::Ndjson => Box::new(Ndjson::start(out, source)?),
+        Format::Json => Box::new(Ndjson::start(out, source)?),
         Format::Parquet => Box::new(parquet::Events::start(out, source)?),
     })
 }
@@ -235,6 +236,7 @@ fn options(args: EventsArgs) -> Options {
         interval: INTERVAL,
         duration: live.duration,
         count: None,
+        has_early_report: false,
         // Frees after the end are of no interest.
         settle: Duration::ZERO,
         sample: live.sample,

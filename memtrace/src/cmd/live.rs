@@ -1,12 +1,23 @@
 //! `memtrace` without a command: the live session.
 
-use std::{io, num::NonZeroU64, time::Duration};
+use std::{
+    io::{self, IsTerminal as _},
+    num::NonZeroU64,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{number, rows::RowArgs, runtime::block_on, screen::Screen, terminal, trace::TraceArgs},
+    shared::{
+        number,
+        rows::RowArgs,
+        runtime::block_on,
+        screen::Screen,
+        terminal::{self, WidthArgs},
+        trace::TraceArgs,
+    },
 };
 use crate::{
     knowledge::incidents::IncidentsError,
@@ -34,6 +45,9 @@ pub struct LiveArgs {
     /// Output format: table, or one JSON object a line with exact numbers
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
+
+    #[command(flatten)]
+    pub width: WidthArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -65,14 +79,14 @@ pub fn run(args: LiveArgs) -> Result<(), LiveError> {
     trace.interval = args.every.unwrap_or(trace.interval);
     trace.count = args.times.or(trace.count);
     let options = options(trace, args.rows)?;
-    let session = session::run(options, output(args.output));
+    let session = session::run(options, output(args.output, args.width));
     Ok(block_on(session).map_err(SessionError::Runtime)??)
 }
 
 /// Reports on standard output.
-pub fn output(format: Format) -> Box<dyn Output + Send> {
+pub fn output(format: Format, width: WidthArgs) -> Box<dyn Output + Send> {
     match format {
-        Format::Table => Box::new(Screen::stdout(terminal::style())),
+        Format::Table => Box::new(Screen::stdout(terminal::style(), width)),
         Format::Json => Box::new(JsonLines::new(io::stdout())),
     }
 }
@@ -88,6 +102,8 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         incidents: rows.incidents()?,
         interval: trace.interval,
         duration: trace.duration,
+        // On a terminal it is none more, since the next one stands in its place.
+        has_early_report: trace.count.is_none() || io::stdout().is_terminal(),
         count: trace.count.map(NonZeroU64::get),
         settle: trace.settle,
         sample: trace.sample,

@@ -17,7 +17,8 @@ use super::{
     exit::{Exit, Failure},
     live::{self, Format},
     shared::{
-        progress::ProgressLine, rows::RowArgs, runtime::block_on, status::StatusLine, trace::TraceArgs,
+        progress::ProgressLine, rows::RowArgs, runtime::block_on, status::StatusLine, terminal::WidthArgs,
+        trace::TraceArgs,
     },
 };
 use crate::{
@@ -110,7 +111,7 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
     let seen = Arc::new(Seen::default());
     let output = Recording {
         line: ProgressLine::new(StatusLine::stderr(), Arc::clone(&progress), duration),
-        report: args.report.map(live::output),
+        report: args.report.map(|format| live::output(format, WidthArgs::default())),
         seen: Arc::clone(&seen),
     };
     let recorded = block_on(session::record(options, Box::new(output), target));

@@ -11,7 +11,12 @@ use clap::{Args, ValueEnum};
 use super::{
     exit::{Exit, Failure},
     shared::{
-        output::OutputArgs, rows::RowArgs, screen::Screen, select::SelectArgs, status::with_bar, terminal,
+        output::OutputArgs,
+        rows::RowArgs,
+        screen::Screen,
+        select::SelectArgs,
+        status::with_bar,
+        terminal::{self, WidthArgs},
         when,
     },
 };
@@ -56,6 +61,9 @@ pub struct ReportArgs {
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
+
+    #[command(flatten)]
+    pub width: WidthArgs,
 
     #[command(flatten)]
     pub out: OutputArgs,
@@ -135,7 +143,7 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     let reader = Reader::open(&args.file)?;
     let report = with_bar(|progress| replay::report(&reader, &query, progress))?;
     if args.output == Format::Table && args.out.is_terminal() {
-        let shown = Screen::stdout(terminal::style()).show(&report.snapshot);
+        let shown = Screen::stdout(terminal::style(), args.width).show(&report.snapshot);
         return shown.map(drop).map_err(|error| FileError::Stdout(error).into());
     }
     Ok(destination.write(args.out.path(), |out| write(args, &reader.header, &report, out))?)
@@ -162,7 +170,7 @@ fn write(
     let snapshot = &report.snapshot;
     let profile = || report.profile(args.rows.older);
     let text = match args.output {
-        Format::Table => return Screen::stream(out).show(snapshot).map(drop),
+        Format::Table => return Screen::stream(out, args.width).show(snapshot).map(drop),
         Format::Json => output::json::line(snapshot)?,
         Format::Ndjson => output::ndjson::report(snapshot)?,
         Format::Csv => render::csv::text(&tables::rows::table(snapshot))?,

@@ -38,6 +38,7 @@ pub(super) enum Part {
 /// In the order in which they attach; they detach in reverse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// And what becomes of processes: who frees at the end may do so because it ends.
     Frees,
     /// And names.
     Allocations,

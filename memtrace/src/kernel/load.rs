@@ -111,11 +111,11 @@ impl Loaded {
         let bulk = self.load_bulk(plan.bulk.as_deref().unwrap_or_default());
         self.load_frees(plan)?;
         self.ready_bulk(bulk, At::is_free);
+        self.unavailable.processes = self.load_processes(layout, options).err();
         self.stage = Stage::Allocations;
         if filters.names {
             self.names_unavailable = self.load_names(plan)?;
         }
-        self.unavailable.processes = self.load_processes(layout, options).err();
         self.load_allocations(plan, layout, filters)?;
         self.ready_bulk(bulk, |at| !at.is_free());
         Ok(())

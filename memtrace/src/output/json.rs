@@ -211,6 +211,7 @@ object! {
         objects_ci95: Option<Interval> = interval(sampling, row.objects),
         bytes: u64,
         partial_objects: u64,
+        objects_until_end: u64,
         allocs: u64,
         frees: u64,
         allocs_per_s: f64 = finite(row.allocs_per_s),

@@ -150,6 +150,7 @@ pub(crate) fn row(key: &str, objects: u64, allocs: u64, frees: u64, growth_per_s
         objects,
         bytes: objects * 192,
         partial_objects: 0,
+        objects_until_end: 0,
         allocs,
         frees,
         allocs_per_s: allocs as f64 / 12.0,

@@ -32,9 +32,12 @@ impl Session {
             meminfo: self.state.host.slab_memory(),
             own_cost: self.meter.cost(is_final, budget.max_memory(), budget.max_cpu()),
             losses: self.losses(events)?,
-            slabinfo: self.slabinfo.latest().clone(),
+            slabinfo: match is_final {
+                true => self.slabinfo.since_start(),
+                false => self.slabinfo.latest().clone(),
+            },
             growth: self.comparison.growth().clone(),
-            notes: self.notes(&trust),
+            notes: self.notes(&trust, is_final),
             trust,
         })
     }
@@ -53,7 +56,7 @@ impl Session {
         let tally = self.ledger.tally();
         Ok(Trust {
             emitted: counters.emitted.total(),
-            applied: tally.total(),
+            applied: tally.total() + self.left_out,
             lost_allocs: counters.lost.allocs,
             lost_frees: counters.lost.frees,
             lost_names: counters.lost.names,
@@ -70,8 +73,9 @@ impl Session {
         })
     }
 
-    pub fn notes(&self, trust: &Trust) -> Vec<String> {
-        let mut notes = self.state.notes.clone();
+    pub fn notes(&self, trust: &Trust, is_final: bool) -> Vec<String> {
+        let mut notes = self.state.requested.unmatched(&self.ledger, is_final);
+        notes.extend(self.state.notes.iter().cloned());
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after tracing began", after.as_secs()));
         }

@@ -97,17 +97,40 @@ impl Apply<'_> {
         }
         sink.push(entry);
     }
+
+    /// Globs of names are applied here: the probes know whole names only.
+    fn is_wanted(&mut self, event: &Event<'_>) -> bool {
+        let Session { state, batch, ledger, left_out, .. } = &mut *self.session;
+        if !state.requested.has_globs() {
+            return true;
+        }
+        let is_wanted = match event {
+            Event::Alloc(alloc) => state.requested.passes(alloc.task.comm),
+            // Whose allocation was left out has no object here.
+            Event::Name(name) => {
+                batch.apply(ledger);
+                ledger.object(name.dentry).is_some()
+            }
+            Event::Free(_) => true,
+        };
+        *left_out += u64::from(!is_wanted);
+        is_wanted
+    }
 }
 
 impl<'a> RecordVisitor<'a> for Apply<'_> {
     fn event(&mut self, event: Event<'a>) {
         match event {
+            _ if !self.is_wanted(&event) => {}
             Event::Alloc(alloc) => self.alloc(alloc),
             Event::Free(_) | Event::Name(_) => self.enter(event),
         }
     }
 
     fn alloc_with_stack(&mut self, mut alloc: Alloc, frames: Frames<'a>) {
+        if !self.is_wanted(&Event::Alloc(alloc)) {
+            return;
+        }
         if let Some(stacks) = &mut self.session.state.stacks {
             alloc.stack = stacks.enter(alloc.task.process(), frames);
         }

@@ -1,8 +1,14 @@
 //! The host that the session runs on.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use crate::procfs::{Files, meminfo::SlabMemory};
+use crate::{
+    procfs::{Files, meminfo::SlabMemory},
+    stream::event::Comm,
+};
 
 pub struct Host {
     pub name: String,
@@ -44,4 +50,24 @@ pub fn nodes() -> usize {
 
 pub fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// The name of a process that has a thread of this name, if it has another one itself.
+pub fn process_of_thread(name: Comm) -> Option<String> {
+    let comm = |task: &Path| {
+        fs::read(task.join("comm"))
+            .ok()
+            .map(|comm| Comm::truncated(comm.strip_suffix(b"\n").unwrap_or(&comm)))
+    };
+    let entries =
+        |directory: &Path| fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let processes: Vec<PathBuf> =
+        entries(Path::new("/proc")).filter(|path| path.join("task").exists()).collect();
+    // A process of that name is what was meant.
+    if processes.iter().any(|process| comm(process) == Some(name)) {
+        return None;
+    }
+    let has_it = |process: &&PathBuf| entries(&process.join("task")).any(|task| comm(&task) == Some(name));
+    let of_thread = comm(processes.iter().find(has_it)?)?;
+    Some(String::from_utf8_lossy(of_thread.as_bytes()).into_owned())
 }

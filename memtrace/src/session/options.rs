@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::budget::CpuLimit;
-use crate::{kernel::trials::Avoid, knowledge::incidents::Incidents, view::build::ReportOptions};
+use crate::{
+    kernel::trials::Avoid, knowledge::incidents::Incidents, stream::comm_pattern::CommPattern,
+    view::build::ReportOptions,
+};
 
 /// Whose calls stacks contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -22,13 +25,15 @@ pub struct Options {
     pub caches: Vec<String>,
     /// Only these processes' allocations; empty for all.
     pub pids: Vec<u32>,
-    /// Only allocations under these command names; empty for all.
-    pub comms: Vec<String>,
+    /// Only allocations by processes of these names; empty for all.
+    pub comms: Vec<CommPattern>,
     pub report_options: ReportOptions,
     pub interval: Duration,
     pub duration: Option<Duration>,
-    /// End after this many reports.
+    /// End after this many reports, of which the last is the final one.
     pub count: Option<u64>,
+    /// A long interval has a report at its beginning, beside those that are counted.
+    pub has_early_report: bool,
     /// None: allocations are recorded without their stacks.
     pub stacks: Option<StacksOption>,
     /// Incidents to compare a leak with.

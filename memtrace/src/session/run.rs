@@ -15,7 +15,6 @@ use super::{
     signals::Signals,
     sink::{RecordingTarget, SinkConfig, SinkState, StreamTarget},
     state::Session,
-    unmatched,
 };
 use crate::{
     evidence::recording::Written,
@@ -97,8 +96,6 @@ async fn run_with(
     session.settle(&mut attached, settle, &mut signals).await?;
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
-    let unmatched = unmatched::notes(&options, &session.ledger);
-    session.state.notes.extend(unmatched);
     let last = session.tick(&mut events, true)?;
     drop(events);
     let written = session.finish_sink();
@@ -135,7 +132,8 @@ impl Timers {
         Self {
             drain,
             report,
-            early_report: (options.interval > FIRST_REPORT).then_some(start + FIRST_REPORT),
+            early_report: (options.has_early_report && options.interval > FIRST_REPORT)
+                .then_some(start + FIRST_REPORT),
             measure,
             end: options.duration.map(|duration| start + duration.min(MAX_DURATION)),
         }
@@ -185,11 +183,12 @@ impl Session {
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
                 Wake::EarlyReport => self.report(attached, reporter)?,
                 Wake::Report => {
-                    self.report(attached, reporter)?;
                     reports += 1;
+                    // The last one is the final report.
                     if options.count.is_some_and(|count| reports >= count) {
                         return Ok(End::Asked);
                     }
+                    self.report(attached, reporter)?;
                 }
                 Wake::Measure => {
                     if self.measure(&mut attached.events)? == Outcome::Over {

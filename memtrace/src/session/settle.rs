@@ -1,5 +1,8 @@
 //! The end of a session. RCU frees many objects some time after their last use: open files, inodes, dentries. Objects that
 //! were dropped just before the end would look like a leak, so allocations are detached first, and frees are followed for a while.
+//!
+//! What a process held until the end and lost because it ended meanwhile is something else, and reports say so: the process had
+//! not given it up.
 
 use std::time::Duration;
 
@@ -8,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::{
     drain::DRAIN_EVERY,
     error::SessionError,
+    record::BlockEnd,
     signals::Signals,
     state::{Session, Stopped},
 };
@@ -40,6 +44,7 @@ impl Session {
         let start = Instant::now();
         self.catch_up(&mut attached.events)?;
         let outstanding = self.ledger.outstanding();
+        self.note_end(&attached.events)?;
         self.stopped = Some(Stopped { at, unknown_frees: Some(self.ledger.tally().unknown_frees) });
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -65,13 +70,24 @@ impl Session {
         Ok(())
     }
 
+    /// Notes who holds what. A block of the recording ends here, so that it tells what was freed since.
+    fn note_end(&mut self, events: &Events) -> Result<(), SessionError> {
+        if self.sink.is_some() {
+            let checkpoint = self.checkpoint(events, false)?;
+            self.close_block(&checkpoint, BlockEnd::default());
+        }
+        let processes = &self.state.tasks.processes;
+        self.ledger.note_end(|id| processes.lives(id));
+        Ok(())
+    }
+
     /// After detaching: drains until every event that the kernel counted has arrived.
     pub async fn drain_rest(&mut self, events: &mut Events) -> Result<(), SessionError> {
         let deadline = Instant::now() + MAX_BALANCE;
         loop {
             while self.drain(events)? > 0 {}
             let counters = events.counters()?;
-            let arrived = self.ledger.tally().total() + self.undecodable;
+            let arrived = self.ledger.tally().total() + self.left_out + self.undecodable;
             if counters.emitted.total() == arrived + counters.lost.total() || Instant::now() > deadline {
                 break;
             }

@@ -14,6 +14,7 @@ use super::{
     sink::SinkConfig,
     state::State,
     tasks::TaskDirectory,
+    unmatched::Requested,
 };
 use crate::{
     attribution::{
@@ -40,7 +41,10 @@ use crate::{
         Files,
         slab::{self, Selection},
     },
-    stream::event::{Address, Comm},
+    stream::{
+        comm_pattern::CommPattern,
+        event::{Address, Comm},
+    },
     view::{By, Sampling},
 };
 
@@ -75,7 +79,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     let load_options = load_options(options, cgroup_offsets);
     let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
     let trace_notes = trace_notes(&plan, &filters, &loaded);
-    let why_not_compared = why_not_compared(&filters, &plan, &kernel.layout);
+    let why_not_compared = why_not_compared(options, &plan, &kernel.layout);
     let (names, names_notes) = Names::find(options, sink.is_some(), &kernel, hierarchy.as_ref().err());
     let infos = described(&kernel.caches, &slab_caches, &selection.named);
     let filtered = filters.caches.unwrap_or_default();
@@ -98,6 +102,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
         notes,
         budget: budget(options, memory, rings, sink),
         pids: options.pids.clone(),
+        requested: Requested::new(&options.comms, &options.pids),
         is_compared: why_not_compared.is_none(),
         kernel,
     };
@@ -212,13 +217,15 @@ fn filters(selection: &Selection, kernel: &Kernel, options: &Options) -> Result<
         return Err(SetupError::NotListed(name.clone()));
     }
     let selected = &selected[..];
+    let names: Option<Vec<Comm>> = options.comms.iter().map(CommPattern::name).collect();
     Ok(Filters {
         caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
         names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
         cache_of_caches: addresses(selected, CACHE_OF_CACHES).first().copied().unwrap_or(0),
         pids: options.pids.clone(),
-        comms: options.comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).padded()).collect(),
+        // The probes know whole names only: where there is a glob, they send everything, and the session picks.
+        comms: names.into_iter().flatten().map(|name| name.padded()).collect(),
     })
 }
 
@@ -260,8 +267,8 @@ fn attach_notes(attached: &Attached) -> impl Iterator<Item = String> + use<> {
 }
 
 /// Why what was traced of a cache cannot be compared with all that it has.
-fn why_not_compared(filters: &Filters, plan: &Plan, layout: &Layout) -> Option<&'static str> {
-    if !filters.follow_all_tasks() {
+fn why_not_compared(options: &Options, plan: &Plan, layout: &Layout) -> Option<&'static str> {
+    if !(options.pids.is_empty() && options.comms.is_empty()) {
         return Some("--pid and --comm follow only a part of each cache");
     }
     let frees_by_page = plan.free == Ok(CacheStrategy::Page);

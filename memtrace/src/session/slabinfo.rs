@@ -13,18 +13,26 @@ const READ_EVERY: Duration = Duration::from_secs(5);
 /// The second reading comes as soon as it gives a rate.
 const FIRST_RATE_AFTER: Duration = Duration::from_millis(400);
 
-/// The last two readings.
+/// The first reading, and the last two.
 pub struct SlabinfoSeries {
     files: Files,
     read_at: Duration,
     readings: u32,
+    /// When it was, and its counts; empty before.
+    first: (Duration, HashMap<String, u64>),
     latest: HashMap<String, Slabinfo>,
 }
 
 impl SlabinfoSeries {
     /// Not read yet.
     pub fn new(files: Files) -> Self {
-        Self { files, read_at: Duration::ZERO, readings: 0, latest: HashMap::new() }
+        Self {
+            files,
+            read_at: Duration::ZERO,
+            readings: 0,
+            first: Default::default(),
+            latest: HashMap::new(),
+        }
     }
 
     /// Whether it is time to read again.
@@ -42,6 +50,18 @@ impl SlabinfoSeries {
         &self.latest
     }
 
+    /// With rates since the first reading.
+    pub fn since_start(&self) -> HashMap<String, Slabinfo> {
+        let (first_at, first) = &self.first;
+        let seconds = self.read_at.saturating_sub(*first_at).as_secs_f64();
+        let mut caches = self.latest.clone();
+        for (name, cache) in &mut caches {
+            let before = first.get(name).filter(|_| seconds > 0.0);
+            cache.objects_per_s = before.map(|&before| (cache.objects as f64 - before as f64) / seconds);
+        }
+        caches
+    }
+
     /// False where it cannot be read.
     pub fn read(&mut self, elapsed: Duration) -> bool {
         let Ok(lines) = self.files.slabinfo() else { return false };
@@ -56,6 +76,10 @@ impl SlabinfoSeries {
             let before = self.latest.get(name).filter(|_| seconds > 0.0);
             cache.objects_per_s =
                 before.map(|before| (cache.objects as f64 - before.objects as f64) / seconds);
+        }
+        if self.readings == 0 {
+            let counts = caches.iter().map(|(name, cache)| (name.clone(), cache.objects));
+            self.first = (elapsed, counts.collect());
         }
         self.latest = caches;
         self.read_at = elapsed;

@@ -32,6 +32,7 @@ impl State {
             comparison: Comparison::default(),
             meter: Meter::start(),
             started,
+            left_out: 0,
             undecodable: 0,
             ended_pids: Vec::new(),
             stopped: None,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
-    own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory,
+    own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
 };
 use crate::{
     attribution::stack::Stacks,
@@ -34,7 +34,9 @@ pub struct State {
     /// Sentences that hold for the whole session.
     pub notes: Vec<String>,
     pub budget: Budget,
+    /// Requested processes that run.
     pub pids: Vec<u32>,
+    pub requested: Requested,
     /// All of a cache is traced, so that it can be compared with slabinfo.
     pub is_compared: bool,
 }
@@ -53,6 +55,8 @@ pub struct Session {
     pub comparison: Comparison,
     pub meter: Meter,
     pub started: TimeNs,
+    /// Events that the probes sent and [`Requested`] leaves out.
+    pub left_out: u64,
     /// Records that could not be decoded: the BPF object and this binary do not match.
     pub undecodable: u64,
     /// Requested processes that ended, with when.

@@ -1,39 +1,70 @@
-//! Filters under which nothing was allocated: most likely something else was meant.
+//! Whose allocations the user asked for. Where nothing is of them, most likely something else was meant.
 
-use super::options::Options;
+use super::host;
 use crate::{
-    stream::{event::Comm, ledger::Ledger},
+    stream::{
+        comm_pattern::{self, CommPattern},
+        event::Comm,
+        ledger::Ledger,
+    },
     text::escape,
 };
 
-/// A sentence each for names and for processes, at the end of a session.
-pub fn notes(options: &Options, ledger: &Ledger) -> Vec<String> {
-    // Of few objects a sample may have none: that proves nothing.
-    if ledger.period() > 1 {
-        return Vec::new();
-    }
-    let has_comm = |comm: &&String| {
-        let comm = Comm::truncated(comm.as_bytes());
-        ledger.origins().any(|origin| origin.key.task.comm == comm)
-    };
-    let comms: Vec<String> =
-        options.comms.iter().filter(|comm| !has_comm(comm)).map(|comm| quoted(comm)).collect();
-    // Of processes that have ended the ledger may have forgotten which was which.
-    let pids: Vec<String> = match ledger.tally().allocs {
-        0 => options.pids.iter().map(ToString::to_string).collect(),
-        _ => Vec::new(),
-    };
-    let no_comm = (!comms.is_empty()).then(|| {
-        format!(
-            "nothing was allocated under the name {}: --comm takes the whole name of a process; its threads count under that name",
-            comms.join(", ")
-        )
-    });
-    let no_pid =
-        (!pids.is_empty()).then(|| format!("nothing was allocated by process {}", pids.join(" or ")));
-    no_comm.into_iter().chain(no_pid).collect()
+pub struct Requested {
+    comms: Vec<CommPattern>,
+    pids: Vec<u32>,
+    /// Of the names, those that only a thread had at the start, with its process's.
+    threads: Vec<(CommPattern, String)>,
 }
 
-fn quoted(comm: &str) -> String {
-    format!("'{}'", escape::terminal(comm.as_bytes()))
+impl Requested {
+    pub fn new(comms: &[CommPattern], pids: &[u32]) -> Self {
+        let process_of = |comm: &CommPattern| Some((comm.clone(), host::process_of_thread(comm.name()?)?));
+        Self {
+            comms: comms.to_vec(),
+            pids: pids.to_vec(),
+            threads: comms.iter().filter_map(process_of).collect(),
+        }
+    }
+
+    /// Only then the probes send what was not asked for.
+    pub fn has_globs(&self) -> bool {
+        self.comms.iter().any(|comm| comm.name().is_none())
+    }
+
+    pub fn passes(&self, comm: Comm) -> bool {
+        comm_pattern::passes(&self.comms, comm)
+    }
+
+    /// A sentence each for names and for processes of which nothing was seen.
+    pub fn unmatched(&self, ledger: &Ledger, is_final: bool) -> Vec<String> {
+        // Of few objects a sample may have none: that proves nothing.
+        if ledger.period() > 1 {
+            return Vec::new();
+        }
+        let has_any = |comm: &&CommPattern| ledger.origins().any(|origin| comm.matches(origin.key.task.comm));
+        let comms: Vec<&CommPattern> = self.comms.iter().filter(|comm| !has_any(comm)).collect();
+        // Of processes that have ended the ledger may have forgotten which was which.
+        let pids: Vec<String> = match ledger.tally().allocs {
+            0 => self.pids.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
+        let yet = if is_final { "" } else { " yet" };
+        let no_pid = (!pids.is_empty())
+            .then(|| format!("nothing was allocated by process {}{yet}", pids.join(" or ")));
+        self.no_comm(&comms, yet).into_iter().chain(no_pid).collect()
+    }
+
+    fn no_comm(&self, comms: &[&CommPattern], yet: &str) -> Option<String> {
+        let nothing = comm_pattern::nothing_of(comms, yet)?;
+        let threads = self.threads.iter().filter(|(comm, _)| comms.contains(&comm));
+        let hints = threads.map(|(comm, process)| {
+            format!("; {} is a thread of {}: --comm takes the process", quoted(comm.text()), quoted(process))
+        });
+        Some(nothing + &hints.collect::<String>())
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("'{}'", escape::terminal(name.as_bytes()))
 }

@@ -2,6 +2,7 @@
 //! Pure: no clock, no file, no kernel.
 
 pub mod event;
+pub mod comm_pattern;
 pub mod entry;
 pub mod buffer;
 pub mod calls;

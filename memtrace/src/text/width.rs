@@ -27,6 +27,9 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain([ELLIPSIS]).collect())
 }
 
+/// Between names that stand beside each other.
+const BETWEEN: &str = ", ";
+
 /// A path in at most `max` cells: its beginning goes, directory by directory.
 pub fn cut_path(path: &str, max: usize) -> Cow<'_, str> {
     if cells(path) <= max {
@@ -43,7 +46,13 @@ pub fn cut_path(path: &str, max: usize) -> Cow<'_, str> {
             last = &end[1..];
         }
     }
-    cut(last, max)
+    // Where it stands beside another name, that one says more than half of both.
+    match last.rsplit_once(BETWEEN) {
+        Some((_, name)) if cells(name) + cells(BETWEEN) < max => {
+            Cow::Owned(format!("{ELLIPSIS}{BETWEEN}{name}"))
+        }
+        _ => cut(last, max),
+    }
 }
 
 /// Spaces up to `to` cells behind `text`.

@@ -109,7 +109,7 @@ pub struct OwnCost {
 pub struct Trust {
     /// Events that passed the kernel-side filters.
     pub emitted: u64,
-    /// Events that reached the ledger.
+    /// Events that reached userspace: the ledger, or a filter that left them out.
     pub applied: u64,
     /// Events that found the ring full.
     pub lost_allocs: u64,

@@ -17,6 +17,7 @@ mod points;
 pub mod survival;
 pub mod finding;
 pub mod snapshot;
+pub mod bias;
 pub mod judge;
 mod places;
 mod tree;

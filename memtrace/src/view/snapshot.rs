@@ -136,6 +136,9 @@ pub struct Row {
     pub bytes: u64,
     /// How many of the objects are of caches that are [`CacheTotals::partial`]: they may be free.
     pub partial_objects: u64,
+    /// Beside `objects`: held when tracing ended, and freed while frees were followed for a while, because the process ended.
+    /// 0 with `older`.
+    pub objects_until_end: u64,
     /// Since attach.
     pub allocs: u64,
     pub frees: u64,

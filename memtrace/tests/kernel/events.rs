@@ -35,7 +35,7 @@ struct Stream {
 impl Stream {
     fn start(arguments: &[&str]) -> Self {
         let mut process = Command::new(host::memtrace())
-            .args(["events", "-o", "ndjson"])
+            .args(["events", "-o", "json"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

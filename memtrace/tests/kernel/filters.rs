@@ -62,15 +62,27 @@ fn only_the_given_command_names_are_shown() {
     let mut programs = [&one, &other, &bystander].map(|comm| Workload::start(comm, &Task::OpenFiles(400)));
     let mut session =
         Session::start(&["--cache", "filp", "--comm", &one, "--comm", &other, "--comm", "mt-nobody"]);
+    // The probes do not know globs: they send everything.
+    let glob = format!("{}*", &one[..one.len() - 1]);
+    let globs = ["--comm", &glob, "--comm", "no[b]ody"];
+    let mut by_glob =
+        Session::start(&[&["--cache", "filp,dentry", "--by", "comm,cache"], &globs[..]].concat());
     programs.iter_mut().rev().for_each(Workload::go);
     session.until_objects(&one, 400);
     session.until_objects(&other, 400);
+    let nothing_yet = "nothing was allocated under the name 'mt-nobody' yet (";
+    assert!(session.last.notes.iter().any(|note| note.starts_with(nothing_yet)), "{:?}", session.last.notes);
     let last = session.interrupt();
     assert_eq!(keys(&last), [&one, &other]);
+    by_glob.until_objects(&format!("{one}, filp"), 400);
+    let globbed = by_glob.interrupt();
+    assert!(globbed.rows.iter().all(|row| row.key.starts_with(&one)), "{:?}", keys(&globbed));
+    let nothing = "nothing was allocated under the name 'no[b]ody' (";
+    assert!(globbed.notes.iter().any(|note| note.starts_with(nothing)), "{:?}", globbed.notes);
     let about_filters = last.notes.iter().filter(|note| note.starts_with("nothing was allocated"));
     let about_filters: Vec<&String> = about_filters.collect();
     assert!(
-        matches!(about_filters[..], [note] if note.contains("under the name 'mt-nobody':")),
+        matches!(about_filters[..], [note] if note.contains("under the name 'mt-nobody' (")),
         "{about_filters:?}"
     );
 }

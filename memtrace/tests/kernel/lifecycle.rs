@@ -79,8 +79,8 @@ fn a_duration_ends_with_a_final_report() {
 fn a_count_ends_with_a_final_report() {
     let (last, further) = Session::start(&["--cache", "filp", "--count", "3"]).ended();
     assert!(last.is_final);
-    // The first of three was read to start; two and the final one are left.
-    assert_eq!(further, 3);
+    // The first of three was read to start; the last is the final one.
+    assert_eq!(further, 2);
 }
 
 fn a_session_ends_quietly_when_its_reader_has_gone() {

@@ -38,7 +38,7 @@ const COMMANDS: [&[&str]; 4] = [
     &["record", "-c", "filp", "-d", "100ms", "-o"],
     &["bundle", "-c", "filp", "-d", "100ms", "-o"],
     &["bundle", "--redact", "-c", "filp", "-d", "100ms", "-o"],
-    &["events", "-c", "filp", "-d", "100ms", "-o", "ndjson", "--out"],
+    &["events", "-c", "filp", "-d", "100ms", "-o", "json", "--out"],
 ];
 
 fn run(arguments: &[&str], to: &Path, force: bool) -> Output {

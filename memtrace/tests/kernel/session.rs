@@ -2,14 +2,16 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     io::{BufRead as _, BufReader, Read},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, channel},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -100,6 +102,37 @@ impl Session {
     #[track_caller]
     pub fn until_objects(&mut self, key: &str, objects: u64) -> Snapshot {
         self.until(&format!("{objects} objects of {key:?}"), |report| report.objects(key) == objects)
+    }
+
+    /// Ends the session, and waits until it traces no allocations any more and follows frees. It has closed some of its probes
+    /// then, closes no more, and only sleeps between two looks at its rings.
+    pub fn interrupt_and_settle(&self) {
+        const SLEEPS: u64 = 20;
+        let (before, mut open, mut since) = (self.probes(), 0, 0);
+        self.signal(Signal::INT);
+        loop {
+            let (probes, sleeps) = (self.probes(), self.sleeps());
+            if probes != open || probes == before {
+                (open, since) = (probes, sleeps);
+            }
+            if sleeps >= since + SLEEPS {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// How many files it has open that are none: probes, and some that stay.
+    fn probes(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").flatten();
+        let is_none = |target: PathBuf| target.as_os_str().as_encoded_bytes().starts_with(b"anon_inode:");
+        files.filter(|file| fs::read_link(file.path()).is_ok_and(is_none)).count()
+    }
+
+    fn sleeps(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        sleeps.and_then(|sleeps| sleeps.trim().parse().ok()).expect("the kernel counts them")
     }
 
     /// Ends the session as Ctrl-C does. Returns its last report.

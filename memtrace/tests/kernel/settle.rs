@@ -14,9 +14,11 @@ const PIPES: u64 = 1000;
 
 pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing, EachKernel: objects_that_rcu_frees_after_the_end_are_not_outstanding];
-    tests.extend(
-        tests![Tracing, Once: a_second_signal_ends_the_settling, without_settling_the_end_is_at_once],
-    );
+    tests.extend(tests![Tracing, Once:
+        what_a_process_held_until_the_end_is_told_though_it_ends_meanwhile,
+        a_second_signal_ends_the_settling,
+        without_settling_the_end_is_at_once,
+    ]);
     tests
 }
 
@@ -38,6 +40,16 @@ fn objects_that_rcu_frees_after_the_end_are_not_outstanding() {
     let row = last.row(&comm);
     assert_eq!((row.objects, row.allocs, row.frees), (0, PIPES, PIPES));
     assert!(last.settled.is_some_and(|settled| settled.freed <= PIPES), "{:?}", last.settled);
+}
+
+/// It had not given up what it held.
+fn what_a_process_held_until_the_end_is_told_though_it_ends_meanwhile() {
+    let (comm, pipes, session) = watch_inodes("1h");
+    session.interrupt_and_settle();
+    pipes.end();
+    let last = session.ended().0;
+    let row = last.row(&comm);
+    assert_eq!((row.objects, row.objects_until_end, row.frees), (0, PIPES, PIPES));
 }
 
 fn a_second_signal_ends_the_settling() {

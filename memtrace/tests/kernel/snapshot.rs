@@ -72,6 +72,7 @@ pub struct Row {
     pub processes: u64,
     pub objects: u64,
     pub partial_objects: u64,
+    pub objects_until_end: u64,
     pub objects_ci95: Option<[u64; 2]>,
     pub allocs: u64,
     pub frees: u64,

@@ -71,7 +71,7 @@ fn pyarrow_reads_what_ndjson_says() {
     export(directory.path(), "a.rec", "a");
     let Some(rows) = read(directory.path(), &["rows", "events/a.parquet"]) else { return };
     assert_snapshot!(rows);
-    let lines = printed(directory.path(), &["events", "a.rec", "-o", "ndjson"]);
+    let lines = printed(directory.path(), &["events", "a.rec", "-o", "json"]);
     let (rows, lines) = (objects(&rows), objects(&lines));
     assert_eq!(rows.len(), lines.len() - 1);
     for (row, line) in rows.iter().zip(&lines[1..]) {

@@ -56,7 +56,7 @@ fn text() {
 fn ndjson() {
     let directory = tempfile::tempdir().unwrap();
     hostile(&directory.path().join("a.rec"));
-    let text = printed(directory.path(), &["events", "a.rec", "-o", "ndjson"]);
+    let text = printed(directory.path(), &["events", "a.rec", "-o", "json"]);
     assert_snapshot!(text);
     for line in text.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();

@@ -76,6 +76,11 @@ impl Processes {
         self.by_tgid.get(&id.tgid)?.iter().rfind(|process| process.is(id))
     }
 
+    /// Whether it is known, and has not ended.
+    pub fn lives(&self, id: ProcessId) -> bool {
+        self.get(id).is_some_and(|process| !process.has_ended)
+    }
+
     /// Who started it, the nearest first.
     pub fn chain(&self, id: ChainId) -> Chain<'_> {
         self.chains.get(id)

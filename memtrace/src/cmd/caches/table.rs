@@ -28,8 +28,7 @@ struct Line {
     missing: Cell,
 }
 
-/// `width` is the window's; None cuts nothing.
-pub fn render(report: &Report, with_aliases: bool, width: Option<usize>) -> String {
+pub fn render(report: &Report, with_aliases: bool, frame: Frame) -> String {
     let lines = lines(report);
     let mut blocks = vec![Block::table(Table::new("caches", &columns(report, with_aliases), &lines))];
     let notes = report.notes.iter().map(Sentence::outside);
@@ -38,7 +37,7 @@ pub fn render(report: &Report, with_aliases: bool, width: Option<usize>) -> Stri
         blocks.push(Block::new(Content::Section("")));
         blocks.extend(sentences.into_iter().map(Block::sentence));
     }
-    terminal::text(&blocks, Frame { width, height: None }, Style::Plain)
+    terminal::text(&blocks, frame, Style::Plain)
 }
 
 fn columns(report: &Report, with_aliases: bool) -> Vec<Column<'_, Line>> {
@@ -53,7 +52,7 @@ fn columns(report: &Report, with_aliases: bool) -> Vec<Column<'_, Line>> {
             or(line.counts, line, |counts| Cell::Count(counts.active_objects))
         })
         .rank(2),
-        Of::new("active", "ACTIVE", Kind::Figure, |line| or(line.share, line, Cell::Share)).rank(7),
+        Of::new("active", "USED", Kind::Figure, |line| or(line.share, line, Cell::Share)).rank(7),
         Of::new("memory", "MEMORY", Kind::Figure, |line| or(line.bytes, line, Cell::Bytes)).rank(1),
         Of::new("reclaim", "RECLAIM", Kind::Figure, |line| or(line.reclaimable, line, Cell::YesNo)).rank(6),
     ];

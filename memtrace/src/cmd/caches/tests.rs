@@ -96,7 +96,7 @@ fn json_of(report: &Report) -> String {
 
 #[test]
 fn table_in_a_window_of_80_columns() {
-    let text = table::render(&report(|_, _| {}), false, Some(80));
+    let text = table::render(&report(|_, _| {}), false, Frame::wide(80));
     assert!(text.lines().next().unwrap().len() <= 80);
     insta::assert_snapshot!(text);
 }
@@ -106,7 +106,7 @@ fn table_in_a_window_of_120_columns() {
     insta::assert_snapshot!(table::render(
         &report(|request, _| request.top = NonZeroUsize::new(3)),
         true,
-        Some(120)
+        Frame::wide(120)
     ));
 }
 
@@ -116,7 +116,7 @@ fn growth_in_a_window_of_80_columns() {
         request.sort = Sort::Growth;
         request.earlier = earlier(caches);
     });
-    insta::assert_snapshot!(table::render(&report, false, Some(80)));
+    insta::assert_snapshot!(table::render(&report, false, Frame::wide(80)));
 }
 
 #[test]
@@ -124,14 +124,14 @@ fn growth_in_a_window_of_120_columns() {
     insta::assert_snapshot!(table::render(
         &report(|request, caches| request.earlier = earlier(caches)),
         false,
-        Some(120)
+        Frame::wide(120)
     ));
 }
 
 #[test]
 fn table_of_a_pattern() {
     let report = report(|request, _| request.pattern = Some("inode".to_owned()));
-    insta::assert_snapshot!(table::render(&report, true, None));
+    insta::assert_snapshot!(table::render(&report, true, Frame::default()));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn table_without_sources() {
             cache.reclaimable = None;
         }
     });
-    insta::assert_snapshot!(table::render(&report, false, Some(80)));
+    insta::assert_snapshot!(table::render(&report, false, Frame::wide(80)));
 }
 
 #[test]
@@ -208,7 +208,7 @@ proptest! {
         prop_assert_eq!(shown + report.rest.map_or(0, |rest| rest.bytes), report.total.bytes);
         let caches = report.rows.len() as u64 + report.rest.map_or(0, |rest| rest.caches);
         prop_assert_eq!(caches, report.total.caches);
-        let text = table::render(&report, true, width);
+        let text = table::render(&report, true, Frame { width, height: None });
         let width = width.unwrap_or(usize::MAX);
         prop_assert!(text.starts_with("CACHE") || width < "CACHE".len());
         prop_assert!(text.lines().all(|line| width::cells(line) <= width), "{text}");

@@ -1,13 +1,18 @@
 //! How a table reaches its reader: on a terminal one block that refreshes in place, elsewhere plain blocks one
 //! after the other.
 //!
-//! No alternate screen: what stood on the terminal before stays, and the last block stays after the session.
+//! No alternate screen: what stood on the terminal before stays, and the last block stays after the session. That one is
+//! whole, however low the window is: it scrolls.
 
-use std::io::{self, IsTerminal as _, Stdout, Write};
+use std::{
+    io::{self, IsTerminal as _, Stdout, Write},
+    num::NonZeroUsize,
+};
 
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use crossterm::{cursor, queue};
 
+use super::terminal::WidthArgs;
 use crate::{
     output::{
         Output, Shown,
@@ -42,6 +47,7 @@ impl Size {
 /// Shows snapshots as tables.
 pub struct Screen<W: Write> {
     out: W,
+    width: WidthArgs,
     place: Place,
 }
 
@@ -66,37 +72,45 @@ struct Terminal {
 impl Screen<Stdout> {
     /// The standard output, whatever it is. `style` only matters on a terminal. One that understands no control
     /// sequences gets plain blocks.
-    pub fn stdout(style: Style) -> Self {
+    pub fn stdout(style: Style, width: WidthArgs) -> Self {
         let out = io::stdout();
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         if out.is_terminal() && !dumb {
-            Screen::terminal(out, style, Size::of_terminal)
+            Screen::terminal(out, style, width, Size::of_terminal)
         } else {
-            Screen::stream(out)
+            Screen::stream(out, width)
         }
     }
 }
 
 impl<W: Write> Screen<W> {
-    pub fn terminal(out: W, style: Style, size: impl FnMut() -> Size + Send + 'static) -> Self {
+    pub fn terminal(
+        out: W,
+        style: Style,
+        width: WidthArgs,
+        size: impl FnMut() -> Size + Send + 'static,
+    ) -> Self {
         let terminal =
             Terminal { style, size: Box::new(size), drawn: Vec::new(), drawn_in: 0, cursor_hidden: false };
-        Screen { out, place: Place::Terminal(terminal) }
+        Screen { out, width, place: Place::Terminal(terminal) }
     }
 
-    pub fn stream(out: W) -> Self {
-        Screen { out, place: Place::Stream { begun: false } }
+    pub fn stream(out: W, width: WidthArgs) -> Self {
+        Screen { out, width, place: Place::Stream { begun: false } }
     }
 }
 
 impl<W: Write> Output for Screen<W> {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         let bytes = match &mut self.place {
-            Place::Terminal(terminal) => terminal.refresh(snapshot)?,
+            Place::Terminal(terminal) => terminal.refresh(snapshot, self.width)?,
             Place::Stream { begun } => {
                 let gap = if std::mem::replace(begun, true) { "\n" } else { "" };
-                format!("{gap}{}", terminal::text(&report::block(snapshot), Frame::default(), Style::Plain))
-                    .into_bytes()
+                format!(
+                    "{gap}{}",
+                    terminal::text(&report::block(snapshot), self.width.frame(false), Style::Plain)
+                )
+                .into_bytes()
             }
         };
         // In one piece, so that no half of a block is ever seen.
@@ -115,14 +129,18 @@ impl<W: Write> Drop for Screen<W> {
 
 impl Terminal {
     /// What turns the block that stands there into the next one.
-    fn refresh(&mut self, snapshot: &Snapshot) -> io::Result<Vec<u8>> {
+    fn refresh(&mut self, snapshot: &Snapshot, width: WidthArgs) -> io::Result<Vec<u8>> {
         let size = (self.size)();
         let columns = usize::from(size.columns.max(1));
-        // The cursor's line below the block is the window's last. The final block fits too: whoever holds most stands
-        // at its top, and must not scroll away.
+        // The cursor's line below the block is the window's last.
         let height = usize::from(size.rows.saturating_sub(1)).max(1);
-        let lines =
-            terminal::lines(&report::block(snapshot), Frame { width: Some(columns), height: Some(height) });
+        let asked = width.width.map_or(columns, NonZeroUsize::get);
+        let frame = match snapshot.is_final {
+            true => Frame::wide(asked),
+            // Lines that wrap would not fit in height.
+            false => Frame { width: Some(asked.min(columns)), height: Some(height) },
+        };
+        let lines = terminal::lines(&report::block(snapshot), frame);
 
         let mut bytes = Vec::new();
         queue!(bytes, BeginSynchronizedUpdate, cursor::Hide)?;
@@ -213,7 +231,7 @@ mod tests {
     const WINDOW: Size = Size { columns: 80, rows: 24 };
 
     fn plain(snapshot: &Snapshot, size: Size) -> String {
-        let height = Some(usize::from(size.rows) - 1);
+        let height = Some(usize::from(size.rows) - 1).filter(|_| !snapshot.is_final);
         terminal::text(
             &report::block(snapshot),
             Frame { width: Some(size.columns.into()), height },
@@ -233,7 +251,9 @@ mod tests {
         let sizes = Arc::new(Mutex::new(WINDOW));
         let asked = Arc::clone(&sizes);
         let written = Written::default();
-        let mut screen = Screen::terminal(written.clone(), Style::Colour, move || *asked.lock().unwrap());
+        let mut screen = Screen::terminal(written.clone(), Style::Colour, WidthArgs::default(), move || {
+            *asked.lock().unwrap()
+        });
         let mut all = b"$ memtrace\r\n".to_vec();
         let mut last = WINDOW;
         for (snapshot, size) in steps {
@@ -290,18 +310,36 @@ mod tests {
     }
 
     #[test]
-    fn the_final_block_fits_too_and_gives_the_cursor_back() {
+    fn the_final_block_is_whole_and_gives_the_cursor_back() {
         let last = Snapshot { is_final: true, ..sample::crowd() };
         let window = Size { columns: 80, rows: 12 };
         let (screen, hidden) = session(&[(sample::crowd(), window), (last.clone(), window)]);
         assert!(!hidden);
-        assert_eq!(screen, plain(&last, window));
+        let whole = plain(&last, window);
+        assert!(
+            whole.lines().count() > 12 && whole.ends_with(&screen),
+            "the rest of it has scrolled: {screen}"
+        );
+    }
+
+    #[test]
+    fn a_width_that_was_asked_for_holds_for_files_and_for_the_last_block() {
+        let asked = WidthArgs { width: NonZeroUsize::new(200) };
+        let last = Snapshot { is_final: true, ..sample::started() };
+        let written = Written::default();
+        let _ = Screen::terminal(written.clone(), Style::Plain, asked, || WINDOW).show(&last).unwrap();
+        let on_terminal = String::from_utf8(written.take()).unwrap();
+        let _ = Screen::stream(written.clone(), asked).show(&last).unwrap();
+        let in_file = String::from_utf8(written.take()).unwrap();
+        let wide = terminal::text(&report::block(&last), Frame::wide(200), Style::Plain);
+        assert_eq!(in_file, wide);
+        assert!(wide.lines().any(|line| width::cells(line) > 132 && on_terminal.contains(line)), "{wide}");
     }
 
     #[test]
     fn the_cursor_comes_back_however_the_session_ends() {
         let written = Written::default();
-        let mut screen = Screen::terminal(written.clone(), Style::Plain, || WINDOW);
+        let mut screen = Screen::terminal(written.clone(), Style::Plain, WidthArgs::default(), || WINDOW);
         let _ = screen.show(&sample::dentry()).unwrap();
         let mut terminal = sample::terminal(24, 80);
         terminal.process(&written.take());
@@ -314,8 +352,8 @@ mod tests {
     #[test]
     fn a_screen_that_showed_nothing_writes_nothing() {
         let written = Written::default();
-        drop(Screen::terminal(written.clone(), Style::Plain, || WINDOW));
-        drop(Screen::stream(written.clone()));
+        drop(Screen::terminal(written.clone(), Style::Plain, WidthArgs::default(), || WINDOW));
+        drop(Screen::stream(written.clone(), WidthArgs::default()));
         assert_eq!(written.take(), b"");
     }
 
@@ -328,7 +366,7 @@ mod tests {
     #[test]
     fn a_stream_gets_plain_blocks() {
         let written = Written::default();
-        let mut screen = Screen::stream(written.clone());
+        let mut screen = Screen::stream(written.clone(), WidthArgs::default());
         for snapshot in sample::all() {
             assert_eq!(screen.show(&snapshot).unwrap(), Shown::Yes);
         }
@@ -336,16 +374,16 @@ mod tests {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
         let expect: Vec<String> = sample::all()
             .iter()
-            .map(|snapshot| terminal::text(&report::block(snapshot), Frame::default(), Style::Plain))
+            .map(|snapshot| terminal::text(&report::block(snapshot), Frame::PAGE, Style::Plain))
             .collect();
         assert_eq!(text, expect.join("\n"));
     }
 
     #[test]
     fn a_reader_that_went_away_is_no_error() {
-        let mut gone = Screen::stream(Failing(io::ErrorKind::BrokenPipe));
+        let mut gone = Screen::stream(Failing(io::ErrorKind::BrokenPipe), WidthArgs::default());
         assert_eq!(gone.show(&sample::dentry()).unwrap(), Shown::ReaderGone);
-        let mut full = Screen::stream(Failing(io::ErrorKind::StorageFull));
+        let mut full = Screen::stream(Failing(io::ErrorKind::StorageFull), WidthArgs::default());
         assert_eq!(full.show(&sample::dentry()).unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -2,8 +2,11 @@
 
 use clap::Args;
 
-use super::{number, trace::comm};
-use crate::evidence::replay::filter::{Filter, FilterError};
+use super::number;
+use crate::{
+    evidence::replay::filter::{Filter, FilterError},
+    stream::comm_pattern::CommPattern,
+};
 
 #[derive(Args, Clone, Debug)]
 pub struct SelectArgs {
@@ -15,9 +18,9 @@ pub struct SelectArgs {
     #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = number::process_id, allow_hyphen_values = true)]
     pub pids: Vec<u32>,
 
-    /// Only allocations under this command name; may be repeated
-    #[arg(long = "comm", value_name = "COMM", value_parser = comm)]
-    pub comms: Vec<String>,
+    /// Only allocations by processes of this name or glob ('php*'); may be repeated. Threads count for their process
+    #[arg(long = "comm", value_name = "COMM|GLOB", value_parser = CommPattern::parse)]
+    pub comms: Vec<CommPattern>,
 }
 
 impl SelectArgs {

@@ -3,12 +3,33 @@
 use std::{
     env,
     io::{self, IsTerminal as _},
+    num::NonZeroUsize,
 };
 
-use super::screen::Size;
-use crate::output::render::terminal::Style;
+use clap::Args;
 
-/// Columns of the window; None where the output is not a terminal: then nothing is cut.
+use super::{number, screen::Size};
+use crate::output::render::terminal::{Frame, Style};
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct WidthArgs {
+    /// Columns that tables may take [default: the terminal's, 132 elsewhere]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
+    pub width: Option<NonZeroUsize>,
+}
+
+impl WidthArgs {
+    /// For text that is printed whole, on a terminal or anywhere else.
+    pub fn frame(self, is_terminal: bool) -> Frame {
+        let asked = self.width.map(NonZeroUsize::get);
+        match asked.or_else(|| width().filter(|_| is_terminal)) {
+            Some(width) => Frame::wide(width),
+            None => Frame::PAGE,
+        }
+    }
+}
+
+/// Columns of the window; None where the output is not a terminal.
 pub fn width() -> Option<usize> {
     io::stdout().is_terminal().then(|| Size::of_terminal().columns.into())
 }

@@ -104,6 +104,7 @@ fn options(caches: &[String], duration: Duration) -> Options {
         interval: (duration / REPORTS).max(MIN_INTERVAL).min(duration),
         duration: Some(duration),
         count: None,
+        has_early_report: true,
         stacks: None,
         incidents: Incidents::built_in(),
         settle: SETTLE,

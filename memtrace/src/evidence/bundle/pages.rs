@@ -21,7 +21,7 @@ use crate::{
 pub fn of_report(of: &Report, older: Option<Duration>) -> io::Result<Vec<Member>> {
     let snapshot = &of.snapshot;
     let profile = of.profile(older);
-    let table = terminal::text(&report::block(snapshot), Frame::default(), Style::Plain);
+    let table = terminal::text(&report::block(snapshot), Frame::PAGE, Style::Plain);
     let (mut flames, mut pprof) = (Vec::new(), Vec::new());
     output::flamegraph::write(&profile, snapshot, Weight::default(), &mut flames)?;
     output::pprof::write(&profile, snapshot, &mut pprof)?;
@@ -30,7 +30,7 @@ pub fn of_report(of: &Report, older: Option<Duration>) -> io::Result<Vec<Member>
     let markdown = markdown::text(&report::page(snapshot));
     let json = output::json::line(snapshot)?;
     Ok(vec![
-        Member::new("report.txt", "who holds the slab: verdict, rows, trust (view with less -S)", table),
+        Member::new("report.txt", "who holds the slab: verdict, rows, trust", table),
         Member::new(
             "report.html",
             "the same with charts; opens in any browser, without network access",

@@ -16,7 +16,10 @@ use crate::{
             wire::Malformed,
         },
     },
-    stream::event::{Alloc, Comm, Event, Label, Name, ProcessId, Task},
+    stream::{
+        comm_pattern::NOTHING,
+        event::{Alloc, Comm, Event, Label, Name, ProcessId, Task},
+    },
 };
 
 /// What came of it.
@@ -83,7 +86,8 @@ impl Copy<'_> {
     }
 
     fn plain(&mut self, plain: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let Block { definitions, footer, columns } = Block::read(plain)?;
+        let Block { definitions, mut footer, columns } = Block::read(plain)?;
+        footer.checkpoint.notes.iter_mut().for_each(redact_note);
         let threads = columns.common.iter().filter(|Common { task, .. }| task.is_kthread);
         self.kernel_threads.extend(threads.map(|common| common.task.process()));
         // What is left of a block that could not be copied to its end.
@@ -95,6 +99,13 @@ impl Copy<'_> {
         let mut out = Vec::with_capacity(plain.len());
         block::put(&mut self.encoder, &definitions, &footer, &mut out);
         Ok(out)
+    }
+}
+
+/// Only notes on filters have names of processes in them.
+fn redact_note(note: &mut String) {
+    if note.starts_with(NOTHING) {
+        *note = format!("{NOTHING}that was asked for {LEFT_OUT}");
     }
 }
 

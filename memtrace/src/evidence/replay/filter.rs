@@ -6,8 +6,9 @@ use glob::Pattern;
 
 use crate::{
     stream::{
-        event::{Address, Comm},
-        ledger::OriginKey,
+        comm_pattern::{self, CommPattern},
+        event::Address,
+        ledger::{Ledger, OriginKey},
     },
     text::escape,
     view::lookups::{CacheInfo, Caches},
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     caches: Vec<Pattern>,
-    comms: HashSet<Vec<u8>>,
+    comms: Vec<CommPattern>,
     pids: HashSet<u32>,
 }
 
@@ -32,16 +33,15 @@ pub struct FilterError {
 const ALL: &str = "all";
 
 impl Filter {
-    /// Names or globs of caches, command names, processes.
-    pub fn new(caches: &[String], comms: &[String], pids: &[u32]) -> Result<Self, FilterError> {
+    /// Names or globs of caches and of processes, and process ids.
+    pub fn new(caches: &[String], comms: &[CommPattern], pids: &[u32]) -> Result<Self, FilterError> {
         let pattern = |name: &String| {
             Pattern::new(name).map_err(|source| FilterError { pattern: name.clone(), source })
         };
         let is_all = caches.iter().any(|name| name == ALL);
         let caches =
             if is_all { Vec::new() } else { caches.iter().map(pattern).collect::<Result<_, _>>()? };
-        let comms = comms.iter().map(|comm| Comm::truncated(comm.as_bytes()).as_bytes().to_vec()).collect();
-        Ok(Self { caches, comms, pids: pids.iter().copied().collect() })
+        Ok(Self { caches, comms: comms.to_vec(), pids: pids.iter().copied().collect() })
     }
 
     /// Whether it leaves anything out.
@@ -59,6 +59,13 @@ impl Filter {
         caches.iter().map(|(&number, info)| (number, self.passes_cache(info))).collect()
     }
 
+    /// A sentence, where nothing in the ledger is of a name that was asked for.
+    pub fn unmatched(&self, ledger: &Ledger) -> Option<String> {
+        let has_any = |comm: &&CommPattern| ledger.origins().any(|origin| comm.matches(origin.key.task.comm));
+        let unmatched: Vec<&CommPattern> = self.comms.iter().filter(|comm| !has_any(comm)).collect();
+        comm_pattern::nothing_of(&unmatched, "")
+    }
+
     /// Whether it passes what has no known task.
     pub fn passes_unknown_tasks(&self) -> bool {
         self.comms.is_empty() && self.pids.is_empty()
@@ -66,7 +73,7 @@ impl Filter {
 
     pub fn passes_task(&self, origin: &OriginKey) -> bool {
         let task = origin.task;
-        (self.comms.is_empty() || self.comms.contains(task.comm.as_bytes()))
+        comm_pattern::passes(&self.comms, task.comm)
             && (self.pids.is_empty() || self.pids.contains(&task.tgid))
     }
 }

@@ -115,7 +115,7 @@ fn base(reader: &Reader, window: Window) -> Option<BlockFooter> {
 }
 
 /// Makes the last moment that there is the end. Before a session's own end events are still on their way: what the probes sent
-/// and no block has is not missing, as what was lost is.
+/// and no block has is not missing, as what was lost is. Rates are over all of the window then, as far as that is known.
 fn end(checkpoint: &mut Checkpoint) {
     if checkpoint.is_final {
         return;
@@ -123,6 +123,11 @@ fn end(checkpoint: &mut Checkpoint) {
     checkpoint.is_final = true;
     let trust = &mut checkpoint.trust;
     trust.emitted = trust.accounted();
+    let seconds = checkpoint.elapsed.as_secs_f64();
+    for (name, slabinfo) in &mut checkpoint.slabinfo {
+        let growth = checkpoint.growth.get(name).filter(|_| seconds > 0.0);
+        slabinfo.objects_per_s = growth.map(|growth| growth.slabinfo as f64 / seconds);
+    }
 }
 
 /// A window that is being read.
@@ -139,6 +144,10 @@ impl Replay {
     fn read(&mut self, reader: &Reader, place: &Place, is_last: bool) {
         let Ok(plain) = reader.plain(place) else { return self.damaged.push(*place) };
         let Ok(block) = Block::read(&plain) else { return self.damaged.push(*place) };
+        // The session followed frees for a while after its end: this block has these, and nothing else.
+        if block.footer.checkpoint.settled.is_some() && place.start == place.end {
+            self.state.note_end();
+        }
         self.state.define(block.definitions);
         for entry in block.columns.entries() {
             match entry {
@@ -233,6 +242,7 @@ impl Replay {
             let last = time(to);
             notes.push(format!("the recording was not closed cleanly; events after {last} are missing"));
         }
+        notes.extend(self.state.unmatched());
         if reader.is_mended {
             notes.push("the file's header is damaged; its copy was read instead".to_owned());
         }

@@ -193,6 +193,17 @@ impl State {
         }
     }
 
+    /// What was asked for and is not there.
+    pub(super) fn unmatched(&self) -> Option<String> {
+        self.filter.unmatched(&self.ledger)
+    }
+
+    /// From here on, frees are of what was outstanding at the session's end.
+    pub(super) fn note_end(&mut self) {
+        let Self { ledger, processes, .. } = self;
+        ledger.note_end(|id| processes.lives(id));
+    }
+
     /// The end of a block.
     pub(super) fn close(&mut self, footer: &BlockFooter) {
         if footer.forgot_ended {

@@ -8,7 +8,7 @@ use crate::{
         tables,
     },
     text::{human, time::rfc3339_seconds},
-    view::{By, CacheTotals, OwnCost, Row, Snapshot, Verdict},
+    view::{By, CacheTotals, OwnCost, Row, Snapshot, Verdict, bias::Bias},
 };
 
 /// Of many caches, how many have a line above the rows.
@@ -80,31 +80,27 @@ pub fn brief(snapshot: &Snapshot) -> Vec<Sentence> {
 
 /// How far the figures can be trusted, and the notes: a sentence each, for formats that have no table above them.
 pub fn trust_sentences(snapshot: &Snapshot) -> Vec<String> {
-    let blocks = [trust_of(snapshot), notes(snapshot)].concat();
-    let text = |block: Block| match block.content {
-        Content::Sentence { text, .. } => Some(text.text()),
-        _ => None,
-    };
-    blocks.into_iter().filter_map(text).collect()
+    let summary = Sentence::from(format!("trust: {}", trust::summary(snapshot)));
+    let problems = trust::problems(&snapshot.trust, snapshot.is_final).into_iter().map(Sentence::from);
+    let notes = snapshot.notes.iter().map(note);
+    std::iter::once(summary).chain(problems).chain(notes).map(|sentence| sentence.text()).collect()
 }
 
 fn title(snapshot: &Snapshot) -> Block {
     let elapsed = human::duration(snapshot.elapsed);
     let older = snapshot.older.map(|age| format!("older than {}", human::duration(age)));
-    // The last block says so at once, where the eye is.
-    let (last, up) = match snapshot.is_final {
-        true => (format!("FINAL after {elapsed}"), String::new()),
-        false => (String::new(), format!("up {elapsed}")),
-    };
     let facts = [
         Fact::label(0, "memtrace"),
-        Fact::new(1, last),
-        Fact::new(4, Sentence::default().name(snapshot.host.as_bytes())),
-        Fact::new(5, Sentence::default().name(snapshot.kernel.as_bytes())),
-        Fact::new(1, up),
-        Fact::new(3, format!("by {}", snapshot.by.names())),
-        Fact::new(2, older.unwrap_or_default()),
-        Fact::new(6, phrases::order(snapshot.sort)),
+        // The last block says so at once, where the eye is.
+        Fact::new(1, if snapshot.is_final { "FINAL" } else { "" }),
+        // What OBJECTS and BYTES count.
+        Fact::new(2, format!("allocated in {elapsed}, not freed")),
+        Fact::new(3, older.unwrap_or_default()),
+        Fact::new(5, Sentence::default().name(snapshot.host.as_bytes())),
+        Fact::new(7, Sentence::default().name(snapshot.kernel.as_bytes())),
+        Fact::new(6, rfc3339_seconds(snapshot.time)),
+        Fact::new(4, format!("by {}", snapshot.by.names())),
+        Fact::new(8, phrases::order(snapshot.sort)),
     ];
     Block::facts(facts).tone(Tone::Title)
 }
@@ -231,9 +227,9 @@ fn totals(snapshot: &Snapshot) -> Vec<Block> {
         Fact::new(2, human::number(sum(caches, |cache| cache.allocs), "alloc")),
         Fact::new(3, human::number(sum(caches, |cache| cache.frees), "free")),
     ]);
-    let settled = snapshot
-        .settled
-        .map(|settled| Block::sentence(trust::settled(settled)).tone(Tone::Quiet).keep(Keep::Note));
+    let settled = snapshot.settled.map(|settled| {
+        Block::sentence(trust::settled(settled, &snapshot.rows)).tone(Tone::Quiet).keep(Keep::Note)
+    });
     std::iter::once(facts.keep(Keep::Totals)).chain(settled).collect()
 }
 
@@ -273,18 +269,29 @@ fn details(verdict: &Verdict, in_full: bool) -> Vec<(Sentence, Tone, Keep)> {
 
 fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let tone = if problems.is_empty() { Tone::Quiet } else { Tone::Alarm };
-    let summary =
-        Block::sentence(format!("trust: {}", trust::summary(snapshot))).tone(tone).keep(Keep::Trust);
-    let problems = problems.into_iter();
-    let problems =
-        problems.map(|problem| Block::sentence(problem).indented(2).tone(Tone::Warning).keep(Keep::Problem));
-    std::iter::once(summary).chain(problems).collect()
+    let tone = if Bias::of(snapshot).is_negligible { Tone::Quiet } else { Tone::Alarm };
+    // Before the end, rows need the room more than explanations.
+    let (summary, keep) = match snapshot.is_final {
+        true => (Block::sentence(format!("trust: {}", trust::summary(snapshot))), Keep::Problem),
+        false => (trust_line(snapshot), Keep::Note),
+    };
+    let problem = |problem| Block::sentence(problem).indented(2).tone(Tone::Warning).keep(keep);
+    std::iter::once(summary.tone(tone).keep(Keep::Trust)).chain(problems.into_iter().map(problem)).collect()
+}
+
+/// What of it fits into one line.
+fn trust_line(snapshot: &Snapshot) -> Block {
+    let facts = (1..).zip(trust::facts(snapshot)).map(|(rank, fact)| Fact::new(rank, fact));
+    Block::facts(std::iter::once(Fact::label(0, "trust:")).chain(facts))
 }
 
 fn notes(snapshot: &Snapshot) -> Vec<Block> {
-    let note = |note: &String| Block::sentence(Sentence::from("note: ") + Sentence::outside(note));
-    snapshot.notes.iter().map(|text| note(text).tone(Tone::Quiet).keep(Keep::Note)).collect()
+    let quiet = |text| Block::sentence(note(text)).tone(Tone::Quiet).keep(Keep::Note);
+    snapshot.notes.iter().map(quiet).collect()
+}
+
+fn note(text: &String) -> Sentence {
+    Sentence::from("note: ") + Sentence::outside(text)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 
 use super::{EventOutput, Source};
 use crate::{
-    text::{escape, time::rfc3339},
+    text::{escape, time::rfc3339, width},
     view::{
         event::{EventKind, EventView},
         object::Allocated,
@@ -17,6 +17,9 @@ use crate::{
 
 /// What stands where nothing is known.
 const NOTHING: &str = "-";
+
+/// Cells for a cgroup's path.
+const CGROUP: usize = 30;
 
 /// What the first column says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -74,7 +77,7 @@ impl<W: Write> EventOutput for Text<W> {
             figure(pid.map(u64::from)),
             word(comm.as_deref()),
             event.age.map_or(NOTHING.into(), |time| age(time).into()),
-            word(*cgroup),
+            path(*cgroup),
             word(call_site.as_ref().map(String::as_bytes)),
             last(event).into(),
         ];
@@ -91,7 +94,7 @@ fn line(out: &mut impl Write, clock: Clock, cells: [Cow<'_, str>; 11]) -> io::Re
     let width = clock.width();
     writeln!(
         out,
-        "{time:>width$}  {kind:<5}  {object:<18}  {cache:<20}  {bytes:>6}  {pid:>7}  {comm:<15}  {age:>10}  {cgroup:<24}  \
+        "{time:>width$}  {kind:<5}  {object:<18}  {cache:<20}  {bytes:>6}  {pid:>7}  {comm:<15}  {age:>10}  {cgroup:<CGROUP$}  \
         {call_site:<28}  {name}"
     )
 }
@@ -109,6 +112,14 @@ fn word(text: Option<&[u8]>) -> Cow<'_, str> {
             text if text.contains(' ') => text.replace(' ', "\\x20").into(),
             text => text,
         },
+    }
+}
+
+/// Its end, where it is long: what comes behind stays below its title.
+fn path(path: Option<&[u8]>) -> Cow<'_, str> {
+    match word(path) {
+        Cow::Borrowed(path) => width::cut_path(path, CGROUP),
+        Cow::Owned(path) => width::cut_path(&path, CGROUP).into_owned().into(),
     }
 }
 

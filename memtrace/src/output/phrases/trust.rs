@@ -2,38 +2,63 @@
 //! free looks exactly like a leak.
 
 use crate::{
-    output::model::BOUND,
+    output::model::{BOUND, Sentence},
     text::{escape, human},
-    view::{Sampling, Settled, Snapshot, Trust, reconcile},
+    view::{
+        Row, Settled, Snapshot, Trust,
+        bias::{Bias, Off},
+        reconcile,
+    },
 };
 
-/// `2,444,938 events, 0 lost · 12 unknown frees · slabinfo agrees within 0.2%`.
+/// Rows that are named beside the table.
+const MAX_HELD: usize = 3;
+
+/// `fine · 2,444,938 events, 0 lost · slabinfo agrees within 0.2%`.
 pub fn summary(snapshot: &Snapshot) -> String {
-    let agreement = agreement(snapshot).map(|words| format!("{BOUND}· {words}")).unwrap_or_default();
-    counts(&snapshot.trust, snapshot.sampling) + &agreement
+    facts(snapshot).join(&format!("{BOUND}· "))
 }
 
-fn counts(trust: &Trust, sampling: Sampling) -> String {
+/// What to care about, then why: the most important first.
+pub fn facts(snapshot: &Snapshot) -> Vec<String> {
+    let Snapshot { trust, sampling, .. } = snapshot;
     let lost = trust.lost();
     let share = match lost {
         0 => String::new(),
         _ => format!(" ({})", human::percent(lost as f64 / trust.emitted as f64)),
     };
-    let mut text = format!("{}, {} lost{share}", human::number(trust.emitted, "event"), human::grouped(lost));
-    if sampling.is_on() {
-        text += &format!("{BOUND}· 1{BOUND}in{BOUND}{}{BOUND}sampled", sampling.period);
-    }
-    let more = [
-        (trust.unknown_frees, "unknown frees"),
-        (trust.reused_pointers, "reused"),
-        (trust.recursion_misses, "missed"),
-        (trust.refused, "refused"),
-        (trust.unresolved, "unresolved"),
+    let events = format!("{}, {} lost{share}", human::number(trust.emitted, "event"), human::grouped(lost));
+    let sampled = sampling.is_on().then(|| format!("1 in {} sampled", sampling.period));
+    let count = |n: u64, what| (n > 0).then(|| format!("{} {what}", human::grouped(n)));
+    let frees = |n: u64, what| (n > 0).then(|| format!("{} {what}", human::number(n, "free")));
+    let facts = [
+        Some(judgement(snapshot)),
+        Some(events),
+        sampled,
+        frees(trust.reused_pointers, "unseen"),
+        count(trust.recursion_misses, "missed"),
+        count(trust.refused, "refused"),
+        count(trust.unresolved, "unresolved"),
+        agreement(snapshot),
+        frees(trust.unknown_frees, "of other objects"),
     ];
-    for (n, what) in more.into_iter().filter(|(n, _)| *n > 0) {
-        text += &format!("{BOUND}· {}{BOUND}{}", human::grouped(n), what.replace(' ', &BOUND.to_string()));
+    facts.into_iter().flatten().map(|fact| fact.replace(' ', &BOUND.to_string())).collect()
+}
+
+fn judgement(snapshot: &Snapshot) -> String {
+    let Bias { too_high, too_low, has_partial, is_negligible } = Bias::of(snapshot);
+    let (most, way) = match (too_high, too_low) {
+        (Off::NOT, Off::NOT) if has_partial => return "fine, but for what is partial".to_owned(),
+        (Off::NOT, Off::NOT) => return "fine".to_owned(),
+        (most, Off::NOT) => (most, "too high"),
+        (Off::NOT, most) => (most, "too low"),
+        (high, low) => (high.or(low), "too high or too low"),
+    };
+    match most {
+        Off::AtMost(most) if is_negligible => format!("fine, to within {}", human::number(most, "object")),
+        Off::AtMost(most) => format!("counts may be up to {} {way}", human::grouped(most)),
+        Off::Unknown => format!("counts may be {way}"),
     }
-    text
 }
 
 /// What is wrong, and what that does to the figures.
@@ -52,8 +77,8 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
         problem(trust.lost_names, "name", "lost: those objects are counted, but not named"),
         problem(
             trust.reused_pointers,
-            "pointer",
-            "reused: those objects were freed unseen, and more may only look leaked",
+            "free",
+            "unseen, as addresses that were handed out again show: more objects may only look leaked",
         ),
         (trust.recursion_misses > 0).then(|| {
             let runs = human::number(trust.recursion_misses, "probe run");
@@ -67,22 +92,35 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
 }
 
 /// How well what was traced agrees with slabinfo. None where nothing could be compared, or not yet.
-pub fn agreement(snapshot: &Snapshot) -> Option<String> {
+fn agreement(snapshot: &Snapshot) -> Option<String> {
     if let Some((cache, growth)) = reconcile::unexplained(&snapshot.caches) {
         let (slabinfo, traced) =
             (human::grouped_change(growth.slabinfo), human::grouped_change(growth.traced));
         let unexplained = human::grouped(growth.unexplained().unsigned_abs());
         return Some(format!(
-            "slabinfo{BOUND}{slabinfo}{BOUND}{}, traced{BOUND}{traced}: {unexplained}{BOUND}unexplained",
+            "slabinfo {slabinfo} {}, traced {traced}: {unexplained} unexplained",
             escape::terminal(cache.name.as_bytes())
         ));
     }
     let disagreement = 1.0 - snapshot.trust.slabinfo_agreement?;
     // To the next tenth of a percent, so that nothing is said to be better than it is.
     let percent = (disagreement * 1000.0 - 1e-6).ceil().max(1.0) / 10.0;
-    Some(format!("slabinfo{BOUND}agrees{BOUND}within{BOUND}{percent}%"))
+    Some(format!("slabinfo agrees within {percent}%"))
 }
 
-pub fn settled(settled: Settled) -> String {
-    format!("settled {}: {} more freed", human::duration(settled.time), human::grouped(settled.freed))
+/// A process that ends meanwhile had not given up what it held: that is said, whoever has room for it in the rows.
+pub fn settled(settled: Settled, rows: &[Row]) -> Sentence {
+    let Settled { time, freed } = settled;
+    let mut text =
+        Sentence::from(format!("settled {}: {} more freed", human::duration(time), human::grouped(freed)));
+    let mut held: Vec<&Row> = rows.iter().filter(|row| row.objects_until_end > 0).collect();
+    held.sort_by_key(|row| std::cmp::Reverse(row.objects_until_end));
+    for (at, row) in held.into_iter().take(MAX_HELD).enumerate() {
+        let before =
+            if at == 0 { "; held until the end, and freed since as the process ended: " } else { ", " };
+        let keys = row.keys.iter().map(Vec::as_slice);
+        text =
+            text.words(before).names(keys, " ").words(format!(" {}", human::grouped(row.objects_until_end)));
+    }
+    text
 }

@@ -6,7 +6,7 @@ use crate::{
         phrases,
     },
     text::human,
-    view::{AgeBucket, Cohort, Row, Snapshot},
+    view::{AgeBucket, By, Cohort, Row, Snapshot},
 };
 
 /// The first rows, by what is left of what they allocated.
@@ -42,9 +42,11 @@ pub fn cohorts(snapshot: &Snapshot) -> Table {
         return Table::default();
     }
     let kept = |parts: &[Cohort]| parts.iter().map(|part| Cell::known(part.kept(), Cell::Share)).collect();
+    // Of a path, or of several keys, the end tells rows apart.
+    let is_path = snapshot.by.contains(By::Cgroup) || snapshot.by.iter().count() > 1;
     let of_row = |row: &Row| {
         let bytes = row.keys.join(&b", "[..]);
-        let name = Cell::Name(Name { bytes, depth: 1, ..Name::default() });
+        let name = Cell::Name(Name { bytes, depth: 1, is_path, ..Name::default() });
         CohortLine { name, cells: kept(&row.cohorts) }
     };
     let allocated = parts.iter().map(|part| Cell::Count(part.allocs)).collect();

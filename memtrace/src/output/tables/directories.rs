@@ -17,7 +17,7 @@ pub fn table(snapshot: &Snapshot, min_share: f64) -> Table {
         Of::new("dentries", "DENTRIES", Kind::Count, |directory| Cell::Count(directory.objects)),
         Of::new("share", "SHARE", Kind::Share, |directory| Cell::Share(directory.share)),
         Of::new("negative", "NEGATIVE", Kind::Share, |directory| Cell::Share(directory.negatives.share())),
-        Of::new("filesystem", "FS", Kind::text(2, 16), |directory| {
+        Of::new("filesystem", "FS", Kind::text(7, 16), |directory| {
             Cell::some(directory.filesystem.as_deref(), Cell::name)
         })
         .rank(2),

@@ -79,6 +79,8 @@ fn source(snapshot: &Snapshot) -> Vec<Of<'_>> {
 /// How many, how fast.
 fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
     let sampling = snapshot.sampling;
+    let sum = |of: fn(&Row) -> u64| snapshot.rows.iter().map(of).fold(0, u64::saturating_add);
+    let (outstanding, until_end) = (sum(|row| row.objects), sum(|row| row.objects_until_end));
     let objects = if sampling.is_on() { Kind::Estimate } else { Kind::Count };
     vec![
         Of::new("objects", "OBJECTS", objects, move |row| Cell::Objects(row.objects, sampling))
@@ -97,6 +99,10 @@ fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
         .rank(2)
         .only_if(partial::any(snapshot)),
         Of::machine("partial_objects", |row| Cell::Count(row.partial_objects)),
+        Of::new("objects_until_end", "UNTIL END", Kind::Count, |row| Cell::Count(row.objects_until_end))
+            .csv()
+            .rank(if until_end > outstanding / 10 { 4 } else { 12 })
+            .only_if(until_end > 0),
         Of::detail_only("May be free, in partial caches", |row| {
             Cell::some(Some(row.partial_objects).filter(|&objects| objects > 0), Cell::Count)
         }),

@@ -67,6 +67,19 @@ fn later_it_is_read_every_five_seconds() {
 }
 
 #[test]
+fn at_the_end_rates_are_those_of_the_session() {
+    let host = Host::new();
+    host.has(&[("dentry", 100)]);
+    let mut series = host.series();
+    host.has(&[("dentry", 900), ("filp", 7)]);
+    assert_eq!(at(&mut series, 5_000, "dentry"), Some((900, Some(160.0))));
+    host.has(&[("dentry", 900), ("filp", 7)]);
+    assert_eq!(at(&mut series, 10_000, "dentry"), Some((900, Some(0.0))));
+    let rates = series.since_start();
+    assert_eq!([&rates["dentry"], &rates["filp"]].map(|cache| cache.objects_per_s), [Some(80.0), None]);
+}
+
+#[test]
 fn a_new_cache_has_no_rate_yet_and_one_that_is_gone_is_not_there() {
     let host = Host::new();
     host.has(&[("dentry", 100)]);

@@ -205,6 +205,11 @@ impl Ledger {
         });
     }
 
+    /// Tracing of allocations has ended; frees go on. Who holds something, and lives, is noted.
+    pub fn note_end(&mut self, lives: impl Fn(ProcessId) -> bool) {
+        self.origins.note_end(lives);
+    }
+
     /// Whether objects at this address are followed.
     pub fn follows(&self, ptr: Address) -> bool {
         sample::keeps(ptr, self.limit)

@@ -10,7 +10,9 @@ use super::{
     entry::{GroupId, MAX_ORIGIN_IDS, Object, OriginId, Tick},
     names::NO_GROUP,
 };
-use crate::stream::event::{Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NO_STACK, NodeId, StackId, Task};
+use crate::stream::event::{
+    Address, CgroupId, Comm, Gfp, NO_GFP, NO_NODE, NO_STACK, NodeId, ProcessId, StackId, Task,
+};
 
 /// Most origins that are kept; beyond, those that hold nothing any more are folded together, and where all hold
 /// something, new ones. There may be as many sums of folded ones.
@@ -69,6 +71,8 @@ pub struct Origin {
     pub(super) ages: Ages,
     /// Outstanding objects by what they are called.
     pub(super) called: Called,
+    /// `frees` at the end of tracing, where its process held something then.
+    frees_at_end: Option<u64>,
     /// It is in [`Origins::emptied`].
     is_emptied: bool,
 }
@@ -77,6 +81,11 @@ impl Origin {
     /// How many objects are outstanding; an estimate where only a sample is followed.
     pub fn outstanding(&self) -> u64 {
         self.outstanding
+    }
+
+    /// Objects that were freed since [`Origins::note_end`]; 0 where its process was gone by then.
+    pub fn freed_since_end(&self) -> u64 {
+        self.frees_at_end.map_or(0, |before| self.frees - before)
     }
 
     fn new(key: OriginKey, id: OriginId) -> Self {
@@ -90,6 +99,7 @@ impl Origin {
             outstanding: 0,
             ages: Ages::default(),
             called: Called::default(),
+            frees_at_end: None,
             is_emptied: false,
         }
     }
@@ -212,6 +222,14 @@ impl Origins {
         if origin.followed == 0 && !origin.is_emptied && origin.key.task.tgid != FOLDED {
             origin.is_emptied = true;
             self.emptied.push_back(object.origin);
+        }
+    }
+
+    /// Frees from now on are of what was outstanding at the end.
+    pub fn note_end(&mut self, lives: impl Fn(ProcessId) -> bool) {
+        for origin in &mut self.origins {
+            let holds = origin.outstanding > 0 && origin.key.task.tgid != FOLDED;
+            origin.frees_at_end = (holds && lives(origin.key.task.process())).then_some(origin.frees);
         }
     }
 

@@ -45,6 +45,7 @@ pub struct Group<'a> {
     pub objects: u64,
     pub bytes: u64,
     pub partial_objects: u64,
+    pub objects_until_end: u64,
     pub oldest: Option<TimeNs>,
     pub processes: HashSet<ProcessId>,
     pub folded_processes: u64,
@@ -105,6 +106,10 @@ impl<'a> Group<'a> {
         self.oldest = [self.oldest, ledger.oldest(origin)].into_iter().flatten().min();
         if origin.outstanding() > 0 {
             self.origins.push((origin, cache));
+        }
+        // How old they were, nobody knows any more.
+        if aged.is_none() && !processes.lives(origin.key.task.process()) {
+            self.objects_until_end += origin.freed_since_end();
         }
         let of_cache = self.caches.entry(&cache.name).or_default();
         of_cache.objects += objects;

@@ -208,6 +208,7 @@ pub(super) fn by_rank(a: &Row, b: &Row, sort: Sort) -> std::cmp::Ordering {
     primary
         .then_with(|| b.bytes.cmp(&a.bytes))
         .then_with(|| b.objects.cmp(&a.objects))
+        .then_with(|| b.objects_until_end.cmp(&a.objects_until_end))
         .then_with(|| b.allocs.cmp(&a.allocs))
         .then_with(|| a.keys.cmp(&b.keys))
 }
@@ -244,6 +245,7 @@ impl Group<'_> {
             objects: self.objects,
             bytes: self.bytes,
             partial_objects: self.partial_objects,
+            objects_until_end: self.objects_until_end,
             allocs: self.totals.allocs,
             frees: self.totals.frees,
             allocs_per_s: per_s(allocs),

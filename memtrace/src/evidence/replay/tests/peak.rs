@@ -12,7 +12,7 @@ use crate::{
         },
         replay::window,
     },
-    stream::event::Free,
+    stream::{comm_pattern::CommPattern, event::Free},
 };
 
 const BLOCKS: u64 = 12;
@@ -57,7 +57,7 @@ fn it_is_found_without_reading_on() {
     let filters = [
         Filter::default(),
         Filter::new(&["dentry".to_owned()], &[], &[]).unwrap(),
-        Filter::new(&[], &["curl".to_owned()], &[]).unwrap(),
+        Filter::new(&[], &[CommPattern::parse("curl").unwrap()], &[]).unwrap(),
     ];
     for seed in 0..6 {
         let (_directory, path) = place();

@@ -20,8 +20,8 @@ use crate::{
         },
         replay::window::{WindowError, wall},
     },
-    stream::ledger::OriginDetail,
-    view::Checkpoint,
+    stream::{event::Free, ledger::OriginDetail},
+    view::{Checkpoint, Settled},
 };
 
 /// The ledger that applies these.
@@ -113,6 +113,37 @@ fn a_session_is_replayed_with_its_names_and_reports() {
     assert!(curl.stacks.iter().any(|stack| stack.frames[1] == "main"), "{:?}", curl.stacks);
     assert!(curl.names.iter().any(|name| name.path.as_deref() == Some(b"/var/spool")), "{:?}", curl.names);
     assert_eq!((report.series.points.len(), &report.series.marks[0].label[..]), (6, &b"deploy"[..]));
+}
+
+/// What one process gave up comes late; what the other lost as it ended, it held until the end.
+#[test]
+fn what_was_held_until_the_end_is_told_from_what_is_freed_late() {
+    let mut stretches = script::session(4, 3, 500);
+    let before = ledger(&stretches[..2], false);
+    let outstanding = |comm: &str| {
+        let of_comm = before.origins().filter(|origin| origin.key.task.comm.as_bytes() == comm.as_bytes());
+        of_comm.map(|origin| origin.outstanding()).sum::<u64>()
+    };
+    let end = stretches[1].footer.checkpoint.clone();
+    stretches[1].footer.is_report = false;
+    let definitions = stretches[0].definitions.clone();
+    let last = &mut stretches[2];
+    last.entries =
+        before.objects().map(|held| Owned::Free(Free { ptr: held.object.ptr, cache: None })).collect();
+    let settled = Some(Settled { time: Duration::from_millis(141), freed: before.outstanding() as u64 });
+    last.footer.checkpoint = Checkpoint { is_final: true, settled, ..end };
+    last.definitions = definitions;
+    last.definitions.processes.retain(|process| process.comm.as_bytes() == b"curl");
+    last.definitions.processes[0].has_ended = true;
+    let (_directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let snapshot = replay(&path, &ask(By::Comm)).snapshot;
+    let counts = |key: &str| {
+        let row = snapshot.rows.iter().find(|row| row.keys[0] == key.as_bytes()).unwrap();
+        (row.objects, row.objects_until_end)
+    };
+    assert!(outstanding("curl") > 0 && outstanding("sshd") > 0);
+    assert_eq!((counts("curl"), counts("sshd")), ((0, outstanding("curl")), (0, 0)));
 }
 
 #[test]

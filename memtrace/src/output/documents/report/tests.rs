@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     output::{
+        model::BOUND,
         render::terminal::{self, Frame, Line, Style},
         sample,
     },
@@ -125,11 +126,57 @@ fn trust_line(growths: &[(&str, i64, i64)]) -> String {
     let mut snapshot = sample::dentry();
     snapshot.caches = growths.iter().map(grown).collect();
     snapshot.trust.slabinfo_agreement = reconcile::agreement(&snapshot.caches);
-    let text = plain(&snapshot, Frame::default());
-    text.lines()
-        .find_map(|line| line.strip_prefix("trust: 2,444,938 events, 0 lost · 12 unknown frees"))
-        .unwrap()
-        .to_owned()
+    let text = trust::summary(&snapshot).replace(BOUND, " ");
+    let (_, text) = text.split_once("2,444,938 events, 0 lost").unwrap();
+    text.strip_suffix(" · 12 frees of other objects").unwrap().to_owned()
+}
+
+#[test]
+fn the_trust_line_begins_with_what_to_care_about() {
+    let said = |change: fn(&mut Snapshot)| {
+        let mut snapshot = sample::dentry();
+        change(&mut snapshot);
+        trust::facts(&snapshot)[0].replace(BOUND, " ")
+    };
+    assert_eq!(said(|_| {}), "fine");
+    assert_eq!(said(|snapshot| snapshot.trust.lost_names = 9), "fine");
+    assert_eq!(said(|snapshot| snapshot.trust.lost_frees = 24), "fine, to within 24 objects");
+    assert_eq!(said(|snapshot| snapshot.trust.lost_frees = 1_234), "counts may be up to 1,234 too high");
+    assert_eq!(said(|snapshot| snapshot.trust.refused = 70), "counts may be up to 70 too low");
+    assert_eq!(
+        said(|snapshot| snapshot.trust.recursion_misses = 30),
+        "counts may be up to 30 too high or too low"
+    );
+    assert_eq!(said(|snapshot| snapshot.trust.reused_pointers = 3), "fine");
+    assert_eq!(said(|snapshot| snapshot.trust.reused_pointers = 3_000), "counts may be too high");
+    assert_eq!(said(|snapshot| *snapshot = sample::partial(By::Comm)), "fine, but for what is partial");
+    let by_slabinfo = |slabinfo, traced| {
+        let mut snapshot = sample::dentry();
+        snapshot.caches = vec![CacheTotals {
+            growth: Some(sample::growth(slabinfo, traced)),
+            ..sample::cache("dentry", 192, 0, 0)
+        }];
+        trust::facts(&snapshot)[0].replace(BOUND, " ")
+    };
+    assert_eq!(by_slabinfo(12_000, 3_000), "counts may be too low");
+    assert_eq!(by_slabinfo(146, 96_065), "counts may be too high");
+    // A sampled event stands for many.
+    let sampled = |snapshot: &mut Snapshot| {
+        (snapshot.sampling.period, snapshot.trust.lost_frees) = (64, 2);
+    };
+    assert_eq!(said(sampled), "counts may be up to 128 too high");
+}
+
+/// Whoever sees it first on a terminal of the usual size finds who, how fast, where, and whether it is true.
+#[test]
+fn the_first_screen() {
+    let mut snapshot = sample::crowd();
+    snapshot.verdict = sample::verdict().verdict;
+    snapshot.notes = vec!["names are a sample, read from surviving dentries: no fexit".to_owned(); 3];
+    let screen = plain(&snapshot, Frame { width: Some(80), height: Some(23) });
+    let rows = screen.lines().filter(|line| line.starts_with("worker-")).count();
+    assert!(rows >= 8 && screen.lines().any(|line| line.starts_with("trust: ")), "{screen}");
+    assert_snapshot!(screen);
 }
 
 #[test]
@@ -299,6 +346,18 @@ fn columns_stand_still_while_figures_move() {
 }
 
 proptest! {
+    /// Nor is it said to be more than it can be.
+    #[test]
+    fn a_loss_is_fine_only_where_it_is_small(lost in 0_u64..1 << 40, period in 1_u32..1024, held in 0_u64..1 << 40) {
+        let mut snapshot = sample::dentry();
+        snapshot.caches[0].outstanding_objects = held;
+        (snapshot.trust.lost_frees, snapshot.sampling.period) = (lost, period);
+        let said = trust::facts(&snapshot)[0].replace(BOUND, " ");
+        let most = lost * u64::from(period);
+        prop_assert_eq!(said.starts_with("fine"), most <= held / 1_000);
+        prop_assert!(most == 0 || said.contains(&human::grouped(most)), "{}", said);
+    }
+
     #[test]
     fn every_block_fits_its_frame(which in 0..sample::all().len(), width in 1_usize..140, height in 1_usize..60) {
         let snapshot = &sample::all()[which];
@@ -361,4 +420,18 @@ fn ages_and_generations_of_a_month() {
     let text = plain(&snapshot, wide(80));
     let from = text.find("\nAGE").unwrap();
     assert_snapshot!(&text[from..text.find("\nDIRECTORY").unwrap()]);
+}
+
+/// In a script the answer was nobody.
+#[test]
+fn what_a_process_held_until_the_end() {
+    let mut snapshot = sample::final_dentry();
+    snapshot.rows.truncate(1);
+    let row = &mut snapshot.rows[0];
+    (row.objects, row.bytes, row.frees, row.objects_until_end) = (0, 0, row.allocs, 600);
+    let text = plain(&snapshot, wide(80));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("freed since as the process ended: curl 600"), "{text}");
+    let head = text.lines().find(|line| line.starts_with("COMM")).unwrap();
+    assert!(head.contains("UNTIL END"), "{head}");
 }

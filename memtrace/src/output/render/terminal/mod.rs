@@ -10,8 +10,9 @@ use crate::{
     text::width,
 };
 
-/// As many rows stay, if there are as many, before lines around the table go.
+/// So many rows stay, if there are as many, before lines around the table go: three in eight of all lines, within these bounds.
 const MIN_ROWS: usize = 3;
+const MIN_ROWS_IN_A_WINDOW: usize = 8;
 /// Longer commands have what they show on the next line.
 const COMMAND_WIDTH: usize = 48;
 
@@ -24,6 +25,9 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Where nobody says how wide: a file or a pipe, for a ticket or a pager.
+    pub const PAGE: Frame = Frame { width: Some(132), height: None };
+
     pub fn wide(width: usize) -> Self {
         Frame { width: Some(width), height: None }
     }
@@ -77,7 +81,7 @@ pub fn lines(blocks: &[Block], frame: Frame) -> Vec<Line> {
     let (Some(at), Some(height)) = (live, frame.height) else {
         let mut lines = draw(blocks, frame.width);
         let height = frame.height.unwrap_or(usize::MAX);
-        make_room(&mut lines, 0, height);
+        make_room(&mut lines, 0, height, Keep::Trust);
         lines.truncate(height);
         return lines;
     };
@@ -85,7 +89,10 @@ pub fn lines(blocks: &[Block], frame: Frame) -> Vec<Line> {
     let mut lines = draw(&blocks[..at], frame.width);
     let above = lines.len();
     lines.extend(draw(&blocks[at + 1..], frame.width));
-    let above = make_room(&mut lines, above, height.saturating_sub(least_height(table)));
+    let full_height =
+        1 + table.rows.len() + usize::from(table.rest.is_some()) + usize::from(table.total.is_some());
+    let above = make_room(&mut lines, above, height.saturating_sub(full_height), Keep::OwnCost);
+    let above = make_room(&mut lines, above, height.saturating_sub(least_height(table, height)), Keep::Trust);
     let table = fit_height(table.clone(), height.saturating_sub(lines.len()));
     let below = lines.split_off(above);
     lines.extend(draw_table(&table, frame.width, &blocks[at]));
@@ -94,11 +101,11 @@ pub fn lines(blocks: &[Block], frame: Frame) -> Vec<Line> {
     lines
 }
 
-/// Drops the least important lines until they fit; says how many of the first `above` are left. The first line of a kind says
-/// most, so that the last one goes first.
-fn make_room(lines: &mut Vec<Line>, mut above: usize, room: usize) -> usize {
+/// Drops the least important lines until they fit, but none that matters more than `most`; says how many of the first `above`
+/// are left. The first line of a kind says most, so that the last one goes first.
+fn make_room(lines: &mut Vec<Line>, mut above: usize, room: usize, most: Keep) -> usize {
     while lines.len() > room {
-        let least = lines.iter().map(|line| line.keep).max().filter(|&keep| keep != Keep::Always);
+        let least = lines.iter().map(|line| line.keep).max().filter(|&keep| keep >= most);
         let Some(at) = least.and_then(|keep| lines.iter().rposition(|line| line.keep == keep)) else { break };
         lines.remove(at);
         above -= usize::from(at < above);
@@ -106,10 +113,11 @@ fn make_room(lines: &mut Vec<Line>, mut above: usize, room: usize) -> usize {
     above
 }
 
-/// Lines that a table wants at least.
-fn least_height(table: &Table) -> usize {
-    let rows = table.rows.len().min(MIN_ROWS);
-    1 + rows + usize::from(rows < table.rows.len() || table.rest.is_some())
+/// Lines that a table wants at least, of so many.
+fn least_height(table: &Table, height: usize) -> usize {
+    let rows = table.rows.len().min((height * 3 / 8).clamp(MIN_ROWS, MIN_ROWS_IN_A_WINDOW));
+    let total = usize::from(table.total.is_some() && height > 2 * MIN_ROWS_IN_A_WINDOW);
+    1 + rows + usize::from(rows < table.rows.len() || table.rest.is_some()) + total
 }
 
 /// First the total goes, then rows.
