@@ -30,6 +30,7 @@ pub struct Config {
     pub processes: ProcessOffsets,
     pub cgroups: Cgroups,
     pub stacks: Stacks,
+    pub pids: PidNamespace,
 }
 
 /// Which caches are traced. The dentry cache is named besides, since its objects get names.
@@ -167,6 +168,26 @@ pub struct Cgroups {
     pub node_id: u32,
 }
 
+/// In the id of a process that memtrace's PID namespace does not have: the rest is the host's, which has 22 bits.
+pub const OUTSIDE: u32 = 1 << 31;
+
+/// The PID namespace that memtrace runs in, where it is not the host's: ids of processes are those of the namespace then, as its
+/// /proc has them. How to read them: `task->group_leader->thread_pid->numbers[level]`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PidNamespace {
+    /// Its address; 0 where it is the host's.
+    pub namespace: u64,
+    /// How many namespaces it is in.
+    pub level: u32,
+    pub task_leader: u32,
+    pub task_pid: u32,
+    pub pid_level: u32,
+    /// In `struct pid`, of the entry of that level: its namespace and its number.
+    pub pid_namespace: u32,
+    pub pid_number: u32,
+}
+
 /// Which allocations carry their stack, and which stacks.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -180,4 +201,4 @@ pub struct Stacks {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 48 + 24 + 40 + 32 + 24 + 16);
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 48 + 24 + 40 + 32 + 24 + 16 + 32);

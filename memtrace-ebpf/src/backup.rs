@@ -39,10 +39,7 @@ impl Role {
                     last_seen.write_volatile(0);
                     false
                 }
-                Self::Backup => {
-                    cpu.count_backup_emitted();
-                    true
-                }
+                Self::Backup => true,
             }
         }
     }

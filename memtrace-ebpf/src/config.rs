@@ -59,6 +59,15 @@ pub(crate) static CONFIG: Config = Config {
         node_id: 0,
     },
     stacks: memtrace_common::config::Stacks { limit: 0, kernel: 0, user: 0, reserved: 0 },
+    pids: memtrace_common::config::PidNamespace {
+        namespace: 0,
+        level: 0,
+        task_leader: 0,
+        task_pid: 0,
+        pid_level: 0,
+        pid_namespace: 0,
+        pid_number: 0,
+    },
 };
 
 /// Reads one field of [`CONFIG`]: `config!(pages.base)`.

@@ -13,6 +13,7 @@ mod filter;
 mod kernel;
 mod maps;
 mod peek;
+mod pid;
 mod probe;
 mod generation;
 mod task;

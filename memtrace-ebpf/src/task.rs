@@ -9,7 +9,7 @@ use aya_ebpf::helpers::{
 };
 use memtrace_common::{COMM_LEN, event::start_tag};
 
-use crate::config::config;
+use crate::{config::config, pid};
 
 /// `PF_KTHREAD` in `task_struct.flags`, the same value since v2.6.28.
 pub const PF_KTHREAD: u32 = 0x0020_0000;
@@ -42,6 +42,12 @@ impl Current {
     /// The process (thread group); 0 for the idle task.
     #[inline(always)]
     pub fn tgid(self) -> u32 {
+        let tgid = self.tgid_of_host();
+        if pid::is_in_namespace() { pid::in_namespace(self.task as u64, tgid) } else { tgid }
+    }
+
+    #[inline(always)]
+    fn tgid_of_host(self) -> u32 {
         if is_typed() {
             return self.load(config!(offsets.task_tgid));
         }

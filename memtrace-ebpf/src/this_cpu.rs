@@ -50,13 +50,6 @@ impl ThisCpu {
         increment(unsafe { &raw mut (*self.0).unresolved });
     }
 
-    /// Counts an event that a backup emitted.
-    #[inline(always)]
-    pub fn count_backup_emitted(self) {
-        // SAFETY: as above.
-        increment(unsafe { &raw mut (*self.0).backup_emitted });
-    }
-
     /// Where a probe notes the object of the event that it emitted; `index` is one of `LAST_SEEN_*`.
     #[inline(always)]
     pub fn last_seen(self, index: usize) -> *mut u64 {

@@ -12,6 +12,7 @@ use memtrace::{
         exit::{CommandError, Exit},
         explain, live, mark, record, redact, report, triage,
     },
+    kernel::limits,
 };
 
 fn main() -> ExitCode {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    limits::survive_file_size_limit();
     match run(cli) {
         Ok(code) => code,
         Err(error) => {

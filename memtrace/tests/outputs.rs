@@ -50,7 +50,11 @@ impl Case {
     fn command(&self, from: &Path, to: &Path, force: bool) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_memtrace"));
         let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
-        command.args(self.arguments.iter().map(|argument| argument.replace("FROM", from).replace("TO", to)));
+        // A directory's own name may have such letters.
+        command.args(self.arguments.iter().map(|argument| match argument.strip_prefix("FROM") {
+            Some(rest) => format!("{from}{rest}"),
+            None => (if *argument == "TO" { to } else { argument }).to_owned(),
+        }));
         command.args(force.then_some("--force"));
         command.stdin(Stdio::null());
         command
@@ -302,6 +306,39 @@ fn a_full_disk_leaves_nothing() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "big\n", "{}", case.name);
         drop(directory);
     }
+}
+
+/// Without a word, the kernel would kill whoever writes more.
+#[test]
+fn a_limit_on_file_sizes_is_as_a_full_disk() {
+    for case in &CASES {
+        let (directory, from, to) = place();
+        let command = case.command(&from, &to, false);
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -f 0; exec \"$@\"", "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .output()
+            .expect("there is a shell");
+        assert_eq!(output.status.code(), Some(1), "{}: {}", case.name, said(&output));
+        assert!(said(&output).contains("File too large"), "{}: {}", case.name, said(&output));
+        assert_files(case, &directory, &["from.mt"]);
+    }
+}
+
+#[test]
+fn without_proc_the_error_says_which_file_is_missing() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can unmount /proc");
+        return;
+    }
+    let script = "umount -l /proc && exec \"$0\" -d 1ms";
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_memtrace")])
+        .output()
+        .expect("util-linux is installed");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("cannot read /proc/self/status"), "{}", said(&output));
 }
 
 #[test]

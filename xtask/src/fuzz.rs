@@ -28,6 +28,10 @@ const TARGETS: [&str; 9] =
 /// Longer input finds nothing new: a long name takes half a kilobyte, and a small recording has ten.
 const MAX_INPUT: u32 = 16 << 10;
 
+/// No reader takes more for an input of that length, the sanitizer's own memory included, nor so long.
+const MOST_MEGABYTES: u32 = 768;
+const MOST_SECONDS: u32 = 20;
+
 /// What cargo-fuzz would pass: coverage that libFuzzer reads, and the address sanitizer.
 const FLAGS: [&str; 6] = [
     "-Cpasses=sancov-module",
@@ -65,5 +69,6 @@ fn fuzz(target: &str, seconds: u32) -> Result<()> {
     let kept = paths::root().join("memtrace/tests/fixtures/fuzz").join(target);
     run.args(kept.is_dir().then_some(kept));
     run.arg(format!("-artifact_prefix={}/", broken.display()));
-    run.args([format!("-max_total_time={seconds}"), format!("-max_len={MAX_INPUT}")]).check()
+    run.args([format!("-max_total_time={seconds}"), format!("-max_len={MAX_INPUT}")]);
+    run.args([format!("-rss_limit_mb={MOST_MEGABYTES}"), format!("-timeout={MOST_SECONDS}")]).check()
 }

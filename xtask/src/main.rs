@@ -8,6 +8,7 @@ mod fuzz;
 mod licences;
 mod run;
 mod scenes;
+mod soak;
 mod test;
 mod tidy;
 mod vm;
@@ -35,6 +36,7 @@ enum Task {
     Vm(vm::Args),
     Scenes(scenes::Args),
     Fuzz(fuzz::Args),
+    Soak(soak::Args),
     Bench(bench::Args),
     /// Write THIRD-PARTY.md, the licences of what memtrace contains
     Licences,
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::main(&args),
         Task::Scenes(args) => scenes::main(&args),
         Task::Fuzz(args) => fuzz::main(&args),
+        Task::Soak(args) => soak::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::Licences => licences::main(),
         Task::Tidy(args) => tidy::main(&args),

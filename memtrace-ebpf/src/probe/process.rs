@@ -8,7 +8,7 @@ use memtrace_common::event::{
     start_tag,
 };
 
-use crate::{config::config, emit, kernel, task::Comm};
+use crate::{config::config, emit, kernel, pid, task::Comm};
 
 /// Arguments: the parent's task, the child's.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -107,16 +107,21 @@ impl Task {
 
     #[inline(always)]
     fn tgid(self) -> Option<u32> {
+        let tgid = self.tgid_of_host()?;
+        Some(if pid::is_in_namespace() { pid::in_namespace(self.0, tgid) } else { tgid })
+    }
+
+    #[inline(always)]
+    fn tgid_of_host(self) -> Option<u32> {
         self.field(config!(offsets.task_tgid))
     }
 
     /// The process that it is the first thread of; None for other threads.
     #[inline(always)]
     fn leading(self) -> Option<Process> {
-        let tgid = self.tgid()?;
         let pid: u32 = self.field(config!(processes.pid))?;
-        (pid == tgid).then_some(())?;
-        Some(Process { leader: self, tgid, started: self.started()? })
+        (pid == self.tgid_of_host()?).then_some(())?;
+        Some(Process { leader: self, tgid: self.tgid()?, started: self.started()? })
     }
 
     #[inline(always)]

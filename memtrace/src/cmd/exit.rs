@@ -108,7 +108,7 @@ impl Failure for WriteError {
         match self {
             Self::Write { source, .. } => source.exit(),
             Self::File(error) => error.exit(),
-            Self::Pack(_) | Self::NoRoom(_) => Exit::Failed,
+            Self::Pack(_) | Self::NoRoom(_) | Self::TooMuch(_) => Exit::Failed,
         }
     }
 }
@@ -118,6 +118,16 @@ impl Failure for StreamError {
         match self {
             Self::Window(error) => error.exit(),
             Self::Write(error) => error.exit(),
+            Self::TooMuch(_) => Exit::Failed,
+        }
+    }
+}
+
+impl Failure for WindowError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::TooMuch(_) => Exit::Failed,
+            _ => Exit::Usage,
         }
     }
 }
@@ -151,7 +161,7 @@ macro_rules! usage {
     };
 }
 
-usage!(DifferentKeys, FilterError, IncidentsError, ResolveError, WindowError);
+usage!(DifferentKeys, FilterError, IncidentsError, ResolveError);
 
 #[cfg(test)]
 mod tests;

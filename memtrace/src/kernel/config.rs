@@ -45,5 +45,6 @@ pub(super) fn new(
         processes: layout.processes.clone().unwrap_or_default(),
         cgroups: options.cgroups,
         stacks: options.stacks,
+        pids: options.pid_namespace,
     }
 }

@@ -1,17 +1,18 @@
 //! Discovers what this kernel is like: the first step of every session and of `memtrace check`.
 
 use aya::{Ebpf, EbpfLoader};
-use memtrace_common::config::{NO_ARGUMENT, Pages};
+use memtrace_common::config::{NO_ARGUMENT, Pages, PidNamespace};
 use rustix::io::Errno;
 
 use super::{
     bulk,
     caches::{self, KernelCache},
     layout::Layout,
+    limits,
     log::KernelLog,
     memory::{Memory, MemoryError},
     object::{self, NotBuilt},
-    pages,
+    pages, pids,
     plan::{Findings, Plan},
     privileges,
     reason::{ON_REQUEST, Reason, root_cause},
@@ -50,12 +51,13 @@ pub struct Kernel {
     pub memory: Memory,
     pub caches: Vec<KernelCache>,
     pub pages: Result<Pages, Reason>,
+    pub pid_namespace: PidNamespace,
 }
 
 impl Kernel {
     pub fn discover(avoid: &[Avoid]) -> Result<Self, DiscoverError> {
         object::ensure_built()?;
-        privileges::raise_memlock();
+        limits::raise_memlock();
         let mut layout = Layout::from_types(&KernelTypes::load()?)?;
         let memory = Memory::open()?;
         let caches = caches::list(&memory, &layout)?;
@@ -68,7 +70,8 @@ impl Kernel {
             layout.arguments.alloc_cache = NO_ARGUMENT;
             layout.arguments.free_cache = NO_ARGUMENT;
         }
-        Ok(Self { layout, memory, caches, pages })
+        let pid_namespace = pids::own_namespace(&memory, &layout)?;
+        Ok(Self { layout, memory, caches, pages, pid_namespace })
     }
 
     /// Tries what a session would use: trampolines and kprobes for `names`, and where the tracepoints do not name the cache.

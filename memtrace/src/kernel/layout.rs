@@ -24,6 +24,7 @@ pub struct Layout {
     /// For trampolines.
     pub functions: Functions,
     pub task: TaskLayout,
+    pub pid: PidLayout,
     pub cache: CacheLayout,
     pub slab: SlabLayout,
     /// Or why pages do not show their NUMA node.
@@ -42,6 +43,19 @@ pub struct TaskLayout {
     pub nsproxy: u32,
     pub nsproxy_pid_ns: u32,
     pub pid_ns_cache: u32,
+}
+
+/// The way from a task to its ids in each PID namespace: `task->group_leader->thread_pid->numbers[level]`.
+#[derive(Clone, Debug)]
+pub struct PidLayout {
+    pub task_leader: u32,
+    pub task_pid: u32,
+    pub level: u32,
+    pub numbers: u32,
+    /// Of an entry of `numbers`.
+    pub number_size: u32,
+    pub number: u32,
+    pub number_namespace: u32,
 }
 
 /// `struct kmem_cache` and `struct kmem_cache_node`.
@@ -90,6 +104,15 @@ impl Layout {
                 nsproxy: types.offset("task_struct", "nsproxy")?,
                 nsproxy_pid_ns: types.offset("nsproxy", "pid_ns_for_children")?,
                 pid_ns_cache: types.offset("pid_namespace", "pid_cachep")?,
+            },
+            pid: PidLayout {
+                task_leader: types.offset("task_struct", "group_leader")?,
+                task_pid: types.offset("task_struct", "thread_pid")?,
+                level: types.offset("pid", "level")?,
+                numbers: types.offset("pid", "numbers")?,
+                number_size: types.size("upid")?,
+                number: types.offset("upid", "nr")?,
+                number_namespace: types.offset("upid", "ns")?,
             },
             cache: CacheLayout {
                 name: cache("name")?,

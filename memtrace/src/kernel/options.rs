@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use memtrace_common::{
     COMM_LEN,
-    config::{Cgroups, Stacks},
+    config::{Cgroups, PidNamespace, Stacks},
 };
 
 /// What to trace.
@@ -43,6 +43,8 @@ pub struct LoadOptions {
     pub processes: bool,
     /// How to read a task's cgroup.
     pub cgroups: Cgroups,
+    /// Of which namespace the ids of processes are.
+    pub pid_namespace: PidNamespace,
     /// Which allocations carry their stack.
     pub stacks: Stacks,
 }

@@ -21,11 +21,18 @@ const NEEDED: [Capability; 2] =
 const STATUS: &str = "/proc/self/status";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    #[error("cannot read {STATUS}: {0}; is /proc mounted?")]
+    Unreadable(#[source] io::Error),
+    #[error("{STATUS} has no line `CapEff:`")]
+    NoCapabilities,
+}
+
 /// The capabilities that memtrace needs and this process lacks.
-pub fn missing_capabilities() -> io::Result<Vec<Capability>> {
-    let effective = security::effective_capabilities(&fs::read(STATUS)?)
-        .ok_or_else(|| io::Error::other(format!("{STATUS} has no line `CapEff:`")))?;
-    Ok(missing(effective))
+pub fn missing_capabilities() -> Result<Vec<Capability>, StatusError> {
+    let status = fs::read(STATUS).map_err(StatusError::Unreadable)?;
+    Ok(missing(security::effective_capabilities(&status).ok_or(StatusError::NoCapabilities)?))
 }
 
 fn missing(effective: u64) -> Vec<Capability> {
@@ -39,13 +46,6 @@ fn missing(effective: u64) -> Vec<Capability> {
 /// The kernel's lockdown mode (`none`, `integrity`, `confidentiality`); None where the kernel has no lockdown.
 pub fn lockdown() -> Option<String> {
     security::lockdown_mode(&fs::read(LOCKDOWN).ok()?).map(str::to_owned)
-}
-
-/// Lifts the limit on locked memory, which maps count against before v5.11. If that is not allowed, creating the maps fails
-/// with an error.
-pub fn raise_memlock() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ const RELEASE_EVERY: u64 = 16 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    #[error("cannot make a ring buffer of {bytes} bytes: {why}", why = super::reason::root_cause(.source))]
+    #[error("cannot make a ring buffer of {bytes} bytes: {why}; give memtrace less with --max-memory", why = super::reason::root_cause(.source))]
     Create { bytes: u32, source: MapError },
     #[error("cannot map a ring buffer: {0}")]
     Map(#[source] io::Error),

@@ -3,6 +3,7 @@
 use super::{
     bulk::{At, BulkHook},
     discover::Kernel,
+    limits,
     memory::Memory,
     object,
     plan::{CacheStrategy, NameStrategy, Plan},
@@ -46,7 +47,7 @@ impl HostSupport {
             support.tracepoints = tracepoints(&types);
             support.add("iterators", iterators(&types));
         }
-        privileges::raise_memlock();
+        limits::raise_memlock();
         let memory = Memory::open().map(|_| "reads kernel memory on request".to_owned());
         support.add("test_run", memory.map_err(to_reason));
         match Kernel::discover(avoid) {

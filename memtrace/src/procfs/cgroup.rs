@@ -1,8 +1,9 @@
-//! The memory of cgroups, of version 2 or 1. A hierarchy may have 100,000 of them: a cgroup's memory is at most that of the
-//! one it is in, so the biggest are looked into first, up to a number.
+//! The memory of cgroups, of version 2 or 1, and what our own may take. A hierarchy may have 100,000 of them: a cgroup's memory is
+//! at most that of the one it is in, so the biggest are looked into first, up to a number.
 
 use std::{
     collections::{BinaryHeap, HashMap},
+    ffi::OsStr,
     fs,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -63,9 +64,10 @@ pub struct Limit {
 /// The hierarchy in which memory is charged: the memory controller's own (version 1) if there is one, else the unified one
 /// (version 2).
 pub fn hierarchy_of_memory(mounts: &[Mount]) -> Option<(&Mount, Version)> {
-    let own = mounts.iter().find(|mount| mount.kind == b"cgroup" && mount.has_option("memory"));
-    let unified = || mounts.iter().find(|mount| mount.kind == b"cgroup2");
-    own.map(|mount| (mount, Version::V1)).or_else(|| unified().map(|mount| (mount, Version::V2)))
+    [Version::V1, Version::V2].into_iter().find_map(|version| {
+        let mount = mounts.iter().find(|mount| version.has_memory(mount))?;
+        Some((mount, version))
+    })
 }
 
 struct Hierarchy {
@@ -104,6 +106,57 @@ impl Hierarchy {
         let stat = fs::read(directory.join("memory.stat")).unwrap_or_default();
         Some(Limit { bytes, usage, held: usage.saturating_sub(given_back(&stat)) })
     }
+}
+
+/// Bytes of memory that our own cgroup and those around it allow us, as far as we see them; None where they allow any amount.
+/// `own` is /proc/self/cgroup. Where both versions are mounted, only one has the files.
+pub fn limit_of_own(own: &[u8], mounts: &[Mount]) -> Option<u64> {
+    let limits = [Version::V1, Version::V2].into_iter().filter_map(|version| {
+        let mount = mounts.iter().find(|mount| version.has_memory(mount))?;
+        limit_at(&mount.at, below_mount(own_path(own, version)?, &mount.root), version.limit_file())
+    });
+    limits.min()
+}
+
+impl Version {
+    fn has_memory(self, mount: &Mount) -> bool {
+        match self {
+            Self::V1 => mount.kind == b"cgroup" && mount.has_option("memory"),
+            Self::V2 => mount.kind == b"cgroup2",
+            Self::None => false,
+        }
+    }
+
+    fn limit_file(self) -> &'static str {
+        if self == Self::V1 { "memory.limit_in_bytes" } else { "memory.max" }
+    }
+}
+
+/// `4:memory:/a/b` of version 1, `0::/a/b` of version 2.
+fn own_path(own: &[u8], version: Version) -> Option<&[u8]> {
+    own.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':');
+        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let is_it = match version {
+            Version::V1 => controllers.split(|&byte| byte == b',').any(|one| one == b"memory"),
+            _ => controllers.is_empty(),
+        };
+        is_it.then_some(path)
+    })
+}
+
+/// The path from where the hierarchy is mounted. In a container that may be our own cgroup, or one that we are not in.
+fn below_mount<'a>(path: &'a [u8], root: &[u8]) -> &'a Path {
+    let root = root.strip_suffix(b"/").unwrap_or(root);
+    let below = path.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    let below = below.unwrap_or_default();
+    Path::new(OsStr::from_bytes(below.strip_prefix(b"/").unwrap_or(below)))
+}
+
+/// The lowest limit from a cgroup up to where its hierarchy is mounted. A root has none, and "max" is no number.
+fn limit_at(mount: &Path, below: &Path, file: &str) -> Option<u64> {
+    let limit = |directory: &Path| number(&fs::read(mount.join(directory).join(file)).ok()?);
+    below.ancestors().filter_map(limit).min()
 }
 
 pub fn number(text: &[u8]) -> Option<u64> {
@@ -259,12 +312,55 @@ mod tests {
         assert_eq!(read(&[]), CgroupList::default());
     }
 
+    /// A file with a limit for each of these cgroups below a mount, and what the innermost may take.
+    fn limit(version: Version, root: &str, own: &str, limits: &[(&str, &str)]) -> Option<u64> {
+        let at = tempfile::tempdir().unwrap();
+        for (path, limit) in limits {
+            fs::create_dir_all(at.path().join(path)).unwrap();
+            fs::write(at.path().join(path).join(version.limit_file()), format!("{limit}\n")).unwrap();
+        }
+        let (kind, options) =
+            if version == Version::V1 { ("cgroup", "rw,memory") } else { ("cgroup2", "rw") };
+        let mount = format!("35 31 0:32 {root} {} rw - {kind} {kind} {options}\n", at.path().display());
+        limit_of_own(own.as_bytes(), &mountinfo::parse(mount.as_bytes()))
+    }
+
+    #[test]
+    fn the_lowest_limit_around_us_counts() {
+        let v2 = [("a", "80000000"), ("a/b", "max"), ("a/b/c", "90000000"), ("x", "1")];
+        assert_eq!(limit(Version::V2, "/", "0::/a/b/c\n", &v2), Some(80_000_000));
+        assert_eq!(limit(Version::V2, "/", "5:memory:/x\n0::/a/b/gone\n", &v2), Some(80_000_000));
+        assert_eq!(limit(Version::V2, "/", "0::/\n", &v2), None);
+        // What no memory can be means no limit; whoever asks takes the host's if it is less.
+        let v1 = [("", "9223372036854771712"), ("a", "16777216")];
+        assert_eq!(limit(Version::V1, "/", "3:cpu:/\n4:hugetlb,memory:/a\n0::/\n", &v1), Some(16 << 20));
+        assert_eq!(limit(Version::V1, "/", "4:memory:/\n", &v1), Some(9_223_372_036_854_771_712));
+        assert_eq!(limit(Version::V1, "/", "0::/a\n", &v1), None);
+    }
+
+    /// Docker mounts the container's own cgroup, and shows paths from the host's root or from there.
+    #[test]
+    fn in_a_container_the_mount_is_our_cgroup() {
+        let own = [("", "80000000"), ("b", "70000000")];
+        for (path, expected) in
+            [("/docker/x", 80_000_000), ("/docker/x/b", 70_000_000), ("/docker/xy", 80_000_000)]
+        {
+            let line = format!("0::{path}\n");
+            assert_eq!(limit(Version::V2, "/docker/x", &line, &own), Some(expected), "{path}");
+        }
+        assert_eq!(limit(Version::V2, "/../..", "0::/\n", &own), Some(80_000_000));
+        assert_eq!(limit_of_own(b"0::/a\n", &[]), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = number(&bytes);
             let _ = slab(&bytes);
             let _ = given_back(&bytes);
+            let _ = own_path(&bytes, Version::V1);
+            let _ = own_path(&bytes, Version::V2);
+            let _ = below_mount(&bytes, b"/a");
         }
     }
 }

@@ -133,6 +133,11 @@ impl Files {
         tmpfs::measure(&self.mounts())
     }
 
+    /// Bytes of memory that our own cgroups allow us; None where they allow any amount.
+    pub fn memory_limit(&self) -> Option<u64> {
+        cgroup::limit_of_own(&self.read("proc/self/cgroup")?, &self.mounts())
+    }
+
     pub fn cgroups(&self) -> cgroup::CgroupList {
         cgroup::read(&self.mounts())
     }

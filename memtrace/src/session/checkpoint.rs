@@ -65,7 +65,7 @@ impl Session {
                 .and_then(|stopped| stopped.unknown_frees)
                 .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
-            recursion_misses: events.recursion_misses(&counters).unwrap_or(0),
+            recursion_misses: events.recursion_misses(),
             refused: tally.refused,
             unresolved: counters.unresolved,
             // The view compares.

@@ -4,24 +4,31 @@ use std::io;
 
 use aya::maps::MapError;
 
+use super::budget::memory;
 use crate::{
     evidence::recording::file::WriteError,
-    kernel::{discover::DiscoverError, error::LoadError, rings::RingError},
+    kernel::{discover::DiscoverError, error::LoadError, privileges::StatusError, rings::RingError},
     procfs::slab::{ResolveError, SlabError},
+    text::human,
 };
 
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error("memtrace may not trace the kernel: it lacks {missing}. Run it as root:\n  sudo {command}")]
     Privileges { missing: String, command: String },
-    #[error("cannot read memtrace's own privileges: {0}")]
-    Status(#[source] io::Error),
+    #[error(transparent)]
+    Status(#[from] StatusError),
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     #[error(transparent)]
     Slab(#[from] SlabError),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    #[error(
+        "memtrace needs {}, and its cgroup allows {}: raise the cgroup's limit, or run memtrace outside of it",
+        human::bytes(memory::MIN), human::bytes(*.0)
+    )]
+    NoMemory(u64),
     #[error("no process has the id {0}")]
     NoSuchProcess(u32),
     #[error("sysfs has a slab cache named {0}, but the kernel's own list does not")]

@@ -36,6 +36,11 @@ pub fn total_memory() -> u64 {
     info.totalram as u64 * u64::from(info.mem_unit)
 }
 
+/// Bytes that our own cgroups allow us; None where they allow any amount.
+pub fn memory_limit() -> Option<u64> {
+    Files::live().memory_limit()
+}
+
 /// CPUs that are online.
 pub fn cpus() -> usize {
     aya::util::online_cpus().map_or(1, |cpus| cpus.len())

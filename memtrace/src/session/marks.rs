@@ -11,7 +11,7 @@ use tokio::{
     io::AsyncReadExt as _,
     net::{UnixListener, UnixStream},
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 /// Bytes; a longer label is cut.
@@ -19,6 +19,10 @@ pub const MAX_LABEL: usize = 200;
 
 /// A sender has this long to send its label. The session goes on meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// After somebody who may not, or whom we had no descriptor for, nobody is let in for so long: whoever comes again and again costs
+/// the session next to nothing, and the others wait for less than a second.
+const REST: Duration = Duration::from_millis(5);
 
 /// The label of a mark that a signal set.
 const SIGNAL_LABEL: &[u8] = b"SIGUSR1";
@@ -54,6 +58,8 @@ pub struct Marks {
     socket: io::Result<UnixListener>,
     /// A sender whose label has not arrived whole. Kept here, since [`Self::next`] may be cancelled and called again.
     asking: Option<Asking>,
+    /// Nobody is let in before.
+    rest_until: Instant,
 }
 
 struct Asking {
@@ -71,7 +77,7 @@ impl Marks {
             listener.set_nonblocking(true)?;
             UnixListener::from_std(listener)
         });
-        Ok(Self { signal, socket, asking: None })
+        Ok(Self { signal, socket, asking: None, rest_until: Instant::now() })
     }
 
     /// Says that `memtrace mark` cannot set marks, and why.
@@ -86,7 +92,7 @@ impl Marks {
     /// Waits for the next mark.
     pub async fn next(&mut self) -> Mark {
         let signalled = || Mark { label: SIGNAL_LABEL.to_vec(), asker: None };
-        let Self { signal, socket, asking } = self;
+        let Self { signal, socket, asking, rest_until } = self;
         let Ok(socket) = socket else {
             signal.recv().await;
             return signalled();
@@ -94,8 +100,11 @@ impl Marks {
         loop {
             tokio::select! {
                 _ = signal.recv() => return signalled(),
-                accepted = socket.accept(), if asking.is_none() => {
-                    *asking = accepted.ok().and_then(|(stream, _)| admitted(stream));
+                accepted = accept(socket, *rest_until), if asking.is_none() => {
+                    *asking = accepted.ok().and_then(admitted);
+                    if asking.is_none() {
+                        *rest_until = Instant::now() + REST;
+                    }
                 }
                 mark = asked_for(asking), if asking.is_some() => {
                     if let Some(mark) = mark {
@@ -121,6 +130,11 @@ impl Mark {
             send(asker, Answer::Marked);
         }
     }
+}
+
+async fn accept(socket: &UnixListener, rest_until: Instant) -> io::Result<UnixStream> {
+    sleep_until(rest_until).await;
+    socket.accept().await.map(|(stream, _)| stream)
 }
 
 /// Only root and the user that runs the session may write into its recording.
@@ -156,5 +170,25 @@ async fn asked_for(asking: &mut Option<Asking>) -> Option<Mark> {
 fn send(stream: UnixStream, answer: Answer) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write(&[answer.byte()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_let_in_while_it_rests() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("marks");
+            let socket = UnixListener::bind(&path).unwrap();
+            let _asking = UnixStream::connect(&path).await.unwrap();
+            let now = Instant::now();
+            let hour = Duration::from_secs(3600);
+            assert!(timeout_at(now, accept(&socket, now + hour)).await.is_err());
+            assert!(timeout_at(now + hour, accept(&socket, now)).await.unwrap().is_ok());
+        });
     }
 }

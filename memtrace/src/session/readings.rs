@@ -47,7 +47,7 @@ impl Session {
 
     /// Reads slabinfo, and compares it with what was traced until just before and just after.
     pub fn compare(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        let misses = events.recursion_misses(&events.counters()?).unwrap_or(0);
+        let misses = events.recursion_misses();
         self.catch_up(events)?;
         let before = self.traced(events, misses)?;
         if !self.slabinfo.read(self.elapsed()) || !self.state.is_compared {

@@ -5,7 +5,10 @@ use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 use memtrace_common::{config, sample};
 
 use super::{
-    budget::{Budget, memory::MemoryBudget},
+    budget::{
+        Budget,
+        memory::{self, MemoryBudget},
+    },
     caches::{CacheDirectory, described},
     error::SetupError,
     host::{self, Host},
@@ -67,6 +70,7 @@ pub struct Ready {
 /// a stream shows everything.
 pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, SetupError> {
     check_privileges()?;
+    check_memory()?;
     check_pids(&options.pids)?;
     let slab_caches = Files::live().slab_caches()?;
     let selection = slab::resolve(&options.caches, &slab_caches)?;
@@ -76,11 +80,15 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     let memory = memory_budget(options);
     let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let (cgroup_offsets, hierarchy) = cgroups(&kernel.layout);
-    let load_options = load_options(options, cgroup_offsets);
+    let load_options = load_options(options, cgroup_offsets, kernel.pid_namespace);
     let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
     let trace_notes = trace_notes(&plan, &filters, &loaded);
     let why_not_compared = why_not_compared(options, &plan, &kernel.layout);
-    let (names, names_notes) = Names::find(options, sink.is_some(), &kernel, hierarchy.as_ref().err());
+    let no_cgroups = match &hierarchy {
+        Ok(hierarchy) => hierarchy.why_nameless().map(str::to_owned),
+        Err(why) => Some(why.clone()),
+    };
+    let (names, names_notes) = Names::find(options, sink.is_some(), &kernel, no_cgroups);
     let infos = described(&kernel.caches, &slab_caches, &selection.named);
     let filtered = filters.caches.unwrap_or_default();
     let caches = CacheDirectory::new(infos, filters.cache_of_caches, selection.named, filtered);
@@ -123,7 +131,7 @@ impl Names {
         options: &Options,
         has_sink: bool,
         kernel: &Kernel,
-        no_cgroups: Option<&String>,
+        no_cgroups: Option<String>,
     ) -> (Self, Vec<String>) {
         let needs = |by| options.report_options.by.contains(by) || has_sink;
         let needs_symbols = needs(By::CallSite) || options.stacks.is_some();
@@ -176,12 +184,12 @@ fn memory_budget(options: &Options) -> MemoryBudget {
     let cpus = host::cpus();
     match options.max_memory {
         Some(bytes) => MemoryBudget::new(bytes, cpus),
-        None => MemoryBudget::default_of(host::total_memory(), cpus),
+        None => MemoryBudget::default_of(host::total_memory(), host::memory_limit(), cpus),
     }
 }
 
 fn check_privileges() -> Result<(), SetupError> {
-    let missing = privileges::missing_capabilities().map_err(SetupError::Status)?;
+    let missing = privileges::missing_capabilities()?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -192,6 +200,14 @@ fn check_privileges() -> Result<(), SetupError> {
         command
     });
     Err(SetupError::Privileges { missing: missing.join(" and "), command })
+}
+
+/// The kernel ends a process that takes more than its cgroup may, without a word.
+fn check_memory() -> Result<(), SetupError> {
+    match host::memory_limit() {
+        Some(limit) if limit < memory::MIN => Err(SetupError::NoMemory(limit)),
+        _ => Ok(()),
+    }
 }
 
 /// As a shell takes it.
@@ -299,10 +315,15 @@ fn stacks_config(stacks: StacksOption) -> config::Stacks {
     }
 }
 
-fn load_options(options: &Options, cgroups: config::Cgroups) -> LoadOptions {
+fn load_options(
+    options: &Options,
+    cgroups: config::Cgroups,
+    pid_namespace: config::PidNamespace,
+) -> LoadOptions {
     LoadOptions {
         processes: !options.avoid.contains(&Avoid::Processes),
         cgroups,
+        pid_namespace,
         stacks: options.stacks.map(stacks_config).unwrap_or_default(),
         verbose: options.verbose,
         backups: !options.avoid.contains(&Avoid::Backups),

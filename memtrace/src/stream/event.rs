@@ -192,7 +192,7 @@ pub struct Program<'a> {
 }
 
 /// A command name: up to 15 bytes that the process chose itself, NUL-padded.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Comm([u8; COMM_LEN]);
 
 impl Comm {

@@ -52,6 +52,11 @@ impl Builder {
         }
     }
 
+    /// Whether a snapshot looks at each object, and not at sums alone.
+    pub fn looks_at_objects(&self) -> bool {
+        self.options.older.is_some()
+    }
+
     /// The state of the session now. Rates are over the time since the last call; in the final snapshot over all.
     pub fn snapshot(&mut self, ledger: &Ledger, checkpoint: &Checkpoint, lookups: Lookups<'_>) -> Snapshot {
         self.timeline.report(checkpoint.now, checkpoint.elapsed, checkpoint.is_final);

@@ -1,8 +1,14 @@
 //! What memtrace takes of the host is known, and bounded.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
 use crate::{
     Test,
-    host::directory_on_disk,
+    host::{self, directory_on_disk},
     program::{NameStyle, Task},
     session::Session,
     snapshot::{Row, Snapshot},
@@ -13,6 +19,7 @@ use crate::{
 pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing, EachKernel: its_own_cost_is_in_every_report, a_sample_stands_for_all];
     tests.extend(tests![Tracing, OneKernel: over_its_cpu_budget_a_session_samples_then_detaches]);
+    tests.extend(tests![Tracing, Once: a_cgroup_s_limit_bounds_the_budget]);
     tests.extend(tests![Disk, Once: a_ledger_that_fills_samples_and_refuses_nothing]);
     tests
 }
@@ -94,6 +101,59 @@ fn over_its_cpu_budget_a_session_samples_then_detaches() {
     assert_eq!(last.sampling.period, 1024);
     assert!(has_note(&last, "stopped tracing", "--max-cpu 0.01%"), "{:?}", last.notes);
     churn.end();
+}
+
+/// A cgroup of our own whose memory is limited, until it is dropped.
+struct Limited(PathBuf);
+
+impl Limited {
+    /// None where cgroups do not limit memory here.
+    fn new(bytes: u64) -> Option<Self> {
+        let (root, file) = [("memory", "memory.limit_in_bytes"), ("", "memory.max")]
+            .map(|(hierarchy, file)| (Path::new("/sys/fs/cgroup").join(hierarchy), file))
+            .into_iter()
+            .find(|(root, file)| *file == "memory.max" || root.join(file).exists())?;
+        let own = root.join(unique("limit"));
+        fs::create_dir(&own).ok()?;
+        let limited = Self(own);
+        fs::write(limited.0.join(file), bytes.to_string()).ok()?;
+        Some(limited)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.0.display());
+        let mut command = Command::new("sh");
+        command.args(["-c", &enter, "sh"]).arg(host::memtrace());
+        command.args(arguments).args(["-c", "filp", "-d", "100ms", "-o", "json"]);
+        command.output().expect("there is a shell")
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn a_cgroup_s_limit_bounds_the_budget() {
+    let Some(limited) = Limited::new(80 << 20) else {
+        eprintln!("skipped: no cgroup limits memory here");
+        return;
+    };
+    let output = limited.run(&[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = String::from_utf8_lossy(&output.stdout).lines().last().map(Snapshot::parse).expect(&said);
+    assert_eq!(last.own_cost.max_memory_bytes, Some(40 << 20));
+    // What is asked for is tried, and the error says what to ask for.
+    let output = limited.run(&["--max-memory", "4G"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ring buffer") && said.contains("--max-memory"), "{said}");
+    drop(limited);
+    let output = Limited::new(16 << 20).expect("it was possible before").run(&[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("its cgroup allows 16.0 MiB"), "{said}");
 }
 
 fn a_ledger_that_fills_samples_and_refuses_nothing() {

@@ -3,10 +3,13 @@
 use std::{
     fs,
     os::unix::process::CommandExt as _,
+    path::PathBuf,
     process::{Command, Output},
 };
 
-use crate::{Test, host, tests};
+use tempfile::TempDir;
+
+use crate::{Test, host, snapshot::Snapshot, tests};
 
 /// Nobody, by long custom.
 const NOBODY: u32 = 65534;
@@ -18,6 +21,7 @@ pub fn tests() -> Vec<Test> {
         a_glob_without_match_is_a_usage_error,
         a_process_that_does_not_exist_is_a_usage_error,
     ]);
+    tests.extend(tests![Tracing, Once: with_the_least_rights_what_has_no_name_is_said]);
     tests.extend(tests![Tracing, EachKernel: without_privileges_the_command_to_run_is_shown]);
     tests
 }
@@ -82,13 +86,48 @@ fn without_privileges_the_command_to_run_is_shown() {
     );
 }
 
+/// Exactly what the documents ask for, and with the right to read names.
+fn with_the_least_rights_what_has_no_name_is_said() {
+    let notes = |rights: &str| {
+        let directory = public_directory();
+        let memtrace = copied_to(&directory);
+        let [inherited, ambient, bounding] =
+            ["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}=-all,{rights}"));
+        let output = Command::new("setpriv")
+            .args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"])
+            .args([&inherited, &ambient, &bounding])
+            .arg(&memtrace)
+            .args(["-c", "filp", "--by", "cgroup", "-d", "100ms", "-o", "json"])
+            .output()
+            .expect("util-linux is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let last = String::from_utf8_lossy(&output.stdout).lines().last().map(Snapshot::parse);
+        last.expect("there is a report").notes
+    };
+    let nameless = |note: &String| note.contains("cgroups are shown without names");
+    let least = notes("+bpf,+perfmon");
+    assert!(least.iter().any(|note| nameless(note) && note.contains("CAP_DAC_READ_SEARCH")), "{least:?}");
+    let more = notes("+bpf,+perfmon,+dac_read_search");
+    assert!(!more.iter().any(nameless), "{more:?}");
+}
+
 /// Runs memtrace without any privileges.
 pub fn as_nobody(arguments: &[&str]) -> Output {
-    // Where anybody may run it.
+    let directory = public_directory();
+    let memtrace = copied_to(&directory);
+    Command::new(&memtrace).args(arguments).uid(NOBODY).gid(NOBODY).output().expect("memtrace starts")
+}
+
+/// Where anybody may run memtrace.
+fn public_directory() -> TempDir {
     let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(directory.path(), open).expect("it is ours");
+    directory
+}
+
+fn copied_to(directory: &TempDir) -> PathBuf {
     let memtrace = directory.path().join("memtrace");
     fs::copy(host::memtrace(), &memtrace).expect("memtrace can be copied");
-    Command::new(&memtrace).args(arguments).uid(NOBODY).gid(NOBODY).output().expect("memtrace starts")
+    memtrace
 }

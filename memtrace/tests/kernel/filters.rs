@@ -1,5 +1,7 @@
 //! What is asked for is shown, and nothing else.
 
+use std::process::Command;
+
 use crate::{
     Test, host,
     program::Task,
@@ -10,14 +12,16 @@ use crate::{
 };
 
 pub fn tests() -> Vec<Test> {
-    tests![Tracing, EachKernel:
+    let mut tests = tests![Tracing, Once: in_a_pid_namespace_ids_are_its_own];
+    tests.extend(tests![Tracing, EachKernel:
         rows_by_pid_are_one_process_each,
         only_the_given_processes_are_shown,
         only_the_given_command_names_are_shown,
         several_caches_are_traced,
         a_glob_is_all_caches_that_match,
         a_merged_cache_is_found_by_its_alias,
-    ]
+    ]);
+    tests
 }
 
 fn keys(report: &Snapshot) -> Vec<&str> {
@@ -55,6 +59,35 @@ fn only_the_given_processes_are_shown() {
     let last = session.interrupt();
     assert_eq!(keys(&last), [&comm]);
     assert_eq!((last.objects(&comm), last.row(&comm).processes), (1300, 2));
+}
+
+/// With --pid, what is followed is the process of that id there, and no other; without, all ids are those of that namespace, memtrace
+/// is left out, and processes outside are told from those inside.
+fn in_a_pid_namespace_ids_are_its_own() {
+    const OUTSIDE: u32 = 1 << 31;
+    let mut bystander = Workload::start(unique("outside"), &Task::Churn);
+    bystander.go();
+    let sessions = "\"$1\" --workload churn & churn=$!; echo $churn; \
+        \"$0\" -c filp --by pid --pid $churn -n 3 -i 300ms -o json | tail -n 1; \
+        \"$0\" -c filp --by pid -n 3 -i 300ms --top 100000 -o json | tail -n 1; kill $churn";
+    let output = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc", "sh", "-c", sessions])
+        .arg(host::memtrace())
+        .arg(std::env::current_exe().expect("/proc is mounted"))
+        .output()
+        .expect("util-linux is installed");
+    let said = String::from_utf8(output.stdout).expect("it is text");
+    let [churn, one, all] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let [one, all] = [one, all].map(Snapshot::parse);
+    assert_eq!(keys(&one), [churn]);
+    assert!(one.row(churn).allocs > 0);
+    assert!(all.row(churn).allocs > 0);
+    let outside = (bystander.pid() | OUTSIDE).to_string();
+    assert!(all.row(&outside).allocs > 0, "{:?}", keys(&all));
+    // The shell, its programs and the kernel's idle task; memtrace itself would have more files than all of these.
+    let inside = all.rows.iter().filter(|row| row.pid.is_some_and(|pid| pid < OUTSIDE));
+    assert!(inside.clone().all(|row| row.key == churn || row.objects < 20), "{:?}", all.rows);
+    bystander.end();
 }
 
 fn only_the_given_command_names_are_shown() {

@@ -44,6 +44,7 @@ mod scenes;
 mod session;
 mod settle;
 mod snapshot;
+mod soak;
 mod terminal;
 mod triage;
 mod untraced;
@@ -140,7 +141,8 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = program::run_if_asked().or_else(scenes::play_if_asked) {
+    let asked = program::run_if_asked().or_else(soak::run_if_asked).or_else(scenes::play_if_asked);
+    if let Some(code) = asked {
         return code;
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();

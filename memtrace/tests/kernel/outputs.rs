@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         a_session_that_cannot_begin_leaves_what_was_there,
         killed_only_a_recording_stays,
         a_full_disk_leaves_no_bundle,
+        a_limit_on_file_sizes_is_as_a_full_disk,
         a_recording_goes_through_a_pipe,
     ]
 }
@@ -173,6 +174,19 @@ fn a_full_disk_leaves_no_bundle() {
         assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
         assert!(said(&failed).contains("No space left on device"), "{}", said(&failed));
         assert_eq!(names(small.path()), ["big"]);
+    }
+}
+
+/// Without a word, the kernel would kill whoever writes more.
+fn a_limit_on_file_sizes_is_as_a_full_disk() {
+    for arguments in &COMMANDS[..3] {
+        let directory = tempfile::tempdir().expect("there is room");
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -f 0; exec \"$@\"", "sh"]).arg(host::memtrace()).args(*arguments);
+        let failed = command.arg(directory.path().join("to")).output().expect("there is a shell");
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}: {}", said(&failed));
+        assert!(said(&failed).contains("File too large"), "{}", said(&failed));
+        assert_eq!(names(directory.path()), [""; 0]);
     }
 }
 

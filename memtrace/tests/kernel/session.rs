@@ -188,6 +188,8 @@ impl Session {
 
     fn take(&mut self, line: &str) {
         let (is_first, last) = (self.last.time.is_empty(), Snapshot::parse(line));
+        let (before, misses) = (self.last.trust.recursion_misses, last.trust.recursion_misses);
+        assert!(misses >= before, "misses fell from {before}: {line}");
         self.last = if is_first || last.is_final { Snapshot::parse_and_check(line) } else { last };
         MISSES.fetch_max(self.last.trust.recursion_misses, Ordering::Relaxed);
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.last.clone());

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -55,6 +55,13 @@ impl Hierarchy {
         &self.mount
     }
 
+    /// Why [`Self::path`] finds none, if so.
+    pub fn why_nameless(&self) -> Option<&'static str> {
+        let own = self.directory.metadata().ok()?.ino();
+        let error = handle::directory(&self.directory, own).err()?;
+        (error.kind() == io::ErrorKind::PermissionDenied).then_some("reading them needs CAP_DAC_READ_SEARCH")
+    }
+
     /// The path of the cgroup with this number, from the hierarchy's root; None where it is gone or out of reach.
     pub fn path(&self, id: CgroupId) -> Option<Vec<u8>> {
         let directory = handle::directory(&self.directory, id).ok()?;
@@ -89,12 +96,14 @@ mod tests {
 
     #[test]
     fn a_cgroup_is_found_by_its_number() {
-        use std::os::unix::fs::MetadataExt as _;
         let Ok(hierarchy) = Hierarchy::find() else { return };
         let id = fs::metadata(&hierarchy.mount).unwrap().ino();
-        // Not without the privilege.
-        if let Ok(found) = handle::directory(&hierarchy.directory, id) {
-            assert_eq!(found, hierarchy.mount);
+        match handle::directory(&hierarchy.directory, id) {
+            Ok(found) => {
+                assert_eq!((found, hierarchy.why_nameless()), (hierarchy.mount.clone(), None));
+                assert!(hierarchy.path(id).is_some());
+            }
+            Err(_) => assert!(hierarchy.why_nameless().is_some()),
         }
     }
 }

@@ -112,6 +112,15 @@ impl Cgroups {
         again.into_iter().for_each(|id| self.learn(id));
     }
 
+    /// How many have a name, or are known to be gone.
+    pub fn count(&self) -> usize {
+        self.paths.len()
+    }
+
+    pub fn path_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many cgroups there was no room for.
     pub fn left_out(&self) -> usize {
         self.left_out.len()

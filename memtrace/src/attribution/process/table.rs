@@ -17,6 +17,9 @@ use crate::stream::event::{Comm, ProcessEvent, ProcessId};
 /// Most processes that are kept; beyond, new ones are not.
 const MAX_PROCESSES: usize = 1 << 18;
 
+/// Most processes of one number that are kept. It would take days until a number was used so often.
+const MAX_OF_NUMBER: usize = 64;
+
 /// Ended processes are pruned each time this many more have ended, unless they are still of interest.
 const PRUNE_AFTER: usize = 1 << 12;
 
@@ -224,6 +227,10 @@ impl Processes {
         self.len = self.by_tgid.values().map(Vec::len).sum();
     }
 
+    pub fn count(&self) -> usize {
+        self.len
+    }
+
     /// No more processes are added: the chains of new ones are unknown.
     pub fn is_full(&self) -> bool {
         self.len >= MAX_PROCESSES
@@ -254,8 +261,11 @@ impl Processes {
         if let Some(known) = self.get_mut(id) {
             *known = Process { has_ended: known.has_ended, ..process };
         } else if !self.is_full() {
-            self.by_tgid.entry(tgid).or_default().push(process);
-            self.len += 1;
+            let of_number = self.by_tgid.entry(tgid).or_default();
+            if of_number.len() < MAX_OF_NUMBER {
+                of_number.push(process);
+                self.len += 1;
+            }
         }
     }
 }

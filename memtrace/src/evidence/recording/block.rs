@@ -5,6 +5,7 @@ use super::{
     columns::{Columns, Encoder},
     definitions::Definitions,
     footer::BlockFooter,
+    limits::TooMuch,
     wire::{Cursor, Malformed},
 };
 use crate::stream::event::TimeNs;
@@ -105,6 +106,17 @@ pub enum BlockError {
     Packing,
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+}
+
+/// What is not damaged.
+pub fn intact<T>(read: Result<T, BlockError>) -> Result<Option<T>, TooMuch> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(BlockError::TooMuch(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Packs what is written.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Bytes that copies of texts take in one block at most. A thousand stacks' names take a megabyte.
-const MAX_COPIED: usize = 256 << 20;
+const MAX_COPIED: usize = 64 << 20;
 
 /// What a copy takes beside its text.
 const COPY_BYTES: usize = 48;
@@ -84,6 +84,24 @@ impl Definitions {
                 Ok((id, frames))
             })?,
         })
+    }
+
+    /// Bytes that copies of texts take.
+    pub fn copied(&self) -> u64 {
+        let command = |command: &Command| command.path.len() + command.arguments.len();
+        let of_processes = self
+            .processes
+            .iter()
+            .map(|process| process.chain.len() * COPY_BYTES + process.command.as_deref().map_or(0, command));
+        let of_stacks =
+            self.stacks.iter().flat_map(|(_, frames)| frames).map(|frame| COPY_BYTES + frame.len());
+        of_processes.chain(of_stacks).sum::<usize>() as u64
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        let Self { caches, processes, cgroups, call_sites, stacks } = self;
+        caches.len() + processes.len() + cgroups.len() + call_sites.len() + stacks.len()
     }
 }
 

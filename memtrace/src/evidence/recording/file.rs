@@ -12,6 +12,7 @@ use super::{
     block::{ALIGNMENT, About, Contents, FRAME_LEN, MAGIC, Packer},
     header::{Header, Ring},
     index::{self, Place},
+    limits::TooMuch,
 };
 use crate::evidence::output_file::{FileError, NewFile};
 
@@ -26,6 +27,8 @@ pub enum WriteError {
     File(#[from] FileError),
     #[error("cannot compress the recording: {0}")]
     Pack(#[source] io::Error),
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     #[error("a block of {0} bytes does not fit into the ring; use a larger --max-size")]
     NoRoom(usize),
 }

@@ -14,6 +14,7 @@ pub mod footer;
 pub mod block;
 pub mod header;
 pub mod index;
+pub mod limits;
 mod directory;
 pub mod file;
 pub mod pipe;
@@ -28,6 +29,7 @@ pub use self::{
     columns::Encoder,
     header::Header,
     index::Place,
+    limits::TooMuch,
     reader::{ReadError, Reader},
     recorder::{Progress, Recorder, Written},
 };

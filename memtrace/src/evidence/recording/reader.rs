@@ -13,16 +13,17 @@ use rustix::{
 };
 
 use super::{
-    block::{self, ALIGNMENT, BlockError, Contents, FRAME_LEN, Frame, MAGIC},
+    block::{self, ALIGNMENT, Block, BlockError, Contents, FRAME_LEN, Frame, MAGIC},
     footer::Outstanding,
     header::{self, Header, HeaderError},
     index::{self, Place, TRAILER_LEN},
+    limits::{Limits, Unpacked},
     pipe::{self, PipeError},
 };
 use crate::{evidence::output_file::rewound, stream::event::TimeNs, text::escape};
 
-/// Read at a time while the next block is searched behind damage.
-const SEARCHED: usize = 1 << 20;
+/// Read at a time while the next block is searched behind damage: little at first, since it may be near, again and again.
+const SEARCHED: std::ops::RangeInclusive<usize> = 4 << 10..=1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -55,6 +56,9 @@ pub struct Reader {
     pub is_finished: bool,
     /// The file's beginning is damaged: the header is from its copy.
     pub is_mended: bool,
+    /// What reading it may take, by its length.
+    pub limits: Limits,
+    unpacked: Unpacked,
 }
 
 impl Reader {
@@ -98,7 +102,17 @@ impl Reader {
             return Err(ReadError::NoBlocks(path.to_owned()));
         }
         let gaps = gaps(&places);
-        Ok(Self { file, header, places, gaps, is_finished, is_mended })
+        let limits = Limits::of(file_len);
+        Ok(Self {
+            file,
+            header,
+            places,
+            gaps,
+            is_finished,
+            is_mended,
+            limits,
+            unpacked: Unpacked::new(limits),
+        })
     }
 
     /// All its bytes.
@@ -116,14 +130,21 @@ impl Reader {
         &self.gaps
     }
 
-    /// A block's bytes: see [`super::Block::read`].
+    /// A block's bytes, for [`Self::block`].
     pub fn plain(&self, place: &Place) -> Result<Vec<u8>, BlockError> {
         let mut bytes = [0; FRAME_LEN];
         let read = read_at(&self.file, &mut bytes, place.offset).unwrap_or(0);
         let frame = Some(bytes).filter(|_| read == FRAME_LEN).as_ref().and_then(Frame::read);
         let is_it = |frame: &Frame| frame.contents == Contents::Block && frame.sequence == place.sequence;
         let frame = frame.filter(is_it).ok_or(BlockError::Checksum)?;
+        self.unpacked.block(frame.plain_len.into(), frame.packed_len.into())?;
         unpacked(&self.file, &frame, place.offset)
+    }
+
+    pub fn block<'a>(&self, plain: &'a [u8]) -> Result<Block<'a>, BlockError> {
+        let block = Block::read(plain)?;
+        self.unpacked.copied(block.definitions.copied())?;
+        Ok(block)
     }
 }
 
@@ -216,7 +237,7 @@ fn frame_at(file: &File, offset: u64) -> io::Result<Option<Frame>> {
 
 /// Where the next frame may begin.
 fn search(file: &File, mut offset: u64, len: u64) -> io::Result<Option<u64>> {
-    let mut bytes = vec![0; SEARCHED];
+    let mut bytes = vec![0; *SEARCHED.start()];
     while offset < len {
         let Some(data) = next_data(file, offset) else { return Ok(None) };
         offset = data - data % ALIGNMENT;
@@ -225,7 +246,8 @@ fn search(file: &File, mut offset: u64, len: u64) -> io::Result<Option<u64>> {
         if let Some(index) = places.into_iter().position(|place| place.starts_with(&MAGIC)) {
             return Ok(Some(offset + index as u64 * ALIGNMENT));
         }
-        offset += SEARCHED as u64;
+        offset += bytes.len() as u64;
+        bytes.resize((2 * bytes.len()).min(*SEARCHED.end()), 0);
     }
     Ok(None)
 }

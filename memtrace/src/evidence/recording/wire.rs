@@ -13,7 +13,7 @@ use crate::stream::ledger::MAX_PERIOD;
 pub struct Malformed(pub &'static str);
 
 /// Most items of one list: a block has seldom a tenth of it.
-pub const MAX_ITEMS: usize = 1 << 21;
+pub const MAX_ITEMS: usize = 1 << 18;
 
 /// No count or number of bytes is larger: every machine's memory is smaller, and floating point has it exactly.
 pub const MAX_FIGURE: u64 = 1 << 53;

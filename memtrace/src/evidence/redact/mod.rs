@@ -15,7 +15,8 @@ pub mod recording;
 mod triage;
 
 use std::{
-    collections::hash_map::RandomState,
+    cell::{Cell, RefCell},
+    collections::{HashMap, hash_map::RandomState},
     hash::{BuildHasher as _, Hash},
 };
 
@@ -45,15 +46,58 @@ const COMMON_MARKS: [&[u8]; 2] = [b"SIGUSR1", b"mark"];
 /// What stands in place of memtrace's own arguments, which name what was looked for.
 const LEFT_OUT: &str = "(redacted)";
 
+/// Bytes of redacted texts that are kept for when they come again.
+const MAX_KNOWN: usize = 16 << 20;
+
+/// Steps that a text takes, by its length: when it comes for the first time, and again.
+const FIRST_STEP: usize = 8;
+const NEXT_STEP: usize = 64;
+
 /// Makes tokens, by a key of its own.
 #[derive(Default)]
 pub struct Redactor {
     key: RandomState,
+    known: RefCell<Known>,
+    steps: Cell<u64>,
+    /// The last command name of an allocation, and its token; that of no name is none.
+    last_comm: Cell<(Comm, Comm)>,
+}
+
+/// Redacted texts: paths, directories and functions come again and again.
+#[derive(Default)]
+struct Known {
+    texts: HashMap<Box<[u8]>, Vec<u8>>,
+    bytes: usize,
 }
 
 impl Redactor {
+    /// How much it did.
+    fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    fn step(&self, steps: usize) {
+        self.steps.set(self.steps.get() + steps as u64);
+    }
+
     /// A path, a name, a command line: word by word.
     pub fn text(&self, text: &[u8]) -> Vec<u8> {
+        if let Some(known) = self.known.borrow().texts.get(text) {
+            self.step(text.len() / NEXT_STEP);
+            return known.clone();
+        }
+        self.step(text.len() / FIRST_STEP);
+        let redacted = self.words(text);
+        let known = &mut *self.known.borrow_mut();
+        known.bytes += text.len() + redacted.len();
+        if known.bytes > MAX_KNOWN {
+            *known = Known::default();
+        }
+        known.texts.insert(text.into(), redacted.clone());
+        redacted
+    }
+
+    fn words(&self, text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(2 * text.len());
         // What there is of a run of letters, and whether an id stands right before.
         let (mut word, mut is_behind_id) = (Vec::new(), false);
@@ -168,8 +212,10 @@ impl Redactor {
         if id.len() <= MAX_NUMBER && id.iter().all(u8::is_ascii_digit) {
             return out.extend(self.number(id));
         }
+        // Of a long id once: what each digit becomes depends on all of it.
+        let whole = self.hash(id);
         for (at, &byte) in id.iter().enumerate() {
-            out.push(if byte == b'-' { byte } else { b'0' + (self.hash((id, at)) % 10) as u8 });
+            out.push(if byte == b'-' { byte } else { b'0' + (self.hash((whole, at)) % 10) as u8 });
         }
     }
 

@@ -9,16 +9,15 @@ use crate::{
         Step,
         recording::{
             Block, Encoder, Entry, Header, Place, Reader,
-            block::{self, About, Contents, MAX_PLAIN, Packer},
+            block::{self, About, Contents, MAX_PLAIN, Packer, intact},
             columns::Common,
             definitions::Definitions,
             file::{Sink, WriteError},
-            wire::Malformed,
         },
     },
     stream::{
         comm_pattern::NOTHING,
-        event::{Alloc, Comm, Event, Label, Name, ProcessId, Task},
+        event::{Alloc, Event, Label, Name, ProcessId, Task},
     },
 };
 
@@ -73,8 +72,8 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// None where it cannot be read, or has become too long to be read.
     fn block(&mut self, reader: &Reader, place: &Place) -> Result<Option<Vec<u8>>, WriteError> {
-        let Ok(plain) = reader.plain(place) else { return Ok(None) };
-        let Ok(plain) = self.plain(&plain) else { return Ok(None) };
+        let Some(plain) = intact(reader.plain(place))? else { return Ok(None) };
+        let Some(plain) = self.plain(reader, &plain)? else { return Ok(None) };
         if plain.len() > MAX_PLAIN {
             return Ok(None);
         }
@@ -85,20 +84,26 @@ impl Copy<'_> {
         Ok(Some(packed))
     }
 
-    fn plain(&mut self, plain: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let Block { definitions, mut footer, columns } = Block::read(plain)?;
+    /// None where it is damaged.
+    fn plain(&mut self, reader: &Reader, plain: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {
+        let Some(Block { definitions, mut footer, columns }) = intact(reader.block(plain))? else {
+            return Ok(None);
+        };
         footer.checkpoint.notes.iter_mut().for_each(redact_note);
         let threads = columns.common.iter().filter(|Common { task, .. }| task.is_kthread);
         self.kernel_threads.extend(threads.map(|common| common.task.process()));
         // What is left of a block that could not be copied to its end.
         self.encoder = Encoder::default();
         for entry in columns.entries() {
-            self.redactor.entry(&entry?, |entry| self.encoder.push(entry));
+            let Ok(entry) = entry else { return Ok(None) };
+            self.redactor.entry(&entry, |entry| self.encoder.push(entry));
+            reader.limits.check_steps(self.redactor.steps())?;
         }
         let definitions = self.redactor.definitions(definitions, &self.kernel_threads);
+        reader.limits.check_steps(self.redactor.steps())?;
         let mut out = Vec::with_capacity(plain.len());
         block::put(&mut self.encoder, &definitions, &footer, &mut out);
-        Ok(out)
+        Ok(Some(out))
     }
 }
 
@@ -148,11 +153,18 @@ impl Redactor {
     }
 
     fn task(&self, task: Task) -> Task {
-        let comm = |comm: Comm| if task.is_kthread { comm } else { self.comm(comm) };
-        Task { comm: comm(task.comm), ..task }
+        if task.is_kthread {
+            return task;
+        }
+        // Events of one process come in runs.
+        let (last, token) = self.last_comm.get();
+        let token = if last == task.comm { token } else { self.comm(task.comm) };
+        self.last_comm.set((task.comm, token));
+        Task { comm: token, ..task }
     }
 
     fn entry(&self, entry: &Entry<'_>, push: impl FnOnce(&Entry<'_>)) {
+        self.step(1);
         match *entry {
             Entry::Event(Event::Alloc(alloc)) => {
                 push(&Alloc { task: self.task(alloc.task), ..alloc }.into());

@@ -13,7 +13,9 @@ use super::{
 use crate::{
     evidence::{
         Step,
-        recording::{Block, BlockError, Entry, Header, Place, Reader, definitions::Definitions},
+        recording::{
+            Entry, Header, Place, Reader, TooMuch, block::intact, definitions::Definitions, limits::Limits,
+        },
     },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
@@ -43,6 +45,8 @@ pub enum StreamError {
     Window(#[from] WindowError),
     #[error("cannot write the events: {0}")]
     Write(#[from] io::Error),
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
 }
 
 /// Writes a recording's events.
@@ -53,7 +57,7 @@ pub fn events(
     progress: &mut dyn FnMut(Step),
 ) -> Result<(), StreamError> {
     let window = super::window(reader, &query.filter, query.from.as_ref(), query.to.as_ref(), progress)?;
-    let mut writer = EventWriter::new(&reader.header, query);
+    let mut writer = EventWriter::new(&reader.header, query).within(reader.limits);
     let mut last: Option<&Place> = None;
     for (index, place) in reader.places()[..window.end].iter().enumerate() {
         progress(Step { doing: "reading", done: index, all: window.end });
@@ -84,13 +88,14 @@ fn block(
     place: &Place,
     writer: &mut EventWriter,
     out: &mut dyn EventOutput,
-) -> io::Result<u64> {
-    let Ok(plain) = reader.plain(place) else { return Ok(0) };
-    let Ok(block) = Block::read(&plain).map_err(BlockError::from) else { return Ok(0) };
+) -> Result<u64, StreamError> {
+    let Some(plain) = intact(reader.plain(place))? else { return Ok(0) };
+    let Some(block) = intact(reader.block(&plain))? else { return Ok(0) };
     writer.define(block.definitions);
     let mut written = 0;
     for entry in block.columns.entries().map_while(Result::ok) {
         writer.entry(&entry, out)?;
+        writer.state.check()?;
         written += 1;
     }
     Ok(written)
@@ -155,6 +160,11 @@ impl EventWriter {
             started_ns: header.started_ns,
             by_tag: HashMap::new(),
         }
+    }
+
+    /// What it takes in comes from a file.
+    fn within(self, limits: Limits) -> Self {
+        Self { state: self.state.within(limits), ..self }
     }
 
     pub fn define(&mut self, definitions: Definitions) {

@@ -20,7 +20,7 @@ use self::{
 use crate::{
     evidence::{
         Step,
-        recording::{Block, Place, Reader, footer::BlockFooter},
+        recording::{Place, Reader, TooMuch, block::intact, footer::BlockFooter},
     },
     knowledge::incidents::Incidents,
     stream::ledger::OriginDetail,
@@ -32,6 +32,9 @@ use crate::{
         series::Series,
     },
 };
+
+/// Places where events are missing that are noted one by one.
+const MAX_MISSING: usize = 100;
 
 /// What came of a window.
 pub struct Report {
@@ -76,7 +79,7 @@ pub fn window(
     progress: &mut dyn FnMut(Step),
 ) -> Result<Window, WindowError> {
     let times: Vec<&When> = from.into_iter().chain(to).collect();
-    let survey = Survey::needed(reader, filter, &times, progress);
+    let survey = Survey::needed(reader, filter, &times, progress)?;
     let times =
         Times { header: &reader.header, places: reader.places(), marks: &survey.marks, peak: survey.peak };
     times.window(from, to)
@@ -86,11 +89,11 @@ pub fn window(
 pub fn report(reader: &Reader, ask: &Query, progress: &mut dyn FnMut(Step)) -> Result<Report, WindowError> {
     let header = &reader.header;
     let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref(), progress)?;
-    let base = base(reader, window);
+    let base = base(reader, window)?;
     let by = ask.report_options.by.detail();
     let apart =
         OriginDetail { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
-    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart);
+    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart).within(reader.limits);
     let mut replay = Replay {
         state,
         builder: Builder::new(ask.report_options.clone()),
@@ -103,15 +106,20 @@ pub fn report(reader: &Reader, ask: &Query, progress: &mut dyn FnMut(Step)) -> R
     for (done, place) in places.iter().enumerate() {
         progress(Step { doing: "reading", done, all: places.len() });
         let is_last = done + 1 == places.len();
-        replay.read(reader, place, is_last);
+        replay.read(reader, place, is_last)?;
     }
     Ok(replay.finish(reader, window))
 }
 
 /// How things stood where the window begins, or as near before it as can be read; None at the very beginning.
-fn base(reader: &Reader, window: Window) -> Option<BlockFooter> {
-    let footer = |place: &Place| Some(Block::read(&reader.plain(place).ok()?).ok()?.footer);
-    reader.places()[..window.first].iter().rev().find_map(footer)
+fn base(reader: &Reader, window: Window) -> Result<Option<BlockFooter>, TooMuch> {
+    for place in reader.places()[..window.first].iter().rev() {
+        let Some(plain) = intact(reader.plain(place))? else { continue };
+        if let Some(block) = intact(reader.block(&plain))? {
+            return Ok(Some(block.footer));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the last moment that there is the end. Before a session's own end events are still on their way: what the probes sent
@@ -141,9 +149,13 @@ struct Replay {
 }
 
 impl Replay {
-    fn read(&mut self, reader: &Reader, place: &Place, is_last: bool) {
-        let Ok(plain) = reader.plain(place) else { return self.damaged.push(*place) };
-        let Ok(block) = Block::read(&plain) else { return self.damaged.push(*place) };
+    fn read(&mut self, reader: &Reader, place: &Place, is_last: bool) -> Result<(), TooMuch> {
+        let plain = intact(reader.plain(place))?;
+        let Some(block) = plain.as_deref().map(|plain| intact(reader.block(plain))).transpose()?.flatten()
+        else {
+            self.damaged.push(*place);
+            return Ok(());
+        };
         // The session followed frees for a while after its end: this block has these, and nothing else.
         if block.footer.checkpoint.settled.is_some() && place.start == place.end {
             self.state.note_end();
@@ -155,7 +167,9 @@ impl Replay {
                 Err(_) => self.damaged.push(*place),
             }
         }
+        self.state.check()?;
         self.close(block.footer, is_last);
+        self.state.check()
     }
 
     fn close(&mut self, footer: BlockFooter, is_last: bool) {
@@ -229,6 +243,11 @@ impl Replay {
         notes.extend(
             self.damaged.iter().map(|place| missing(place.start, place.end, "the file is damaged there")),
         );
+        let more = notes.len().saturating_sub(MAX_MISSING);
+        notes.truncate(MAX_MISSING);
+        if more > 0 {
+            notes.push(format!("events are missing at {more} more places"));
+        }
         let first = reader.places()[0];
         if window.first == 0 && first.sequence > 0 {
             let why = if reader.header.ring.is_some() {

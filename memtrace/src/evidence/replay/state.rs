@@ -6,15 +6,16 @@ use super::filter::Filter;
 use crate::{
     attribution::{cgroup::Cgroups, process::Processes},
     evidence::recording::{
-        Entry, Header,
+        Entry, Header, TooMuch,
         definitions::Definitions,
         footer::{BlockFooter, Outstanding},
+        limits::{Bound, Limits, Steps, steps_of_text},
     },
     kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
     stream::{
         calls::{CallSites, StackNames},
-        event::{Address, StackId, TimeNs},
+        event::{Address, Event, Label, Name, StackId, TimeNs},
         ledger::{Ledger, OriginDetail, OriginKey},
     },
     view::{
@@ -33,6 +34,31 @@ const MAX_NAME_BYTES: usize = 1 << 30;
 
 /// What a name takes beside its text.
 const NAME_BYTES: usize = 100;
+
+/// What a process, and a cgroup's name, take.
+const PROCESS_BYTES: usize = 250;
+const CGROUP_BYTES: usize = 60;
+
+/// What a report takes for each origin, where each has a row of its own.
+const ROW_BYTES: usize = 2_000;
+
+/// More slab caches than any host has had since it was booted.
+const MAX_CACHES: usize = 1 << 14;
+
+/// Memory is measured after so many steps.
+const MEASURE_EVERY: u64 = 1 << 16;
+
+/// Steps of a period that rises, besides one for each object.
+const PERIOD_STEPS: u64 = 1 << 10;
+
+/// Steps of a report for each origin.
+const ROW_STEPS: usize = 8;
+
+/// Objects whose ages are compared in a step.
+const AGED_STEP: usize = 64;
+
+/// So many bytes of copied texts take a step to be entered.
+const COPIED_STEP: u64 = 256;
 
 /// More marks, or longer labels, are not kept: files may claim any number.
 pub(super) const MAX_MARKS: usize = 10_000;
@@ -60,6 +86,11 @@ pub struct State {
     passed: HashMap<Address, bool>,
     period: u32,
     room: Room,
+    /// What reading it may take, and has.
+    limits: Limits,
+    pub(super) steps: Steps,
+    measured_at: u64,
+    exceeded: Option<TooMuch>,
     pub(super) marks: Vec<(TimeNs, Vec<u8>)>,
     /// When what was read last was read.
     pub read_at: TimeNs,
@@ -86,6 +117,18 @@ impl Room {
             self.0 = left;
             names.insert(key, name);
         }
+    }
+}
+
+/// Bytes of its texts.
+fn text_of(entry: &Entry<'_>) -> usize {
+    match entry {
+        Entry::Event(Event::Name(Name { name, parent, .. })) => name.len() + parent.len(),
+        Entry::Label(_, Label { filesystem, directory, name, pattern, .. }) => {
+            filesystem.len() + directory.len() + name.len() + pattern.map_or(0, <[u8]>::len)
+        }
+        Entry::Mark(_, label) => label.len(),
+        Entry::Event(_) | Entry::Period(_) | Entry::Read(_) => 0,
     }
 }
 
@@ -149,12 +192,56 @@ impl State {
             passed: HashMap::new(),
             period: header.period,
             room: Room(MAX_NAME_BYTES),
+            limits: Limits::NONE,
+            steps: Steps::new(Limits::NONE),
+            measured_at: 0,
+            exceeded: None,
             marks: Vec::new(),
             read_at: header.started_ns,
         }
     }
 
+    /// It takes no more than this: see [`Self::check`].
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, steps: Steps::new(limits), ..self }
+    }
+
+    /// Whether it is within its limits. Beyond, nothing is applied any more.
+    pub fn check(&self) -> Result<(), TooMuch> {
+        self.exceeded.map_or(Ok(()), Err)
+    }
+
+    /// Whether so many steps more are within the limits.
+    #[inline]
+    fn take(&mut self, steps: u64) -> bool {
+        if !self.steps.take(steps) {
+            self.exceeded.get_or_insert(self.steps.exceeded());
+        } else if self.steps.taken() - self.measured_at >= MEASURE_EVERY {
+            self.measure();
+        }
+        self.exceeded.is_none()
+    }
+
+    #[cold]
+    fn measure(&mut self) {
+        self.measured_at = self.steps.taken();
+        if self.bytes() as u64 > self.limits.memory {
+            self.exceeded.get_or_insert(TooMuch(Bound::Memory(self.limits.memory)));
+        }
+    }
+
+    /// Memory that all of it takes, and a report of it, about.
+    fn bytes(&self) -> usize {
+        let rows = self.ledger.origin_count() * ROW_BYTES;
+        let tasks = self.processes.count() * PROCESS_BYTES;
+        let cgroups = self.cgroups.count() * CGROUP_BYTES + self.cgroups.path_bytes();
+        self.ledger.bytes() + rows + tasks + cgroups + (MAX_NAME_BYTES - self.room.0)
+    }
+
     pub fn define(&mut self, definitions: Definitions) {
+        if !self.take(1 + definitions.count() as u64 + definitions.copied() / COPIED_STEP) {
+            return;
+        }
         let Definitions { caches, processes, cgroups, call_sites, stacks } = definitions;
         for (number, info) in caches {
             let passes = self.filter.passes_cache(&info);
@@ -162,6 +249,9 @@ impl State {
             if self.caches.contains_key(&number) {
                 self.passed.insert(number, passes);
             }
+        }
+        if self.caches.len() > MAX_CACHES {
+            self.exceeded.get_or_insert(TooMuch(Bound::Caches(MAX_CACHES as u64)));
         }
         processes.into_iter().for_each(|process| self.processes.define(process));
         cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
@@ -176,11 +266,15 @@ impl State {
     }
 
     pub fn apply(&mut self, entry: &Entry<'_>) {
+        if !self.take(1 + steps_of_text(text_of(entry))) {
+            return;
+        }
         match *entry {
             Entry::Event(event) => self.ledger.apply(event),
             Entry::Label(object, label) => self.ledger.label(object, &label),
             // It only rises, where nobody has changed the file.
             Entry::Period(period) if period > self.period => {
+                self.take(PERIOD_STEPS + self.ledger.outstanding() as u64);
                 self.period = period;
                 self.ledger.set_period(period);
             }
@@ -207,6 +301,7 @@ impl State {
     /// The end of a block.
     pub(super) fn close(&mut self, footer: &BlockFooter) {
         if footer.forgot_ended {
+            self.take((self.processes.count() + self.ledger.origin_count()) as u64);
             self.processes.forget_ended(self.ledger.holders());
         }
     }
@@ -241,7 +336,12 @@ impl State {
         passes_cache.unwrap_or(!self.filter.is_on()) && self.filter.passes_unknown_tasks()
     }
 
-    pub(super) fn snapshot(&self, builder: &mut Builder, checkpoint: &Checkpoint) -> Snapshot {
+    pub(super) fn snapshot(&mut self, builder: &mut Builder, checkpoint: &Checkpoint) -> Snapshot {
+        let aged = if builder.looks_at_objects() { self.ledger.outstanding() / AGED_STEP } else { 0 };
+        let lists = checkpoint.slabinfo.len() + checkpoint.growth.len() + checkpoint.losses.len();
+        let caches = self.caches.len() + lists;
+        self.take((ROW_STEPS * (self.ledger.origin_count() + caches) + aged) as u64);
+        self.measure();
         let mut snapshot = self.with_lookups(|lookups| builder.snapshot(&self.ledger, checkpoint, lookups));
         if self.filter.is_on() {
             let shown = |name: &str| {
@@ -253,7 +353,8 @@ impl State {
     }
 
     /// What is outstanding of what is shown.
-    pub(super) fn outstanding(&self) -> Outstanding {
+    pub(super) fn outstanding(&mut self) -> Outstanding {
+        self.take(self.ledger.origin_count() as u64);
         self.with_lookups(|lookups| {
             let mut outstanding = Outstanding::default();
             for origin in lookups.shown(&self.ledger) {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     evidence::{
         Step,
-        recording::{Block, Entry, Place, Reader},
+        recording::{Entry, Place, Reader, TooMuch, block::intact},
     },
     knowledge::incidents::Incidents,
     stream::{event::TimeNs, ledger::OriginDetail},
@@ -24,27 +24,36 @@ pub struct Survey {
 
 impl Survey {
     /// Looks for what these times name, and for nothing else.
-    pub fn needed(reader: &Reader, filter: &Filter, times: &[&When], progress: &mut dyn FnMut(Step)) -> Self {
+    pub fn needed(
+        reader: &Reader,
+        filter: &Filter,
+        times: &[&When],
+        progress: &mut dyn FnMut(Step),
+    ) -> Result<Self, TooMuch> {
         let label = |when: &&When| match when {
             When::Mark(label) => Some(label.clone()),
             _ => None,
         };
         let labels: Vec<String> = times.iter().filter_map(label).collect();
         let has_peak = times.iter().any(|when| matches!(when, When::Peak));
-        Self {
-            marks: if labels.is_empty() { Vec::new() } else { marks(reader, &labels, progress) },
-            peak: if has_peak { peak(reader, filter, progress) } else { 0 },
-        }
+        Ok(Self {
+            marks: if labels.is_empty() { Vec::new() } else { marks(reader, &labels, progress)? },
+            peak: if has_peak { peak(reader, filter, progress)? } else { 0 },
+        })
     }
 }
 
 /// All marks up to where each of these labels was found.
-fn marks(reader: &Reader, labels: &[String], progress: &mut dyn FnMut(Step)) -> Vec<(TimeNs, String)> {
+fn marks(
+    reader: &Reader,
+    labels: &[String],
+    progress: &mut dyn FnMut(Step),
+) -> Result<Vec<(TimeNs, String)>, TooMuch> {
     let (places, mut marks) = (reader.places(), Vec::<(TimeNs, String)>::new());
     for (done, place) in places.iter().enumerate() {
         progress(Step { doing: "looking for marks", done, all: places.len() });
-        let Ok(plain) = reader.plain(place) else { continue };
-        let Ok(block) = Block::read(&plain) else { continue };
+        let Some(plain) = intact(reader.plain(place))? else { continue };
+        let Some(block) = intact(reader.block(&plain))? else { continue };
         let found = block.columns.entries().map_while(Result::ok).filter_map(|entry| match entry {
             Entry::Mark(time, label) => Some((time, escape::terminal(shortened(label)).into_owned())),
             _ => None,
@@ -55,24 +64,26 @@ fn marks(reader: &Reader, labels: &[String], progress: &mut dyn FnMut(Step)) -> 
             break;
         }
     }
-    marks
+    Ok(marks)
 }
 
 /// The block at whose end most bytes were outstanding of what the filter passes. It is replayed, as far as the figures that the
 /// blocks store leave room for a higher peak.
-fn peak(reader: &Reader, filter: &Filter, progress: &mut dyn FnMut(Step)) -> usize {
+fn peak(reader: &Reader, filter: &Filter, progress: &mut dyn FnMut(Step)) -> Result<usize, TooMuch> {
     let places = reader.places();
     let mut bounds = Bounds::of(reader);
     let mut state =
-        State::new(&reader.header, filter.clone(), Incidents::built_in(), OriginDetail::default());
+        State::new(&reader.header, filter.clone(), Incidents::built_in(), OriginDetail::default())
+            .within(reader.limits);
     let (mut most, mut peak) = (0, 0);
     for (index, place) in places.iter().enumerate() {
         if bounds.exclude_more_than(most, index) {
             break;
         }
         progress(Step { doing: "looking for the peak", done: index, all: places.len() });
-        let applied = apply(reader, place, &mut state);
+        let applied = apply(reader, place, &mut state)?;
         let bytes = state.outstanding().bytes;
+        state.check()?;
         if applied != Applied::Whole || bytes > place.outstanding.bytes {
             // Frees are missing, or the figures are not what was recorded.
             bounds = Bounds(None);
@@ -81,7 +92,7 @@ fn peak(reader: &Reader, filter: &Filter, progress: &mut dyn FnMut(Step)) -> usi
             (most, peak) = (bytes, index);
         }
     }
-    peak
+    Ok(peak)
 }
 
 #[derive(PartialEq, Eq)]
@@ -92,15 +103,15 @@ enum Applied {
 }
 
 /// Applies a block, as far as it can be read.
-fn apply(reader: &Reader, place: &Place, state: &mut State) -> Applied {
-    let Ok(plain) = reader.plain(place) else { return Applied::Nothing };
-    let Ok(block) = Block::read(&plain) else { return Applied::Nothing };
+fn apply(reader: &Reader, place: &Place, state: &mut State) -> Result<Applied, TooMuch> {
+    let Some(plain) = intact(reader.plain(place))? else { return Ok(Applied::Nothing) };
+    let Some(block) = intact(reader.block(&plain))? else { return Ok(Applied::Nothing) };
     state.define(block.definitions);
     for entry in block.columns.entries() {
-        let Ok(entry) = entry else { return Applied::Part };
+        let Ok(entry) = entry else { return Ok(Applied::Part) };
         state.apply(&entry);
     }
-    Applied::Whole
+    Ok(Applied::Whole)
 }
 
 /// Of each block, the most bytes that were outstanding at its end or at a later one's, of all that was traced; None where that

@@ -2,6 +2,7 @@
 
 mod damage;
 mod fixture;
+mod limits;
 mod peak;
 mod ring;
 mod round_trip;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    evidence::recording::{Header, Place, footer::BlockFooter},
+    evidence::recording::{Header, Place, TooMuch, footer::BlockFooter},
     stream::event::{Address, TimeNs},
     text::{escape, time::rfc3339_seconds},
     view::{Checkpoint, Trust, checkpoint::Losses, reconcile::Growth},
@@ -46,6 +46,8 @@ pub enum WindowError {
     Empty,
     #[error("no mark named '{}'; {}", escape::terminal(.0.as_bytes()), known_marks(.1))]
     NoMark(String, Vec<String>),
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
 }
 
 fn known_marks(marks: &[String]) -> String {

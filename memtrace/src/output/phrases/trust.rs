@@ -36,7 +36,8 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         Some(events),
         sampled,
         frees(trust.reused_pointers, "unseen"),
-        count(trust.recursion_misses, "missed"),
+        // They are of any cache: where nothing was traced, they say nothing.
+        count(if trust.emitted > 0 { trust.recursion_misses } else { 0 }, "missed"),
         count(trust.refused, "refused"),
         count(trust.unresolved, "unresolved"),
         agreement(snapshot),

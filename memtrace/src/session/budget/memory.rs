@@ -1,8 +1,11 @@
 //! How the memory that memtrace may take is divided: rings in the kernel, the ledger, and the process itself.
 
-/// By default memtrace takes at most this share of the host's memory.
+/// By default memtrace takes at most this share of the host's memory, or of what its cgroup may take.
 const DEFAULT_SHARE: u64 = 32;
 const MIN_DEFAULT: u64 = 64 << 20;
+
+/// Where a cgroup's limit leaves less, this part of it: the rest is for what starts memtrace, and for the kernel's own.
+const LIMIT_PART: u64 = 2;
 
 /// With less, the ledger holds too few objects to be of use; with this, some 200,000.
 pub const MIN: u64 = 32 << 20;
@@ -26,9 +29,11 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// For a host of so many bytes.
-    pub fn default_of(host: u64, cpus: usize) -> Self {
-        Self::new((host / DEFAULT_SHARE).max(MIN_DEFAULT), cpus)
+    /// For a host of so many bytes, of which our cgroup may take `limit`.
+    pub fn default_of(host: u64, limit: Option<u64>, cpus: usize) -> Self {
+        let limit = limit.unwrap_or(u64::MAX);
+        let share = (host.min(limit) / DEFAULT_SHARE).max(MIN_DEFAULT);
+        Self::new(share.min((limit / LIMIT_PART).max(MIN)), cpus)
     }
 
     pub fn new(total: u64, cpus: usize) -> Self {
@@ -49,13 +54,24 @@ mod tests {
     #[test]
     fn a_small_part_of_the_host_by_default() {
         let of = |host, cpus| {
-            let budget = MemoryBudget::default_of(host, cpus);
+            let budget = MemoryBudget::default_of(host, None, cpus);
             (budget.total, budget.rings)
         };
         assert_eq!(of(1 << 30, 2), (64 << 20, 24 << 20));
         assert_eq!(of(24 << 30, 2), (768 << 20, 256 << 20));
         assert_eq!(of(24 << 30, 8), (768 << 20, 376 << 20));
         assert_eq!(of(1 << 40, 256), (32 << 30, (16 << 30) - (8 << 20)));
+    }
+
+    #[test]
+    fn a_cgroup_s_limit_counts_where_it_is_lower() {
+        let of = |limit| MemoryBudget::default_of(24 << 30, Some(limit), 2).total;
+        // No limit, as version 1 says it.
+        assert_eq!(of(9_223_372_036_854_771_712), 768 << 20);
+        assert_eq!(of(8 << 30), 256 << 20);
+        assert_eq!(of(1 << 30), MIN_DEFAULT);
+        assert_eq!(of(80 << 20), 40 << 20);
+        assert_eq!(of(16 << 20), MIN);
     }
 
     #[test]

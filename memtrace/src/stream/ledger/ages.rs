@@ -71,6 +71,11 @@ impl Ages {
         self.spans().map(|(from, _, _)| from).next()
     }
 
+    /// Memory that it takes besides itself.
+    pub fn bytes(&self) -> usize {
+        self.older.capacity() * size_of::<Span>()
+    }
+
     /// First and last moment of each span that has objects, and how many: the oldest first. A span is shorter than
     /// [`MOMENT`] or one [`PRECISION`]th of its age.
     pub fn spans(&self) -> impl Iterator<Item = (Tick, Tick, u32)> {

@@ -257,6 +257,18 @@ impl Ledger {
         self.objects.len()
     }
 
+    /// Memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        const COUNT: usize = 32;
+        let counts = self.reused.len() + self.unknown_frees.len();
+        self.objects.len() * BYTES_PER_OBJECT + self.origins.bytes() + self.groups.bytes() + counts * COUNT
+    }
+
+    /// How many origins there are, those that allocated nothing yet included.
+    pub fn origin_count(&self) -> usize {
+        self.origins.end()
+    }
+
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         self.origins.iter()
     }

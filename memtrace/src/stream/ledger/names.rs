@@ -103,6 +103,11 @@ impl Groups {
         }
     }
 
+    /// Memory that they take, about.
+    pub fn bytes(&self) -> usize {
+        self.groups.len() * size_of::<Group>() + self.text_bytes
+    }
+
     pub fn get(&self, id: GroupId) -> &Group {
         &self.groups[id as usize]
     }

@@ -194,6 +194,13 @@ impl Origins {
         std::mem::take(&mut self.made)
     }
 
+    /// Memory that they take, about.
+    pub fn bytes(&self) -> usize {
+        const CALLED: usize = 2 * size_of::<(GroupId, u64)>();
+        let own = |origin: &Origin| size_of::<Origin>() + origin.ages.bytes() + origin.called.len() * CALLED;
+        self.origins.iter().map(own).sum()
+    }
+
     /// The highest id there may be, and one.
     pub fn end(&self) -> usize {
         self.origins.len()
