@@ -72,9 +72,9 @@ pub enum Command {
     Caches(CachesArgs),
     /// Find out what uses the host's memory, on one page
     ///
-    /// Reads the kernel's memory figures, waits, reads them again, and judges what is unusually large or grows: a process's own
-    /// memory, shared memory, page cache or slab. If slab caches grow, traces them meanwhile to show who fills them. It changes
-    /// nothing. Exit status: 0 nothing found, 3 suspect found, 1 failure.
+    /// Reads the kernel's memory figures, traces all slab caches for a while, reads the figures again, and judges: who leaks or
+    /// floods memory, or what is large where memory is short. Where nobody is to blame, says what grew and why that is harmless.
+    /// It changes nothing. Exit status: 0 no suspect, 3 suspect found, 1 failure.
     Triage(TriageArgs),
     /// Record a session to a file, for analysis later or elsewhere
     ///

@@ -281,9 +281,9 @@ impl Bundle<'_> {
         files.add_cgroups(When::Before, &window.before.cgroups);
         files.add_cgroups(When::After, &window.after.cgroups);
         let page = self.page(reader, &window);
-        contents.headline = Some(output::phrases::triage::headline(&page));
+        contents.headline = Some(output::phrases::triage::headline(&page).text());
         let json = triage::json::line(&page).map_err(BundleError::Pages)?;
-        let markdown = output::render::markdown::text(&output::documents::triage::document(&page));
+        let markdown = output::render::markdown::text(&output::documents::triage::ticket(&page));
         files.read_facts(self.redactor.as_ref());
         contents.members.extend([
             Member::new("triage.md", "what fills the memory, slab or not, and what to do", markdown),
@@ -296,7 +296,7 @@ impl Bundle<'_> {
     }
 
     fn page(&self, reader: &Reader, window: &Window) -> Page {
-        let tracing = trace::recorded(watch::suspicious_caches(window), reader, self.incidents.clone());
+        let tracing = trace::recorded(&self.args.trace.caches, reader, self.incidents.clone());
         let about = match &self.redactor {
             Some(redactor) => redactor.about(about()),
             None => about(),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     output::{
-        documents::triage::{WIDTH, document},
+        documents::triage::{Length, WIDTH, document, ticket},
         render::{
             self,
             terminal::{Frame, Style},
@@ -42,6 +42,10 @@ pub struct TriageArgs {
     /// Output format: text, one JSON object, or Markdown for a ticket
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Output,
+
+    /// Show processes, cgroups, slab caches, the trace, and steps to do by hand too; the other formats always have them
+    #[arg(long)]
+    pub details: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -72,7 +76,7 @@ impl Failure for TriageError {
     }
 }
 
-/// Whether something was found.
+/// Whether somebody is accused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the exit code tells"]
 pub enum Found {
@@ -95,13 +99,14 @@ pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError
     let text = match args.output {
         Output::Table => {
             let frame = Frame::wide(terminal::width().unwrap_or(WIDTH));
-            render::terminal::text(&document(&page), frame, Style::Plain)
+            let length = if args.details { Length::Details } else { Length::Page };
+            render::terminal::text(&document(&page, length), frame, Style::Plain)
         }
         Output::Json => triage::json::line(&page).map_err(TriageError::Write)?,
-        Output::Markdown => render::markdown::text(&document(&page)),
+        Output::Markdown => render::markdown::text(&ticket(&page)),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(TriageError::Write)?;
-    Ok(if page.findings.is_empty() { Found::Nothing } else { Found::Suspect })
+    Ok(if page.suspect().is_none() { Found::Nothing } else { Found::Suspect })
 }
 
 pub(super) fn about() -> About {

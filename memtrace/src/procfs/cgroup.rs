@@ -16,6 +16,12 @@ pub const MAX_CGROUPS: usize = 4000;
 /// Of these, the biggest whose slab memory is read too: for that the kernel adds up the counters of all CPUs.
 const MAX_WITH_SLAB: usize = 64;
 
+/// Nobody limits a cgroup to less and means it; small ones are not asked for their limit.
+const MIN_LIMITED: u64 = 4 << 20;
+
+/// Of its limit, a cgroup that uses less is far from it.
+const NEAR: f64 = 0.8;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     #[default]
@@ -40,6 +46,18 @@ pub struct CgroupMemory {
     pub memory: u64,
     /// None where it was not read, and where the cgroup has others in it. With version 1, all kernel memory.
     pub slab: Option<u64>,
+    /// None where there is none, or it is far.
+    pub limit: Option<Limit>,
+}
+
+/// The limit that a cgroup comes near to, with the cgroups in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// memory.max or memory.high, whichever is lower.
+    pub bytes: u64,
+    pub usage: u64,
+    /// What of it the kernel cannot take back at once: all but file pages and reclaimable slab.
+    pub held: u64,
 }
 
 /// The hierarchy in which memory is charged: the memory controller's own (version 1) if there is one, else the unified one
@@ -71,6 +89,21 @@ impl Hierarchy {
             _ => number(&fs::read(directory.join("memory.kmem.usage_in_bytes")).ok()?),
         }
     }
+
+    /// Of a cgroup that uses so much.
+    fn limit(&self, directory: &Path, usage: u64) -> Option<Limit> {
+        // `max` is none; version 1 says so by a number that no host has.
+        let files: &[&str] = if self.version == Version::V1 {
+            &["memory.limit_in_bytes"]
+        } else {
+            &["memory.max", "memory.high"]
+        };
+        let limits = files.iter().filter_map(|file| number(&fs::read(directory.join(file)).ok()?));
+        let bytes =
+            limits.min().filter(|&bytes| usage >= MIN_LIMITED && usage as f64 >= bytes as f64 * NEAR)?;
+        let stat = fs::read(directory.join("memory.stat")).unwrap_or_default();
+        Some(Limit { bytes, usage, held: usage.saturating_sub(given_back(&stat)) })
+    }
 }
 
 pub fn number(text: &[u8]) -> Option<u64> {
@@ -79,8 +112,18 @@ pub fn number(text: &[u8]) -> Option<u64> {
 
 /// The line `slab 123` of memory.stat: reclaimable and not.
 pub fn slab(text: &[u8]) -> Option<u64> {
+    of_stat(text, "slab")
+}
+
+fn of_stat(text: &[u8], key: &str) -> Option<u64> {
     let text = str::from_utf8(text).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("slab "))?.trim().parse().ok()
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?.trim().parse().ok()
+}
+
+/// What the kernel can take back at once, by memory.stat; of version 1 the lines with `total_`, which have the cgroups in it.
+fn given_back(stat: &[u8]) -> u64 {
+    let of = |key: &str| of_stat(stat, &format!("total_{key}")).or_else(|| of_stat(stat, key)).unwrap_or(0);
+    ["active_file", "inactive_file", "slab_reclaimable"].into_iter().map(of).fold(0, u64::saturating_add)
 }
 
 pub fn read(mounts: &[Mount]) -> CgroupList {
@@ -107,8 +150,9 @@ fn walk(hierarchy: &Hierarchy, most: usize) -> CgroupList {
             }
         }
         if directory != hierarchy.root {
+            let limit = hierarchy.limit(&directory, memory);
             let memory = memory.saturating_sub(in_children);
-            cgroups.list.insert(name(hierarchy, &directory), CgroupMemory { memory, slab: None });
+            cgroups.list.insert(name(hierarchy, &directory), CgroupMemory { memory, slab: None, limit });
         }
     }
     leaves.sort_unstable();
@@ -166,6 +210,31 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_counts_where_it_is_near_and_file_pages_are_given_back() {
+        let (_root, hierarchy) = hierarchy(&[("a", 95 << 20), ("b", 50 << 20), ("c", 95 << 20), ("d", 100)]);
+        for (cgroup, file, limit) in [
+            ("a", "memory.max", "104857600"),
+            ("b", "memory.max", "104857600"),
+            ("c", "memory.max", "max"),
+            ("d", "memory.max", "100"),
+        ] {
+            fs::write(hierarchy.root.join(cgroup).join(file), limit).unwrap();
+        }
+        let stat = format!("anon 7\ninactive_file {}\nslab_reclaimable {}\nslab 9\n", 30 << 20, 5 << 20);
+        fs::write(hierarchy.root.join("a/memory.stat"), stat).unwrap();
+        let limit = |cgroup: &str| walk(&hierarchy, MAX_CGROUPS).list[cgroup.as_bytes()].limit;
+        assert_eq!(limit("a"), Some(Limit { bytes: 100 << 20, usage: 95 << 20, held: 60 << 20 }));
+        assert_eq!((limit("b"), limit("c"), limit("d")), (None, None, None));
+        // The lower of both counts; version 1 has one, and adds up the cgroups in it elsewhere.
+        fs::write(hierarchy.root.join("b/memory.high"), "60000000").unwrap();
+        assert_eq!(limit("b").map(|limit| limit.bytes), Some(60_000_000));
+        assert_eq!(
+            given_back(b"inactive_file 1\nactive_file 2\ntotal_inactive_file 30\ntotal_active_file 40\n"),
+            70
+        );
+    }
+
+    #[test]
     fn with_too_many_the_small_ones_are_left_out_and_counted() {
         let (_root, hierarchy) = hierarchy(&SLICES);
         let found = walk(&hierarchy, 3);
@@ -195,6 +264,7 @@ mod tests {
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = number(&bytes);
             let _ = slab(&bytes);
+            let _ = given_back(&bytes);
         }
     }
 }

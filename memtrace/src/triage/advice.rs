@@ -1,10 +1,15 @@
 //! What to do about a finding: now, for good, what to watch, and how to check it by hand.
 
 use super::{
+    filling::Filling,
     sum::Part,
-    suspect::{Filling, Finding, Kind},
+    suspect::{Finding, Kind},
+    window::CacheRow,
 };
-use crate::procfs::slab::printable;
+use crate::{
+    knowledge::caches::{self, Reclaim},
+    procfs::slab::printable,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advice {
@@ -16,9 +21,8 @@ pub struct Advice {
 }
 
 /// Given wherever a reader may think of it.
-const DROP_CACHES: &str = "As a last resort, `sync; echo 2 > /proc/sys/vm/drop_caches` drops all unused dentries and inodes. The \
-    host then reads them from disk again, and with many of them it can block CPUs for minutes. It frees nothing that is in use and \
-    does not fix the cause. memtrace never does it.";
+const DROP_CACHES: &str = "As a last resort, `sync; echo 2 > /proc/sys/vm/drop_caches` drops unused dentries and inodes. With many of \
+    them it blocks CPUs for minutes, what is still needed is read from disk again, and the cause stays. memtrace never does it.";
 
 /// For the suspect, or general advice where there is none.
 pub fn advise(suspect: Option<&Finding>) -> Advice {
@@ -29,6 +33,7 @@ pub fn advise(suspect: Option<&Finding>) -> Advice {
         Kind::PageCache => page_cache(),
         Kind::Slab(filling) => slab(finding, filling),
         Kind::Kernel(part) => kernel(part),
+        Kind::Cgroup => cgroup(),
     }
 }
 
@@ -65,6 +70,24 @@ fn processes(finding: &Finding) -> Advice {
             command(&format!("cat /proc/{pid}/smaps_rollup"), "Pss: its share; Anonymous: its own memory"),
             command(&format!("pmap -x {pid} | sort -nk3 | tail"), "its largest mappings"),
             command("ps aux --sort -rss | head", "processes by memory; shared memory counts in each"),
+        ],
+    }
+}
+
+fn cgroup() -> Advice {
+    Advice {
+        now: strings(&[
+            "Raise the limit, or restart what is in the cgroup: at memory.max the kernel kills one of its processes, at \
+             memory.high it slows them down.",
+        ]),
+        for_good: strings(&["Find out what its processes need, and set the limit above that."]),
+        watch: strings(&[
+            "`high`, `max` and `oom_kill` in memory.events of the cgroup, and its memory.pressure",
+        ]),
+        by_hand: vec![
+            command("systemd-cgtop -m", "cgroups by memory"),
+            command("grep . memory.current memory.max memory.high", "in its directory below /sys/fs/cgroup"),
+            command("grep -E '^(anon|file|shmem|slab)' memory.stat", "what it uses: processes, files, slab"),
         ],
     }
 }
@@ -118,8 +141,8 @@ fn slab(finding: &Finding, filling: Filling) -> Advice {
     // Without slabinfo the cache is unknown.
     let cache = finding.caches.first().map_or("all".to_owned(), |cache| quoted(&cache.name));
     Advice {
-        now: strings(slab_now(filling)),
-        for_good: strings(slab_for_good(filling)),
+        now: slab_now(finding, filling),
+        for_good: slab_for_good(finding, filling),
         watch: strings(&[
             "`memtrace caches --sort growth -i 10s`: which caches grow, and how fast",
             "SReclaimable and SUnreclaim in /proc/meminfo: the kernel frees only the first under pressure",
@@ -128,50 +151,74 @@ fn slab(finding: &Finding, filling: Filling) -> Advice {
     }
 }
 
-fn slab_now(filling: Filling) -> &'static [&'static str] {
+fn slab_now(finding: &Finding, filling: Filling) -> Vec<String> {
+    let is_known = !finding.claims.is_empty();
+    let restart = |what| match is_known {
+        true => format!("End or restart it: only closing its {what} frees this memory."),
+        false => format!(
+            "Find the process with too many {what}, and restart it: only closing them frees this memory."
+        ),
+    };
     match filling {
-        Filling::NegativeDentries | Filling::Dentries => &[
-            "Stop or slow down the program that looks up the names. The trace above names it, or run `memtrace -c dentry`.",
-            DROP_CACHES,
-        ],
-        Filling::Inodes => &[
+        Filling::NegativeDentries => {
+            strings(&["Stop or slow down the program that looks up names that do not exist.", DROP_CACHES])
+        }
+        Filling::Dentries => {
+            strings(&["Stop or slow down the program that looks up so many names.", DROP_CACHES])
+        }
+        Filling::Inodes => strings(&[
             "Find the program that walks so many files (find, backup, du, an indexer), and decide whether it has to.",
             DROP_CACHES,
-        ],
-        Filling::Files => &[
-            "Find the process with too many open files and restart it: only closing them frees this memory.",
-        ],
-        Filling::Sockets => {
-            &["Find the process with too many sockets and restart it: only closing them frees this memory."]
+        ]),
+        Filling::Files => vec![restart("open files")],
+        Filling::Sockets => vec![restart("sockets")],
+        Filling::Kmalloc | Filling::Cache => {
+            let goes = finding.caches.first().map_or(GOES_WITH_OWNER, how_it_goes);
+            let find = if is_known {
+                "End or restart it."
+            } else {
+                "Find the program that holds the objects, and restart it."
+            };
+            vec![format!("{find} {goes}")]
         }
-        Filling::Kmalloc | Filling::Cache => &[
-            "Find the code that allocates, in the trace above or with `memtrace -c`. Unreclaimable memory goes back only when its \
-             owner frees it; drop_caches does not help.",
-        ],
     }
 }
 
-fn slab_for_good(filling: Filling) -> &'static [&'static str] {
+const GOES_WITH_OWNER: &str =
+    "The kernel cannot take this memory back: it goes when its owner frees it. drop_caches does not help.";
+const GOES_UNDER_PRESSURE: &str = "The kernel takes this memory back when programs need it.";
+
+/// By what is known of the cache, else by what sysfs says.
+fn how_it_goes(cache: &CacheRow) -> &'static str {
+    match (caches::find(&cache.name).map(|entry| entry.reclaim), cache.reclaimable) {
+        (Some(Reclaim::Pressure), _) | (None, Some(true)) => GOES_UNDER_PRESSURE,
+        _ => GOES_WITH_OWNER,
+    }
+}
+
+fn slab_for_good(finding: &Finding, filling: Filling) -> Vec<String> {
+    let limits = "A memory limit (MemoryHigh=) on the caller's cgroup makes the kernel reclaim its dentries early. \
+         vm.vfs_cache_pressure above 100 makes it prefer dentries and inodes on the whole host.";
     match filling {
-        Filling::NegativeDentries | Filling::Dentries => &[
+        Filling::NegativeDentries => strings(&[
             "Fix the caller: a program that keeps looking up new names that do not exist fills memory with them. curl with an old NSS \
              does (set NSS_SDB_USE_CACHE=yes in its environment).",
-            "A memory limit (MemoryHigh=) on the caller's cgroup makes the kernel reclaim its dentries early. \
-             vm.vfs_cache_pressure above 100 makes it prefer dentries and inodes on the whole host.",
-        ],
-        Filling::Inodes => &[
-            "vm.vfs_cache_pressure above 100 makes the kernel reclaim inodes sooner. A memory limit on the program's cgroup does so \
-             for its inodes only.",
-        ],
-        Filling::Files => {
-            &["Fix the leak, and set a limit that stops it in time (LimitNOFILE= of its unit, or ulimit -n)."]
-        }
-        Filling::Sockets => &[
+            limits,
+        ]),
+        Filling::Dentries | Filling::Inodes => strings(&[limits]),
+        Filling::Files => strings(&[
+            "Fix the leak, and set a limit that stops it in time (LimitNOFILE= of its unit, or ulimit -n).",
+        ]),
+        Filling::Sockets => strings(&[
             "Fix the leak: connections that are never closed, or a pool without a limit. LimitNOFILE= stops it in time.",
-        ],
-        Filling::Kmalloc | Filling::Cache => &[
-            "If the kernel or a driver leaks, look for a kernel with the fix, and report the cache and the call site.",
-        ],
+        ]),
+        Filling::Kmalloc | Filling::Cache => {
+            let entry = finding.caches.first().and_then(|cache| caches::find(&cache.name));
+            let helps =
+                entry.map_or(&[][..], |entry| &entry.helps).iter().map(|help| help.as_str().to_owned());
+            helps.chain(strings(&["If the kernel or a driver leaks, look for a kernel with the fix, and report the cache and the \
+                 call site."])).collect()
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use super::{
     advice::{Advice, advise},
     sample::Sample,
+    shortage::Shortage,
+    signs::Signs,
     sum::{Part, Sum},
-    suspect::{Finding, judge},
+    suspect::{Finding, Kind, judge},
     tracing::Tracing,
     window::{CacheRow, CgroupRow, ProcessRow, Window},
 };
@@ -16,9 +18,6 @@ use crate::procfs::{cgroup::Version, dentry_state::DentryState, slab::MissingSou
 const BIGGEST: usize = 5;
 const GROWN: usize = 3;
 
-/// Blocks of 64 KiB and more, with pages of 4 KiB: what the network and others ask for in one piece is 32 KiB.
-const LARGE_BLOCK: usize = 4;
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     pub host: String,
@@ -27,7 +26,8 @@ pub struct Page {
     pub length: Duration,
     pub total: u64,
     pub available: u64,
-    /// The suspect first.
+    pub short: Shortage,
+    /// The suspect first, if anybody is accused.
     pub findings: Vec<Finding>,
     pub tracing: Tracing,
     pub parts: Vec<PartRow>,
@@ -61,29 +61,6 @@ pub struct NodeRow {
     pub files: u64,
     pub shared: u64,
     pub slab: u64,
-}
-
-/// Signs in the window that memory is short.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Signs {
-    /// Share of the time that some task, or all, waited for memory; None where the kernel does not say.
-    pub stalled: Option<f64>,
-    pub all_stalled: Option<f64>,
-    /// Times that a task had to reclaim memory itself (direct reclaim).
-    pub direct_reclaims: u64,
-    /// Pages reclaimed.
-    pub reclaimed_pages: u64,
-    /// Pages evicted and read again.
-    pub refaults: u64,
-    pub swapped_in_pages: u64,
-    pub swapped_out_pages: u64,
-    pub oom_kills: u64,
-    /// Since the boot.
-    pub oom_kills_ever: u64,
-    /// Share of free memory in blocks of 64 KiB or more.
-    pub large_blocks: Option<f64>,
-    /// Times that pages were moved to make larger blocks.
-    pub compactions: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +100,21 @@ pub struct About {
 }
 
 impl Page {
+    /// Who is accused, if anybody is.
+    pub fn suspect(&self) -> Option<&Finding> {
+        self.findings.first().filter(|finding| finding.charge.is_some())
+    }
+
+    /// How long what is available lasts if this goes on. None where it does not grow, or gives way.
+    pub fn lasts(&self, finding: &Finding) -> Option<Duration> {
+        let claimed: f64 = finding.claims.iter().map(|claim| claim.bytes_per_s).sum();
+        let grows = finding.grows && finding.kind != Kind::PageCache;
+        let seen = if grows { finding.growth as f64 / self.length.as_secs_f64() } else { 0.0 };
+        Duration::try_from_secs_f64(self.available as f64 / seen.max(claimed)).ok()
+    }
+
     pub fn new(about: About, window: &Window, tracing: Tracing) -> Self {
-        let findings = judge(window);
+        let (short, findings) = judge(window, &tracing);
         let after = &window.after;
         let processes =
             Top::new(window.processes(), after.processes.left_out, |row| row.resident, |row| row.growth);
@@ -136,12 +126,13 @@ impl Page {
             length: window.length(),
             total: window.sum().total,
             available: after.glance.meminfo.available(),
-            advice: advise(findings.first()),
+            advice: advise(findings.iter().find(|finding| finding.charge.is_some())),
+            short,
             findings,
             tracing,
             parts: parts(window),
             nodes: nodes(after),
-            signs: signs(window),
+            signs: Signs::of(window),
             dentries: dentries(window),
             processes,
             cgroups,
@@ -173,31 +164,8 @@ fn nodes(sample: &Sample) -> Vec<NodeRow> {
     sample.nodes.iter().map(node).collect()
 }
 
-fn signs(window: &Window) -> Signs {
-    let events = |prefix: &str| window.events(|sample| sample.vmstat.sum(prefix));
-    let event = |key: &str| window.events(|sample| sample.vmstat.get(key));
-    let pressure = window.before.pressure.zip(window.after.pressure);
-    let share = |was: Duration, is: Duration| {
-        is.saturating_sub(was).as_secs_f64() / window.length().as_secs_f64().max(f64::MIN_POSITIVE)
-    };
-    Signs {
-        stalled: pressure.map(|(was, is)| share(was.some.total, is.some.total)),
-        all_stalled: pressure.map(|(was, is)| share(was.full.total, is.full.total)),
-        direct_reclaims: events("allocstall"),
-        // Since v5.8 these two count all reclaimed pages; before, they do not exist.
-        reclaimed_pages: event("pgsteal_anon").saturating_add(event("pgsteal_file")),
-        refaults: events("workingset_refault"),
-        swapped_in_pages: event("pswpin"),
-        swapped_out_pages: event("pswpout"),
-        oom_kills: event("oom_kill"),
-        oom_kills_ever: window.after.vmstat.get("oom_kill"),
-        large_blocks: window.after.free_blocks.as_ref().and_then(|blocks| blocks.share_of(LARGE_BLOCK)),
-        compactions: event("compact_stall"),
-    }
-}
-
 fn dentries(window: &Window) -> Option<DentryRow> {
-    let (was, now) = window.before.dentries.zip(window.after.dentries)?;
+    let (was, now) = window.before.glance.dentries.zip(window.after.glance.dentries)?;
     Some(DentryRow {
         now,
         growth: super::window::difference(was.all, now.all),

@@ -22,6 +22,7 @@ pub struct Glance {
     pub at: Instant,
     pub meminfo: Meminfo,
     pub sum: Sum,
+    pub dentries: Option<DentryState>,
 }
 
 #[derive(Debug)]
@@ -32,7 +33,6 @@ pub struct Sample {
     pub nodes: Vec<Node>,
     pub pressure: Option<Pressure>,
     pub free_blocks: Option<FreeBlocks>,
-    pub dentries: Option<DentryState>,
     pub tmpfs: Vec<Tmpfs>,
     pub processes: ProcessList,
     pub cgroups: CgroupList,
@@ -46,7 +46,7 @@ impl Glance {
         let meminfo = files.meminfo()?;
         let per_cpu_free = files.pcp_free_pages().unwrap_or(0);
         let sum = Sum::new(&meminfo, &files.vmstat(), per_cpu_free, page_size());
-        Ok(Self { at, meminfo, sum })
+        Ok(Self { at, meminfo, sum, dentries: files.dentry_state() })
     }
 }
 
@@ -67,7 +67,6 @@ impl Sample {
         Ok(Self {
             glance: Glance::take(files)?,
             caches: files.slab_caches().map_err(|error| error.to_string()),
-            dentries: files.dentry_state(),
             vmstat: files.vmstat(),
             pressure: files.pressure(),
             free_blocks: files.free_blocks(),

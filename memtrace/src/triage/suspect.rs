@@ -1,12 +1,20 @@
-//! What uses the memory? From a window to findings, the suspect first. Pure: the same window gives the same findings.
+//! What uses the memory, and is anybody to blame? From a window, and what was traced in it, to findings, the suspect first. Pure:
+//! the same window gives the same findings.
 //!
 //! Each kind of memory is held against what is usual for it, as a share of the host: how big it may be, and how much it may
-//! grow in a window before it is worth a look. The kinds differ: a page cache that grows does its work, a slab cache that
-//! grows does not. What grows has to do so steadily too ([`Movement::is_steady`]), so that a host's own ups and downs are not
-//! taken for growth.
+//! grow in a window before it is worth a word. What grows has to do so steadily too ([`Movement::is_steady`]), so that a host's
+//! own ups and downs are not taken for growth.
+//!
+//! A finding is accused only where memory is short, or where it leaks or floods so fast that what is available is full within a
+//! week. The caches that are bookkeeping of what is read, written or looked up go with the page cache.
+
+use std::time::Duration;
 
 use super::{
+    filling::{Filling, bookkeeping_of, filling, goes_with, is_of_arrays, is_of_names},
+    shortage::{FullCgroup, Shortage},
     sum::Part,
+    tracing::{Claim, Tracing},
     window::{CacheRow, Command, Movement, TmpfsRow, Window, difference},
 };
 
@@ -37,9 +45,11 @@ const UNACCOUNTED: Usual =
 /// An administrator reserves them; only growth is news.
 const HUGE_PAGES: Usual = Usual { level_share: None, ..KERNEL };
 
-/// With less available than this, the biggest command is named even if nothing grows.
-const SCARCE: f64 = 0.10;
-const BIG_COMMAND: f64 = 0.25;
+/// Where memory is short, processes that have so much of it are named even if nothing grows.
+const BIG_PROCESSES: f64 = 0.25;
+
+/// A leak or a flood that takes longer to use up what is available is nothing to be woken for.
+const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Caches and commands in a finding, at most.
 const MAX_NAMED: usize = 4;
@@ -68,26 +78,26 @@ pub enum Kind {
     Slab(Filling),
     /// Another part of the kernel's memory, or what is unaccounted.
     Kernel(Part),
+    /// A cgroup that is near its limit.
+    Cgroup,
 }
 
-/// What fills the slab.
+/// Why a finding is accused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filling {
-    /// Names of files, most of which do not exist.
-    NegativeDentries,
-    Dentries,
-    Inodes,
-    Files,
-    Sockets,
-    /// The kmalloc caches, which many parts of the kernel share.
-    Kmalloc,
-    /// Any other cache.
-    Cache,
+pub enum Charge {
+    /// The kernel cannot take it back while somebody holds it, and it grows.
+    Leak,
+    /// The kernel can take it back, but it is made faster than it is ever used again.
+    Flood,
+    /// Memory is short, and this has a part in it.
+    Short,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub kind: Kind,
+    /// None where it does no harm.
+    pub charge: Option<Charge>,
     /// How big it is.
     pub bytes: u64,
     pub growth: i64,
@@ -97,20 +107,43 @@ pub struct Finding {
     pub usual_bytes: Option<u64>,
     pub grows: bool,
     pub is_big: bool,
-    /// Where it is the slab: what grows most, or is biggest.
+    /// Where it is the slab: what grows most, or is biggest. Of the page cache, its bookkeeping.
     pub caches: Vec<CacheRow>,
+    /// Where it is the slab: whose it is, by the trace, who grows fastest first.
+    pub claims: Vec<Claim>,
     /// Where it is processes: those that grow most, or are biggest.
     pub commands: Vec<Command>,
     /// Where it is shared memory.
     pub tmpfs: Vec<TmpfsRow>,
     /// Where it is dentries: how many of them are of names that do not exist, and by how many these grew.
     pub negative: Option<(u64, i64)>,
+    pub cgroup: Option<FullCgroup>,
 }
 
 impl Finding {
+    fn new(kind: Kind, bytes: u64, growth: i64) -> Self {
+        Self {
+            kind,
+            charge: None,
+            bytes,
+            growth,
+            usual_growth: 0,
+            usual_bytes: None,
+            grows: false,
+            is_big: false,
+            caches: Vec::new(),
+            claims: Vec::new(),
+            commands: Vec::new(),
+            tmpfs: Vec::new(),
+            negative: None,
+            cgroup: None,
+        }
+    }
+
     /// How many times it is beyond what is usual. Page cache ranks below all others: it is harmless by itself.
     fn weight(&self) -> f64 {
-        let growth = if self.grows { self.growth as f64 / self.usual_growth as f64 } else { 0.0 };
+        let is_counted = self.grows || !self.claims.is_empty();
+        let growth = if is_counted { self.growth as f64 / self.usual_growth as f64 } else { 0.0 };
         let usual = self.usual_bytes.filter(|_| self.is_big);
         let level = usual.map_or(0.0, |usual| self.bytes as f64 / usual as f64);
         let weight = growth.max(level);
@@ -118,25 +151,29 @@ impl Finding {
     }
 }
 
-/// What was found, the suspect first; empty where nothing is unusual.
-pub fn judge(window: &Window) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = [slab(window), processes(window), shared(window), page_cache(window)]
+/// What is short, and what was found: whoever is accused comes first.
+pub fn judge(window: &Window, tracing: &Tracing) -> (Shortage, Vec<Finding>) {
+    let short = Shortage::of(window);
+    let slab = slab(window, tracing);
+    let has_flood =
+        slab.iter().any(|finding| finding.grows && finding.kind == Kind::Slab(Filling::NegativeDentries));
+    let mut findings: Vec<Finding> = slab
         .into_iter()
-        .chain(OTHER_KERNEL_PARTS.map(|part| kernel_part(window, part)))
-        .flatten()
+        .chain(
+            [processes(window, &short), shared(window), page_cache(window, has_flood)].into_iter().flatten(),
+        )
+        .chain(OTHER_KERNEL_PARTS.into_iter().filter_map(|part| kernel_part(window, part)))
+        .chain(short.cgroups.first().map(full_cgroup))
         .collect();
-    findings.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+    if short.is_of_host() {
+        findings.iter_mut().for_each(|finding| finding.charge = finding.charge.or(Some(Charge::Short)));
+        if findings.is_empty() {
+            findings.push(biggest(window));
+        }
+    }
     findings
-}
-
-/// How much slab memory may grow in a window on a host of so much memory.
-pub fn usual_slab_growth(total: u64) -> u64 {
-    SLAB.growth(total)
-}
-
-/// Whether so much slab memory is more than usual.
-pub fn is_much_slab(bytes: u64, total: u64) -> bool {
-    SLAB.level(total).is_some_and(|usual| bytes >= usual)
+        .sort_by(|a, b| b.charge.is_some().cmp(&a.charge.is_some()).then(b.weight().total_cmp(&a.weight())));
+    (short, findings)
 }
 
 impl Usual {
@@ -154,18 +191,13 @@ impl Usual {
         let (usual_growth, usual_bytes) = (self.growth(total), self.level(total));
         let grows = movement.is_steady() && movement.net.unsigned_abs() >= usual_growth;
         let is_big = usual_bytes.is_some_and(|usual| bytes >= usual && usual > 0);
+        let growth = movement.net;
         (grows || is_big).then(|| Finding {
-            kind,
-            bytes,
-            growth: movement.net,
             usual_growth,
             usual_bytes,
             grows,
             is_big,
-            caches: Vec::new(),
-            commands: Vec::new(),
-            tmpfs: Vec::new(),
-            negative: None,
+            ..Finding::new(kind, bytes, growth)
         })
     }
 }
@@ -174,9 +206,24 @@ fn part(window: &Window, part: Part) -> (u64, Movement) {
     (window.sum().bytes(part), window.movement(|sum| sum.get(part)))
 }
 
-fn page_cache(window: &Window) -> Option<Finding> {
+/// The page cache, and what the kernel keeps to know its files, names and blocks.
+fn page_cache(window: &Window, has_flood: bool) -> Option<Finding> {
     let (bytes, movement) = part(window, Part::PageCache);
-    PAGE_CACHE.check(window, Kind::PageCache, bytes, movement)
+    let mut caches = window.caches();
+    caches.retain(|cache| {
+        cache.growth > 0 && bookkeeping_of(cache).is_some() && !(has_flood && is_of_names(&cache.name))
+    });
+    let (kept, grown) = (total(&caches, |cache| cache.bytes), growth(&caches));
+    let total = window.sum().total;
+    let of_files = PAGE_CACHE.check(window, Kind::PageCache, bytes, movement);
+    let of_bookkeeping = || {
+        let usual_growth = SLAB.growth(total);
+        let grows = grown.unsigned_abs() >= usual_growth;
+        grows.then(|| Finding { usual_growth, grows, ..Finding::new(Kind::PageCache, bytes, movement.net) })
+    };
+    let found = of_files.or_else(of_bookkeeping)?;
+    let (bytes, growth) = (bytes.saturating_add(kept), movement.net.max(0).saturating_add(grown));
+    Some(Finding { bytes, growth, caches: most(caches, grown, |cache| cache.growth), ..found })
 }
 
 fn kernel_part(window: &Window, of: Part) -> Option<Finding> {
@@ -186,7 +233,14 @@ fn kernel_part(window: &Window, of: Part) -> Option<Finding> {
         _ => KERNEL,
     };
     let (bytes, movement) = part(window, of);
-    usual.check(window, Kind::Kernel(of), bytes, movement)
+    let found = usual.check(window, Kind::Kernel(of), bytes, movement)?;
+    // Page tables go with processes, huge pages are an administrator's, and what is unaccounted comes and goes with I/O.
+    let is_held = matches!(of, Part::KernelStacks | Part::PerCpu | Part::Vmalloc | Part::OtherKernel);
+    let leaks = is_held
+        && found.grows
+        && window.grew_throughout(|glance| Some(glance.sum.get(of)))
+        && is_soon(window, movement.net as f64 / window.length().as_secs_f64());
+    Some(Finding { charge: leaks.then_some(Charge::Leak), ..found })
 }
 
 fn shared(window: &Window) -> Option<Finding> {
@@ -199,55 +253,173 @@ fn shared(window: &Window) -> Option<Finding> {
     Some(Finding { tmpfs, ..found })
 }
 
-fn processes(window: &Window) -> Option<Finding> {
+fn processes(window: &Window, short: &Shortage) -> Option<Finding> {
     let (bytes, movement) = part(window, Part::Processes);
     let own = window.own_growth();
     let movement = Movement { net: movement.net.saturating_sub(own.max(0)), ..movement };
-    let found = PROCESSES.check(window, Kind::Processes, bytes, movement);
-    let found = found.or_else(|| big_command(window, bytes, movement))?;
+    let usual = Usual { level_share: short.is_of_host().then_some(BIG_PROCESSES), ..PROCESSES };
+    let found = usual.check(window, Kind::Processes, bytes, movement)?;
+    Some(of_commands(window, found))
+}
+
+fn of_commands(window: &Window, found: Finding) -> Finding {
     let mut commands = window.commands();
     commands.retain(|command| is_part(command.growth, command.anon, &found));
     commands.sort_by_key(|command| {
         std::cmp::Reverse(if found.grows { command.growth } else { signed(command.anon) })
     });
     commands.truncate(MAX_NAMED);
-    Some(Finding { commands, ..found })
+    Finding { commands, ..found }
 }
 
-/// Memory is scarce, and one command has a good part of it.
-fn big_command(window: &Window, bytes: u64, movement: Movement) -> Option<Finding> {
-    let total = window.sum().total;
-    let is_scarce = window.sum().share(window.after.glance.meminfo.available()) < SCARCE;
-    let biggest = window.commands().iter().map(|command| command.anon).max().unwrap_or(0);
-    if !is_scarce || window.sum().share(biggest) < BIG_COMMAND {
-        return None;
+fn full_cgroup(cgroup: &FullCgroup) -> Finding {
+    let usual_bytes = Some(cgroup.limit.bytes);
+    let found = Finding::new(Kind::Cgroup, cgroup.limit.usage, 0);
+    Finding { charge: Some(Charge::Short), usual_bytes, cgroup: Some(cgroup.clone()), ..found }
+}
+
+/// Memory is short though nothing is unusual: the part that has most of it.
+fn biggest(window: &Window) -> Finding {
+    let kinds = [(Part::Processes, Kind::Processes), (Part::Shared, Kind::Shared)];
+    let others = OTHER_KERNEL_PARTS.map(|part| (part, Kind::Kernel(part)));
+    let of = |(of, kind): (Part, Kind)| Finding::new(kind, part(window, of).0, part(window, of).1.net);
+    let slab = Finding::new(Kind::Slab(Filling::Cache), window.sum().slab(), 0);
+    let all = kinds.into_iter().chain(others).map(of).chain([slab]);
+    let found = all.max_by_key(|finding| finding.bytes).expect("there are several");
+    let found = Finding { charge: Some(Charge::Short), ..found };
+    if found.kind == Kind::Processes { of_commands(window, found) } else { found }
+}
+
+/// Slab memory that nobody can take back, or that is made for nothing, which grows; and all of it, if that is much.
+fn slab(window: &Window, tracing: &Tracing) -> Vec<Finding> {
+    let mut findings = slab_growth(window, tracing);
+    let Some(size) = slab_size(window) else { return findings };
+    match findings.iter_mut().find(|growth| growth.kind == size.kind) {
+        Some(growth) => {
+            growth.bytes = size.bytes;
+            growth.usual_bytes = size.usual_bytes;
+            growth.is_big = true;
+        }
+        None => findings.push(size),
     }
-    let usual = Usual { level_share: Some(BIG_COMMAND), ..PROCESSES };
-    let found = usual.check(window, Kind::Processes, bytes.max(biggest), movement);
-    found.filter(|_| total > 0)
+    findings
 }
 
-/// The kernel frees the one kind of slab memory under pressure and not the other: what one of them gives back does not hide
-/// that the other grows.
-fn slab(window: &Window) -> Option<Finding> {
-    let parts = [Part::SlabReclaimable, Part::SlabUnreclaimable];
-    let steady = parts.map(|of| part(window, of).1).into_iter().filter(|movement| movement.is_steady());
-    let none = Movement::default();
-    let movement = steady.fold(none, |sum, movement| Movement {
-        net: sum.net + movement.net,
-        up: sum.up + movement.up,
-        down: sum.down + movement.down,
-    });
-    let found = SLAB.check(window, Kind::Slab(Filling::Cache), window.sum().slab(), movement)?;
-    let mut caches = window.caches();
-    let negative = negative(window);
-    let filling = filling(&caches, found.grows, negative);
-    caches.retain(|cache| is_part(cache.growth, cache.bytes, &found));
-    caches
-        .sort_by_key(|cache| std::cmp::Reverse(if found.grows { cache.growth } else { signed(cache.bytes) }));
-    caches.truncate(MAX_NAMED);
+fn slab_size(window: &Window) -> Option<Finding> {
+    let found = SLAB.check(window, Kind::Slab(Filling::Cache), window.sum().slab(), Movement::default())?;
+    let (caches, negative) = (window.caches(), negative(window));
+    let filling = filling(&caches, false, negative);
     let is_dentries = matches!(filling, Filling::Dentries | Filling::NegativeDentries);
+    let caches = most(caches, signed(found.bytes), |cache| signed(cache.bytes));
     Some(Finding { kind: Kind::Slab(filling), caches, negative: negative.filter(|_| is_dentries), ..found })
+}
+
+fn slab_growth(window: &Window, tracing: &Tracing) -> Vec<Finding> {
+    let negative = negative(window);
+    let is_flood =
+        negative.is_some_and(|(_, grew)| grew > 0 && grew.saturating_mul(2) >= dentry_growth(window));
+    let all = window.caches();
+    if all.is_empty() {
+        return unknown_slab(window).into_iter().collect();
+    }
+    let mut caches = all.clone();
+    caches.retain(|cache| {
+        let is_held = bookkeeping_of(cache).is_none() && !is_of_arrays(cache, &all);
+        is_held || is_flood && is_of_names(&cache.name)
+    });
+    let mut claims = tracing.claims().unwrap_or_default();
+    claims.retain(|claim| {
+        caches.iter().any(|cache| cache.name == claim.cache) && is_soon(window, claim.bytes_per_s)
+    });
+    if !claims.is_empty() {
+        return claimed(window, caches, claims);
+    }
+    caches.retain(|cache| cache.growth > 0);
+    let found = of_caches(window, caches.clone(), Vec::new());
+    let leaks = found.grows && leaks_unseen(window, tracing, &caches, found.kind);
+    let found = Finding { charge: found.charge.filter(|_| leaks), ..found };
+    Some(found).filter(|found| found.grows).into_iter().collect()
+}
+
+/// What is filled together is one finding; what others do meanwhile is not theirs.
+fn claimed(window: &Window, mut caches: Vec<CacheRow>, mut claims: Vec<Claim>) -> Vec<Finding> {
+    claims.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+    let mut findings = Vec::new();
+    while let Some(first) = claims.first().cloned() {
+        // A file has a name too; a flood of them is another matter.
+        let is_theirs =
+            |name: &String| goes_with(name, &first.cache) || first.with.contains(name) && !is_of_names(name);
+        let (theirs, others) = claims.into_iter().partition(|claim| is_theirs(&claim.cache));
+        let (filled, rest) = caches.into_iter().partition(|cache| is_theirs(&cache.name));
+        findings.push(of_caches(window, filled, theirs));
+        (claims, caches) = (others, rest);
+    }
+    findings
+}
+
+fn of_caches(window: &Window, caches: Vec<CacheRow>, claims: Vec<Claim>) -> Finding {
+    let negative = negative(window);
+    let filling = filling(&caches, true, negative);
+    let (bytes, grown) = (total(&caches, |cache| cache.bytes), growth(&caches));
+    let usual_growth = SLAB.growth(window.sum().total);
+    let is_names = filling == Filling::NegativeDentries;
+    Finding {
+        charge: Some(if is_names { Charge::Flood } else { Charge::Leak }),
+        usual_growth,
+        grows: grown >= signed(usual_growth),
+        caches: most(caches, grown, |cache| cache.growth),
+        claims,
+        negative: negative.filter(|_| is_names),
+        ..Finding::new(Kind::Slab(filling), bytes, grown)
+    }
+}
+
+/// What the trace cannot tell, the kernel's own counts do: these caches grow throughout.
+fn leaks_unseen(window: &Window, tracing: &Tracing, caches: &[CacheRow], kind: Kind) -> bool {
+    let unseen: Vec<_> = caches.iter().filter(|cache| !tracing.sees(&cache.name)).collect();
+    let names: Vec<_> = unseen.iter().map(|cache| cache.name.as_str()).collect();
+    let grown = unseen.iter().map(|cache| cache.growth).sum::<i64>();
+    let throughout = if kind == Kind::Slab(Filling::NegativeDentries) {
+        window.grew_throughout(|glance| Some(glance.dentries?.negative.cast_signed()))
+    } else {
+        window.caches_grew_throughout(&names)
+    };
+    let is_much = grown.unsigned_abs() >= SLAB.growth(window.sum().total);
+    is_much && throughout && is_soon(window, grown as f64 / window.length().as_secs_f64())
+}
+
+/// Without slabinfo, it is known how much cannot be taken back. Some of that comes with reclaimable slabs: arrays of their
+/// objects' cgroups, and what security modules keep for inodes.
+fn unknown_slab(window: &Window) -> Option<Finding> {
+    const COMES_WITH: i64 = 4;
+    let (bytes, movement) = part(window, Part::SlabUnreclaimable);
+    let beside = part(window, Part::SlabReclaimable).1.net.max(0) / COMES_WITH;
+    let movement = Movement { net: movement.net.saturating_sub(beside), ..movement };
+    let found =
+        SLAB.check(window, Kind::Slab(Filling::Cache), bytes, movement).filter(|found| found.grows)?;
+    let leaks = window.grew_throughout(|glance| Some(glance.sum.get(Part::SlabUnreclaimable)))
+        && is_soon(window, movement.net as f64 / window.length().as_secs_f64());
+    Some(Finding { charge: leaks.then_some(Charge::Leak), ..found })
+}
+
+fn is_soon(window: &Window, bytes_per_s: f64) -> bool {
+    bytes_per_s * SOON.as_secs_f64() >= window.after.glance.meminfo.available() as f64
+}
+
+fn total(caches: &[CacheRow], of: fn(&CacheRow) -> u64) -> u64 {
+    caches.iter().map(of).fold(0, u64::saturating_add)
+}
+
+fn growth(caches: &[CacheRow]) -> i64 {
+    caches.iter().map(|cache| cache.growth).fold(0, i64::saturating_add)
+}
+
+/// The first few by what they have of a whole, if it is a part of it.
+fn most(mut caches: Vec<CacheRow>, whole: i64, of: fn(&CacheRow) -> i64) -> Vec<CacheRow> {
+    caches.retain(|cache| of(cache) as f64 >= whole as f64 * MIN_PART);
+    caches.sort_by_key(|cache| std::cmp::Reverse(of(cache)));
+    caches.truncate(MAX_NAMED);
+    caches
 }
 
 fn is_part(growth: i64, bytes: u64, of: &Finding) -> bool {
@@ -263,90 +435,13 @@ fn signed(bytes: u64) -> i64 {
 }
 
 fn negative(window: &Window) -> Option<(u64, i64)> {
-    let (before, after) = window.before.dentries.zip(window.after.dentries)?;
+    let (before, after) = window.before.glance.dentries.zip(window.after.glance.dentries)?;
     Some((after.negative, difference(before.negative, after.negative)))
 }
 
-/// Which kind of object has most, of what grew or of what there is. A socket is also an open file (`filp`) and a dentry, an
-/// inode mostly also a dentry: so many of these as there are sockets and inodes count for them.
-fn filling(caches: &[CacheRow], by_growth: bool, negative: Option<(u64, i64)>) -> Filling {
-    let figure = |growth: i64, size: u64| if by_growth { growth.max(0) as f64 } else { size as f64 };
-    let bytes = |cache: &CacheRow| figure(cache.growth, cache.bytes);
-    let objects = |cache: &CacheRow| figure(cache.objects_growth, cache.objects);
-    let of = |is: fn(&str) -> bool| {
-        let caches = caches.iter().filter(move |cache| names(cache).any(is));
-        caches.fold((0.0, 0.0), |(b, n), cache| (b + bytes(cache), n + objects(cache)))
-    };
-    let (files, dentries) = (of(|name| name == "filp"), of(|name| name == "dentry"));
-    let (inodes, sockets) = (of(is_of_inodes), of(|name| name == "sock_inode_cache"));
-    let each = |(bytes, objects): (f64, f64)| if objects > 0.0 { bytes / objects } else { 0.0 };
-    // Whoever lists /proc/PID/fd, as monitors do, makes an inode and a dentry for each open file there is.
-    let of_proc = of(|name| name == "proc_inode_cache");
-    let listed = of_proc.1.min(files.1);
-    let inodes = (inodes.0 - listed * each(of_proc), inodes.1 - listed);
-    // Names that do not exist have no inode.
-    let negative = negative.map_or(0.0, |(all, grew)| figure(grew, all)).min(dentries.1);
-    let of_sockets = sockets.1.min(dentries.1 - negative);
-    let of_inodes = inodes.1.min(dentries.1 - negative - of_sockets);
-    let of_listed = listed.min(dentries.1 - negative - of_sockets - of_inodes);
-    let own = dentries.1 - of_sockets - of_inodes - of_listed;
-    let sockets_files = sockets.1.min(files.1);
-    let has_sockets = if sockets.1 > 0.0 { 1.0 } else { 0.0 };
-    let sockets_bytes =
-        has_sockets * of(is_of_sockets).0 + sockets_files * each(files) + of_sockets * each(dentries);
-    // Long names have memory of their own beside the dentry.
-    let long_names = if own > 0.0 { of(|name| name.starts_with("kmalloc-rcl-")).0 } else { 0.0 };
-    let of_names = if negative * 2.0 >= own { Filling::NegativeDentries } else { Filling::Dentries };
-    let others = caches.iter().filter(|cache| !names(cache).any(is_of_a_kind));
-    let candidates = [
-        (Filling::Sockets, sockets_bytes),
-        (Filling::Files, (files.1 - sockets_files) * each(files)),
-        (Filling::Inodes, inodes.0 + of_inodes * each(dentries)),
-        (of_names, own * each(dentries) + long_names),
-        (Filling::Kmalloc, of(is_kmalloc).0),
-        (Filling::Cache, others.map(bytes).fold(0.0, f64::max)),
-    ];
-    let most = candidates.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-    most.filter(|(_, bytes)| *bytes > 0.0).map_or(Filling::Cache, |(filling, _)| filling)
-}
-
-fn is_of_a_kind(name: &str) -> bool {
-    matches!(name, "filp" | "dentry") || is_of_sockets(name) || is_of_inodes(name) || is_kmalloc(name)
-}
-
-fn names(cache: &CacheRow) -> impl Iterator<Item = &str> {
-    std::iter::once(cache.name.as_str()).chain(cache.aliases.iter().map(String::as_str))
-}
-
-fn is_of_sockets(name: &str) -> bool {
-    const PROTOCOLS: [&str; 14] = [
-        "UNIX",
-        "UNIX-STREAM",
-        "TCP",
-        "TCPv6",
-        "UDP",
-        "UDPv6",
-        "UDP-Lite",
-        "UDPLITEv6",
-        "RAW",
-        "RAWv6",
-        "PING",
-        "PINGv6",
-        "NETLINK",
-        "PACKET",
-    ];
-    name == "sock_inode_cache" || PROTOCOLS.contains(&name) || name.contains("_sock_")
-}
-
-/// What security modules keep for each inode, of whatever filesystem, is none itself.
-fn is_of_inodes(name: &str) -> bool {
-    let is_inode = name.ends_with("inode_cache") || name.ends_with("_inode");
-    is_inode && !["sock_inode_cache", "lsm_inode_cache"].contains(&name)
-}
-
-/// Of kmalloc's families, and those of single users (kmem_buckets).
-fn is_kmalloc(name: &str) -> bool {
-    ["kmalloc-", "dma-kmalloc-", "msg_msg-", "memdup_user-"].iter().any(|family| name.starts_with(family))
+fn dentry_growth(window: &Window) -> i64 {
+    let both = window.before.glance.dentries.zip(window.after.glance.dentries);
+    both.map_or(0, |(before, after)| difference(before.all, after.all))
 }
 
 #[cfg(test)]

@@ -74,13 +74,20 @@ fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
     assert_eq!(before.processes.list.len(), memory::MAX_PROCESSES);
     assert!(before.cgroups.list.len() <= cgroup::MAX_CGROUPS);
     assert_eq!(before.cgroups.list.len() + before.cgroups.left_out, SLICES + SLICES * IN_EACH);
-    let window = Window { before, between: Vec::new(), after, own_pid: 0, proportional: Default::default() };
+    let window = Window {
+        before,
+        between: Vec::new(),
+        looks: Vec::new(),
+        after,
+        own_pid: 0,
+        proportional: Default::default(),
+    };
     let about = About { host: "many".to_owned(), kernel: "6.12".to_owned(), time: SystemTime::UNIX_EPOCH };
-    let page = Page::new(about, &window, Tracing::NotNeeded);
+    let page = Page::new(about, &window, Tracing::Failed { caches: Vec::new(), why: String::new() });
     assert!(page.processes.left_out == 0 && page.cgroups.left_out > 90_000, "{page:?}");
     assert!(window.processes().iter().all(|row| row.growth == 0), "who was not read has not grown");
     assert!(window.commands().iter().all(|command| command.growth <= 0));
-    let text = terminal::text(&documents::triage::document(&page), Frame::wide(80), Style::Plain);
+    let text = terminal::text(&documents::triage::ticket(&page), Frame::wide(80), Style::Plain);
     let foot: Vec<&str> = text.lines().filter(|line| line.contains("not read")).collect();
     insta::assert_snapshot!(foot.join("\n"));
 }

@@ -1,75 +1,118 @@
-//! Which caches are worth a tracing session, and what the session found.
+//! What a tracing session of the window says: who holds what grew.
 
-use super::{
-    suspect::{is_much_slab, usual_slab_growth},
-    window::CacheRow,
-};
-use crate::view::Snapshot;
-
-/// Caches that are traced, at most: each has a cost for the host.
-const MAX_CACHES: usize = 6;
-
-/// In the first seconds of a long window everything seems to grow fast.
-const MIN_SHARE: f64 = 1.0 / 16.0;
+use crate::view::{Finding, KnownIncident, NameGroup, Row, Snapshot, finding::Doubt};
 
 /// The outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tracing {
-    /// No slab cache grew, and slab memory is not unusual.
-    NotNeeded,
     /// Why there was none.
-    Failed {
-        caches: Vec<String>,
-        why: String,
-    },
+    Failed { caches: Vec<String>, why: String },
     Done {
+        /// As they are written on the command line.
         caches: Vec<String>,
+        /// Whether it was all that happened on the host: all caches, of all processes.
+        is_whole: bool,
         last: Box<Snapshot>,
     },
 }
 
-/// The caches worth tracing after a first look at how they grow: `grown` since its start, which was the `share` of the whole
-/// window, on a host of so much memory.
-pub fn candidates(grown: &[CacheRow], share: f64, slab: u64, total: u64) -> Vec<String> {
-    let usual = usual_slab_growth(total) as f64 * share.max(MIN_SHARE);
-    let grows = |cache: &&CacheRow| cache.growth as f64 >= usual;
-    let mut growing: Vec<_> = grown.iter().filter(grows).collect();
-    growing.sort_by_key(|cache| std::cmp::Reverse(cache.growth));
-    let mut big: Vec<_> = if is_much_slab(slab, total) { grown.iter().collect() } else { Vec::new() };
-    // At least a quarter of it each: the ones that matter.
-    big.retain(|cache| cache.bytes >= slab / 4);
-    big.sort_by_key(|cache| std::cmp::Reverse(cache.bytes));
-    let mut names: Vec<String> = Vec::new();
-    for cache in growing.into_iter().chain(big) {
-        if names.len() < MAX_CACHES && !names.contains(&cache.name) {
-            names.push(cache.name.clone());
+/// Whose objects of a cache leak or flood it, by the trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    pub cache: String,
+    /// Others that grow with it.
+    pub with: Vec<String>,
+    /// A command's name, and who started it, the nearest first.
+    pub comm: Vec<u8>,
+    pub started_by: Vec<Vec<u8>>,
+    pub processes: u64,
+    pub objects_per_s: f64,
+    pub bytes_per_s: f64,
+    /// Share of what it allocated in the window that is still there.
+    pub kept: f64,
+    /// Which part of its cache's growth.
+    pub explains: Option<f64>,
+    pub place: Option<NameGroup>,
+    /// Share of its dentries that are of names that do not exist.
+    pub negative: Option<f64>,
+    pub doubts: Vec<Doubt>,
+    /// An incident like this one.
+    pub known: Option<KnownIncident>,
+}
+
+impl Tracing {
+    fn last(&self) -> Option<&Snapshot> {
+        match self {
+            Self::Failed { .. } => None,
+            Self::Done { last, .. } => Some(last),
         }
     }
-    names
+
+    /// None where there is no telling: nothing was traced, or for too short a time.
+    pub fn claims(&self) -> Option<Vec<Claim>> {
+        self.last()?.verdict.as_ref().map(|verdict| verdict.accused().map(Claim::of).collect())
+    }
+
+    /// Whether all of this cache is seen, so that what is not claimed does not leak.
+    pub fn sees(&self, cache: &str) -> bool {
+        let Self::Done { is_whole: true, last, .. } = self else { return false };
+        let is_partial = last.caches.iter().any(|traced| traced.name == cache && traced.partial.is_some());
+        last.verdict.is_some() && !is_partial
+    }
+
+    /// Who holds most of what was allocated of this cache meanwhile, leak or not.
+    pub fn holder(&self, cache: &str) -> Option<&[u8]> {
+        let last = self.last()?;
+        let all = last.caches.iter().find(|traced| traced.name == cache)?.outstanding_objects;
+        let of =
+            |row: &Row| row.caches.iter().find(|share| share.name == cache).map_or(0, |share| share.objects);
+        let most = last.rows.iter().max_by_key(|row| of(row)).filter(|row| of(row) * 2 > all)?;
+        most.comm.as_deref()
+    }
+}
+
+impl Claim {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            cache: finding.cache.clone(),
+            with: finding.with.clone(),
+            comm: finding.comm.clone().unwrap_or_else(|| finding.keys.join(&b", "[..])),
+            started_by: finding.started_by.clone(),
+            processes: finding.processes,
+            objects_per_s: finding.slope.per_s,
+            bytes_per_s: finding.bytes_per_s,
+            kept: finding.kept,
+            explains: finding.explains,
+            place: finding.place.clone(),
+            negative: finding.negative,
+            doubts: finding.doubts.clone(),
+            known: finding.known.first().cloned(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cache(name: &str, bytes: u64, growth: i64) -> CacheRow {
-        CacheRow { name: name.to_owned(), bytes, growth, ..CacheRow::default() }
-    }
+    use crate::{output::sample, view::By};
 
     #[test]
-    fn caches_that_grow_first_then_those_that_are_big() {
-        let total = 1 << 30;
-        let grown = [
-            cache("a", 1 << 20, 400_000),
-            cache("b", 200 << 20, -5),
-            cache("c", 9 << 20, 900_000),
-            cache("d", 1, 0),
-        ];
-        // A sixth of a window: 2 MiB are usual in a whole one.
-        assert_eq!(candidates(&grown, 1.0 / 6.0, 200 << 20, total), ["c", "a"]);
-        assert_eq!(candidates(&grown, 1.0, 100 << 20, total), [""; 0]);
-        assert_eq!(candidates(&grown, 1.0 / 6.0, 300 << 20, total), ["c", "a", "b"]);
-        let many: Vec<_> = (0..20).map(|n| cache(&n.to_string(), 1, (9 << 20) + n)).collect();
-        assert_eq!(candidates(&many, 1.0, 20, total).len(), MAX_CACHES);
+    fn a_claim_is_an_accusation_of_the_verdict() {
+        let done =
+            |last| Tracing::Done { caches: vec!["all".to_owned()], is_whole: true, last: Box::new(last) };
+        let claims = done(sample::verdict()).claims().expect("there is a verdict");
+        assert_eq!((claims[0].cache.as_str(), &*claims[0].comm, claims.len()), ("dentry", &b"curl"[..], 1));
+        assert_eq!(done(sample::verdict()).holder("dentry"), Some(&b"curl"[..]));
+        assert_eq!(done(sample::verdict()).holder("filp"), None);
+        let early = done(Snapshot { verdict: None, ..sample::verdict() });
+        assert_eq!((early.claims(), early.sees("dentry")), (None, false));
+        assert!(done(sample::verdict()).sees("dentry"));
+        let mut partial = sample::verdict();
+        partial.caches[0].partial = sample::partial(By::Comm).caches.iter().find_map(|cache| cache.partial);
+        assert!(!done(partial).sees("dentry"));
+        // What a filter left out may leak.
+        let of_some =
+            Tracing::Done { caches: Vec::new(), is_whole: false, last: Box::new(sample::verdict()) };
+        assert!(!of_some.sees("dentry"));
     }
 }

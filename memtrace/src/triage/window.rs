@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -24,11 +24,20 @@ use crate::procfs::{
 pub struct Window {
     pub before: Sample,
     pub between: Vec<Glance>,
+    /// Slab caches in between, more seldom.
+    pub looks: Vec<Look>,
     pub after: Sample,
     /// The process that does not count: memtrace.
     pub own_pid: u32,
     /// Proportional set size, of the few processes that were measured: before and after.
     pub proportional: HashMap<ProcessId, (Option<u64>, Option<u64>)>,
+}
+
+/// The slab caches at a moment.
+#[derive(Debug)]
+pub struct Look {
+    pub at: Instant,
+    pub caches: SlabCaches,
 }
 
 /// How a figure moved: by how much in all, and how much of it went up and down.
@@ -58,6 +67,28 @@ impl Movement {
     pub fn is_steady(self) -> bool {
         self.net > 0 && self.up / 2 >= self.down
     }
+}
+
+/// What leaks grows in each third of the time, none of them less than this share of what an even third would be. What comes
+/// at once and stays does not, nor what warms up.
+const LEAST_THIRD: f64 = 0.25;
+
+/// Whether a figure grew throughout: values at their times, in order.
+pub fn grows_throughout(points: &[(Instant, i64)]) -> bool {
+    let [(start, first), .., (end, last)] = points else { return false };
+    let even = last.saturating_sub(*first) as f64 / 3.0;
+    let at = |third: u32| value_at(points, *start + (*end - *start) * third / 3);
+    points.len() > 2 && even > 0.0 && (0..3).all(|third| at(third + 1) - at(third) >= even * LEAST_THIRD)
+}
+
+/// Between two points, on the line from the one to the other.
+fn value_at(points: &[(Instant, i64)], time: Instant) -> f64 {
+    let before = points.iter().rev().find(|(at, _)| *at <= time).or(points.first());
+    let after = points.iter().find(|(at, _)| *at >= time).or(points.last());
+    let (Some(&(from, was)), Some(&(to, is))) = (before, after) else { return 0.0 };
+    let length = to.saturating_duration_since(from).as_secs_f64();
+    let share = if length > 0.0 { time.saturating_duration_since(from).as_secs_f64() / length } else { 0.0 };
+    was as f64 + (is as f64 - was as f64) * share
 }
 
 /// Memory of processes, in bytes.
@@ -102,6 +133,8 @@ pub struct CacheRow {
     pub growth: i64,
     pub objects: u64,
     pub objects_growth: i64,
+    pub slabs_growth: i64,
+    pub objects_per_slab: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,10 +153,31 @@ impl Window {
         &self.after.glance.sum
     }
 
+    fn glances(&self) -> impl Iterator<Item = &Glance> {
+        std::iter::once(&self.before.glance).chain(&self.between).chain([&self.after.glance])
+    }
+
     pub fn movement(&self, of: impl Fn(&Sum) -> i64) -> Movement {
-        let first = std::iter::once(&self.before.glance);
-        let glances = first.chain(&self.between).chain([&self.after.glance]);
-        Movement::through(glances.map(|glance| of(&glance.sum)))
+        Movement::through(self.glances().map(|glance| of(&glance.sum)))
+    }
+
+    /// Whether what is in the glances grew throughout; false where it is not in all of them.
+    pub fn grew_throughout(&self, of: impl Fn(&Glance) -> Option<i64>) -> bool {
+        let points: Option<Vec<_>> = self.glances().map(|glance| Some((glance.at, of(glance)?))).collect();
+        points.is_some_and(|points| grows_throughout(&points))
+    }
+
+    /// Whether the memory of these slab caches grew throughout, together.
+    pub fn caches_grew_throughout(&self, names: &[&str]) -> bool {
+        let bytes = |caches: &SlabCaches| {
+            let counts = names.iter().filter_map(|name| caches.get(name)?.counts);
+            counts.map(|counts| counts.bytes(page_size()).cast_signed()).sum::<i64>()
+        };
+        let (Ok(before), Ok(after)) = (&self.before.caches, &self.after.caches) else { return false };
+        let first = std::iter::once((self.before.glance.at, bytes(before)));
+        let looks = self.looks.iter().map(|look| (look.at, bytes(&look.caches)));
+        let points: Vec<_> = first.chain(looks).chain([(self.after.glance.at, bytes(after))]).collect();
+        grows_throughout(&points)
     }
 
     pub fn growth(&self, part: Part) -> i64 {
@@ -229,6 +283,16 @@ impl Window {
         self.after.tmpfs.iter().map(row).collect()
     }
 
+    /// The share of the time in which some task waited for memory; None where the kernel does not say.
+    pub fn stalled(&self) -> Option<f64> {
+        let (was, is) = self.before.pressure.zip(self.after.pressure)?;
+        Some(self.share_of_time(is.some.total.saturating_sub(was.some.total)))
+    }
+
+    pub fn share_of_time(&self, time: Duration) -> f64 {
+        time.as_secs_f64() / self.length().as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
     /// Counts that only go up (vmstat).
     pub fn events(&self, of: impl Fn(&Sample) -> u64) -> u64 {
         of(&self.after).saturating_sub(of(&self.before))
@@ -248,6 +312,8 @@ pub fn caches_between(before: &SlabCaches, after: &SlabCaches) -> Vec<CacheRow> 
             growth: difference(was.bytes(page_size()), now.bytes(page_size())),
             objects: now.active_objects,
             objects_growth: difference(was.active_objects, now.active_objects),
+            slabs_growth: difference(was.slabs, now.slabs),
+            objects_per_slab: now.total_objects.checked_div(now.slabs).unwrap_or(0),
         })
     };
     after.caches.iter().filter_map(row).collect()
@@ -290,7 +356,35 @@ mod tests {
         check(&[9, 3], -6, false);
     }
 
+    #[track_caller]
+    fn check_throughout(values: &[i64], expect: bool) {
+        let start = Instant::now();
+        let points: Vec<_> =
+            values.iter().zip(0..).map(|(value, s)| (start + Duration::from_secs(s), *value)).collect();
+        assert_eq!(grows_throughout(&points), expect, "{values:?}");
+    }
+
+    #[test]
+    fn throughout_is_in_each_third() {
+        check_throughout(&[], false);
+        check_throughout(&[1, 9], false);
+        check_throughout(&[0, 10, 20, 30, 40], true);
+        // A bit slower, a bit faster, and one step back.
+        check_throughout(&[0, 8, 20, 19, 30, 44, 50], true);
+        // What comes at once and stays; what warms up; what comes at the end.
+        check_throughout(&[0, 100, 100, 100, 100], false);
+        check_throughout(&[0, 60, 90, 98, 100, 100, 100], false);
+        check_throughout(&[0, 0, 0, 0, 0, 0, 90], false);
+        check_throughout(&[50, 40, 30, 20], false);
+    }
+
     proptest! {
+        #[test]
+        fn a_constant_rate_is_throughout(rate in 1_i64..1_000_000, n in 3_usize..40) {
+            let values: Vec<i64> = (0..n as i64).map(|at| at * rate).collect();
+            check_throughout(&values, true);
+        }
+
         #[test]
         fn what_came_less_what_went_is_the_change(values in prop::collection::vec(-1_000_000_i64..1_000_000, 1..40)) {
             let movement = Movement::through(values.iter().copied());

@@ -1,4 +1,4 @@
-//! Who fills the slab: a session on the caches that grow, for the rest of the window.
+//! Who fills the slab: a session on all caches, for as long as the window is open. Nobody knows before which of them will grow.
 
 use std::{
     io,
@@ -22,7 +22,10 @@ use crate::{
 const MAX_MEMORY: u64 = 64 << 20;
 const MAX_CPU: CpuLimit = CpuLimit { percent: 25.0 };
 
-const ROWS: usize = 5;
+/// What is traced, as after `--cache`.
+const ALL: &str = "all";
+
+const ROWS: usize = 10;
 
 /// The verdict needs some.
 const REPORTS: u32 = 15;
@@ -43,43 +46,41 @@ impl Output for Last {
     }
 }
 
-/// Traces these caches for so long. Never fails: where it cannot be done, it says why.
-pub async fn trace(caches: Vec<String>, duration: Duration) -> Tracing {
+/// Traces for so long. Never fails: where it cannot be done, it says why.
+pub async fn trace(duration: Duration) -> Tracing {
     let last = Arc::new(Mutex::new(None));
-    let ended = session::run(options(&caches, duration), Box::new(Last(Arc::clone(&last)))).await;
+    let ended = session::run(options(duration), Box::new(Last(Arc::clone(&last)))).await;
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (ended, last) {
-        (Ok(()), Some(last)) => Tracing::Done { caches, last: Box::new(last) },
-        (Ok(()), None) => Tracing::Failed { caches, why: "tracing ended without a report".to_owned() },
-        (Err(error), _) => Tracing::Failed { caches, why: first_sentence(&error) },
+        (Ok(()), Some(last)) => Tracing::Done { caches: all(), is_whole: true, last: Box::new(last) },
+        (Ok(()), None) => failed("tracing ended without a report"),
+        (Err(error), _) => failed(first_sentence(&error)),
     }
 }
 
-/// Looks in a recording of the window for who filled these caches.
-pub fn recorded(caches: Vec<String>, reader: &Reader, incidents: Incidents) -> Tracing {
-    if caches.is_empty() {
-        return Tracing::NotNeeded;
-    }
-    let patterns: Vec<String> = caches.iter().map(|name| glob::Pattern::escape(name)).collect();
-    let report = Filter::new(&patterns, &[], &[]).map_err(|error| error.to_string()).and_then(|filter| {
-        let ask = Query {
-            report_options: report_options(),
-            filter,
-            incidents,
-            from: None,
-            to: None,
-            call_sites: false,
-            nodes: false,
-        };
-        replay::report(reader, &ask, &mut |_| {}).map_err(|error| error.to_string())
-    });
-    match report {
-        Ok(report) if report.snapshot.caches.is_empty() => {
-            let why = "they are not in the recording, which has only the caches of its --cache".to_owned();
-            Tracing::Failed { caches, why }
-        }
-        Ok(report) => Tracing::Done { caches, last: Box::new(report.snapshot) },
-        Err(why) => Tracing::Failed { caches, why },
+pub fn failed(why: impl Into<String>) -> Tracing {
+    Tracing::Failed { caches: all(), why: why.into() }
+}
+
+fn all() -> Vec<String> {
+    vec![ALL.to_owned()]
+}
+
+/// Looks in a recording of the window, which has these caches, and perhaps not all processes.
+pub fn recorded(caches: &[String], reader: &Reader, incidents: Incidents) -> Tracing {
+    let ask = Query {
+        report_options: report_options(),
+        filter: Filter::default(),
+        incidents,
+        from: None,
+        to: None,
+        call_sites: false,
+        nodes: false,
+    };
+    let (caches, is_whole) = (caches.to_vec(), reader.header.filters.is_empty());
+    match replay::report(reader, &ask, &mut |_| {}) {
+        Ok(report) => Tracing::Done { caches, is_whole, last: Box::new(report.snapshot) },
+        Err(error) => Tracing::Failed { caches, why: error.to_string() },
     }
 }
 
@@ -94,9 +95,9 @@ fn report_options() -> ReportOptions {
     ReportOptions { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: ROWS }
 }
 
-fn options(caches: &[String], duration: Duration) -> Options {
+fn options(duration: Duration) -> Options {
     Options {
-        caches: caches.to_vec(),
+        caches: all(),
         pids: Vec::new(),
         comms: Vec::new(),
         report_options: report_options(),

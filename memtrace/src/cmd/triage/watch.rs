@@ -1,15 +1,9 @@
-//! Watches the host for a window's time, and traces the slab caches that turn out to grow.
+//! Watches the host for a window's time, and traces its slab caches meanwhile.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, io, pin::pin, time::Duration};
 
 use thiserror::Error;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::trace;
 use crate::{
@@ -23,28 +17,26 @@ use crate::{
             ProcessId,
             memory::{self, ProcessList},
         },
-        slab,
     },
     session::Signals,
     triage::{
         sample::{Glance, Sample},
-        tracing::{self, Tracing},
-        window::{self, Window},
+        tracing::Tracing,
+        window::{Look, Window},
     },
 };
 
 /// Glances are this far apart, or a tenth of the window where it is short.
 const GLANCE_EVERY: Duration = Duration::from_secs(1);
 
-/// Slabinfo is looked at this often until a cache is found to grow, or at a fourth of a window that is short: reading it takes
-/// locks that allocations take too.
+/// Slabinfo is looked at this often, or at a fourth of a window that is short: reading it takes locks that allocations take too.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a session takes beside its duration: a second or so for its start, half of one to settle.
 const BESIDE_TRACING: Duration = Duration::from_millis(1500);
 
 /// A session for less is not worth its start.
-const MIN_TRACING: Duration = Duration::from_secs(1);
+const MIN_TRACING: Duration = Duration::from_millis(1500);
 
 /// What the session took of the kernel's memory is given back after this.
 const AFTER_TRACING: Duration = Duration::from_millis(300);
@@ -77,35 +69,49 @@ pub async fn watch(time: Duration) -> Result<(Window, Tracing), WatchError> {
     let files = Files::live();
     let mut signals = Signals::new().map_err(WatchError::Signals)?;
     let opening = Opening::take(&files)?;
-    let (glances, tracing) = between(&files, &opening.sample, time, &mut signals).await?;
-    Ok((opening.close(&files, glances)?, tracing))
+    let (between, tracing) = between(&files, time, &mut signals).await?;
+    Ok((opening.close(&files, between)?, tracing))
 }
 
 /// Watches while something else traces, for as long as that takes.
 pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, T), WatchError> {
     let files = Files::live();
     let opening = Opening::take(&files)?;
-    let mut glances = Vec::new();
-    let mut ticks = interval_at(Instant::now() + GLANCE_EVERY, GLANCE_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut between = Between::default();
+    let (mut glance, mut look) = (every(GLANCE_EVERY), every(LOOK_EVERY));
     let mut tracing = pin!(tracing);
     let traced = loop {
         tokio::select! {
             biased;
             traced = &mut tracing => break traced,
-            _ = ticks.tick() => glances.push(Glance::take(&files)?),
+            _ = glance.tick() => between.glances.push(Glance::take(&files)?),
+            _ = look.tick() => between.look(&files),
         }
     };
     sleep(AFTER_TRACING).await;
-    Ok((opening.close(&files, glances)?, traced))
+    Ok((opening.close(&files, between)?, traced))
 }
 
-/// The slab caches that triage would have traced in this window.
-pub fn suspicious_caches(window: &Window) -> Vec<String> {
-    let (Ok(before), Ok(after)) = (&window.before.caches, &window.after.caches) else { return Vec::new() };
-    let grown = window::caches_between(before, after);
-    let sum = &window.before.glance.sum;
-    tracing::candidates(&grown, 1.0, sum.slab(), sum.total)
+/// From now on, the first time after one period.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+/// What was seen between the two samples.
+#[derive(Default)]
+struct Between {
+    glances: Vec<Glance>,
+    looks: Vec<Look>,
+}
+
+impl Between {
+    /// Nothing where the caches cannot be listed: the page says so.
+    fn look(&mut self, files: &Files) {
+        let at = Instant::now().into_std();
+        self.looks.extend(files.slab_caches().ok().map(|caches| Look { at, caches }));
+    }
 }
 
 /// A window that is open.
@@ -122,10 +128,12 @@ impl Opening {
         Ok(Self { sample, proportional })
     }
 
-    fn close(self, files: &Files, between: Vec<Glance>) -> Result<Window, HostError> {
+    fn close(self, files: &Files, between: Between) -> Result<Window, HostError> {
         let (before, after) = (self.sample, Sample::take(files)?);
+        let Between { glances, looks } = between;
+        let own_pid = std::process::id();
         let mut window =
-            Window { before, between, after, own_pid: std::process::id(), proportional: HashMap::new() };
+            Window { before, between: glances, looks, after, own_pid, proportional: HashMap::new() };
         window.proportional = both(files, &window, &self.proportional);
         Ok(window)
     }
@@ -134,22 +142,15 @@ impl Opening {
 /// What happens between the two samples.
 async fn between(
     files: &Files,
-    before: &Sample,
     time: Duration,
     signals: &mut Signals,
-) -> Result<(Vec<Glance>, Tracing), HostError> {
-    let (start, mut glances) = (Instant::now(), Vec::new());
-    let end = start + time;
+) -> Result<(Between, Tracing), HostError> {
+    let (start, mut between) = (Instant::now(), Between::default());
     let mut progress = Progress::new(time);
-    let every = |period: Duration| {
-        let mut ticks = interval_at(start + period, period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        ticks
-    };
     let mut glance = every(GLANCE_EVERY.min(time / 10));
     let mut look = every(LOOK_EVERY.min(time / 4));
-    let mut is_over = pin!(sleep_until(end));
-    let mut session: Option<Pin<Box<dyn Future<Output = Tracing>>>> = None;
+    let mut is_over = pin!(sleep_until(start + time));
+    let mut session = pin!(session(time));
     let mut tracing = None;
     loop {
         tokio::select! {
@@ -157,46 +158,30 @@ async fn between(
             () = signals.end() => break,
             () = &mut is_over => break,
             _ = glance.tick() => {
-                glances.push(Glance::take(files)?);
+                between.glances.push(Glance::take(files)?);
                 progress.show(start.elapsed());
             }
-            _ = look.tick(), if session.is_none() => {
-                let caches = caches_to_trace(files, before, start.elapsed(), time);
-                let left = end.saturating_duration_since(Instant::now() + BESIDE_TRACING);
-                if !caches.is_empty() && left >= MIN_TRACING {
-                    progress.trace(&caches);
-                    session = Some(Box::pin(trace::trace(caches, left)));
-                }
-            }
-            traced = ended(&mut session), if session.is_some() && tracing.is_none() => tracing = Some(traced),
+            _ = look.tick() => between.look(files),
+            traced = &mut session, if tracing.is_none() => tracing = Some(traced),
         }
     }
-    let tracing = match (tracing, session) {
-        (Some(tracing), _) => tracing,
+    let tracing = match tracing {
+        Some(tracing) => tracing,
         // Its time is over too, or it got the same signal.
-        (None, Some(session)) => session.await,
-        (None, None) => Tracing::NotNeeded,
+        None => session.await,
     };
     if matches!(tracing, Tracing::Done { .. }) {
         sleep(AFTER_TRACING).await;
     }
-    Ok((glances, tracing))
+    Ok((between, tracing))
 }
 
-async fn ended(session: &mut Option<Pin<Box<dyn Future<Output = Tracing>>>>) -> Tracing {
-    match session {
-        Some(session) => session.await,
-        None => std::future::pending().await,
+/// Ends with the window.
+async fn session(time: Duration) -> Tracing {
+    match time.saturating_sub(BESIDE_TRACING) {
+        left if left < MIN_TRACING => trace::failed("a window under 3 s is too short for that"),
+        left => trace::trace(left).await,
     }
-}
-
-/// After a first look. Nothing where the caches cannot be listed: the page says so.
-fn caches_to_trace(files: &Files, before: &Sample, passed: Duration, time: Duration) -> Vec<String> {
-    let (Ok(before_caches), Ok(now)) = (&before.caches, files.slab_caches()) else { return Vec::new() };
-    let grown = window::caches_between(before_caches, &now);
-    let share = passed.as_secs_f64() / time.as_secs_f64();
-    let sum = &before.glance.sum;
-    tracing::candidates(&grown, share, sum.slab(), sum.total)
 }
 
 fn biggest(processes: &ProcessList) -> Vec<ProcessId> {
@@ -232,21 +217,15 @@ fn both(
 struct Progress {
     line: StatusLine,
     time: Duration,
-    doing: String,
 }
 
 impl Progress {
     fn new(time: Duration) -> Self {
-        Self { line: StatusLine::stderr(), time, doing: "watching".to_owned() }
-    }
-
-    fn trace(&mut self, caches: &[String]) {
-        let names: Vec<_> = caches.iter().map(|cache| slab::printable(cache)).collect();
-        self.doing = format!("tracing {}", names.join(", "));
+        Self { line: StatusLine::stderr(), time }
     }
 
     fn show(&mut self, passed: Duration) {
         let (passed, time) = (passed.as_secs(), self.time.as_secs());
-        self.line.show(&format!("{passed} s of {time} s, {} (Ctrl-C stops earlier)", self.doing));
+        self.line.show(&format!("{passed} s of {time} s, watching and tracing (Ctrl-C stops earlier)"));
     }
 }

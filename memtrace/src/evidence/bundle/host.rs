@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_biggest_cgroups_come_first() {
-        let cgroup = |memory, slab| CgroupMemory { memory, slab };
+        let cgroup = |memory, slab| CgroupMemory { memory, slab, limit: None };
         let list = HashMap::from([
             (b"system.slice/a".to_vec(), cgroup(5, Some(2))),
             (b"user.slice\n".to_vec(), cgroup(9, None)),

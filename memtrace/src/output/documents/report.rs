@@ -72,12 +72,6 @@ pub fn verdict_sentences(snapshot: &Snapshot) -> Vec<String> {
     std::iter::once(verdict::claim(verdict).text()).chain(details).collect()
 }
 
-/// The first accusation in a line or two; nothing where there is none.
-pub fn brief(snapshot: &Snapshot) -> Vec<Sentence> {
-    let Some(first) = snapshot.verdict.as_ref().and_then(Verdict::first) else { return Vec::new() };
-    [Some(verdict::accusation(first)), verdict::place_of(first)].into_iter().flatten().collect()
-}
-
 /// How far the figures can be trusted, and the notes: a sentence each, for formats that have no table above them.
 pub fn trust_sentences(snapshot: &Snapshot) -> Vec<String> {
     let summary = Sentence::from(format!("trust: {}", trust::summary(snapshot)));

@@ -1,16 +1,20 @@
-//! A page of triage: the answer in a few lines, the figures, who fills the slab, the suspect, what to do.
+//! A page of triage: who it is and what to do in 40 lines of a terminal; with details, all that is known.
 
 use super::report;
 use crate::{
     output::{
-        model::{Block, Command, Content, Fact, Sentence, Table},
-        phrases::triage::{evidence, headline, signs, what},
+        model::{Block, Command, Content, Fact, Sentence, Table, Tone},
+        phrases::{
+            triage::{self as phrases, headline},
+            verdict,
+        },
         tables::triage as tables,
     },
-    text::{escape, human, time::rfc3339_seconds},
+    text::{human, time::rfc3339_seconds},
     triage::{
         page::{Page, Top},
         sample::page_size,
+        suspect::Finding,
         tracing::Tracing,
     },
     view::Snapshot,
@@ -19,27 +23,126 @@ use crate::{
 /// Cells of a terminal, where there is no window.
 pub const WIDTH: usize = 100;
 
-pub fn document(page: &Page) -> Vec<Block> {
+/// Of what there is to say, what has room on one page.
+const MAX_OTHERS: usize = 3;
+const MAX_BESIDE: usize = 2;
+const MAX_REASONS: usize = 5;
+const MAX_ADVICE: usize = 4;
+/// Of the time.
+const WAITED: f64 = 0.01;
+
+/// What a person asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// A page of a terminal.
+    Page,
+    /// Tables, and steps to do by hand as well.
+    Details,
+}
+
+/// For a terminal: what was said first is said again at the end, where the eye is.
+pub fn document(page: &Page, length: Length) -> Vec<Block> {
+    let again = if page.suspect().is_some() { again(page) } else { Vec::new() };
+    match length {
+        Length::Page => [summary(page), more(page), again].concat(),
+        Length::Details => [ticket(page), again].concat(),
+    }
+}
+
+/// For a ticket: all of it, once.
+pub fn ticket(page: &Page) -> Vec<Block> {
     let advice = &page.advice;
+    let signs = page.signs.sentences(page.total / page_size(), page.short.is_any());
     [
-        vec![title(page)],
-        answer(page),
+        summary(page),
+        section("For good", list(&advice.for_good)),
+        section("Watch", list(&advice.watch)),
         memory(page),
-        section("Signs of memory pressure", list(&signs(&page.signs, page.total / page_size()))),
+        section("Signs of memory pressure", list(&signs)),
         top(&page.processes, "processes", "not read: limited to 20,000", tables::processes),
         top(&page.cgroups, "cgroups", "not read: limited to 4,000, largest parents first", |rows| {
             tables::cgroups(rows, page.cgroup_version)
         }),
         top(&page.caches, "caches", "", tables::slab_caches),
         tracing(&page.tracing),
-        suspects(page),
-        section("Now", list(&advice.now)),
-        section("For good", list(&advice.for_good)),
-        section("Watch", list(&advice.watch)),
         by_hand(page),
         section("Not known", notes(&page.notes)),
     ]
     .concat()
+}
+
+/// Who, where, why we think so, what to do now.
+fn summary(page: &Page) -> Vec<Block> {
+    let Some(suspect) = page.suspect() else {
+        return [vec![title(page), paragraph(headline(page))], others(page), usage(page)].concat();
+    };
+    let place = phrases::place_of(suspect).map(|place| paragraph(Sentence::from("where: ") + place));
+    let mut reasons = phrases::short(&page.short, page);
+    reasons.extend(phrases::evidence(suspect, page));
+    reasons.truncate(MAX_REASONS);
+    [
+        vec![title(page), paragraph(headline(page)).tone(Tone::Alarm), who(page)],
+        place.into_iter().collect(),
+        usage(page),
+        section("Why", vec![Block::list(reasons)]),
+        section("Now", vec![Block::list(now(page))]),
+        section("Also", others(page)),
+    ]
+    .concat()
+}
+
+fn who(page: &Page) -> Block {
+    let who = page.suspect().map(|suspect| phrases::who(suspect, page));
+    paragraph(Sentence::from("who: ") + who.unwrap_or_default())
+}
+
+/// With what helped in an incident like this one.
+fn now(page: &Page) -> Vec<Sentence> {
+    let claim = page.suspect().and_then(|suspect| suspect.claims.first());
+    let known = claim.and_then(|claim| claim.known.as_ref()).into_iter().flat_map(verdict::remedy);
+    let advice = page.advice.now.iter().map(|advice| Sentence::default().advice(advice));
+    advice.chain(known).take(MAX_ADVICE).collect()
+}
+
+/// What else there is: accused too, or harmless.
+fn others(page: &Page) -> Vec<Block> {
+    let (skip, most) = if page.suspect().is_some() { (1, MAX_BESIDE) } else { (0, MAX_OTHERS) };
+    let of = |finding: &Finding| match finding.charge {
+        Some(_) => phrases::also(finding, page),
+        None => phrases::harmless(finding, page),
+    };
+    page.findings.iter().skip(skip).take(most).map(|finding| paragraph(of(finding))).collect()
+}
+
+fn usage(page: &Page) -> Vec<Block> {
+    let used = human::percent(1.0 - page.available as f64 / page.total.max(1) as f64);
+    let [available, total] = [page.available, page.total].map(human::bytes);
+    let waited = page.signs.stalled.filter(|share| *share >= WAITED);
+    let waited = waited.map(|share| format!("; tasks waited for it {} of the time", human::percent(share)));
+    let usage =
+        format!("memory: {used} in use, {available} of {total} available{}", waited.unwrap_or_default());
+    vec![paragraph(usage), paragraph(format!("all memory: {}", phrases::parts(page)))]
+}
+
+/// The three lines that count.
+fn again(page: &Page) -> Vec<Block> {
+    let now = now(page).into_iter().next().unwrap_or_default();
+    let blank = Block::new(Content::Section(""));
+    let lines = [
+        blank,
+        paragraph(headline(page)).tone(Tone::Alarm),
+        who(page),
+        paragraph(Sentence::from("now: ") + now),
+    ];
+    lines.into()
+}
+
+/// Where there is more.
+fn more(page: &Page) -> Vec<Block> {
+    let notes =
+        page.notes.iter().map(|note| paragraph(Sentence::from("not known: ") + Sentence::outside(note)));
+    let more = "more: memtrace triage --details has tables, and steps to do by hand";
+    notes.chain([paragraph(more)]).map(|block| block.tone(Tone::Quiet)).collect()
 }
 
 /// Nothing without a body.
@@ -69,23 +172,6 @@ fn title(page: &Page) -> Block {
         Fact::new(1, format!("{} up to {}", human::duration(page.length), rfc3339_seconds(page.time))),
     ];
     Block::new(Content::Title(facts.into()))
-}
-
-/// What it is, who does it, how bad it is.
-fn answer(page: &Page) -> Vec<Block> {
-    let who = match &page.tracing {
-        Tracing::Done { last, .. } => report::brief(last),
-        Tracing::NotNeeded | Tracing::Failed { .. } => Vec::new(),
-    };
-    let used = 1.0 - page.available as f64 / page.total.max(1) as f64;
-    let usage = format!(
-        "memory: {} in use, {} of {} available",
-        human::percent(used),
-        human::bytes(page.available),
-        human::bytes(page.total)
-    );
-    let who = who.into_iter().map(|sentence| paragraph(sentence).indented(2));
-    std::iter::once(paragraph(headline(page))).chain(who).chain([paragraph(usage)]).collect()
 }
 
 /// A table with a blank line before it, and what stands below.
@@ -124,32 +210,20 @@ fn top<T>(top: &Top<T>, what: &str, why_not_read: &str, build: impl Fn(&[T]) -> 
 
 /// The session's own last report, as it stands at the end of a session.
 fn tracing(tracing: &Tracing) -> Vec<Block> {
-    let names = |caches: &[String]| {
-        caches.iter().map(|name| escape::terminal(name.as_bytes())).collect::<Vec<_>>().join(", ")
-    };
     match tracing {
-        Tracing::NotNeeded => Vec::new(),
-        Tracing::Failed { caches, why } => {
-            let failed = format!("not traced ({}): {}", names(caches), escape::terminal(why.as_bytes()));
+        Tracing::Failed { why, .. } => {
+            let failed = Sentence::from("not traced: ") + Sentence::outside(why);
             vec![Block::heading("Who fills the slab"), paragraph(failed)]
         }
-        Tracing::Done { caches, last } => {
-            let length = human::duration(last.elapsed);
-            let title = format!("Who fills the slab: {} traced for {length}", names(caches));
+        Tracing::Done { caches, last, .. } => {
+            let title =
+                Sentence::from("Who fills the slab: ").names(caches.iter().map(String::as_bytes), ", ");
+            let title = title.words(format!(" traced for {}", human::duration(last.elapsed)));
             // What is left of each part of the time says it; how old that is does not say more.
             let last = Snapshot { ages: Vec::new(), ..(**last).clone() };
             [vec![Block::heading(title)], report::block(&last)].concat()
         }
     }
-}
-
-fn suspects(page: &Page) -> Vec<Block> {
-    let suspect = |(number, finding)| {
-        let title = if number == 0 { "Suspect" } else { "Also" };
-        let items = evidence(finding, page).into_iter().map(Sentence::from);
-        [Block::heading(format!("{title}: {}", what(finding))), Block::list(items)]
-    };
-    page.findings.iter().enumerate().flat_map(suspect).collect()
 }
 
 fn by_hand(page: &Page) -> Vec<Block> {

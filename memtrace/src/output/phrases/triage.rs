@@ -1,193 +1,325 @@
 //! What triage found.
 
-use std::time::Duration;
-
-use super::{merged, with_tail};
+use super::{merged, place, verdict, with_tail};
 use crate::{
-    text::{escape, human},
+    output::model::{BOUND, Sentence},
+    text::human,
     triage::{
-        page::{Page, Signs},
-        suspect::{Filling, Finding, Kind},
-        window::Command,
+        filling::{Filling, is_of_names},
+        page::Page,
+        shortage::{FullCgroup, Shortage},
+        sum::Part,
+        suspect::{Charge, Finding, Kind},
+        tracing::{Claim, Tracing},
+        window::{CacheRow, Command},
     },
 };
 
-/// Signs are shown from these on.
-const STALLED: f64 = 0.005;
-/// Pages of all memory for one refault.
-const PAGES_PER_REFAULT: u64 = 1000;
-const SWAPPED_PAGES: u64 = 256;
-const LARGE_BLOCKS: f64 = 0.05;
+/// Of what grew with the page cache, files themselves are worth a word if they have this share.
+const MIN_FILES: f64 = 0.1;
 
-/// With steady growth, what is available lasts so long at most to be worth a word.
-const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Claims and full cgroups that are named.
+const MAX_CLAIMS: usize = 3;
+/// Parts of the memory.
+const MAX_PARTS: usize = 5;
+/// Of those who started somebody.
+const MAX_ANCESTORS: usize = 3;
 
 /// The one line that says it.
-pub fn headline(page: &Page) -> String {
-    match page.findings.first() {
-        Some(suspect) => format!("SUSPECT: {}, {}", what(suspect), how(suspect)),
-        None => {
-            "SUSPECT: none. Nothing is unusually large, and nothing grew beyond this host's noise".to_owned()
-        }
+pub fn headline(page: &Page) -> Sentence {
+    let Some(suspect) = page.suspect() else {
+        let nothing = if page.findings.is_empty() {
+            "nothing grew that is worth a word"
+        } else {
+            "nothing leaks or floods it"
+        };
+        return format!("SUSPECT: none. Memory is not short, and {nothing}").into();
+    };
+    let lasts = lasts(suspect, page).map(|time| format!("; available memory lasts {time} at this rate"));
+    Sentence::from("SUSPECT: ")
+        + charged(suspect, page)
+        + how(suspect, page).into()
+        + lasts.unwrap_or_default().into()
+}
+
+/// A number stays with its unit.
+fn bound(text: String) -> String {
+    text.replace(' ', &BOUND.to_string())
+}
+
+/// `, +14.0 MiB in 30.1 s, 38.5 GiB in all`.
+fn how(finding: &Finding, page: &Page) -> String {
+    let (bytes, length) = (human::bytes(finding.bytes), bound(human::duration(page.length)));
+    let grew = format!(", {} in {length}", human::bytes_change(finding.growth));
+    match finding.charge {
+        _ if finding.kind == Kind::Cgroup => String::new(),
+        _ if finding.grows && finding.is_big => format!("{grew}, {bytes} in all"),
+        Some(Charge::Leak | Charge::Flood) if finding.growth > 0 => grew,
+        Some(Charge::Leak | Charge::Flood) => String::new(),
+        _ if finding.grows => grew,
+        _ => format!(", {bytes}, not growing now"),
     }
 }
 
-fn how(finding: &Finding) -> String {
-    let bytes = human::bytes(finding.bytes);
-    match (finding.grows, finding.is_big) {
-        (true, true) => format!("{bytes} and growing ({})", human::bytes_change(finding.growth)),
-        (true, false) => format!("growing ({})", human::bytes_change(finding.growth)),
-        _ => format!("{bytes}, not growing now"),
+/// Who is accused beside the first.
+pub fn also(finding: &Finding, page: &Page) -> Sentence {
+    let also = Sentence::from("also suspect: ") + charged(finding, page);
+    match finding.claims.first() {
+        Some(claim) => also + Sentence::from(", by ") + of_claim(claim),
+        None => also + how(finding, page).into(),
     }
+}
+
+/// `leak of open files (filp)`.
+fn charged(finding: &Finding, page: &Page) -> Sentence {
+    let charge = match finding.charge {
+        Some(Charge::Leak) => "leak of ",
+        Some(Charge::Flood) => "flood of ",
+        _ => "",
+    };
+    Sentence::from(charge) + what(finding, page)
 }
 
 /// What it is.
-pub fn what(finding: &Finding) -> String {
-    let first_cache = finding.caches.first();
-    let cache = first_cache.map_or("caches unknown".into(), |cache| escape::terminal(cache.name.as_bytes()));
+fn what(finding: &Finding, page: &Page) -> Sentence {
+    let words = Sentence::from;
     match finding.kind {
         Kind::Processes => match finding.commands.first() {
-            Some(command) => format!("processes' own memory: {}", who(command)),
-            None => "processes' own memory".to_owned(),
+            Some(command) => words("processes' own memory: ") + of_command(command),
+            None => "processes' own memory".into(),
         },
         Kind::Shared => match finding.tmpfs.first() {
-            Some(tmpfs) => format!("tmpfs {}", escape::terminal(&tmpfs.at)),
-            None => "shared memory or tmpfs".to_owned(),
+            Some(tmpfs) => words("tmpfs ").name(end_of(&tmpfs.at)),
+            None => "shared memory or tmpfs".into(),
         },
-        Kind::PageCache => "page cache (file data; reclaimed when needed)".to_owned(),
-        Kind::Kernel(part) => format!("kernel: {}", part.name()),
+        Kind::PageCache => files_and_bookkeeping(finding, page),
+        Kind::Kernel(part) => format!("the kernel's memory: {}", part.name()).into(),
+        Kind::Cgroup => finding.cgroup.as_ref().map(full).unwrap_or_default(),
         Kind::Slab(filling) => match filling {
-            Filling::NegativeDentries => "slab: negative dentries (names that do not exist)".to_owned(),
-            Filling::Dentries => "slab: dentries (names of files)".to_owned(),
-            Filling::Inodes => format!("slab: inodes ({cache})"),
-            Filling::Files => "slab: open files (filp)".to_owned(),
-            Filling::Sockets => "slab: sockets".to_owned(),
-            Filling::Kmalloc => format!("slab: the kernel's own objects ({cache})"),
-            Filling::Cache => format!("slab: {cache}"),
+            Filling::NegativeDentries => "names that do not exist (negative dentries)".into(),
+            Filling::Dentries => "names of files (dentry)".into(),
+            Filling::Inodes => words("inodes") + first_cache(finding, |cache| !is_of_names(&cache.name)),
+            Filling::Files => "open files (filp)".into(),
+            Filling::Sockets => "sockets".into(),
+            Filling::Kmalloc => words("the kernel's own objects") + first_cache(finding, |_| true),
+            Filling::Cache => words("slab objects") + first_cache(finding, |_| true),
         },
     }
+}
+
+fn first_cache(finding: &Finding, is: fn(&CacheRow) -> bool) -> Sentence {
+    let cache = finding.caches.iter().find(|cache| is(cache));
+    cache.map_or(" (caches unknown)".into(), |cache| in_brackets([cache]))
+}
+
+/// ` (buffer_head, ext4_extent_status)`.
+fn in_brackets<'a>(caches: impl IntoIterator<Item = &'a CacheRow>) -> Sentence {
+    let names = caches.into_iter().map(|cache| cache.name.as_bytes());
+    Sentence::from(" (").names(names, ", ").words(")")
+}
+
+fn files_and_bookkeeping(finding: &Finding, page: &Page) -> Sentence {
+    let own = page.parts.iter().find(|row| row.part == Part::PageCache).map_or(0, |row| row.growth);
+    let has_files = finding.caches.is_empty() || own as f64 >= finding.growth as f64 * MIN_FILES;
+    let words = match (has_files, finding.caches.is_empty()) {
+        (true, true) => return "page cache (data of files)".into(),
+        (true, false) => "page cache and its bookkeeping",
+        _ => "bookkeeping of files",
+    };
+    Sentence::from(words) + in_brackets(&finding.caches)
+}
+
+/// `cgroup system.slice/x: 960 MiB of its limit of 1.0 GiB`.
+fn full(cgroup: &FullCgroup) -> Sentence {
+    let [used, limit] = [cgroup.limit.usage, cgroup.limit.bytes].map(human::bytes);
+    Sentence::from("cgroup ").name(end_of(&cgroup.path)).words(format!(": {used} of its limit of {limit}"))
 }
 
 /// `java (pid 12)`, `php-fpm (412 processes)`.
-fn who(command: &Command) -> String {
-    let comm = escape::terminal(&command.comm);
-    match (command.pid, command.processes) {
-        (Some(pid), _) => format!("{comm} (pid {pid})"),
-        (None, n) => format!("{comm} ({})", human::processes(n)),
+fn of_command(command: &Command) -> Sentence {
+    let several = match command.pid {
+        Some(pid) => format!(" (pid {pid})"),
+        None => format!(" ({})", human::processes(command.processes)),
+    };
+    Sentence::default().name(&*command.comm).words(several)
+}
+
+/// The end of a path that would take more than its share of a page.
+fn end_of(path: &[u8]) -> Vec<u8> {
+    const MOST: usize = 64;
+    let mut start = path.len().saturating_sub(MOST);
+    while path.get(start).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        start += 1;
+    }
+    let cut = if start > 0 { "…" } else { "" };
+    [cut.as_bytes(), &path[start..]].concat()
+}
+
+/// Whose it is.
+pub fn who(finding: &Finding, page: &Page) -> Sentence {
+    if let Some(claim) = finding.claims.first() {
+        return of_claim(claim);
+    }
+    if let Some(command) = finding.commands.first() {
+        return of_command(command) + moved(command.growth, command.anon).into();
+    }
+    match (finding.kind, &page.tracing) {
+        (Kind::Slab(_), Tracing::Failed { why, .. }) => {
+            Sentence::from("not known, since it was not traced: ") + Sentence::outside(why)
+        }
+        (Kind::Cgroup, _) => "the processes in it".into(),
+        _ => match holder(finding, &page.tracing) {
+            Some(holder) => Sentence::from("mostly ").name(holder).words(", by what was allocated meanwhile"),
+            None => "not known; --details says how to find out".into(),
+        },
     }
 }
 
-/// Why it is one.
-pub fn evidence(finding: &Finding, page: &Page) -> Vec<String> {
-    let seconds = page.length.as_secs_f64();
-    let mut lines = Vec::new();
-    if finding.grows {
-        let times = finding.growth as f64 / finding.usual_growth.max(1) as f64;
-        lines.push(format!(
-            "grew steadily by {} in {} ({}/s): {times:.1} times the usual change here ({})",
-            human::bytes(finding.growth.unsigned_abs()),
-            human::duration(page.length),
-            human::bytes_change((finding.growth as f64 / seconds) as i64),
-            human::bytes(finding.usual_growth),
-        ));
-    }
-    if let Some(usual) = finding.usual_bytes.filter(|_| finding.is_big) {
-        lines.push(format!(
-            "uses {}, {} of all memory; up to {} is usual",
-            human::bytes(finding.bytes),
-            human::percent(finding.bytes as f64 / page.total.max(1) as f64),
-            human::bytes(usual),
-        ));
-    }
-    lines.extend(finding.caches.iter().map(|cache| {
-        format!(
-            "{}: {} ({} objects), now {}",
-            with_tail(cache.name.as_bytes(), &merged(cache.aliases.len())),
-            human::bytes_change(cache.growth),
-            human::count_change(cache.objects_growth),
-            human::bytes(cache.bytes)
-        )
-    }));
-    lines.extend(finding.negative.map(|(all, growth)| {
-        format!(
-            "negative dentries: {}, now {} (dentry-state)",
-            human::count_change(growth),
-            human::grouped(all)
-        )
-    }));
-    lines.extend(finding.commands.iter().map(|command| {
-        format!(
-            "{}: {}, now {}",
-            who(command),
-            human::bytes_change(command.growth),
-            human::bytes(command.anon)
-        )
-    }));
-    lines.extend(finding.tmpfs.iter().map(|tmpfs| {
-        format!(
-            "tmpfs {}: {}, now {}",
-            escape::terminal(&tmpfs.at),
-            human::bytes_change(tmpfs.growth),
-            human::bytes(tmpfs.used)
-        )
-    }));
-    if finding.kind == Kind::Shared && finding.tmpfs.is_empty() {
-        lines.push("not in a tmpfs mounted here: a memfd, System V or anonymous shared memory, or a container's tmpfs".to_owned());
-    }
-    lines.extend(time_left(finding, page));
-    lines
+/// `curl < probe.sh (212 processes): +1.9 k/s of dentry (365 KiB/s), 97% of its growth`.
+fn of_claim(claim: &Claim) -> Sentence {
+    let several = Some(claim.processes).filter(|&n| n != 1).map(|n| format!(" ({})", human::processes(n)));
+    let ancestors = claim.started_by.iter().take(MAX_ANCESTORS);
+    let comm = Sentence::default().name(&*claim.comm);
+    let who = ancestors.fold(comm, |who, comm| who.words(" < ").name(&**comm));
+    let share = claim.explains.map(|share| format!(", {} of its growth", human::percent(share)));
+    who.words(format!("{}: {} of ", several.unwrap_or_default(), human::growth(claim.objects_per_s)))
+        .name(claim.cache.as_bytes())
+        .words(format!(" ({}/s){}", human::bytes(claim.bytes_per_s as u64), share.unwrap_or_default()))
 }
 
-fn time_left(finding: &Finding, page: &Page) -> Option<String> {
-    let is_harmless = !finding.grows || finding.kind == Kind::PageCache;
-    let per_s = finding.growth as f64 / page.length.as_secs_f64();
-    let seconds = page.available as f64 / per_s;
-    let is_soon = !is_harmless && seconds.is_finite() && (0.0..SOON.as_secs_f64()).contains(&seconds);
-    is_soon.then(|| {
-        let left = human::duration(Duration::from_secs_f64(seconds));
-        format!("at this rate, available memory ({}) lasts {left}", human::bytes(page.available))
+/// Where its objects are.
+pub fn place_of(finding: &Finding) -> Option<Sentence> {
+    let claim = finding.claims.first()?;
+    let place = Sentence::default().name(end_of(&place::path(claim.place.as_ref()?)));
+    Some(match claim.negative.filter(|share| *share > 0.0) {
+        None => place,
+        Some(share) => place.words(format!("; {} of its names do not exist", human::percent(share))),
     })
 }
 
-/// Signs of memory pressure; empty where there are none.
-pub fn signs(signs: &Signs, pages: u64) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(some) = signs.stalled.filter(|share| *share >= STALLED) {
-        let all = signs.all_stalled.unwrap_or(0.0);
-        lines.push(format!(
-            "tasks stalled on memory {} of the time, all of them at once {} (pressure)",
-            human::cpu(some),
-            human::cpu(all)
-        ));
+fn holder<'a>(finding: &Finding, tracing: &'a Tracing) -> Option<&'a [u8]> {
+    finding.caches.iter().find_map(|cache| tracing.holder(&cache.name))
+}
+
+/// `: +12.0 MiB, now 38.1 GiB`.
+fn moved(growth: i64, now: u64) -> String {
+    format!(": {}, now {}", human::bytes_change(growth), human::bytes(now))
+}
+
+/// What did no harm, and why not.
+pub fn harmless(finding: &Finding, page: &Page) -> Sentence {
+    let by = holder(finding, &page.tracing).map(|name| Sentence::from(", mostly by ").name(name));
+    Sentence::from(if finding.grows { "grew: " } else { "large: " })
+        + what(finding, page)
+        + how(finding, page).into()
+        + by.unwrap_or_default()
+        + ": ".into()
+        + why_harmless(finding, page).into()
+}
+
+fn why_harmless(finding: &Finding, page: &Page) -> String {
+    match (finding.kind, &page.tracing) {
+        (Kind::PageCache, _) => "the kernel takes it back when programs need memory".to_owned(),
+        (Kind::Slab(_), Tracing::Done { .. }) if finding.grows => {
+            "the trace shows nobody who keeps taking more".to_owned()
+        }
+        (Kind::Slab(_), _) if finding.grows => "it did not grow throughout, as a leak would".to_owned(),
+        _ => match lasts(finding, page) {
+            Some(time) => format!("memory is not short; if it goes on, available memory lasts {time}"),
+            None => "memory is not short".to_owned(),
+        },
     }
-    if signs.direct_reclaims > 0 {
-        lines.push(format!(
-            "direct reclaim ran {} times; {} pages were reclaimed in total (vmstat)",
-            human::grouped(signs.direct_reclaims),
-            human::grouped(signs.reclaimed_pages)
-        ));
-    }
-    if signs.refaults > pages / PAGES_PER_REFAULT {
-        lines.push(format!(
-            "{} pages were evicted and read again (workingset_refault)",
-            human::grouped(signs.refaults)
-        ));
-    }
-    if signs.swapped_in_pages + signs.swapped_out_pages >= SWAPPED_PAGES {
-        let [out, back] = [signs.swapped_out_pages, signs.swapped_in_pages].map(human::grouped);
-        lines.push(format!("{out} pages were swapped out, {back} swapped in"));
-    }
-    match (signs.oom_kills, signs.oom_kills_ever) {
-        (0, 0) => {}
-        (0, ever) => lines.push(format!("the OOM killer killed {} since boot", human::processes(ever))),
-        (now, _) => lines.push(format!("the OOM killer killed {} during this run", human::processes(now))),
-    }
-    if let Some(share) = signs.large_blocks.filter(|share| *share < LARGE_BLOCKS || signs.compactions > 0) {
-        lines.push(format!(
-            "{} of free memory is in blocks of 64 KiB or more; tasks waited for larger blocks {} times (buddyinfo, compact_stall)",
-            human::percent(share),
-            human::grouped(signs.compactions)
-        ));
+}
+
+/// What is short.
+pub fn short(short: &Shortage, page: &Page) -> Vec<Sentence> {
+    let available = short.available.map(|share| {
+        let [available, total] = [page.available, page.total].map(human::bytes);
+        format!("only {} of memory is available: {available} of {total}", human::percent(share)).into()
+    });
+    let stalled = short
+        .stalled
+        .map(|share| format!("tasks waited for memory {} of the time", human::cpu(share)).into());
+    let cgroups = short.cgroups.iter().take(MAX_CLAIMS).map(full);
+    available.into_iter().chain(stalled).chain(cgroups).collect()
+}
+
+/// Why it is one.
+pub fn evidence(finding: &Finding, page: &Page) -> Vec<Sentence> {
+    let mut lines: Vec<Sentence> = figures(finding, page).into_iter().map(Sentence::from).collect();
+    let claim = finding.claims.first();
+    lines.extend(claim.map(kept));
+    lines.extend(finding.caches.iter().map(of_cache));
+    let doubts = claim.into_iter().flat_map(|claim| &claim.doubts);
+    lines.extend(doubts.map(|doubt| format!("but {}", verdict::doubt(*doubt)).into()));
+    let others = finding.claims.iter().take(MAX_CLAIMS).skip(1);
+    lines.extend(others.map(|claim| Sentence::from("also ") + of_claim(claim)));
+    let others = finding.commands.iter().skip(1);
+    lines.extend(others.map(|command| of_command(command) + moved(command.growth, command.anon).into()));
+    let tmpfs = finding.tmpfs.iter();
+    lines.extend(tmpfs.map(|tmpfs| {
+        Sentence::from("tmpfs ").name(end_of(&tmpfs.at)) + moved(tmpfs.growth, tmpfs.used).into()
+    }));
+    if finding.kind == Kind::Shared && finding.tmpfs.is_empty() {
+        lines.push("not in a tmpfs mounted here: a memfd, System V or anonymous shared memory, or a container's tmpfs".into());
     }
     lines
+}
+
+/// How far it is beyond what is usual.
+fn figures(finding: &Finding, page: &Page) -> Vec<String> {
+    let bytes = human::bytes;
+    let grew = finding.grows.then(|| {
+        let (rate, length) =
+            (finding.growth as f64 / page.length.as_secs_f64(), human::duration(page.length));
+        let (growth, usual) = (bytes(finding.growth.unsigned_abs()), bytes(finding.usual_growth));
+        format!(
+            "grew by {growth} in {length} ({}/s); up to {usual} is usual here",
+            human::bytes_change(rate as i64)
+        )
+    });
+    let size = finding.usual_bytes.filter(|_| finding.is_big).map(|usual| {
+        let share = human::percent(finding.bytes as f64 / page.total.max(1) as f64);
+        format!("uses {}, {share} of all memory; up to {} is usual", bytes(finding.bytes), bytes(usual))
+    });
+    let names = finding.negative.map(|(all, growth)| {
+        format!("names that do not exist: {}, now {}", human::count_change(growth), human::grouped(all))
+    });
+    [grew, size, names].into_iter().flatten().collect()
+}
+
+/// `98% of what it took there is still held`.
+fn kept(claim: &Claim) -> Sentence {
+    match human::percent(claim.kept).as_str() {
+        "100%" => "it gave nothing back of what it took there".into(),
+        share => format!("{share} of what it took there is still held").into(),
+    }
+}
+
+fn of_cache(cache: &CacheRow) -> Sentence {
+    let reclaim = super::reclaimable(cache.reclaimable);
+    let reclaim = if reclaim.is_empty() { String::new() } else { format!(", {reclaim}") };
+    Sentence::default().name(cache.name.as_bytes()).words(format!(
+        "{}: {} ({} objects), now {}{reclaim}",
+        with_tail(b"", &merged(cache.aliases.len())),
+        human::bytes_change(cache.growth),
+        human::count_change(cache.objects_growth),
+        human::bytes(cache.bytes)
+    ))
+}
+
+/// How long what is available lasts at this rate.
+fn lasts(finding: &Finding, page: &Page) -> Option<String> {
+    page.lasts(finding).filter(|time| *time < verdict::FAR).map(|time| bound(human::duration(time)))
+}
+
+/// All memory by its largest parts: `free 8.8 GiB, processes 13.7 GiB, slab 38.5 GiB`.
+pub fn parts(page: &Page) -> String {
+    let mut parts: Vec<_> = page.parts.iter().filter(|row| row.bytes > 0).collect();
+    parts.sort_by_key(|row| std::cmp::Reverse(row.bytes));
+    let named = parts
+        .iter()
+        .take(MAX_PARTS)
+        .map(|row| format!("{} {}", row.part.name(), human::bytes(row.bytes.unsigned_abs())));
+    named.collect::<Vec<_>>().join("; ")
 }

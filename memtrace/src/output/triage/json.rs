@@ -6,13 +6,18 @@ use std::{borrow::Cow, collections::BTreeMap, io};
 use serde::Serialize;
 
 use crate::{
-    output::json::{Snapshot, all, line_of, nanos, object},
+    output::{
+        json::{Snapshot, all, line_of, nanos, object},
+        phrases::place,
+    },
     text::{escape, time::rfc3339},
-    triage::tracing,
     triage::{
         advice,
+        filling::Filling,
         page::{self, Top},
-        suspect::{self, Filling, Kind},
+        shortage, signs,
+        suspect::{self, Charge, Kind},
+        tracing,
         window::{self, CacheRow, CgroupRow, ProcessRow, TmpfsRow},
     },
 };
@@ -33,8 +38,9 @@ object! {
         elapsed_ns: u64 = nanos(page.length),
         host: &'a str = &page.host,
         kernel: &'a str = &page.kernel,
-        /// The first finding's kind.
-        suspect: Option<&'static str> = page.findings.first().map(|suspect| kind(suspect.kind)),
+        /// The kind of the first finding, if that is accused.
+        suspect: Option<&'static str> = page.suspect().map(|suspect| kind(suspect.kind)),
+        short: Shortage<'a> = Shortage::of(&page.short),
         findings: Vec<Finding<'a>> = all(&page.findings, Finding::of),
         tracing: Tracing<'a> = Tracing::of(&page.tracing),
         memory: Memory = Memory::of(page),
@@ -54,6 +60,8 @@ object! {
         kind: &'static str = kind(finding.kind),
         /// Of the slab, what fills it; of the kernel's other memory, which part.
         detail: Option<&'static str> = detail(finding.kind),
+        /// Why it is accused; null where it does no harm.
+        charge: Option<&'static str> = finding.charge.map(charge),
         bytes: u64,
         growth: i64,
         grows: bool,
@@ -61,9 +69,43 @@ object! {
         usual_growth: u64,
         usual_bytes: Option<u64>,
         caches: Vec<Cache<'a>> = all(&finding.caches, Cache::of),
+        claims: Vec<Claim<'a>> = all(&finding.claims, Claim::of),
         commands: Vec<Command<'a>> = all(&finding.commands, Command::of),
         tmpfs: Vec<Tmpfs<'a>> = all(&finding.tmpfs, Tmpfs::of),
         negative_dentries: Option<Count> = finding.negative.map(|(now, growth)| Count { now, growth }),
+        cgroup: Option<FullCgroup<'a>> = finding.cgroup.as_ref().map(FullCgroup::of),
+    }
+}
+
+object! {
+    struct Claim<'a> of claim: &'a tracing::Claim {
+        cache: &'a str = &claim.cache,
+        comm: Cow<'a, str> = escape::json(&claim.comm),
+        started_by: Vec<Cow<'a, str>> = claim.started_by.iter().map(|comm| escape::json(comm)).collect(),
+        processes: u64,
+        objects_per_s: f64,
+        bytes_per_s: f64,
+        kept_share: f64 = claim.kept,
+        explains_share: Option<f64> = claim.explains,
+        negative_share: Option<f64> = claim.negative,
+        place: Option<String> = claim.place.as_ref().map(|place| escape::json(&place::path(place)).into_owned()),
+    }
+}
+
+object! {
+    struct Shortage<'a> of short: &'a shortage::Shortage {
+        available_share: Option<f64> = short.available,
+        stalled_share: Option<f64> = short.stalled,
+        cgroups: Vec<FullCgroup<'a>> = all(&short.cgroups, FullCgroup::of),
+    }
+}
+
+object! {
+    struct FullCgroup<'a> of cgroup: &'a shortage::FullCgroup {
+        path: Cow<'a, str> = escape::json(&cgroup.path),
+        limit: u64 = cgroup.limit.bytes,
+        usage: u64 = cgroup.limit.usage,
+        held: u64 = cgroup.limit.held,
     }
 }
 
@@ -98,12 +140,11 @@ struct Tracing<'a> {
 impl<'a> Tracing<'a> {
     fn of(tracing: &'a tracing::Tracing) -> Self {
         match tracing {
-            tracing::Tracing::NotNeeded => Self { state: "not_needed", ..Self::default() },
             tracing::Tracing::Failed { caches, why } => {
                 let why = Some(escape::json(why.as_bytes()));
                 Self { state: "failed", caches, why, snapshot: None }
             }
-            tracing::Tracing::Done { caches, last } => {
+            tracing::Tracing::Done { caches, last, .. } => {
                 Self { state: "done", caches, why: None, snapshot: Some(Snapshot::of(last)) }
             }
         }
@@ -139,7 +180,7 @@ object! {
 }
 
 object! {
-    struct Signs of signs: &page::Signs {
+    struct Signs of signs: &signs::Signs {
         stalled_share: Option<f64> = signs.stalled,
         all_stalled_share: Option<f64> = signs.all_stalled,
         direct_reclaims: u64,
@@ -238,6 +279,15 @@ fn kind(kind: Kind) -> &'static str {
         Kind::PageCache => "page_cache",
         Kind::Slab(_) => "slab",
         Kind::Kernel(_) => "kernel",
+        Kind::Cgroup => "cgroup",
+    }
+}
+
+fn charge(charge: Charge) -> &'static str {
+    match charge {
+        Charge::Leak => "leak",
+        Charge::Flood => "flood",
+        Charge::Short => "short",
     }
 }
 
@@ -253,6 +303,6 @@ fn detail(kind: Kind) -> Option<&'static str> {
             Filling::Cache => "cache",
         }),
         Kind::Kernel(part) => Some(part.key()),
-        Kind::Processes | Kind::Shared | Kind::PageCache => None,
+        Kind::Processes | Kind::Shared | Kind::PageCache | Kind::Cgroup => None,
     }
 }

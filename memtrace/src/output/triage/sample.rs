@@ -4,13 +4,19 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
     output,
-    procfs::{cgroup::Version, dentry_state::DentryState},
-    triage::tracing::Tracing,
+    procfs::{
+        cgroup::{Limit, Version},
+        dentry_state::DentryState,
+    },
     triage::{
         advice::advise,
-        page::{DentryRow, NodeRow, Page, PartRow, Signs, Top},
+        filling::Filling,
+        page::{DentryRow, NodeRow, Page, PartRow, Top},
+        shortage::{FullCgroup, Shortage},
+        signs::Signs,
         sum::Part,
-        suspect::{Filling, Finding, Kind, OTHER_KERNEL_PARTS},
+        suspect::{Charge, Finding, Kind, OTHER_KERNEL_PARTS},
+        tracing::Tracing,
         window::{CacheRow, CgroupRow, Command, ProcessRow, TmpfsRow},
     },
     view::Snapshot,
@@ -20,7 +26,10 @@ const MIB: u64 = 1 << 20;
 
 /// A host that is full of negative dentries, and of more each second.
 pub fn dentries() -> Page {
+    let tracing = traced();
     let findings = vec![Finding {
+        charge: Some(Charge::Flood),
+        claims: tracing.claims().unwrap_or_default(),
         caches: vec![
             cache("dentry", 39_000 * MIB, 12 * MIB as i64, 212_992_000, 60_200),
             CacheRow {
@@ -32,17 +41,89 @@ pub fn dentries() -> Page {
         is_big: true,
         ..finding(Kind::Slab(Filling::NegativeDentries), 39_400 * MIB, 14 * MIB as i64)
     }];
-    Page {
-        tracing: Tracing::Done {
-            caches: vec!["dentry".to_owned(), "kmalloc-rcl-128".to_owned()],
-            last: Box::new(Snapshot { is_final: true, ..output::sample::verdict() }),
-        },
-        ..page(findings)
-    }
+    Page { tracing, ..page(findings) }
+}
+
+fn traced() -> Tracing {
+    let last = Snapshot { is_final: true, ..output::sample::verdict() };
+    Tracing::Done { caches: vec!["all".to_owned()], is_whole: true, last: Box::new(last) }
 }
 
 pub fn nothing() -> Page {
     Page { signs: Signs::default(), nodes: Vec::new(), dentries: None, ..page(Vec::new()) }
+}
+
+/// Somebody copies files, somebody else compiles, and a service has just been started.
+pub fn at_work() -> Page {
+    let harmless = |kind, growth: u64| Finding {
+        charge: None,
+        caches: vec![cache("buffer_head", 157 * MIB, 28 << 20, 1_600_000, 284_934)],
+        ..finding(kind, 900 * MIB, growth as i64)
+    };
+    let files = Finding {
+        caches: vec![cache("filp", 12 * MIB, 9 << 20, 40_000, 36_000)],
+        ..harmless(Kind::Slab(Filling::Files), 9 * MIB)
+    };
+    let rustc =
+        Command { comm: b"rustc".to_vec(), processes: 3, pid: None, anon: 700 * MIB, growth: 387 << 20 };
+    let findings = vec![
+        Finding { commands: vec![rustc], caches: Vec::new(), ..harmless(Kind::Processes, 387 * MIB) },
+        files,
+        harmless(Kind::PageCache, 2700 * MIB),
+    ];
+    Page { tracing: traced(), nodes: Vec::new(), ..page(findings) }
+}
+
+/// The host has little left, and a cgroup even less.
+pub fn short() -> Page {
+    let limit = Limit { bytes: 1024 * MIB, usage: 1010 * MIB, held: 990 * MIB };
+    let full = FullCgroup { path: b"system.slice/nginx.service".to_vec(), limit };
+    let java = Command {
+        comm: b"java".to_vec(),
+        processes: 1,
+        pid: Some(4711),
+        anon: 40_000 * MIB,
+        growth: 40 << 20,
+    };
+    let cgroup =
+        Finding { cgroup: Some(full.clone()), grows: false, ..finding(Kind::Cgroup, limit.usage, 0) };
+    let findings = vec![
+        Finding {
+            commands: vec![java],
+            is_big: true,
+            ..finding(Kind::Processes, 42_000 * MIB, 40 * MIB as i64)
+        },
+        cgroup,
+    ];
+    let short = Shortage { available: Some(0.03), stalled: Some(0.123), cgroups: vec![full] };
+    Page { short, available: 2000 * MIB, ..page(findings) }
+}
+
+/// Two leak at once, deep within a container; events were lost, and one page has to do.
+pub fn much_to_say() -> Page {
+    let tracing = Tracing::Done {
+        caches: vec!["all".to_owned()],
+        is_whole: true,
+        last: Box::new(output::sample::findings()),
+    };
+    let mut claims = tracing.claims().unwrap_or_default();
+    for claim in &mut claims {
+        claim.started_by = vec![b"containerd-shim".to_vec(); 8];
+        let place = claim.place.get_or_insert_with(|| output::sample::names("x", "<n>", 9, "1"));
+        place.path = Some("/var/lib/docker/overlay2/0123456789abcdef".repeat(9).into_bytes());
+    }
+    let caches = ["filp", "sock_inode_cache", "UNIX", "kmalloc-1k"];
+    let caches = caches.map(|name| cache(name, 900 * MIB, 10 << 20, 90_000, 40_000)).to_vec();
+    let leak = Finding {
+        charge: Some(Charge::Leak),
+        claims,
+        caches,
+        is_big: true,
+        ..finding(Kind::Slab(Filling::Sockets), 90_000 * MIB, 40 * MIB as i64)
+    };
+    let others = short().findings.into_iter().chain(at_work().findings);
+    let notes = without_privileges().notes;
+    Page { tracing, notes, ..page(std::iter::once(leak).chain(others).collect()) }
 }
 
 pub fn without_privileges() -> Page {
@@ -72,6 +153,10 @@ pub fn hostile() -> Page {
         Finding { caches: caches.clone(), ..finding(Kind::Slab(Filling::Cache), MIB, 9) },
         Finding { commands, ..finding(Kind::Processes, MIB, 9) },
         Finding { tmpfs, ..finding(Kind::Shared, MIB, 9) },
+        Finding {
+            cgroup: Some(FullCgroup { path: EVIL.to_vec(), limit: Limit::default() }),
+            ..finding(Kind::Cgroup, MIB, 9)
+        },
     ];
     let mut page = Page {
         host: name.clone(),
@@ -101,6 +186,7 @@ pub fn all_kinds() -> Vec<Page> {
     ];
     let kinds = [Kind::Processes, Kind::Shared, Kind::PageCache].into_iter();
     let kinds = kinds.chain(fillings.map(Kind::Slab)).chain(OTHER_KERNEL_PARTS.map(Kind::Kernel));
+    let kinds = kinds.chain([Kind::Cgroup]);
     let of = |kind| {
         let commands = match kind {
             Kind::Processes => vec![Command {
@@ -116,13 +202,26 @@ pub fn all_kinds() -> Vec<Page> {
             Kind::Slab(_) => vec![cache("ext4_inode_cache", 900 * MIB, 40 * MIB as i64, 900_000, 40_000)],
             _ => Vec::new(),
         };
-        page(vec![Finding { commands, caches, ..finding(kind, 900 * MIB, 40 * MIB as i64) }])
+        let name = match kind {
+            Kind::Slab(Filling::Kmalloc) => "kmalloc-512",
+            Kind::Slab(Filling::Cache) => "key_jar",
+            _ => "ext4_inode_cache",
+        };
+        let caches = caches
+            .into_iter()
+            .map(|cache| CacheRow { name: name.to_owned(), reclaimable: None, ..cache })
+            .collect();
+        let limit = Limit { bytes: 1024 * MIB, usage: 1010 * MIB, held: 990 * MIB };
+        let cgroup = (kind == Kind::Cgroup).then(|| FullCgroup { path: b"a/b".to_vec(), limit });
+        let growth = if cgroup.is_some() { 0 } else { 40 * MIB as i64 };
+        page(vec![Finding { commands, caches, cgroup, ..finding(kind, 900 * MIB, growth) }])
     };
     kinds.map(of).collect()
 }
 
 pub fn all() -> Vec<Page> {
-    let mut pages = vec![dentries(), nothing(), without_privileges(), hostile()];
+    let mut pages =
+        vec![dentries(), nothing(), at_work(), short(), much_to_say(), without_privileges(), hostile()];
     pages.extend(all_kinds());
     pages
 }
@@ -130,6 +229,7 @@ pub fn all() -> Vec<Page> {
 fn finding(kind: Kind, bytes: u64, growth: i64) -> Finding {
     Finding {
         kind,
+        charge: Some(Charge::Short),
         bytes,
         growth,
         usual_growth: 8 * MIB,
@@ -137,9 +237,11 @@ fn finding(kind: Kind, bytes: u64, growth: i64) -> Finding {
         grows: growth > 0,
         is_big: false,
         caches: Vec::new(),
+        claims: Vec::new(),
         commands: Vec::new(),
         tmpfs: Vec::new(),
         negative: None,
+        cgroup: None,
     }
 }
 
@@ -152,6 +254,7 @@ fn cache(name: &str, bytes: u64, growth: i64, objects: u64, objects_growth: i64)
         growth,
         objects,
         objects_growth,
+        ..CacheRow::default()
     }
 }
 
@@ -194,9 +297,13 @@ fn page(findings: Vec<Finding>) -> Page {
         length: Duration::from_millis(30_123),
         total: 65_536 * MIB,
         available: 50_000 * MIB,
-        advice: advise(findings.first()),
+        advice: advise(findings.iter().find(|finding| finding.charge.is_some())),
         findings,
-        tracing: Tracing::NotNeeded,
+        tracing: Tracing::Failed {
+            caches: vec!["all".to_owned()],
+            why: "memtrace may not trace the kernel".to_owned(),
+        },
+        short: Shortage::default(),
         parts: parts.collect(),
         nodes: vec![node(0, 8000), node(1, 1000)],
         signs: Signs {

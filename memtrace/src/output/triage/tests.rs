@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{json, sample};
 use crate::{
     output::{
-        documents,
+        documents::{self, triage::Length},
         render::{
             markdown,
             terminal::{self, Frame, Style},
@@ -14,16 +14,17 @@ use crate::{
     triage::page::Page,
 };
 
+fn text_of(page: &Page, width: Option<usize>, length: Length) -> String {
+    let frame = Frame::wide(width.unwrap_or(documents::triage::WIDTH));
+    terminal::text(&documents::triage::document(page, length), frame, Style::Plain)
+}
+
 fn text(page: &Page, width: Option<usize>) -> String {
-    terminal::text(
-        &documents::triage::document(page),
-        Frame::wide(width.unwrap_or(documents::triage::WIDTH)),
-        Style::Plain,
-    )
+    text_of(page, width, Length::Page)
 }
 
 fn markdown(page: &Page) -> String {
-    markdown::text(&documents::triage::document(page))
+    markdown::text(&documents::triage::ticket(page))
 }
 
 #[test]
@@ -32,8 +33,40 @@ fn a_page_in_80_columns() {
 }
 
 #[test]
-fn a_page_in_a_file() {
-    insta::assert_snapshot!(text(&sample::dentries(), None));
+fn with_details_in_a_file() {
+    insta::assert_snapshot!(text_of(&sample::dentries(), None, Length::Details));
+}
+
+#[test]
+fn a_host_at_work() {
+    insta::assert_snapshot!(text(&sample::at_work(), Some(80)));
+}
+
+#[test]
+fn memory_is_short() {
+    insta::assert_snapshot!(text_of(&sample::short(), Some(100), Length::Details));
+}
+
+/// Whatever is found, and in the narrowest window that there is.
+#[test]
+fn one_page_is_40_lines() {
+    for page in sample::all() {
+        let text = text(&page, Some(80));
+        assert!(text.lines().count() <= 40, "{text}");
+    }
+}
+
+/// Who was seen first is seen last.
+#[test]
+fn the_suspect_stands_at_the_end_again() {
+    for length in [Length::Page, Length::Details] {
+        let text = text_of(&sample::dentries(), Some(200), length);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with("SUSPECT: flood of ") && lines[2].starts_with("who: curl < "), "{text}");
+        let [.., suspect, who, now] = lines[..] else { panic!("{text}") };
+        assert_eq!([suspect, who], [lines[1], lines[2]]);
+        assert!(now.starts_with("now: "), "{text}");
+    }
 }
 
 #[test]
@@ -56,7 +89,8 @@ fn without_privileges() {
 fn every_suspect_has_its_advice() {
     let answer = |page: &Page| {
         let text = text(page, Some(100));
-        text[text.find("\nSuspect").expect("there is one")..].to_owned()
+        text[text.find("SUSPECT").expect("there is one")..text.find("\nmore:").expect("there is more")]
+            .to_owned()
     };
     let answers: Vec<_> = sample::all_kinds().iter().map(answer).collect();
     insta::assert_snapshot!(answers.join("\n=====\n"));
@@ -66,7 +100,7 @@ fn every_suspect_has_its_advice() {
 fn hostile_names() {
     insta::assert_snapshot!(text(&sample::hostile(), Some(100)));
     insta::assert_snapshot!(markdown(&sample::hostile()));
-    for text in [text(&sample::hostile(), None), markdown(&sample::hostile())] {
+    for text in [text_of(&sample::hostile(), None, Length::Details), markdown(&sample::hostile())] {
         assert!(text.lines().all(|line| !line.chars().any(char::is_control)), "{text}");
     }
 }
@@ -77,11 +111,28 @@ fn no_line_is_wider_than_the_window_but_commands() {
         let commands: Vec<_> =
             page.advice.by_hand.iter().map(|(command, _)| format!("  {command}")).collect();
         for width in [40, 80, 200] {
-            let text = text(&page, Some(width));
+            let text = text_of(&page, Some(width), Length::Details);
             for line in text.lines().filter(|line| !commands.iter().any(|command| command == line)) {
                 assert!(width::cells(line) <= width, "{line:?}");
             }
         }
+    }
+}
+
+/// A forge takes them for mentions, references and links, unless they stand as code.
+#[test]
+fn names_stand_as_code_in_a_ticket() {
+    let names = ["@octocat", "#42", "www.evil.example", "org_x#7"];
+    for name in names {
+        let mut page = sample::short();
+        page.findings[0].commands[0].comm = name.as_bytes().to_vec();
+        page.findings[1].cgroup.as_mut().expect("it is one").path = name.as_bytes().to_vec();
+        page.short.cgroups[0].path = name.as_bytes().to_vec();
+        page.processes.rows[0].comm = name.as_bytes().to_vec();
+        page.cgroups.rows[0].path = name.as_bytes().to_vec();
+        let text = markdown(&page);
+        let in_code = text.matches(&format!("`{name}`")).count();
+        assert!(in_code >= 5 && text.matches(name).count() == in_code, "{text}");
     }
 }
 

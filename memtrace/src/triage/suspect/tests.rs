@@ -1,12 +1,18 @@
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    output,
     procfs::{
+        cgroup::{CgroupMemory, Limit},
         dentry_state::DentryState,
         meminfo::Meminfo,
+        pressure::{Pressure, Stall},
         process::{
             ProcessId,
             memory::{ProcessList, ProcessMemory},
@@ -17,7 +23,9 @@ use crate::{
     triage::{
         sample::{Glance, Sample, page_size},
         sum::Sum,
+        window::Look,
     },
+    view::{Snapshot, Verdict},
 };
 
 const GIB: u64 = 1 << 30;
@@ -53,7 +61,7 @@ const USUAL: Checkpoint = Checkpoint {
 };
 
 impl Checkpoint {
-    fn glance(&self) -> Glance {
+    fn glance(&self, at: Instant) -> Glance {
         let of_slab = self.reclaimable + self.unreclaimable;
         let free = 65_536 - self.anon - self.cached - of_slab - self.page_tables;
         let lines = [
@@ -69,10 +77,13 @@ impl Checkpoint {
         ];
         let text: String = lines.map(|(key, mib)| format!("{key}: {} kB\n", mib << 10)).concat();
         let meminfo = Meminfo::parse(text.as_bytes());
-        Glance { at: Instant::now(), sum: Sum::new(&meminfo, &Vmstat::default(), 0, page_size()), meminfo }
+        let dentries =
+            self.caches.iter().find(|(name, ..)| *name == "dentry").map_or(self.negative, |dentry| dentry.2);
+        let dentries = Some(DentryState { all: dentries, unused: 0, negative: self.negative });
+        Glance { at, sum: Sum::new(&meminfo, &Vmstat::default(), 0, page_size()), meminfo, dentries }
     }
 
-    fn sample(&self) -> Sample {
+    fn caches(&self) -> SlabCaches {
         let cache = |&(name, mib, objects): &(&str, u64, u64)| SlabCache {
             name: name.to_owned(),
             name_is_certain: true,
@@ -83,41 +94,63 @@ impl Checkpoint {
             }),
             ..SlabCache::default()
         };
+        let mut caches: Vec<_> = self.caches.iter().map(cache).collect();
+        caches.sort_by(|a, b| a.name.cmp(&b.name));
+        SlabCaches { caches, missing: None }
+    }
+
+    fn sample(&self, at: Instant) -> Sample {
         let process = |&(comm, pid, mib): &(&str, u32, u64)| {
             let process = ProcessMemory { comm: comm.into(), resident: mib * MIB, anon: mib * MIB };
             (ProcessId { tgid: pid, started: 1 }, process)
         };
-        let mut caches: Vec<_> = self.caches.iter().map(cache).collect();
-        caches.sort_by(|a, b| a.name.cmp(&b.name));
         Sample {
-            glance: self.glance(),
+            glance: self.glance(at),
             vmstat: Vmstat::default(),
             nodes: Vec::new(),
             pressure: None,
             free_blocks: None,
-            dentries: Some(DentryState { all: 0, unused: 0, negative: self.negative }),
             tmpfs: Vec::new(),
             processes: ProcessList { list: self.processes.iter().map(process).collect(), left_out: 0 },
             cgroups: Default::default(),
-            caches: Ok(SlabCaches { caches, missing: None }),
+            caches: Ok(self.caches()),
         }
     }
 }
 
+/// Ten seconds from one moment to the next.
 fn window(moments: &[Checkpoint]) -> Window {
-    let [first, between @ .., last] = moments else { panic!("a window has two ends") };
+    let start = Instant::now();
+    let moments: Vec<_> =
+        moments.iter().zip(0..).map(|(of, n)| (of, start + Duration::from_secs(n * 10))).collect();
+    let [(first, start), between @ .., (last, end)] = &moments[..] else { panic!("a window has two ends") };
     Window {
-        before: first.sample(),
-        between: between.iter().map(Checkpoint::glance).collect(),
-        after: last.sample(),
+        before: first.sample(*start),
+        between: between.iter().map(|(of, at)| of.glance(*at)).collect(),
+        looks: between.iter().map(|(of, at)| Look { at: *at, caches: of.caches() }).collect(),
+        after: last.sample(*end),
         own_pid: 7,
         proportional: HashMap::new(),
     }
 }
 
+fn not_traced() -> Tracing {
+    Tracing::Failed { caches: Vec::new(), why: "no root".to_owned() }
+}
+
+fn traced(last: Snapshot) -> Tracing {
+    Tracing::Done { caches: vec!["all".to_owned()], is_whole: true, last: Box::new(last) }
+}
+
 /// What is found when the host goes from one moment to another.
 fn found(before: &Checkpoint, after: &Checkpoint) -> Vec<Finding> {
-    judge(&window(&[before.clone(), after.clone()]))
+    judge(&window(&[before.clone(), after.clone()]), &not_traced()).1
+}
+
+/// Who is accused of what, when the host goes through these moments.
+fn accused(moments: &[Checkpoint], tracing: &Tracing) -> Option<(Kind, Charge)> {
+    let (_, findings) = judge(&window(moments), tracing);
+    findings.first().and_then(|first| Some((first.kind, first.charge?)))
 }
 
 fn kinds(findings: &[Finding]) -> Vec<Kind> {
@@ -134,9 +167,9 @@ fn a_host_at_work_has_no_suspect() {
 
 #[test]
 fn what_goes_to_and_fro_does_not_grow() {
-    let high = Checkpoint { anon: 12_000, reclaimable: 1200, ..USUAL };
-    let higher = Checkpoint { anon: 8200, reclaimable: 920, ..USUAL };
-    assert_eq!(judge(&window(&[USUAL, high.clone(), USUAL, high, higher.clone()])), []);
+    let high = Checkpoint { anon: 12_000, unreclaimable: 700, ..USUAL };
+    let higher = Checkpoint { anon: 8200, unreclaimable: 420, ..USUAL };
+    assert_eq!(judge(&window(&[USUAL, high.clone(), USUAL, high, higher.clone()]), &not_traced()).1, []);
     assert_eq!(kinds(&found(&USUAL, &higher)), [Kind::Slab(Filling::Cache), Kind::Processes]);
 }
 
@@ -173,7 +206,7 @@ fn a_big_command_is_a_finding_where_memory_is_scarce() {
     let findings = found(&poor, &poor);
     assert_eq!(kinds(&findings), [Kind::Processes]);
     assert!(findings[0].is_big && !findings[0].grows);
-    assert_eq!(findings[0].commands[0].pid, Some(1));
+    assert_eq!((findings[0].commands[0].pid, findings[0].charge), (Some(1), Some(Charge::Short)));
 }
 
 #[test]
@@ -183,9 +216,10 @@ fn tmpfs_is_not_taken_for_page_cache_though_cached_has_it() {
 }
 
 #[test]
-fn page_cache_is_the_suspect_only_where_nothing_else_is() {
+fn page_cache_comes_after_all_others_and_does_no_harm() {
     let reads = Checkpoint { cached: 25_000, ..USUAL };
     assert_eq!(kinds(&found(&USUAL, &reads)), [Kind::PageCache]);
+    assert_eq!(accused(&[USUAL, reads.clone()], &not_traced()), None);
     let leaks_too = Checkpoint { unreclaimable: 410, ..reads };
     assert_eq!(kinds(&found(&USUAL, &leaks_too)), [Kind::Slab(Filling::Cache), Kind::PageCache]);
 }
@@ -206,7 +240,7 @@ fn a_slab_that_is_big_is_a_finding_though_it_stands_still() {
     assert_eq!(kinds(&findings), [Kind::Slab(Filling::NegativeDentries)]);
     assert!(findings[0].is_big && !findings[0].grows);
     assert_eq!(findings[0].caches.len(), 1);
-    assert_eq!(findings[0].negative, Some((179_000_000, 0)));
+    assert_eq!((findings[0].negative, findings[0].charge), (Some((179_000_000, 0)), None));
 }
 
 #[test]
@@ -224,25 +258,28 @@ fn page_tables_and_their_like_are_named() {
     assert_eq!(kinds(&found(&USUAL, &after)), [Kind::Kernel(Part::PageTables)]);
 }
 
-/// What fills the slab when caches grow like this: name, MiB, objects.
+/// What is found when caches grow like this: name, MiB, objects.
 #[track_caller]
-fn check_filling(grown: &[(&'static str, u64, u64)], negative: u64, expect: Filling) {
+fn check_kind(grown: &[(&'static str, u64, u64)], negative: u64, expect: Kind) {
     let caches = |grown: &[(&'static str, u64, u64)]| {
         grown.iter().map(|&(name, mib, objects)| (name, 10 + mib, 10_000 + objects)).collect()
     };
     let nothing: Vec<_> = grown.iter().map(|&(name, ..)| (name, 0, 0)).collect();
     let before = Checkpoint { caches: caches(&nothing), ..USUAL };
-    let mib: u64 = grown.iter().map(|(_, mib, _)| mib).sum();
     let (caches, negative) = (caches(grown), USUAL.negative + negative);
-    let after = Checkpoint { caches, negative, unreclaimable: USUAL.unreclaimable + mib, ..USUAL };
-    assert_eq!(kinds(&found(&before, &after)), [Kind::Slab(expect)], "{grown:?}");
+    let after = Checkpoint { caches, negative, ..USUAL };
+    assert_eq!(kinds(&found(&before, &after)).first(), Some(&expect), "{grown:?}");
+}
+
+#[track_caller]
+fn check_filling(grown: &[(&'static str, u64, u64)], negative: u64, expect: Filling) {
+    check_kind(grown, negative, Kind::Slab(expect));
 }
 
 #[test]
 fn each_filling_is_told_from_the_others() {
     let dentries = [("dentry", 20, 100_000), ("kmalloc-192", 1, 5000)];
     check_filling(&dentries, 99_000, Filling::NegativeDentries);
-    check_filling(&dentries, 10, Filling::Dentries);
     check_filling(
         &[("dentry", 20, 100_000), ("kmalloc-rcl-256", 25, 100_000)],
         90_000,
@@ -254,11 +291,6 @@ fn each_filling_is_told_from_the_others() {
     // And a security module keeps something for each inode.
     let with_modules = [&listed[..], &[("lsm_inode_cache", 7, 91_700)]].concat();
     check_filling(&with_modules, 0, Filling::Files);
-    check_filling(
-        &[("proc_inode_cache", 65, 91_700), ("filp", 1, 500), ("dentry", 15, 91_600)],
-        0,
-        Filling::Inodes,
-    );
     check_filling(&[("filp", 25, 100_000), ("kmalloc-512k", 2, 4)], 0, Filling::Files);
     // Files made and opened.
     check_filling(&[("filp", 25, 100_000), ("dentry", 1, 5000)], 0, Filling::Files);
@@ -276,7 +308,6 @@ fn each_filling_is_told_from_the_others() {
         ("dentry", 10, 50_000),
     ];
     check_filling(&unmerged, 0, Filling::Sockets);
-    check_filling(&[("ext4_inode_cache", 90, 80_000), ("dentry", 16, 80_000)], 0, Filling::Inodes);
     // Somebody walks through /proc meanwhile.
     let beside = [
         ("UNIX", 40, 50_000),
@@ -294,10 +325,152 @@ fn each_filling_is_told_from_the_others() {
 }
 
 #[test]
+fn bookkeeping_goes_with_the_page_cache() {
+    for grown in [
+        &[("buffer_head", 45, 400_000), ("extent_status", 2, 5000)][..],
+        &[("ext4_inode_cache", 90, 80_000), ("dentry", 16, 80_000)],
+        &[("proc_inode_cache", 65, 91_700), ("filp", 1, 500), ("dentry", 15, 91_600)],
+        &[("dentry", 20, 100_000), ("kmalloc-192", 1, 5000)],
+    ] {
+        check_kind(grown, 10, Kind::PageCache);
+    }
+}
+
+fn with_caches(caches: &[(&'static str, u64, u64)]) -> Checkpoint {
+    Checkpoint { caches: caches.to_vec(), ..USUAL }
+}
+
+/// Without a trace: a leak goes on throughout, and uses up what is available within a week.
+#[test]
+fn what_grows_throughout_leaks_and_what_comes_at_once_does_not() {
+    let keys = |mib| with_caches(&[("key_jar", mib, mib * 4000)]);
+    let leak = [10, 20, 30, 40].map(keys);
+    assert_eq!(accused(&leak, &not_traced()), Some((Kind::Slab(Filling::Cache), Charge::Leak)));
+    let burst = [10, 40, 40, 40].map(keys);
+    assert_eq!(accused(&burst, &not_traced()), None);
+    assert_eq!(kinds(&judge(&window(&burst), &not_traced()).1), [Kind::Slab(Filling::Cache)]);
+    // On an hour's window, 30 MiB are nothing.
+    let mut slow = window(&leak);
+    slow.after.glance.at += Duration::from_secs(400 * 24 * 3600);
+    assert!(judge(&slow, &not_traced()).1.iter().all(|finding| finding.charge.is_none()));
+    let names = |negative: u64| Checkpoint {
+        negative,
+        ..with_caches(&[("dentry", 10 + negative / 5000, 20_000 + negative)])
+    };
+    let flood = [0, 50_000, 100_000, 150_000].map(names);
+    assert_eq!(accused(&flood, &not_traced()), Some((Kind::Slab(Filling::NegativeDentries), Charge::Flood)));
+}
+
+/// 30 s of `dd`: page cache, the heads of its buffers, and the arrays of their slabs.
+#[test]
+fn who_writes_a_file_is_not_accused() {
+    let writes = |n: u64| Checkpoint {
+        cached: 20_000 + 800 * n,
+        reclaimable: 900 + 30 * n,
+        unreclaimable: 400 + 3 * n,
+        ..with_caches(&[("buffer_head", 100 + 30 * n, 1_000_000 + 280_000 * n)])
+    };
+    let moments = [0, 1, 2, 3].map(writes);
+    let findings = judge(&window(&moments), &not_traced()).1;
+    assert_eq!((kinds(&findings), findings[0].charge), (vec![Kind::PageCache], None));
+    assert_eq!((findings[0].growth, findings[0].caches.len()), (2490 * MIB as i64, 1));
+    // Not even where nobody knows which caches there are.
+    let unknown = moments.map(|moment| Checkpoint { caches: Vec::new(), ..moment });
+    assert_eq!(accused(&unknown, &not_traced()), None);
+    // Where memory is short, it has a part in it.
+    let short = writes(3);
+    let short = Checkpoint { available: 3000, ..short };
+    assert_eq!(accused(&[writes(0), short], &not_traced()), Some((Kind::PageCache, Charge::Short)));
+}
+
+#[test]
+fn the_trace_decides_where_there_is_one() {
+    let names = |negative: u64| Checkpoint {
+        negative,
+        ..with_caches(&[
+            ("dentry", 100 + negative / 5000, 20_000 + negative),
+            ("key_jar", 10 + negative / 5000, 100),
+        ])
+    };
+    let moments = [0, 50_000, 100_000, 150_000].map(names);
+    let found = judge(&window(&moments), &traced(output::sample::verdict())).1;
+    assert_eq!(
+        (found[0].kind, found[0].charge),
+        (Kind::Slab(Filling::NegativeDentries), Some(Charge::Flood))
+    );
+    assert_eq!((&*found[0].claims[0].comm, found[0].caches.len()), (&b"curl"[..], 1));
+    // It saw all of it, and nobody who leaks.
+    let nobody = Snapshot { verdict: Some(Verdict::default()), ..output::sample::verdict() };
+    assert_eq!(accused(&moments, &traced(nobody)), None);
+    // A session too short to tell leaves it to the counts.
+    let early = Snapshot { verdict: None, ..output::sample::verdict() };
+    assert!(accused(&moments, &traced(early)).is_some());
+    // It names whoever makes dentries; that nobody needs to look for those that exist is not its affair.
+    let exist = moments.map(|moment| Checkpoint { negative: 0, ..moment });
+    assert_eq!(accused(&exist, &traced(output::sample::verdict())), None);
+}
+
+/// Nobody's leak hides another's, nor does a flood.
+#[test]
+fn each_leaker_is_a_finding() {
+    let names = |n: u64| Checkpoint {
+        negative: n * 10_000,
+        ..with_caches(&[
+            ("dentry", 100 + 2 * n, n * 10_000),
+            ("filp", 20 + n, n * 4000),
+            ("key_jar", 9, n * 100),
+            ("buffer_head", 30 + 30 * n, n * 300_000),
+        ])
+    };
+    let mut last = output::sample::findings();
+    for finding in &mut last.verdict.as_mut().expect("it has one").findings {
+        finding.bytes_per_s *= 100.0;
+    }
+    let (_, findings) = judge(&window(&[names(0), names(1)]), &traced(last));
+    let charges: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.charge)).collect();
+    let names = (Kind::Slab(Filling::NegativeDentries), Some(Charge::Flood));
+    let files = (Kind::Slab(Filling::Files), Some(Charge::Leak));
+    assert_eq!(charges, [names, files, (Kind::PageCache, None)]);
+    assert!(findings[..2].iter().all(|finding| finding.claims.len() == 1 && finding.caches.len() == 1));
+}
+
+/// Where page cache fills what nobody needs, who writes a file makes tasks wait until it is taken back.
+#[test]
+fn who_waits_where_much_is_available_waits_for_page_cache() {
+    let waits = |available| {
+        let reads = Checkpoint { cached: 25_000, available, ..USUAL };
+        let mut window = window(&[USUAL, reads]);
+        window.before.pressure = Some(Pressure::default());
+        let some = Stall { total: Duration::from_secs(3), ..Stall::default() };
+        window.after.pressure = Some(Pressure { some, ..Pressure::default() });
+        let (short, findings) = judge(&window, &not_traced());
+        (short.is_of_host(), findings[0].kind, findings[0].charge)
+    };
+    assert_eq!(waits(50_000), (false, Kind::PageCache, None));
+    assert_eq!(waits(10_000), (true, Kind::PageCache, Some(Charge::Short)));
+}
+
+#[test]
+fn a_cgroup_at_its_limit_is_short_though_the_host_is_not() {
+    let window = |held| {
+        let mut window = window(&[USUAL, USUAL]);
+        let limit = Limit { bytes: 1000, usage: 990, held };
+        let cgroup = CgroupMemory { memory: 990, slab: None, limit: Some(limit) };
+        window.after.cgroups.list.insert(b"a/b".to_vec(), cgroup);
+        window
+    };
+    let (short, findings) = judge(&window(950), &not_traced());
+    assert!(short.is_any() && !short.is_of_host());
+    assert_eq!((kinds(&findings), findings[0].charge), (vec![Kind::Cgroup], Some(Charge::Short)));
+    // Full of file pages, it has all it needs.
+    assert_eq!(judge(&window(100), &not_traced()).1, []);
+}
+
+#[test]
 fn what_is_usual_depends_on_the_host() {
-    assert_eq!(usual_slab_growth(GIB), 2 * MIB);
-    assert_eq!(usual_slab_growth(64 * GIB), 8 * MIB);
-    assert!(is_much_slab(13 * GIB, 64 * GIB) && !is_much_slab(12 * GIB, 64 * GIB));
+    assert_eq!(SLAB.growth(GIB), 2 * MIB);
+    assert_eq!(SLAB.growth(64 * GIB), 8 * MIB);
+    assert!(SLAB.level(64 * GIB).is_some_and(|usual| (12 * GIB..13 * GIB).contains(&usual)));
 }
 
 fn any_moment() -> impl Strategy<Value = Checkpoint> {
@@ -325,14 +498,18 @@ fn any_moment() -> impl Strategy<Value = Checkpoint> {
 proptest! {
     #[test]
     fn a_finding_has_a_reason_and_none_comes_twice(moments in prop::collection::vec(any_moment(), 2..6)) {
-        let findings = judge(&window(&moments));
+        let (short, findings) = judge(&window(&moments), &not_traced());
+        let is_short = findings.iter().any(|finding| finding.charge == Some(Charge::Short));
+        prop_assert!(!is_short || short.is_of_host());
+        prop_assert!(!short.is_of_host() || findings.iter().all(|finding| finding.charge.is_some()) && !findings.is_empty());
         for finding in &findings {
-            prop_assert!(finding.grows || finding.is_big);
+            prop_assert!(finding.grows || finding.is_big || short.is_of_host());
             prop_assert!(!finding.grows || finding.growth > 0 && finding.growth.unsigned_abs() >= finding.usual_growth);
             prop_assert!(!finding.is_big || finding.usual_bytes.is_some_and(|usual| finding.bytes >= usual));
         }
         let unique: HashMap<_, _> = findings.iter().map(|finding| (format!("{:?}", finding.kind), ())).collect();
         prop_assert_eq!(unique.len(), findings.len());
+        prop_assert!(findings.is_sorted_by_key(|finding| finding.charge.is_none()), "who is accused comes first");
         prop_assert!(findings.iter().rev().skip(1).all(|finding| finding.kind != Kind::PageCache));
     }
 }
