@@ -64,7 +64,7 @@ Exit status:
   0  success, or the reader of the output has gone
   1  failure
   2  usage error: bad option, no such cache or process, file exists (--force)
-  3  triage found a suspect";
+  3  triage found a suspect; with --fail-on-finding: somebody leaks or floods";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

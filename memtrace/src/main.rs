@@ -36,14 +36,14 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     let mut out = io::stdout();
     match cli.command {
-        None => live::run(cli.live)?,
+        None => return Ok(live::run(cli.live)?.into()),
         Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
         Some(Command::Triage(args)) => return Ok(triage::run(&args, &mut out)?.into()),
-        Some(Command::Record(args)) => record::run(args)?,
+        Some(Command::Record(args)) => return Ok(record::run(args)?.into()),
         Some(Command::Mark(args)) => mark::run(&args)?,
         Some(Command::Bundle(args)) => bundle::run(&args)?,
         Some(Command::Redact(args)) => redact::run(&args)?,
-        Some(Command::Report(args)) => report::run(&args)?,
+        Some(Command::Report(args)) => return Ok(report::run(&args)?.into()),
         Some(Command::Diff(args)) => diff::run(&args)?,
         Some(Command::Events(args)) => events::run(args)?,
         Some(Command::Check(args)) => check::run(&args, &mut out)?,

@@ -1,4 +1,4 @@
-//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 triage found something.
+//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 somebody leaks or floods.
 //!
 //! For a recording, 2 means: not a recording, or one of a newer version; no such window or mark; a bad pattern; a file that
 //! exists, without --force, or that cannot be written to. 1 means that it cannot be read or written, or is damaged beyond use.
@@ -21,7 +21,24 @@ use crate::{
 const FAILED: u8 = 1;
 /// As clap exits on a usage error.
 const USAGE: u8 = 2;
-pub const FOUND: u8 = 3;
+const FOUND: u8 = 3;
+
+/// Whether somebody is accused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the exit code tells"]
+pub enum Found {
+    Nothing,
+    Suspect,
+}
+
+impl From<Found> for ExitCode {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Nothing => Self::SUCCESS,
+            Found::Suspect => Self::from(FOUND),
+        }
+    }
+}
 
 /// How a command that could not do its work ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::{
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, Found},
     shared::{
+        finding::FindingArgs,
         number,
         rows::RowArgs,
         runtime::block_on,
@@ -48,6 +49,9 @@ pub struct LiveArgs {
 
     #[command(flatten)]
     pub width: WidthArgs,
+
+    #[command(flatten)]
+    pub finding: FindingArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -74,13 +78,14 @@ impl Failure for LiveError {
     }
 }
 
-pub fn run(args: LiveArgs) -> Result<(), LiveError> {
+pub fn run(args: LiveArgs) -> Result<Found, LiveError> {
     let mut trace = args.trace;
     trace.interval = args.every.unwrap_or(trace.interval);
     trace.count = args.times.or(trace.count);
     let options = options(trace, args.rows)?;
-    let session = session::run(options, output(args.output, args.width));
-    Ok(block_on(session).map_err(SessionError::Runtime)??)
+    let (output, outcome) = args.finding.watch(output(args.output, args.width));
+    block_on(session::run(options, output)).map_err(SessionError::Runtime)??;
+    Ok(outcome.found())
 }
 
 /// Reports on standard output.

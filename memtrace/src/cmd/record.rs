@@ -14,11 +14,11 @@ use std::{
 use clap::Args;
 
 use super::{
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, Found},
     live::{self, Format},
     shared::{
-        progress::ProgressLine, rows::RowArgs, runtime::block_on, status::StatusLine, terminal::WidthArgs,
-        trace::TraceArgs,
+        finding::FindingArgs, progress::ProgressLine, rows::RowArgs, runtime::block_on, status::StatusLine,
+        terminal::WidthArgs, trace::TraceArgs,
     },
 };
 use crate::{
@@ -63,6 +63,9 @@ pub struct RecordArgs {
 
     #[command(flatten)]
     pub rows: RowArgs,
+
+    #[command(flatten)]
+    pub finding: FindingArgs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +95,7 @@ impl Failure for RecordError {
     }
 }
 
-pub fn run(args: RecordArgs) -> Result<(), RecordError> {
+pub fn run(args: RecordArgs) -> Result<Found, RecordError> {
     let duration = args.trace.duration;
     let options = live::options(args.trace.clone(), args.rows.clone())?;
     let destination = open(&args)?;
@@ -114,13 +117,14 @@ pub fn run(args: RecordArgs) -> Result<(), RecordError> {
         report: args.report.map(|format| live::output(format, WidthArgs::default())),
         seen: Arc::clone(&seen),
     };
-    let recorded = block_on(session::record(options, Box::new(output), target));
+    let (output, outcome) = args.finding.watch(Box::new(output));
+    let recorded = block_on(session::record(options, output, target));
     let recorded = recorded.map_err(SessionError::Runtime)??;
     let waited = Duration::from_nanos(progress.waited_ns.load(Relaxed));
     let file = is_file.then_some(&*args.output);
     // Nowhere to complain if even standard error is closed.
     let _ = io::stderr().write_all(summary(&recorded, &seen, waited, file).as_bytes());
-    Ok(())
+    Ok(outcome.found())
 }
 
 fn open(args: &RecordArgs) -> Result<Destination, RecordError> {

@@ -9,8 +9,9 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::{
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, Found},
     shared::{
+        finding::FindingArgs,
         output::OutputArgs,
         rows::RowArgs,
         screen::Screen,
@@ -64,6 +65,9 @@ pub struct ReportArgs {
 
     #[command(flatten)]
     pub width: WidthArgs,
+
+    #[command(flatten)]
+    pub finding: FindingArgs,
 
     #[command(flatten)]
     pub out: OutputArgs,
@@ -136,7 +140,7 @@ impl Failure for ReportError {
     }
 }
 
-pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
+pub fn run(args: &ReportArgs) -> Result<Found, ReportError> {
     let query = query(args)?;
     let inputs = [&*args.file];
     let destination = args.out.target(args.output.is_binary(), &inputs).open()?;
@@ -144,9 +148,11 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     let report = with_bar(|progress| replay::report(&reader, &query, progress))?;
     if args.output == Format::Table && args.out.is_terminal() {
         let shown = Screen::stdout(terminal::style(), args.width).show(&report.snapshot);
-        return shown.map(drop).map_err(|error| FileError::Stdout(error).into());
+        shown.map_err(FileError::Stdout).map(drop)?;
+    } else {
+        destination.write(args.out.path(), |out| write(args, &reader.header, &report, out))?;
     }
-    Ok(destination.write(args.out.path(), |out| write(args, &reader.header, &report, out))?)
+    Ok(args.finding.found(&report.snapshot))
 }
 
 fn query(args: &ReportArgs) -> Result<Query, ReportError> {

@@ -5,7 +5,6 @@ pub mod watch;
 
 use std::{
     io::{self, Write},
-    process::ExitCode,
     time::{Duration, SystemTime},
 };
 
@@ -14,7 +13,7 @@ use thiserror::Error;
 
 use self::watch::{WatchError, watch};
 use super::{
-    exit::{self, Exit, Failure},
+    exit::{Exit, Failure, Found},
     shared::{runtime::block_on, terminal},
 };
 use crate::{
@@ -72,23 +71,6 @@ impl Failure for TriageError {
             Self::Watch(error) => error.exit(),
             Self::Runtime(_) => Exit::Failed,
             Self::Write(error) => error.exit(),
-        }
-    }
-}
-
-/// Whether somebody is accused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the exit code tells"]
-pub enum Found {
-    Nothing,
-    Suspect,
-}
-
-impl From<Found> for ExitCode {
-    fn from(found: Found) -> Self {
-        match found {
-            Found::Nothing => Self::SUCCESS,
-            Found::Suspect => Self::from(exit::FOUND),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Signs {
             (0, 0) => {}
             (0, ever) => lines.push(format!("the OOM killer killed {} since boot", human::processes(ever))),
             (now, _) => {
-                lines.push(format!("the OOM killer killed {} during this run", human::processes(now)))
+                lines.push(format!("the OOM killer killed {} during this run", human::processes(now)));
             }
         }
         if let Some(share) = self.large_blocks.filter(|share| *share < LARGE_BLOCKS || self.compactions > 0) {

@@ -25,6 +25,17 @@ pub enum Kind {
     Cache,
 }
 
+impl Kind {
+    /// As JSON and CSV call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leak => "leak",
+            Self::Flood => "flood",
+            Self::Cache => "cache",
+        }
+    }
+}
+
 /// One cache of one row grows steadily.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {

@@ -1,6 +1,7 @@
-//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`]) with their values ([`when`], [`number`]),
+//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`]) with their values ([`when`], [`number`]),
 //! what the terminal is ([`terminal`]), the table on it ([`screen`]), what stands on it meanwhile ([`status`], [`progress`]), and the event loop ([`runtime`]).
 
+pub mod finding;
 pub mod number;
 pub mod output;
 pub mod progress;

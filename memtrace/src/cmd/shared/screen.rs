@@ -12,7 +12,7 @@ use std::{
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use crossterm::{cursor, queue};
 
-use super::terminal::WidthArgs;
+use super::terminal::{Size, WidthArgs};
 use crate::{
     output::{
         Output, Shown,
@@ -23,26 +23,6 @@ use crate::{
     text::width,
     view::Snapshot,
 };
-
-/// A window's size in cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    pub columns: u16,
-    pub rows: u16,
-}
-
-impl Size {
-    /// What a window that does not tell is taken for, as a serial console.
-    pub const DEFAULT: Size = Size { columns: 80, rows: 24 };
-
-    /// The size of the terminal that this process runs on, asked anew each time.
-    pub fn of_terminal() -> Size {
-        match crossterm::terminal::size() {
-            Ok((columns, rows)) if columns > 0 && rows > 0 => Size { columns, rows },
-            _ => Size::DEFAULT,
-        }
-    }
-}
 
 /// Shows snapshots as tables.
 pub struct Screen<W: Write> {

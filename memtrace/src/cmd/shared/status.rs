@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::screen::Size;
+use super::terminal::Size;
 use crate::{evidence::Step, text::width};
 
 /// Back to the beginning of the line, and clear it.

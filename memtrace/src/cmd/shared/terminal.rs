@@ -8,8 +8,28 @@ use std::{
 
 use clap::Args;
 
-use super::{number, screen::Size};
+use super::number;
 use crate::output::render::terminal::{Frame, Style};
+
+/// A window's size in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub columns: u16,
+    pub rows: u16,
+}
+
+impl Size {
+    /// What a window that does not tell is taken for, as a serial console.
+    pub const DEFAULT: Size = Size { columns: 80, rows: 24 };
+
+    /// The size of the terminal that this process runs on, asked anew each time.
+    pub fn of_terminal() -> Size {
+        match crossterm::terminal::size() {
+            Ok((columns, rows)) if columns > 0 && rows > 0 => Size { columns, rows },
+            _ => Size::DEFAULT,
+        }
+    }
+}
 
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct WidthArgs {

@@ -24,7 +24,7 @@ pub(in crate::output) enum Verdict<'a> {
 
 object! {
     pub(in crate::output) struct Finding<'a> of finding: &'a view::Finding {
-        is: &'static str = kind(finding.kind),
+        is: &'static str = finding.kind.name(),
         key: Vec<Cow<'a, str>> = texts(&finding.keys),
         comm: Option<Cow<'a, str>> = finding.comm.as_deref().map(escape::json),
         started_by: Vec<Cow<'a, str>> = texts(&finding.started_by),
@@ -78,14 +78,6 @@ impl<'a> Verdict<'a> {
             (None, Some(few)) => Self::TooFew(TooFew::of(few)),
             (None, None) => Self::Nothing { is: "nothing" },
         }
-    }
-}
-
-fn kind(kind: finding::Kind) -> &'static str {
-    match kind {
-        finding::Kind::Leak => "leak",
-        finding::Kind::Flood => "flood",
-        finding::Kind::Cache => "cache",
     }
 }
 

@@ -125,6 +125,7 @@ fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
             .detail("Growth"),
         Of::new("trend", "TREND", Kind::word(6), |row| Cell::Trend(row.trend)).csv().rank(7),
         Of::machine("survival", |row| Cell::Share(row.survival())),
+        Of::machine("finding", |row| Cell::some(finding(snapshot, row), Cell::words)),
         Of::new("oldest_ns", "OLDEST", Kind::Duration, |row| Cell::known(row.oldest, Cell::Duration))
             .csv()
             .rank(8)
@@ -135,6 +136,13 @@ fn figures(snapshot: &Snapshot) -> Vec<Of<'_>> {
             .sums(Total)
             .detail("Kept"),
     ]
+}
+
+/// What the row is found to do, the first of it: `leak filp`.
+fn finding(snapshot: &Snapshot, row: &Row) -> Option<String> {
+    let findings = &snapshot.verdict.as_ref()?.findings;
+    let of_row = findings.iter().find(|finding| finding.keys == row.keys)?;
+    Some(format!("{} {}", of_row.kind.name(), of_row.cache))
 }
 
 /// Who allocated.
