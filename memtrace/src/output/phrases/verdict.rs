@@ -81,7 +81,7 @@ fn bookkeeping(finding: &Finding) -> Option<&'static str> {
     Some(caches::find(&finding.cache)?.bookkeeping_of.as_ref()?.as_str())
 }
 
-/// `keeps all of it; also of dentry, inode_cache; 88% of all slab growth`.
+/// `keeps all of it; also of dentry, inode_cache; 88% of the traced growth`.
 pub fn evidence(finding: &Finding) -> Sentence {
     let kept = match human::percent(finding.kept).as_str() {
         "100%" => "nothing of it was freed".to_owned(),
@@ -92,7 +92,7 @@ pub fn evidence(finding: &Finding) -> Sentence {
         [] => kept,
         with => kept.words("; grows with ").names(with.iter().take(MAX_WITH).map(String::as_bytes), ", "),
     };
-    kept.words(format!("; {} of all slab growth", human::percent(finding.slab_growth_share)))
+    kept.words(format!("; {} of the traced growth", human::percent(finding.slab_growth_share)))
 }
 
 /// Of the caches that grow together, so many more are named.
