@@ -175,10 +175,12 @@ fn warm_up(stage: &Stage) {
 
 /// Closes all that it has every two seconds.
 fn sawtooth(stage: &Stage) {
-    let mut held = Vec::new();
-    stage.each(300.0, |number| {
-        if number % 600 == 0 {
+    let (mut held, mut tooth) = (Vec::new(), 0);
+    stage.each(300.0, |_| {
+        let now = stage.seconds() as u64 / 2;
+        if now > tooth {
             held.clear();
+            tooth = now;
         }
         held.push(null());
     });
