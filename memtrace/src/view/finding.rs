@@ -142,6 +142,9 @@ pub enum Doubt {
     Missed(u64),
     /// Allocations are refused: there are more than are shown.
     Refused,
+    /// So many objects of the cache from before the session were freed in it, by whomever: what seems to be added may take their
+    /// place, as in a server whose connections live for minutes.
+    Replaced(u64),
 }
 
 impl From<&Match<'_>> for KnownIncident {

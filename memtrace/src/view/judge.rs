@@ -189,7 +189,10 @@ impl Bench<'_> {
             slab_growth_share: (bytes / all_bytes.max(1) as f64).min(1.0),
             is_reclaimable: cache.reclaimable,
             full_in: self.full_in(bytes_per_s),
-            doubts: doubts(self.trust),
+            doubts: doubts(self.trust)
+                .into_iter()
+                .chain(totals.and_then(|totals| replaced(objects, totals)))
+                .collect(),
             known: self.known(row, cache, kind),
         }
     }
@@ -275,6 +278,13 @@ fn negative(cache: &CacheInfo, row: &Row) -> Option<f64> {
 fn explained(objects: u64, cache: &CacheTotals) -> Option<f64> {
     let growth = cache.growth.map(|growth| growth.slabinfo).filter(|growth| *growth >= MIN_GROWTH)?;
     Some((objects as f64 / growth as f64).min(1.0))
+}
+
+/// Where at least half as many objects of before were freed as are found to be added.
+fn replaced(objects: u64, cache: &CacheTotals) -> Option<Doubt> {
+    let growth = cache.growth?;
+    let freed = u64::try_from(i64::try_from(growth.outstanding).ok()?.saturating_sub(growth.traced)).ok()?;
+    (freed >= objects.div_ceil(2)).then_some(Doubt::Replaced(freed))
 }
 
 fn doubts(trust: &Trust) -> Vec<Doubt> {

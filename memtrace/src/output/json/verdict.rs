@@ -86,5 +86,6 @@ fn doubt(doubt: &Doubt) -> &'static str {
         Doubt::Lost { .. } => "lost",
         Doubt::Missed(_) => "missed",
         Doubt::Refused => "refused",
+        Doubt::Replaced(_) => "replaced",
     }
 }

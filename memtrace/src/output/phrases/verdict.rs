@@ -153,6 +153,10 @@ pub fn doubt(doubt: Doubt) -> String {
             format!("{} of all events were lost: a lost free looks like a leak", human::percent(share))
         }
         Doubt::Missed(misses) => format!("the kernel skipped up to {}", human::number(misses, "probe run")),
+        Doubt::Replaced(freed) => format!(
+            "{} from before the session were freed meanwhile: new ones may only take their place; a longer session tells",
+            human::number(freed, "object")
+        ),
         Doubt::Refused => "the ledger is full: newer objects are not followed".to_owned(),
     }
 }

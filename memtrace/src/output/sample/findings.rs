@@ -37,7 +37,7 @@ pub(crate) fn verdict() -> Snapshot {
         slab_growth_share: 0.931,
         is_reclaimable: Some(true),
         full_in: Some(Duration::from_secs(11_500)),
-        doubts: vec![Doubt::Lost { share: 0.012 }],
+        doubts: vec![Doubt::Lost { share: 0.012 }, Doubt::Replaced(14_204)],
         known: vec![KnownIncident {
             id: "nss-does-not-exist".to_owned(),
             title: "NSS asks for thousands of names that do not exist".to_owned(),

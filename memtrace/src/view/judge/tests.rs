@@ -199,3 +199,25 @@ fn what_makes_a_claim_unsure_is_said() {
     assert_eq!(doubts(&trust), [Doubt::Lost { share: 0.02 }, Doubt::Missed(3), Doubt::Refused]);
     assert_eq!(doubts(&Trust { emitted: 1_000_000, lost_allocs: 900, ..Trust::default() }), []);
 }
+
+#[test]
+fn a_cache_in_which_as_much_of_before_is_freed_may_not_grow() {
+    let mut caches = sample::started().caches;
+    let growth = |traced| crate::view::reconcile::Growth {
+        slabinfo: traced,
+        traced,
+        slack: 10,
+        outstanding: 9_000,
+        reused: 0,
+    };
+    let mut replaced = |traced| {
+        caches[0].growth = Some(growth(traced));
+        super::replaced(6_000, &caches[0])
+    };
+    assert_eq!(replaced(9_000), None);
+    assert_eq!(replaced(6_001), None);
+    assert_eq!(replaced(6_000), Some(Doubt::Replaced(3_000)));
+    assert_eq!(replaced(-500), Some(Doubt::Replaced(9_500)));
+    // More was freed than is known of.
+    assert_eq!(replaced(10_000), None);
+}
