@@ -88,6 +88,11 @@ pub fn find(name: &str) -> Option<&'static CacheEntry> {
     ENTRIES.iter().find(|entry| entry.is_of(name))
 }
 
+/// What the cache is bookkeeping of, if it is: the page cache, files that exist. Its growth is theirs.
+pub fn bookkeeping_of(name: &str) -> Option<&'static str> {
+    Some(find(name)?.bookkeeping_of.as_ref()?.as_str())
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

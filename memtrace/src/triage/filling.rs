@@ -1,7 +1,7 @@
 //! What slab caches are full of: told by their names, and by how many objects each of them has.
 
 use super::window::CacheRow;
-use crate::knowledge::caches;
+use crate::procfs::slab::size_of_kmalloc;
 
 /// What fills the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,6 @@ pub enum Filling {
     Kmalloc,
     /// Any other cache.
     Cache,
-}
-
-/// What the cache is bookkeeping of, if it is: the page cache, files that exist. Its growth is theirs. Of caches that were
-/// merged, the one that was there first counts; it is what the kernel calls them.
-pub fn bookkeeping_of(cache: &CacheRow) -> Option<&'static str> {
-    caches::find(&cache.name)?.bookkeeping_of.as_ref().map(|of| of.as_str())
 }
 
 /// Names of files: dentries, and those that are too long to stand in one.
@@ -48,17 +42,6 @@ pub fn is_of_arrays(cache: &CacheRow, all: &[CacheRow]) -> bool {
     };
     let arrays: i64 = all.iter().filter(has_array).map(|of| of.slabs_growth).fold(0, i64::saturating_add);
     cache.objects_growth > 0 && cache.objects_growth <= arrays.saturating_mul(2)
-}
-
-/// `kmalloc-512`, `kmalloc-rnd-05-1k`; not those that are charged to cgroups, or reclaimable.
-fn size_of_kmalloc(name: &str) -> Option<u64> {
-    let family =
-        name.strip_prefix("kmalloc-").filter(|rest| !rest.starts_with("cg-") && !rest.starts_with("rcl-"))?;
-    let (digits, unit) = match family.rsplit('-').next()? {
-        size if size.ends_with('k') => (&size[..size.len() - 1], 1024),
-        size => (size, 1),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// The size of kmalloc below this one.
@@ -157,6 +140,7 @@ fn is_kmalloc(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::knowledge::caches;
 
     #[test]
     fn arrays_of_a_slab_s_objects_come_with_the_slab() {
@@ -184,7 +168,7 @@ mod tests {
 
     #[test]
     fn bookkeeping_is_what_knowledge_says() {
-        let of = |name: &str| bookkeeping_of(&CacheRow { name: name.to_owned(), ..CacheRow::default() });
+        let of = caches::bookkeeping_of;
         assert_eq!(of("buffer_head"), Some("the page cache"));
         assert_eq!(["filp", "sock_inode_cache", "kmalloc-512", "no_such"].map(of), [None; 4]);
     }

@@ -11,12 +11,13 @@
 use std::time::Duration;
 
 use super::{
-    filling::{Filling, bookkeeping_of, filling, goes_with, is_of_arrays, is_of_names},
+    filling::{Filling, filling, goes_with, is_of_arrays, is_of_names},
     shortage::{FullCgroup, Shortage},
     sum::Part,
     tracing::{Claim, Tracing},
     window::{CacheRow, Command, Movement, TmpfsRow, Window, difference},
 };
+use crate::knowledge::caches::bookkeeping_of;
 
 const MIB: u64 = 1 << 20;
 
@@ -211,7 +212,7 @@ fn page_cache(window: &Window, has_flood: bool) -> Option<Finding> {
     let (bytes, movement) = part(window, Part::PageCache);
     let mut caches = window.caches();
     caches.retain(|cache| {
-        cache.growth > 0 && bookkeeping_of(cache).is_some() && !(has_flood && is_of_names(&cache.name))
+        cache.growth > 0 && bookkeeping_of(&cache.name).is_some() && !(has_flood && is_of_names(&cache.name))
     });
     let (kept, grown) = (total(&caches, |cache| cache.bytes), growth(&caches));
     let total = window.sum().total;
@@ -324,7 +325,7 @@ fn slab_growth(window: &Window, tracing: &Tracing) -> Vec<Finding> {
     }
     let mut caches = all.clone();
     caches.retain(|cache| {
-        let is_held = bookkeeping_of(cache).is_none() && !is_of_arrays(cache, &all);
+        let is_held = bookkeeping_of(&cache.name).is_none() && !is_of_arrays(cache, &all);
         is_held || is_flood && is_of_names(&cache.name)
     });
     let mut claims = tracing.claims().unwrap_or_default();

@@ -10,7 +10,7 @@ use super::{
     finding::{Doubt, Finding, Kind, KnownIncident, TooFew, Verdict},
     lookups::CacheInfo,
     snapshot::{CacheTotals, Row},
-    survival::{Growth, Survival},
+    survival::{Course, Survival},
     trend::Slope,
 };
 use crate::{
@@ -18,7 +18,10 @@ use crate::{
         caches,
         incidents::{Evidence, Incidents},
     },
-    procfs::{meminfo::SlabMemory, slab::root_name},
+    procfs::{
+        meminfo::SlabMemory,
+        slab::{root_name, size_of_kmalloc},
+    },
 };
 
 /// slabinfo counts free objects in per-CPU lists too: a share of a smaller growth would mean little.
@@ -112,12 +115,12 @@ impl Bench<'_> {
         let (mut all, mut few) = (Vec::new(), None);
         for Held { cache, survival } in held.iter().filter(|held| !self.is_partial(held.cache)) {
             let kind = kind(cache, row);
-            match survival.growth(self.period) {
-                Growth::Steady(slope) => all.push(Grown { row, cache, survival, kind, slope }),
-                Growth::TooFew if kind != Kind::Cache && few.is_none() => {
+            match survival.course(self.period) {
+                Course::Steady(slope) => all.push(Grown { row, cache, survival, kind, slope }),
+                Course::TooFew if kind != Kind::Cache && few.is_none() => {
                     few = Some(self.too_few(row, cache, survival));
                 }
-                Growth::TooFew | Growth::No => {}
+                Course::TooFew | Course::No => {}
             }
         }
         all.retain(|grown| self.is_worth_it(grown) && !may_be_of_slabs(grown));
@@ -243,11 +246,7 @@ fn telling<'a, 'b>(grown: &[&'a Grown<'b>]) -> Option<&'a Grown<'b>> {
 /// `memcg_alloc_slab_cgroups`) in a cache of kmalloc's. Whoever needs the slab is not the one who holds it. Where a row
 /// allocated so many other objects for each that it seems to keep there, it may be that.
 fn may_be_of_slabs(grown: &Grown<'_>) -> bool {
-    let is_array = grown
-        .cache
-        .name
-        .strip_prefix(KMALLOC)
-        .is_some_and(|size| size.starts_with(|c: char| c.is_ascii_digit()));
+    let is_array = size_of_kmalloc(&grown.cache.name).is_some();
     is_array
         && grown.row.allocs.saturating_sub(grown.survival.allocs())
             >= grown.survival.objects() * OBJECTS_OF_A_SLAB

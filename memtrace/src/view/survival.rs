@@ -6,7 +6,7 @@ use std::{ops::Range, time::Duration};
 use super::{
     ages::{SignedNs, split},
     points::Points,
-    trend::{Slope, student},
+    trend::{MIN_OBJECTS, Slope, student},
 };
 use crate::stream::ledger::AllocSpan;
 
@@ -35,9 +35,7 @@ const MIN_EARLY: f64 = 0.25;
 /// What is left of the first third's allocations, compared to the second's. Less is working memory that lives long.
 const MIN_OLD_KEPT: f64 = 0.7;
 
-/// Rates of fewer objects are noise.
-const MIN_OBJECTS: u64 = 100;
-/// Fewer are not worth a word.
+/// Fewer objects are not worth a word.
 pub const FEW_OBJECTS: u64 = 20;
 
 /// How many objects somebody had allocated: none at the last report before the first one, then at each report.
@@ -58,9 +56,9 @@ pub struct Survival {
     all_allocs: u64,
 }
 
-/// What it comes to.
+/// How it goes on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Growth {
+pub enum Course {
     /// It grows steadily, by objects that stay.
     Steady(Slope),
     /// It may: these are too few objects to tell.
@@ -120,15 +118,15 @@ impl Survival {
     }
 
     /// Where one object in so many is followed, so many times as many are needed to tell.
-    pub fn growth(&self, period: u32) -> Growth {
+    pub fn course(&self, period: u32) -> Course {
         let least = |objects: u64| objects * u64::from(period);
         if self.grown() < least(FEW_OBJECTS) || !self.is_steady() {
-            return Growth::No;
+            return Course::No;
         }
         if self.grown() < least(MIN_OBJECTS) {
-            return Growth::TooFew;
+            return Course::TooFew;
         }
-        Growth::Steady(self.slope())
+        Course::Steady(self.slope())
     }
 
     fn grown(&self) -> u64 {

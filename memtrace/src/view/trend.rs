@@ -11,7 +11,7 @@ use super::points::Points;
 const MIN_POINTS: usize = 5;
 
 /// Of fewer objects that seem to grow it is too early too.
-const MIN_OBJECTS: f64 = 100.0;
+pub(super) const MIN_OBJECTS: u64 = 100;
 
 /// The second half counts as growing if it is at least this fast compared to the first; slower is flattening.
 const MIN_SHARE_OF_FIRST: f64 = 0.25;
@@ -81,7 +81,7 @@ pub fn trend(history: &History, allocs: u64) -> Trend {
         return Trend::Growing(second);
     }
     // A slow leak, perhaps.
-    if held < MIN_OBJECTS && first.per_s > 0.0 && second.per_s > 0.0 && !churns {
+    if held < MIN_OBJECTS as f64 && first.per_s > 0.0 && second.per_s > 0.0 && !churns {
         return Trend::TooEarly;
     }
     match (churns, is_burst, first.low > 0.0 || points[0].objects > 0.0) {

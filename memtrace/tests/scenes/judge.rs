@@ -182,6 +182,14 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let is_few = arguments.iter().any(|it| it == "--few");
     let names: Vec<&String> =
         arguments.iter().filter(|it| all().iter().any(|scene| scene.name == **it)).collect();
+    let is_known = |argument: &&String| {
+        argument.starts_with("--") || argument.parse::<u32>().is_ok() || names.contains(argument)
+    };
+    if let Some(unknown) = arguments.iter().find(|argument| !is_known(argument)) {
+        let known: Vec<&str> = all().iter().map(|scene| scene.name).collect();
+        eprintln!("no scene {unknown}; there are: {}", known.join(", "));
+        return ExitCode::from(2);
+    }
     let mut scenes = all();
     scenes.retain(|scene| names.is_empty() || names.iter().any(|name| *name == scene.name));
     scenes.retain(|scene| !is_few || FEW.contains(&scene.name));

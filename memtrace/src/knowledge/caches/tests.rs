@@ -60,7 +60,6 @@ fn the_caches_that_matter_are_known() {
 
 #[test]
 fn bookkeeping_is_told_from_what_is_held() {
-    let of = |name: &str| find(name).and_then(|entry| entry.bookkeeping_of.as_ref()).map(|of| of.as_str());
     for (name, expected) in [
         ("buffer_head", Some("the page cache")),
         ("radix_tree_node", Some("the page cache")),
@@ -75,7 +74,7 @@ fn bookkeeping_is_told_from_what_is_held() {
         ("kmalloc-64", None),
         ("kmalloc-rcl-64", Some("names that were looked up")),
     ] {
-        assert_eq!(of(name), expected, "{name}");
+        assert_eq!(bookkeeping_of(name), expected, "{name}");
     }
     assert_eq!(find("tw_sock_TCP").and_then(|entry| entry.timer_s), Some(60));
 }

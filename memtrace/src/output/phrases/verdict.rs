@@ -29,7 +29,7 @@ pub fn claim(verdict: &Verdict) -> Sentence {
 /// `curl < probe.sh < cron (212 processes) floods dentry: +1.9 k/s (365 KiB/s), 97% of dentry's growth`.
 pub fn accusation(finding: &Finding) -> Sentence {
     let claim = headline(finding).words(": ") + rate(finding);
-    match (finding.kind, bookkeeping(finding)) {
+    match (finding.kind, caches::bookkeeping_of(&finding.cache)) {
         (Kind::Cache, Some(of)) => claim.words(format!(", which goes with {of}")),
         _ => claim,
     }
@@ -74,11 +74,6 @@ fn named(comm: Option<&[u8]>, keys: &[Vec<u8>]) -> Sentence {
         Some(comm) => Sentence::default().name(comm),
         None => Sentence::default().names(keys.iter().map(Vec::as_slice), ", "),
     }
-}
-
-/// What the cache goes with.
-fn bookkeeping(finding: &Finding) -> Option<&'static str> {
-    Some(caches::find(&finding.cache)?.bookkeeping_of.as_ref()?.as_str())
 }
 
 /// `keeps all of it; also of dentry, inode_cache; 88% of the traced growth`.

@@ -61,6 +61,17 @@ pub fn root_name(name: &str) -> &str {
     if is_id && !root.is_empty() { root } else { name }
 }
 
+/// `kmalloc-512`, `kmalloc-rnd-05-1k`; not those that are charged to cgroups, or reclaimable.
+pub fn size_of_kmalloc(name: &str) -> Option<u64> {
+    let family =
+        name.strip_prefix("kmalloc-").filter(|rest| !rest.starts_with("cg-") && !rest.starts_with("rcl-"))?;
+    let (digits, unit) = match family.rsplit('-').next()? {
+        size if size.ends_with('k') => (&size[..size.len() - 1], 1024),
+        size => (size, 1),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// Stops at the first pattern that selects nothing.
 pub fn resolve(patterns: &[String], caches: &SlabCaches) -> Result<Selection, ResolveError> {
     if patterns.is_empty() {

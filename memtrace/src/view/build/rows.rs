@@ -129,17 +129,17 @@ fn held<'a>(
     of_caches: &HashMap<String, Allocs>,
     clock: Clock,
 ) -> Vec<Held<'a>> {
-    let worth = caches.iter().filter(|(_, of)| of.allocs >= FEW_OBJECTS);
-    let held = worth.filter_map(|(&name, of)| {
-        let of_cache = || origins.iter().filter(move |(_, cache)| cache.name == name);
-        let (_, cache) = *of_cache().next()?;
-        let spans: Vec<AllocSpan> = of_cache().flat_map(|(origin, _)| ledger.allocated(origin)).collect();
-        let survival = Survival::new(&spans, of_caches.get(name)?, of.allocs, clock)?;
+    let mut spans: BTreeMap<&str, (&CacheInfo, Vec<AllocSpan>)> = BTreeMap::new();
+    let is_worth = |cache: &CacheInfo| caches.get(&*cache.name).is_some_and(|of| of.allocs >= FEW_OBJECTS);
+    for &(origin, cache) in origins.iter().filter(|(_, cache)| is_worth(cache)) {
+        let (_, of_cache) = spans.entry(&cache.name).or_insert((cache, Vec::new()));
+        of_cache.extend(ledger.allocated(origin));
+    }
+    let held = spans.into_iter().filter_map(|(name, (cache, spans))| {
+        let survival = Survival::new(&spans, of_caches.get(name)?, caches[name].allocs, clock)?;
         Some(Held { cache, survival })
     });
-    let mut held: Vec<Held<'_>> = held.collect();
-    held.sort_by(|a, b| a.cache.name.cmp(&b.cache.name));
-    held
+    held.collect()
 }
 
 /// Sorts rows and keeps the first `top`; returns the sum of the others.

@@ -143,6 +143,7 @@ fn of_merged_caches_another_says_more() {
 fn arrays_of_slabs_are_nobody_s() {
     // The sample's row allocated 23,470 objects.
     assert_eq!(found(&judge(&[scene("a", "kmalloc-192", 50)], 0.0)), []);
+    assert_eq!(found(&judge(&[scene("a", "kmalloc-rnd-05-192", 50)], 0.0)), []);
     assert_eq!(found(&judge(&[scene("a", "kmalloc-192", 500)], 0.0)), [(Kind::Leak, "a", "kmalloc-192")]);
     assert_eq!(
         found(&judge(&[scene("a", "kmalloc-cg-192", 50)], 0.0)),

@@ -30,8 +30,8 @@ fn survival(tenths: &[(u64, u64)]) -> Option<Survival> {
 }
 
 /// None: too early.
-fn growth(tenths: &[(u64, u64)]) -> Option<Growth> {
-    survival(tenths).map(|survival| survival.growth(1))
+fn course(tenths: &[(u64, u64)]) -> Option<Course> {
+    survival(tenths).map(|survival| survival.course(1))
 }
 
 /// So many allocations a tenth of a second, by when.
@@ -40,13 +40,13 @@ fn each(seconds: u64, of: impl Fn(f64) -> (u64, u64)) -> Vec<(u64, u64)> {
 }
 
 fn is_steady(tenths: &[(u64, u64)]) -> bool {
-    matches!(growth(tenths), Some(Growth::Steady(_)))
+    matches!(course(tenths), Some(Course::Steady(_)))
 }
 
 #[test]
 fn a_leak_grows_from_six_seconds_on() {
     for seconds in [6, 8, 12, 30, 60, 600] {
-        let Some(Growth::Steady(slope)) = growth(&each(seconds, |_| (10, 10))) else { panic!("{seconds}") };
+        let Some(Course::Steady(slope)) = course(&each(seconds, |_| (10, 10))) else { panic!("{seconds}") };
         assert!((slope.per_s - 100.0).abs() < 2.0, "{slope:?}");
         assert!(slope.low > 80.0 && slope.high < 125.0, "{slope:?}");
         // Beside churn that it frees within a second, and with a start two seconds late.
@@ -68,7 +68,7 @@ fn a_leak_may_come_in_portions() {
 fn a_burst_hides_no_leak() {
     for seconds in [12, 30, 60] {
         let burst_first = each(seconds, |at| if at < 1.0 { (500, 500) } else { (10, 10) });
-        let Some(Growth::Steady(slope)) = growth(&burst_first) else { panic!("{seconds}") };
+        let Some(Course::Steady(slope)) = course(&burst_first) else { panic!("{seconds}") };
         assert!((slope.per_s - 100.0).abs() < 5.0, "{slope:?}");
     }
 }
@@ -77,18 +77,18 @@ fn a_burst_hides_no_leak() {
 fn few_objects_do_not_tell() {
     // Five a second.
     let slow = |seconds| {
-        growth(&each(
+        course(&each(
             seconds,
             |at| if ((at * 10.0).round() as u64).is_multiple_of(2) { (1, 1) } else { (0, 0) },
         ))
     };
-    assert_eq!(slow(8), Some(Growth::TooFew));
-    assert!(matches!(slow(60), Some(Growth::Steady(_))));
-    assert_eq!(growth(&each(30, |at| if at % 5.0 == 0.0 { (2, 2) } else { (0, 0) })), Some(Growth::No));
+    assert_eq!(slow(8), Some(Course::TooFew));
+    assert!(matches!(slow(60), Some(Course::Steady(_))));
+    assert_eq!(course(&each(30, |at| if at % 5.0 == 0.0 { (2, 2) } else { (0, 0) })), Some(Course::No));
     // Of sampled objects more are needed.
     let survival = survival(&each(12, |_| (10, 10))).unwrap();
-    assert!(matches!(survival.growth(1), Growth::Steady(_)));
-    assert_eq!(survival.growth(16), Growth::TooFew);
+    assert!(matches!(survival.course(1), Course::Steady(_)));
+    assert_eq!(survival.course(16), Course::TooFew);
 }
 
 /// Each is looked at once a second, through the whole session.
@@ -147,7 +147,7 @@ proptest! {
         if let Some(survival) = survival(&tenths) {
             prop_assert_eq!(survival.objects(), kept);
             prop_assert!((0.0..=1.0).contains(&survival.kept()));
-            if let Growth::Steady(slope) = survival.growth(1) {
+            if let Course::Steady(slope) = survival.course(1) {
                 prop_assert!(slope.low <= slope.per_s && slope.per_s <= slope.high);
             }
         }
@@ -177,7 +177,7 @@ proptest! {
         points.iter().for_each(|&(at, count)| allocs.add(Duration::from_micros(at), count.into()));
         let clock = Clock { start, elapsed: Duration::from_micros(elapsed) };
         if let Some(survival) = Survival::new(&spans, &allocs, 1_000_000, clock) {
-            survival.growth(3);
+            survival.course(3);
             survival.kept();
         }
     }
