@@ -8,6 +8,7 @@ pub mod attach;
 pub mod btf;
 pub mod bulk;
 pub mod caches;
+pub mod census;
 pub mod clock;
 pub mod config;
 pub mod cost;
