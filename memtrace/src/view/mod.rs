@@ -27,10 +27,12 @@ pub mod event;
 pub mod profile;
 pub mod series;
 pub mod diff;
+pub mod census;
 
 pub use self::{
     ages::{AgeBucket, Cohort},
     alloc_context::{AllocContext, Context, GfpFlags},
+    census::Census,
     checkpoint::{Checkpoint, OwnCost, Settled, Trust},
     diff::Difference,
     finding::{Finding, KnownIncident, Verdict},

@@ -1,5 +1,6 @@
 //! A census of the slab: a random sample of page frames shows what the slab holds and whose it is, without having traced.
 
+pub mod plan;
 pub mod sample;
 
 pub use self::sample::Sample;
@@ -33,6 +34,10 @@ pub enum CensusError {
 }
 
 /// Takes a census. `goes_on` is asked between runs: false ends it with what was sampled so far.
-pub fn take(_kernel: &Kernel, _options: &Options, _goes_on: &mut dyn FnMut() -> bool) -> Result<Sample, CensusError> {
+pub fn take(
+    _kernel: &Kernel,
+    _options: &Options,
+    _goes_on: &mut dyn FnMut() -> bool,
+) -> Result<Sample, CensusError> {
     Err(CensusError::Pages("not built yet".to_owned()))
 }
