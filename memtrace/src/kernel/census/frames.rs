@@ -26,6 +26,8 @@ pub struct Frames {
     /// `sizeof(struct page)`.
     page_size: u64,
     total: u64,
+    /// The page of frame 0, where it is known.
+    first: Option<u64>,
 }
 
 impl Frames {
@@ -35,7 +37,7 @@ impl Frames {
                 let zones = Files::live().zones();
                 let size = u64::from(pages.page_size);
                 let ranges = zones.iter().map(|zone| first + zone.start * size..first + zone.end * size);
-                Ok(Self::new(ranges.collect(), size))
+                Ok(Self { first: Some(first), ..Self::new(ranges.collect(), size) })
             }
             // The kernel tells frame numbers to CAP_SYS_ADMIN only.
             _ => by_trying(memory, pages, known),
@@ -52,11 +54,16 @@ impl Frames {
             }
         }
         let total = apart.iter().map(|range| (range.end - range.start) / page_size).sum();
-        Self { ranges: apart, page_size, total }
+        Self { ranges: apart, page_size, total, first: None }
     }
 
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The number of a page's frame, where that is known.
+    pub fn frame(&self, page: u64) -> Option<u64> {
+        Some(page.wrapping_sub(self.first?) / self.page_size)
     }
 
     /// The address of the page of this number, below [`Self::total`].

@@ -18,7 +18,7 @@ mod verdict;
 
 use std::time::Duration;
 
-pub use self::{sample::Sample, sampler::take};
+pub use self::{sample::Sample, sampler::{slab_frames, take}};
 use super::{memory::MemoryError, reason::Reason};
 
 /// What a census is to do.

@@ -58,6 +58,19 @@ pub fn take(
     Ok(sampler.finish())
 }
 
+/// Which frames of a draw are of slabs, to compare with /proc/kpageflags. Empty where frames have no numbers for us.
+pub fn slab_frames(kernel: &Kernel, seed: u64, count: u64) -> Result<Vec<(u64, bool)>, CensusError> {
+    let mut sampler = Sampler::open(kernel, &Options { seed, ..Options::default() })?;
+    let mut frames = Vec::new();
+    for pages in sampler.frames.draw(&mut sampler.random, count).chunks(SCAN_PAGES) {
+        for (page, scanned) in pages.iter().zip(sampler.slabs.scan(pages)?) {
+            let is_slab = sampler.by_address.contains_key(&scanned.cache);
+            frames.extend(sampler.frames.frame(*page).map(|frame| (frame, is_slab)));
+        }
+    }
+    Ok(frames)
+}
+
 struct Sampler<'a> {
     kernel: &'a Kernel,
     layout: &'a CensusLayout,
@@ -149,7 +162,8 @@ impl<'a> Sampler<'a> {
         let start = Instant::now();
         for pages in drawn.chunks(SCAN_PAGES) {
             for (&page, scanned) in pages.iter().zip(self.slabs.scan(pages)?) {
-                if let Some(&index) = self.by_address.get(&scanned.cache) {
+                let index = self.by_address.get(&scanned.cache).copied();
+                if let Some(index) = index.filter(|&index| self.caches[index].is_wanted) {
                     found.push((page, scanned, index));
                 }
             }
