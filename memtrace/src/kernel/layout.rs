@@ -6,6 +6,7 @@ use memtrace_common::config::{
 
 use super::{
     functions::{self, Functions},
+    census::layout::CensusLayout,
     inspect::fields::Fields,
     reason::Reason,
     types::{KernelTypes, TypesError},
@@ -31,6 +32,8 @@ pub struct Layout {
     pub page_node: Result<PageNode, Reason>,
     /// For inspecting objects.
     pub inspect: Fields,
+    /// For looking at slabs, or why they cannot be.
+    pub census: Result<CensusLayout, Reason>,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
@@ -130,6 +133,7 @@ impl Layout {
             },
             page_node: page_node(types).map_err(|error| error.to_string()),
             inspect: Fields::find(types),
+            census: CensusLayout::find(types).map_err(|error| error.to_string()),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
             functions,

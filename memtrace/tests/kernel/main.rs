@@ -20,6 +20,8 @@ mod ages;
 mod attribution;
 mod budget;
 mod bulk;
+mod census;
+mod cgroup;
 mod elsewhere;
 mod bundle;
 mod errors;
@@ -161,6 +163,7 @@ fn main() -> ExitCode {
     let tests = [
         objects::tests(ways),
         attribution::tests(),
+        census::tests(),
         verdict::tests(),
         ages::tests(),
         filters::tests(),

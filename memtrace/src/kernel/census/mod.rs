@@ -1,18 +1,31 @@
 //! A census of the slab: a random sample of page frames shows what the slab holds and whose it is, without having traced.
+//!
+//! `frames` says which frames there are and draws some; `slabs` runs the programs that look at them; `shape`, `at_hand` and `verdict`
+//! turn what they see into objects that are allocated or free, and whom they are charged to; `signs` is what objects tell besides.
+//! `sampler` does all that for one census.
 
+mod at_hand;
+pub mod frames;
+pub mod layout;
+mod own_file;
 pub mod plan;
 pub mod sample;
-
-pub use self::sample::Sample;
+mod sampler;
+mod shape;
+mod signs;
+mod slabs;
+mod topology;
+mod verdict;
 
 use std::time::Duration;
 
-use super::discover::Kernel;
+pub use self::{sample::Sample, sampler::{slab_frames, take}};
+use super::{memory::MemoryError, reason::Reason};
 
 /// What a census is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Relative half-width of the interval of a row that holds half of its cache, as a share: 0.02.
+    /// Half the width of the 95 % interval of what is half of the slab, or of the caches that are asked for: 0.02.
     pub error: f64,
     pub seed: u64,
     pub time: Duration,
@@ -29,15 +42,10 @@ impl Default for Options {
 /// Why there can be no census on this host.
 #[derive(Debug, thiserror::Error)]
 pub enum CensusError {
-    #[error("where the kernel keeps its pages is not known: {0}")]
-    Pages(String),
-}
-
-/// Takes a census. `goes_on` is asked between runs: false ends it with what was sampled so far.
-pub fn take(
-    _kernel: &Kernel,
-    _options: &Options,
-    _goes_on: &mut dyn FnMut() -> bool,
-) -> Result<Sample, CensusError> {
-    Err(CensusError::Pages("not built yet".to_owned()))
+    #[error("memtrace cannot find this kernel's pages: {0}")]
+    Pages(Reason),
+    #[error("memtrace does not understand this kernel's slabs: {0}")]
+    Layout(Reason),
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 }

@@ -1,0 +1,207 @@
+//! Looks at slabs when userspace asks: see [`memtrace_common::census`].
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use memtrace_common::{
+    census::{Charged, Look, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, Scan, VECTOR_FLAGS},
+    page,
+};
+
+use crate::{
+    config::config,
+    kernel::{opaque, read},
+    maps,
+};
+
+/// Never attached; run with the question in its map.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn scan(_: RawTracePointContext) -> Option<()> {
+    let scan = maps::SCAN.get_ptr_mut(0)?;
+    for index in 0..SCAN_PAGES {
+        // SAFETY: `scan` is the live map value, and `index` is within its arrays.
+        unsafe {
+            let page = (*scan).pages[index];
+            let (head, cache) = slab_of(page).unwrap_or((page, 0));
+            (*scan).heads[index] = head;
+            (*scan).caches[index] = cache;
+        }
+    }
+    Some(())
+}
+
+/// The first page of the slab that a page would be in, and the cache that the slab would be of.
+#[inline(always)]
+fn slab_of(page: u64) -> Option<(u64, u64)> {
+    if page == 0 {
+        return None;
+    }
+    let compound_head = read::<u64>(page + u64::from(config!(offsets.page_compound_head)))?;
+    let head = page::head(page, compound_head);
+    Some((head, read(head + u64::from(config!(offsets.slab_cache)))?))
+}
+
+/// Never attached; run with a [`Question`] as arguments.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn look(ctx: RawTracePointContext) -> Option<()> {
+    let question = Question {
+        slab: ctx.arg(0),
+        address: ctx.arg(1),
+        first: ctx.arg(2),
+        size: ctx.arg(3),
+        link: ctx.arg(4),
+        random: ctx.arg(5),
+        cpu: ctx.arg(6),
+        stride: ctx.arg(7),
+        slots: [ctx.arg(8), ctx.arg(9)],
+    };
+    let look = maps::LOOK.get_ptr_mut(0)?;
+    // SAFETY: `look` is the live map value.
+    unsafe {
+        (*look).is_whole = 0;
+        (*look).free = [0; _];
+        (*look).charged = [0; _];
+        (*look).charges = [Charged { objcg: 0, refcnt: 0, cgroup: 0 }; SLOTS];
+    }
+    let before = State::read(&question)?;
+    // SAFETY: as above.
+    unsafe {
+        (*look).cache = before.cache;
+        (*look).counters = before.counters;
+        (*look).vector = before.vector;
+        (*look).flags = read(question.slab + u64::from(config!(slabs.flags)))?;
+        (*look).page_type = u64::from(read::<u32>(question.slab + u64::from(config!(slabs.page_type)))?);
+    }
+    // SAFETY: as above; only the fields' addresses are formed.
+    let (free, charged) = unsafe { (&raw mut (*look).free, &raw mut (*look).charged) };
+    walk(before.freelist, &question, free)?;
+    if question.cpu != 0 && before.cpu_slab == question.slab {
+        walk(before.cpu_freelist, &question, free)?;
+    }
+    if config!(slabs.vector) != 0 && before.vector & !VECTOR_FLAGS != 0 {
+        let charges = Charges::of(&question, &before);
+        charges.mark(before.objects(), charged)?;
+        for index in 0..SLOTS {
+            if question.slots[index] != NO_SLOT {
+                // SAFETY: as above; `index` is within the array.
+                unsafe { (*look).charges[index] = charges.follow(question.slots[index])? };
+            }
+        }
+    }
+    if State::read(&question)? == before {
+        // SAFETY: as above.
+        unsafe { (*look).is_whole = 1 };
+    }
+    Some(())
+}
+
+/// What changes whenever an object of a slab is allocated or freed, other than from a sheaf.
+#[derive(PartialEq)]
+struct State {
+    cache: u64,
+    freelist: u64,
+    counters: u64,
+    vector: u64,
+    cpu_slab: u64,
+    cpu_freelist: u64,
+    cpu_tid: u64,
+}
+
+impl State {
+    #[inline(always)]
+    fn read(question: &Question) -> Option<Self> {
+        let slab = |offset: u32| read::<u64>(question.slab + u64::from(offset));
+        let cpu =
+            |offset: u32| if question.cpu == 0 { Some(0) } else { read::<u64>(question.cpu + u64::from(offset)) };
+        Some(Self {
+            cache: slab(config!(offsets.slab_cache))?,
+            freelist: slab(config!(slabs.freelist))?,
+            counters: slab(config!(slabs.counters))?,
+            vector: if config!(slabs.vector) == 0 { 0 } else { slab(config!(slabs.vector))? },
+            cpu_slab: cpu(config!(slabs.cpu_slab))?,
+            cpu_freelist: cpu(config!(slabs.cpu_freelist))?,
+            cpu_tid: cpu(config!(slabs.cpu_tid))?,
+        })
+    }
+
+    #[inline(always)]
+    fn objects(&self) -> u64 {
+        (self.counters >> 16) & 0x7fff
+    }
+}
+
+/// Marks the objects on a list of free ones. None where the list leads out of the slab: it changed.
+#[inline(always)]
+fn walk(start: u64, question: &Question, free: *mut Objects) -> Option<()> {
+    let mut object = start;
+    for _ in 0..=MAX_OBJECTS {
+        if object == 0 {
+            return Some(());
+        }
+        let offset = object.wrapping_sub(question.first);
+        let number = offset / question.size.max(1);
+        if number >= u64::from(MAX_OBJECTS) || number * question.size != offset {
+            return None;
+        }
+        set(free, number);
+        let at = object + question.link;
+        let stored = read::<u64>(at)?;
+        object = if question.random == 0 { stored } else { stored ^ question.random ^ at.swap_bytes() };
+    }
+    None
+}
+
+#[inline(always)]
+fn set(objects: *mut Objects, number: u64) {
+    let number = opaque(number) & (u64::from(MAX_OBJECTS) - 1);
+    // SAFETY: `objects` is in a live map value, and has a bit for each number below MAX_OBJECTS.
+    unsafe { (*objects)[(number / 64) as usize] |= 1 << (number % 64) };
+}
+
+/// Where a slab's objects say whom they are charged to.
+struct Charges {
+    start: u64,
+    stride: u64,
+}
+
+impl Charges {
+    #[inline(always)]
+    fn of(question: &Question, state: &State) -> Self {
+        let in_object = config!(slabs.in_object);
+        let stride =
+            if in_object != 0 && state.counters & in_object != 0 { question.size } else { question.stride };
+        Self { start: state.vector & !VECTOR_FLAGS, stride }
+    }
+
+    #[inline(always)]
+    fn read(&self, number: u64) -> Option<u64> {
+        read(self.start.wrapping_add(number.wrapping_mul(self.stride)))
+    }
+
+    #[inline(always)]
+    fn mark(&self, objects: u64, charged: *mut Objects) -> Option<()> {
+        for number in 0..u64::from(MAX_OBJECTS) {
+            if number >= objects {
+                break;
+            }
+            if self.read(number)? & !VECTOR_FLAGS != 0 {
+                set(charged, number);
+            }
+        }
+        Some(())
+    }
+
+    /// `entry.objcg->memcg->css.cgroup->kn->id`.
+    #[inline(always)]
+    fn follow(&self, number: u64) -> Option<Charged> {
+        let objcg = self.read(number)? & !VECTOR_FLAGS;
+        if objcg == 0 {
+            return Some(Charged { objcg, refcnt: 0, cgroup: 0 });
+        }
+        let refcnt = read::<u64>(objcg + u64::from(config!(slabs.objcg_refcnt)))?;
+        let memcg = read::<u64>(objcg + u64::from(config!(slabs.objcg_memcg)))?;
+        let state = memcg + u64::from(config!(slabs.memcg_state));
+        let cgroup = read::<u64>(state + u64::from(config!(slabs.state_cgroup)))?;
+        let node = read::<u64>(cgroup + u64::from(config!(slabs.cgroup_node)))?;
+        let id = read::<u64>(node + u64::from(config!(slabs.node_id)))?;
+        Some(Charged { objcg, refcnt, cgroup: id })
+    }
+}
