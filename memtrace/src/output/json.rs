@@ -4,6 +4,7 @@
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
 mod ages;
+pub mod census;
 mod difference;
 mod names;
 mod object;

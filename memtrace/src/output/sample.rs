@@ -1,5 +1,6 @@
 //! Snapshots for the tests of every output.
 
+pub(crate) mod census;
 pub(crate) mod difference;
 mod findings;
 pub(crate) mod incident;

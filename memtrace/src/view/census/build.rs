@@ -7,7 +7,7 @@ use super::{
     check::{Evidence, Told},
     dated::Now,
     estimate::{Share, interval_of_count},
-    group::{Group, Groups, Seen, seen},
+    group::{Group, Seen, groups, seen},
     notes,
     traits::{By, Content, Payer, Traits},
 };
@@ -28,6 +28,9 @@ pub struct Inputs<'a> {
     pub error: f64,
     pub page_size: u64,
     pub now: Now,
+    pub host: &'a str,
+    /// The kernel's release.
+    pub kernel: &'a str,
     /// A cgroup's path.
     pub cgroup: &'a dyn Fn(CgroupId) -> Option<Vec<u8>>,
 }
@@ -64,17 +67,17 @@ struct Size {
 
 pub fn build(inputs: &Inputs<'_>) -> Census {
     let entries = entries(inputs);
-    let mut groups = Groups::new(inputs.by);
-    for (number, entry) in entries.iter().enumerate() {
-        if let (Told::Rows { .. }, Some(sampled)) = (entry.told, entry.sampled) {
-            groups.add(number, sampled);
-        }
-    }
+    let told = entries.iter().enumerate().filter(|(_, entry)| matches!(entry.told, Told::Rows { .. }));
+    let told: Vec<_> = told.filter_map(|(number, entry)| Some((number, entry.sampled?))).collect();
+    let groups = groups(inputs.by, &told);
     let mut rows = Rows { inputs, entries: &entries, given: HashMap::new() }.all(groups);
     rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.traits.cmp(&b.traits)));
     let sample = inputs.sample;
     Census {
         time: inputs.now.time,
+        host: inputs.host.to_owned(),
+        kernel: inputs.kernel.to_owned(),
+        page_size: inputs.page_size,
         by: inputs.by.to_vec(),
         seed: sample.seed,
         frames: sample.frames,
@@ -189,8 +192,8 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn all(mut self, groups: Groups<'_>) -> Vec<Row> {
-        let mut groups: Vec<(Traits, Group<'_>)> = groups.groups.into_iter().collect();
+    fn all(mut self, groups: HashMap<Traits, Group<'_>>) -> Vec<Row> {
+        let mut groups: Vec<(Traits, Group<'_>)> = groups.into_iter().collect();
         groups.sort_by(|a, b| a.0.cmp(&b.0));
         let told: Vec<Row> = groups.into_iter().map(|(key, group)| self.row(key, &group)).collect();
         told.into_iter().chain(self.untold()).collect()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{
     dated::{Now, Period, period},
     estimate::{Part, Whole},
+    fold::Folding,
     traits::{By, Content, Kind, Traits},
 };
 use crate::kernel::census::sample::{Charge, SampledCache, SampledPage, Slot};
@@ -76,7 +77,7 @@ impl<'a> Group<'a> {
     /// When its objects were made, if their names tell.
     pub fn made(&self, now: Now) -> Option<Period> {
         // Names of several places have nothing in common.
-        self.common.place.as_ref().filter(|place| !place.is_socket)?;
+        self.common.place.as_ref().filter(|place| !place.is_socket && !place.is_below)?;
         period(self.names.iter().copied(), now)
     }
 }
@@ -97,38 +98,61 @@ pub struct Seen {
     pub allocated: Part,
 }
 
-/// All groups, by what they have in common.
-pub struct Groups<'a> {
-    by: &'a [By],
-    pub groups: HashMap<Traits, Group<'a>>,
+/// Collects the pages of some caches, each with its number, into groups of what rows are grouped by.
+pub fn groups<'a>(by: &[By], caches: &[(usize, &'a SampledCache)]) -> HashMap<Traits, Group<'a>> {
+    let folding = by.contains(&By::Place).then(|| folding(by, caches));
+    let mut groups = HashMap::new();
+    for &(number, cache) in caches {
+        for page in &cache.pages {
+            add_page(&mut groups, by, folding.as_ref(), number, page);
+        }
+    }
+    groups
 }
 
-impl<'a> Groups<'a> {
-    pub fn new(by: &'a [By]) -> Self {
-        Self { by, groups: HashMap::new() }
-    }
-
-    /// Takes in the pages of a cache, the one of this number.
-    pub fn add(&mut self, number: usize, cache: &'a SampledCache) {
+/// Where what is scattered counts.
+fn folding(by: &[By], caches: &[(usize, &SampledCache)]) -> Folding {
+    let mut folding = Folding::default();
+    let mut looks: HashMap<Option<usize>, u64> = HashMap::new();
+    for &(number, cache) in caches {
         for page in &cache.pages {
-            self.add_page(number, page);
+            *looks.entry(Some(number)).or_default() += page.slots.len() as u64;
+            *looks.entry(None).or_default() += page.slots.len() as u64;
+            for slot in &page.slots {
+                let mut others = Traits::of_slot(slot, page, number).masked(by);
+                if let Some(place) = others.place.take() {
+                    folding.add(others, place);
+                }
+            }
         }
     }
+    folding.fold(|cache| looks.get(&cache).copied().unwrap_or(0));
+    folding
+}
 
-    fn add_page(&mut self, cache: usize, page: &'a SampledPage) {
-        // How many of the page's objects each group has.
-        let mut here: HashMap<Traits, f64> = HashMap::new();
-        let weight = weight(page);
-        for slot in &page.slots {
-            let traits = Traits::of_slot(slot, page, cache);
-            let key = traits.masked(self.by);
-            *here.entry(key.clone()).or_default() += weight;
-            self.groups.entry(key).or_default().add(traits, slot, weight);
+fn add_page<'a>(
+    groups: &mut HashMap<Traits, Group<'a>>,
+    by: &[By],
+    folding: Option<&Folding>,
+    cache: usize,
+    page: &'a SampledPage,
+) {
+    // How many of the page's objects each group has.
+    let mut here: HashMap<Traits, f64> = HashMap::new();
+    let weight = weight(page);
+    for slot in &page.slots {
+        let mut traits = Traits::of_slot(slot, page, cache);
+        let mut key = traits.masked(by);
+        if let (Some(folding), Some(place)) = (folding, key.place.take()) {
+            key.place = folding.place(&key, &place);
+            traits.place.clone_from(&key.place);
         }
-        for (key, objects) in here {
-            let group = self.groups.get_mut(&key).expect("it was just added");
-            group.parts.entry(cache).or_default().add(objects, page.objects);
-        }
+        *here.entry(key.clone()).or_default() += weight;
+        groups.entry(key).or_default().add(traits, slot, weight);
+    }
+    for (key, objects) in here {
+        let group = groups.get_mut(&key).expect("it was just added");
+        group.parts.entry(cache).or_default().add(objects, page.objects);
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the slab holds, by a sample of the host's memory: estimates with their errors, scaled to the kernel's own counts.
 //!
 //! [`estimate`] is the arithmetic of one share, [`check`] compares the sample with the kernel's counts, [`traits`] says what objects
-//! have in common, [`group`] collects them, and [`build`] makes rows of that. [`dated`] reads the time from names that are clocks.
+//! have in common, [`group`] collects them, [`fold`] joins what is scattered, and [`build`] makes rows of that. [`dated`] reads the time from names that are clocks.
 
 pub mod build;
 mod check;
 pub mod dated;
 mod estimate;
+mod fold;
 mod group;
 mod notes;
 mod traits;
@@ -26,6 +27,9 @@ pub type Interval<T> = (T, T);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Census {
     pub time: SystemTime,
+    pub host: String,
+    /// The kernel's release.
+    pub kernel: String,
     pub by: Vec<By>,
     pub seed: u64,
     /// Page frames of the host, and how many of them were drawn.
@@ -33,6 +37,7 @@ pub struct Census {
     pub drawn: u64,
     /// Of these, pages of slabs.
     pub slab_pages: u64,
+    pub page_size: u64,
     pub elapsed: Duration,
     /// The biggest first.
     pub caches: Vec<CacheCensus>,
@@ -100,6 +105,18 @@ pub struct Row {
     /// Of its dentries: nobody asked for them again.
     pub asked_once_share: Option<f64>,
     pub made: Option<Period>,
+}
+
+impl Census {
+    /// Of all caches that were asked for.
+    pub fn bytes(&self) -> u64 {
+        self.caches.iter().map(|cache| cache.bytes).sum()
+    }
+
+    /// The cache that all objects of a row are of, if it is one.
+    pub fn cache(&self, row: &Row) -> Option<&CacheCensus> {
+        self.caches.get(row.traits.cache?)
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ fn census(sample: &Sample, counted: &[CountedCache], by: &[By]) -> Census {
         error: 0.02,
         page_size: 4096,
         now: now(),
+        host: "vm",
+        kernel: "6.18.44",
         cgroup: &path,
     })
 }

@@ -72,6 +72,8 @@ pub struct Place {
     pub directory: Vec<u8>,
     pub pattern: Vec<u8>,
     pub is_socket: bool,
+    /// All that is in the directory or below it and has no row of its own; without a pattern.
+    pub is_below: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,6 +119,7 @@ impl Traits {
             directory: label.directory.to_vec(),
             pattern: label.pattern.map_or_else(|| pattern(label.name), <[u8]>::to_vec),
             is_socket: label.kind == Some(ObjectKind::Socket),
+            is_below: false,
         });
         let filesystem = label.map(|label| label.filesystem).filter(|filesystem| !filesystem.is_empty());
         Self {
