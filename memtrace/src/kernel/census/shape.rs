@@ -1,7 +1,7 @@
 //! How the slabs of a cache are laid out.
 
 use memtrace_common::{
-    census::{MAX_OBJECTS, Question, SLOTS},
+    census::{BEGINNING, MAX_OBJECTS, Question, SLOTS},
     config::Pages,
 };
 
@@ -45,7 +45,6 @@ impl Shape {
     pub fn question(&self, slab: Slab, stride: u32, cpu: u64, slots: [u64; SLOTS]) -> Question {
         Question {
             slab: slab.head,
-            address: slab.address,
             first: slab.address + self.left_pad,
             size: self.size,
             link: self.link,
@@ -53,6 +52,8 @@ impl Shape {
             cpu,
             stride: stride.into(),
             slots,
+            round: 0,
+            lists: [BEGINNING; 2],
         }
     }
 

@@ -8,11 +8,12 @@ use aya::{
     programs::{RawTracePoint, RawTracePointRunOptions},
 };
 use memtrace_common::{
-    census::{Look, Question, SCAN_PAGES, Scan},
+    census::{Look, MAX_OBJECTS, Question, SCAN_PAGES, STEPS, Scan},
     config::{Config, Slabs as Offsets},
     names::{global, map, program},
 };
 
+use super::verdict;
 use crate::kernel::{
     layout::Layout,
     log::KernelLog,
@@ -72,11 +73,26 @@ impl Slabs {
 
     /// What a slab holds. None where it cannot be read, or changed meanwhile.
     pub fn look(&mut self, question: &Question) -> Result<Option<Look>, MemoryError> {
-        let Question { slab, address, first, size, link, random, cpu, stride, slots: [one, two] } = *question;
-        self.run(
-            program::LOOK,
-            [slab, address, first, size, link, random, cpu, stride, one, two, 0, 0],
-        )?;
+        let mut question = *question;
+        let Some(first) = self.run_look(&question)? else { return Ok(None) };
+        let mut look = first;
+        while look.lists != [0; 2] || (question.round + 1) * u64::from(STEPS) < verdict::objects(&look) {
+            question.round += 1;
+            question.lists = look.lists;
+            let next = self.run_look(&question)?;
+            let is_same =
+                |next: &Look| next.moment() == first.moment() && question.round * u64::from(STEPS) < MAX_OBJECTS.into();
+            let Some(next) = next.filter(is_same) else { return Ok(None) };
+            look = next;
+        }
+        Ok(Some(look))
+    }
+
+    fn run_look(&mut self, question: &Question) -> Result<Option<Look>, MemoryError> {
+        let Question { slab, first, size, link, random, cpu, stride, slots, round, lists } = *question;
+        let args =
+            [slab, first, size, link, random, cpu, stride, slots[0], slots[1], round, lists[0], lists[1]];
+        self.run(program::LOOK, args)?;
         let look = self.look.get(&0, 0)?;
         Ok((look.is_whole == 1).then_some(look))
     }

@@ -65,7 +65,10 @@ mod tests {
     fn look() -> Look {
         Look {
             is_whole: 1,
+            lists: [0; 2],
             cache: 0,
+            freelist: 0,
+            tid: 0,
             counters: 0,
             vector: 0,
             page_type: 0,
