@@ -9,7 +9,7 @@ use aya::{
 };
 use memtrace_common::{
     census::{Look, MAX_OBJECTS, Question, SCAN_PAGES, STEPS, Scan},
-    config::{Config, Slabs as Offsets},
+    config::{Config, Slabs},
     names::{global, map, program},
 };
 
@@ -22,7 +22,7 @@ use crate::kernel::{
 };
 
 /// The programs, loaded.
-pub struct Slabs {
+pub struct Looker {
     ebpf: Ebpf,
     scan: Array<MapData, Scan>,
     look: Array<MapData, Look>,
@@ -39,9 +39,9 @@ pub struct Scanned {
     pub cache: u64,
 }
 
-impl Slabs {
-    pub fn open(layout: &Layout, offsets: Offsets) -> Result<Self, MemoryError> {
-        let config = Config { offsets: layout.offsets, slabs: offsets, ..Config::default() };
+impl Looker {
+    pub fn open(layout: &Layout, slabs: Slabs) -> Result<Self, MemoryError> {
+        let config = Config { offsets: layout.offsets, slabs, ..Config::default() };
         let mut loader = EbpfLoader::new();
         loader.btf(None).override_global(global::CONFIG, &config, true);
         KernelLog::configure(&mut loader, false);

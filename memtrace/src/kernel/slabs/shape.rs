@@ -5,7 +5,7 @@ use memtrace_common::{
     config::Pages,
 };
 
-use super::layout::CensusLayout;
+use super::layout::SlabsLayout;
 use crate::kernel::{
     caches::KernelCache,
     memory::{Memory, MemoryError, Readable as _},
@@ -24,7 +24,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub(super) fn read(memory: &Memory, layout: &CensusLayout, cache: &KernelCache) -> Result<Self, MemoryError> {
+    pub fn read(memory: &Memory, layout: &SlabsLayout, cache: &KernelCache) -> Result<Self, MemoryError> {
         let at = |offset: u32| cache.address + u64::from(offset);
         let fields = &layout.cache;
         Ok(Self {
@@ -38,7 +38,7 @@ impl Shape {
     }
 
     /// Its slabs can be looked at.
-    pub(super) fn is_readable(&self) -> bool {
+    pub fn is_readable(&self) -> bool {
         self.size > 0 && (1..=MAX_OBJECTS).contains(&self.objects)
     }
 
