@@ -8,6 +8,9 @@ pub const SCAN_PAGES: usize = 64;
 /// Objects of a slab that `look` can tell apart; a slab with more is left out.
 pub const MAX_OBJECTS: u32 = 512;
 
+/// Of these, as many as one run goes through: the verifier goes through each step, and compares it with all before it.
+pub const STEPS: u32 = 32;
+
 /// Objects whose charge one run of `look` follows.
 pub const SLOTS: usize = 2;
 
@@ -29,14 +32,16 @@ pub struct Scan {
 /// A bit for each object of a slab, in their order.
 pub type Objects = [u64; MAX_OBJECTS as usize / 64];
 
+/// For a list that is to be gone through from its beginning.
+pub const BEGINNING: u64 = u64::MAX;
+
 /// The question to `look`, as the program's arguments.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Question {
     /// Address of the `struct slab`.
     pub slab: u64,
-    /// Where its memory begins, and the first object.
-    pub address: u64,
+    /// Its first object.
     pub first: u64,
     /// Bytes from one object to the next.
     pub size: u64,
@@ -50,6 +55,10 @@ pub struct Question {
     pub stride: u64,
     /// Numbers of the objects whose charges are followed, or [`NO_SLOT`].
     pub slots: [u64; SLOTS],
+    /// How many runs came before on this slab; if any, the answer is added to what they found.
+    pub round: u64,
+    /// Where the lists of free objects go on: the slab's and its processor's; 0 at their end, [`BEGINNING`] at first.
+    pub lists: [u64; 2],
 }
 
 /// Arguments of a raw tracepoint's program, at most: `MAX_BPF_FUNC_ARGS`.
@@ -61,7 +70,12 @@ const _: () = assert!(size_of::<Question>() <= 12 * 8);
 pub struct Look {
     /// 1: everything could be read, and nothing changed meanwhile.
     pub is_whole: u64,
+    /// Where the lists go on, as in the question to come.
+    pub lists: [u64; 2],
     pub cache: u64,
+    pub freelist: u64,
+    /// Counts what the slab's processor does with its free objects; 0 where no processor allocates from it.
+    pub tid: u64,
     /// `slab->counters`: 16 bits of objects that are in use, 15 of all, 1 whether a processor allocates from it.
     pub counters: u64,
     /// What leads to the charges: `slab->obj_exts`, `memcg_data` or `page->obj_cgroups`.
@@ -75,6 +89,13 @@ pub struct Look {
     /// Charged to somebody.
     pub charged: Objects,
     pub charges: [Charged; SLOTS],
+}
+
+impl Look {
+    /// What changes whenever an object of the slab is allocated or freed, other than from a sheaf.
+    pub fn moment(&self) -> [u64; 5] {
+        [self.cache, self.freelist, self.tid, self.counters, self.vector]
+    }
 }
 
 /// Whom an object is charged to.
@@ -101,6 +122,6 @@ mod tests {
 
     #[test]
     fn a_question_has_no_gaps() {
-        assert_eq!(size_of::<Question>(), 10 * 8);
+        assert_eq!(size_of::<Question>(), 12 * 8);
     }
 }

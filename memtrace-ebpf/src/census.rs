@@ -2,7 +2,10 @@
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use memtrace_common::{
-    census::{Charged, Look, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, Scan, VECTOR_FLAGS},
+    census::{
+        BEGINNING, Charged, Look, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, STEPS, Scan,
+        VECTOR_FLAGS,
+    },
     page,
 };
 
@@ -44,27 +47,32 @@ fn slab_of(page: u64) -> Option<(u64, u64)> {
 pub fn look(ctx: RawTracePointContext) -> Option<()> {
     let question = Question {
         slab: ctx.arg(0),
-        address: ctx.arg(1),
-        first: ctx.arg(2),
-        size: ctx.arg(3),
-        link: ctx.arg(4),
-        random: ctx.arg(5),
-        cpu: ctx.arg(6),
-        stride: ctx.arg(7),
-        slots: [ctx.arg(8), ctx.arg(9)],
+        first: ctx.arg(1),
+        size: ctx.arg(2),
+        link: ctx.arg(3),
+        random: ctx.arg(4),
+        cpu: ctx.arg(5),
+        stride: ctx.arg(6),
+        slots: [ctx.arg(7), ctx.arg(8)],
+        round: ctx.arg(9),
+        lists: [ctx.arg(10), ctx.arg(11)],
     };
     let look = maps::LOOK.get_ptr_mut(0)?;
     // SAFETY: `look` is the live map value.
     unsafe {
         (*look).is_whole = 0;
-        (*look).free = [0; _];
-        (*look).charged = [0; _];
+        if question.round == 0 {
+            (*look).free = [0; _];
+            (*look).charged = [0; _];
+        }
         (*look).charges = [Charged { objcg: 0, refcnt: 0, cgroup: 0 }; SLOTS];
     }
     let before = State::read(&question)?;
     // SAFETY: as above.
     unsafe {
         (*look).cache = before.cache;
+        (*look).freelist = before.freelist;
+        (*look).tid = before.cpu_tid;
         (*look).counters = before.counters;
         (*look).vector = before.vector;
         (*look).flags = read(question.slab + u64::from(config!(slabs.flags)))?;
@@ -72,13 +80,16 @@ pub fn look(ctx: RawTracePointContext) -> Option<()> {
     }
     // SAFETY: as above; only the fields' addresses are formed.
     let (free, charged) = unsafe { (&raw mut (*look).free, &raw mut (*look).charged) };
-    walk(before.freelist, &question, free)?;
-    if question.cpu != 0 && before.cpu_slab == question.slab {
-        walk(before.cpu_freelist, &question, free)?;
+    let heads = [before.freelist, if before.cpu_slab == question.slab { before.cpu_freelist } else { 0 }];
+    for (index, head) in heads.into_iter().enumerate() {
+        let list = question.lists[index];
+        let rest = walk(if list == BEGINNING { head } else { list }, &question, free)?;
+        // SAFETY: as above; `index` is within the array.
+        unsafe { (*look).lists[index] = rest };
     }
     if config!(slabs.vector) != 0 && before.vector & !VECTOR_FLAGS != 0 {
         let charges = Charges::of(&question, &before);
-        charges.mark(before.objects(), charged)?;
+        charges.mark(question.round * u64::from(STEPS), before.objects(), charged)?;
         for index in 0..SLOTS {
             if question.slots[index] != NO_SLOT {
                 // SAFETY: as above; `index` is within the array.
@@ -128,13 +139,13 @@ impl State {
     }
 }
 
-/// Marks the objects on a list of free ones. None where the list leads out of the slab: it changed.
+/// Marks the objects on a list of free ones, and returns where it goes on. None where the list leads out of the slab: it changed.
 #[inline(always)]
-fn walk(start: u64, question: &Question, free: *mut Objects) -> Option<()> {
+fn walk(start: u64, question: &Question, free: *mut Objects) -> Option<u64> {
     let mut object = start;
-    for _ in 0..=MAX_OBJECTS {
+    for _ in 0..STEPS {
         if object == 0 {
-            return Some(());
+            break;
         }
         let offset = object.wrapping_sub(question.first);
         let number = offset / question.size.max(1);
@@ -146,7 +157,7 @@ fn walk(start: u64, question: &Question, free: *mut Objects) -> Option<()> {
         let stored = read::<u64>(at)?;
         object = if question.random == 0 { stored } else { stored ^ question.random ^ at.swap_bytes() };
     }
-    None
+    Some(object)
 }
 
 #[inline(always)]
@@ -177,8 +188,9 @@ impl Charges {
     }
 
     #[inline(always)]
-    fn mark(&self, objects: u64, charged: *mut Objects) -> Option<()> {
-        for number in 0..u64::from(MAX_OBJECTS) {
+    fn mark(&self, first: u64, objects: u64, charged: *mut Objects) -> Option<()> {
+        for step in 0..u64::from(STEPS) {
+            let number = first + step;
             if number >= objects {
                 break;
             }

@@ -35,6 +35,7 @@ pub mod privileges;
 pub mod reason;
 pub mod rings;
 pub mod generations;
+pub mod slabs;
 pub mod symbols;
 pub mod tracefs;
 pub mod trials;

@@ -13,9 +13,11 @@ use memmap2::MmapOptions;
 use memtrace_common::config::Pages;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
-use super::{layout::AnchorFields, own_file};
 use crate::{
-    kernel::memory::{Memory, MemoryError, Readable as _},
+    kernel::{
+        memory::{Memory, MemoryError, Readable as _},
+        slabs::{layout::AnchorFields, own_file},
+    },
     procfs::Files,
 };
 

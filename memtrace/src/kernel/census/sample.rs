@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::inspect::Inspection;
-use crate::stream::event::{Address, CgroupId, NodeId};
+pub use crate::kernel::slabs::verdict::{Charge, State};
+use crate::{
+    kernel::inspect::Inspection,
+    stream::event::{Address, NodeId},
+};
 
 /// A random sample of the host's memory. Plain data: estimates are made from it elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -70,29 +73,6 @@ pub struct Slot {
     /// What the object shows of itself, if it is allocated and of a kind that can be inspected.
     pub inspection: Option<Inspection>,
     pub signs: Signs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Allocated,
-    /// Dead, but its memory is not given back yet: it waits for readers (RCU).
-    BeingFreed,
-    Free,
-}
-
-/// Who pays for an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charge {
-    /// No cgroup: the root's own, a kernel thread's, or made before the cache was accounted.
-    Nobody,
-    Cgroup(CgroupId),
-    /// A cgroup that was removed; this is the nearest ancestor that is there. `removed` tells one removed cgroup from another.
-    Removed {
-        ancestor: CgroupId,
-        removed: u64,
-    },
-    /// The kernel does not say, or says it in a way that we do not understand.
-    Unknown,
 }
 
 /// What else an object tells of its past.

@@ -9,20 +9,22 @@ use memtrace_common::{
 
 use super::{
     CensusError, Options,
-    at_hand::AtHand,
     frames::Frames,
-    layout::CensusLayout,
     sample::{Charge, Sample, SampledCache, SampledPage, Signs, Slot, State},
-    shape::{Shape, Slab},
-    slabs::{Scanned, Slabs},
-    topology::Topology,
-    verdict,
 };
 use crate::kernel::{
     discover::Kernel,
     inspect::{Inspectable, Inspector},
     layout::PageNode,
     memory::MemoryError,
+    slabs::{
+        at_hand::AtHand,
+        layout::SlabsLayout,
+        looker::{Looker, Scanned},
+        shape::{Shape, Slab},
+        topology::Topology,
+        verdict,
+    },
 };
 
 /// Frames of a pass. Only whole passes count: a part of one would not be of all memory.
@@ -63,7 +65,7 @@ pub fn slab_frames(kernel: &Kernel, seed: u64, count: u64) -> Result<Vec<(u64, b
     let mut sampler = Sampler::open(kernel, &Options { seed, ..Options::default() })?;
     let mut frames = Vec::new();
     for pages in sampler.frames.draw(&mut sampler.random, count).chunks(SCAN_PAGES) {
-        for (page, scanned) in pages.iter().zip(sampler.slabs.scan(pages)?) {
+        for (page, scanned) in pages.iter().zip(sampler.looker.scan(pages)?) {
             let is_slab = sampler.by_address.contains_key(&scanned.cache);
             frames.extend(sampler.frames.frame(*page).map(|frame| (frame, is_slab)));
         }
@@ -73,10 +75,10 @@ pub fn slab_frames(kernel: &Kernel, seed: u64, count: u64) -> Result<Vec<(u64, b
 
 struct Sampler<'a> {
     kernel: &'a Kernel,
-    layout: &'a CensusLayout,
+    layout: &'a SlabsLayout,
     pages: &'a Pages,
     frames: Frames,
-    slabs: Slabs,
+    looker: Looker,
     topology: Topology,
     inspector: Inspector<'a>,
     caches: Vec<Cache>,
@@ -107,7 +109,7 @@ impl<'a> Sampler<'a> {
     fn open(kernel: &'a Kernel, options: &Options) -> Result<Self, CensusError> {
         let start = Instant::now();
         let pages = kernel.pages.as_ref().map_err(|why| CensusError::Pages(why.clone()))?;
-        let layout = kernel.layout.census.as_ref().map_err(|why| CensusError::Layout(why.clone()))?;
+        let layout = kernel.layout.slabs.as_ref().map_err(|why| CensusError::Layout(why.clone()))?;
         let memory = &kernel.memory;
         let known = pages.base.wrapping_add(
             (kernel.caches.first().map_or(0, |cache| cache.address) >> pages.page_shift)
@@ -143,7 +145,7 @@ impl<'a> Sampler<'a> {
             layout,
             pages,
             frames,
-            slabs: Slabs::open(&kernel.layout, layout.slabs)?,
+            looker: Looker::open(&kernel.layout, layout.slabs)?,
             topology: Topology::find(memory, &layout.anchor)?,
             inspector: Inspector::new(memory, &kernel.layout),
             caches,
@@ -161,7 +163,7 @@ impl<'a> Sampler<'a> {
         let mut found = Vec::new();
         let start = Instant::now();
         for pages in drawn.chunks(SCAN_PAGES) {
-            for (&page, scanned) in pages.iter().zip(self.slabs.scan(pages)?) {
+            for (&page, scanned) in pages.iter().zip(self.looker.scan(pages)?) {
                 let index = self.by_address.get(&scanned.cache).copied();
                 if let Some(index) = index.filter(|&index| self.caches[index].is_wanted) {
                     found.push((page, scanned, index));
@@ -249,7 +251,7 @@ impl<'a> Sampler<'a> {
         let cache = &mut self.caches[index];
         let cpu = cache.at_hand.as_ref().map_or(0, |at_hand| at_hand.cpu(slab.head));
         let stride = *self.layout.stride.as_ref().unwrap_or(&0);
-        let look = self.slabs.look(&cache.shape.question(slab, stride, cpu, slots))?;
+        let look = self.looker.look(&cache.shape.question(slab, stride, cpu, slots))?;
         // A processor has taken it since we looked which slabs the processors have.
         if look.is_none_or(|look| verdict::is_frozen(&look) && cpu == 0) {
             cache.at_hand = None;
@@ -273,7 +275,7 @@ impl<'a> Sampler<'a> {
             signs: Signs::default(),
         };
         if let (State::Allocated, Some(kind)) = (slot.state, cache.inspectable) {
-            let signs = self.layout.signs.read(&self.kernel.memory, kind, address);
+            let signs = self.kernel.layout.signs.read(&self.kernel.memory, kind, address);
             let (signs, is_dead) = signs.unwrap_or_default();
             if is_dead {
                 slot.state = State::BeingFreed;
@@ -321,7 +323,7 @@ impl<'a> Sampler<'a> {
         let wanted = self.caches.into_iter().filter(|cache| cache.is_wanted);
         self.sample.caches = wanted.map(|cache| cache.sampled).collect();
         self.sample.cost.elapsed = self.start.elapsed();
-        self.sample.cost.longest_run = self.slabs.longest_run();
+        self.sample.cost.longest_run = self.looker.longest_run();
         self.sample
     }
 }

@@ -28,7 +28,7 @@ pub struct SignFields {
 }
 
 impl SignFields {
-    pub(super) fn find(types: &KernelTypes) -> Self {
+    pub fn find(types: &KernelTypes) -> Self {
         let field = |structure, path| types.offset(structure, path).ok();
         // Before Linux commit 2773d282cd5b ("docs: dcache: ..."), these were macros, of which BTF knows nothing.
         let flag = |enumeration, name, before| types.enumerator(enumeration, name).unwrap_or(before);
@@ -47,7 +47,7 @@ impl SignFields {
     }
 
     /// What the object of this kind tells, and whether it is dead.
-    pub(super) fn read(&self, memory: &Memory, kind: Inspectable, object: Address) -> Option<(Signs, bool)> {
+    pub fn read(&self, memory: &Memory, kind: Inspectable, object: Address) -> Option<(Signs, bool)> {
         let u32_at = |base: Address, offset: Option<u32>| memory.u32(base.checked_add(offset?.into())?).ok();
         let u64_at = |base: Address, offset: Option<u32>| memory.u64(base.checked_add(offset?.into())?).ok();
         let mut signs = Signs::default();

@@ -1,8 +1,7 @@
-//! What a census has to know of this kernel's types.
+//! What looking at slabs takes to know of this kernel's types.
 
 use memtrace_common::config::Slabs;
 
-use super::signs::SignFields;
 use crate::kernel::{
     reason::Reason,
     types::{KernelTypes, TypesError},
@@ -10,7 +9,7 @@ use crate::kernel::{
 
 /// Offsets and sizes in bytes, as this kernel's BTF has them.
 #[derive(Clone, Debug)]
-pub struct CensusLayout {
+pub struct SlabsLayout {
     /// For the program that looks at slabs.
     pub slabs: Slabs,
     /// Bytes from one charge to the next, where they are in an array; or why charges cannot be read.
@@ -21,7 +20,6 @@ pub struct CensusLayout {
     /// What processors and nodes have at hand.
     pub at_hand: AtHandFields,
     pub anchor: AnchorFields,
-    pub signs: SignFields,
 }
 
 /// The second witness that a page is of a slab; the first is its cache.
@@ -95,7 +93,7 @@ pub struct AnchorFields {
     pub map_values: u32,
 }
 
-impl CensusLayout {
+impl SlabsLayout {
     pub fn find(types: &KernelTypes) -> Result<Self, TypesError> {
         let vector = vector(types);
         let cache = |field| types.offset("kmem_cache", field);
@@ -112,7 +110,6 @@ impl CensusLayout {
             },
             at_hand: at_hand(types),
             anchor: anchor(types)?,
-            signs: SignFields::find(types),
         })
     }
 }

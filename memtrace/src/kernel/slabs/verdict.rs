@@ -2,10 +2,28 @@
 
 use memtrace_common::census::{Charged, Look, Objects, REF_DEAD};
 
-use super::{
-    layout::Mark,
-    sample::{Charge, State},
-};
+use super::layout::Mark;
+use crate::stream::event::CgroupId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Allocated,
+    /// Dead, but its memory is not given back yet: it waits for readers (RCU).
+    BeingFreed,
+    Free,
+}
+
+/// Who pays for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// No cgroup: the root's own, a kernel thread's, or made before the cache was accounted.
+    Nobody,
+    Cgroup(CgroupId),
+    /// A cgroup that was removed; this is the nearest ancestor that is there. `removed` tells one removed cgroup from another.
+    Removed { ancestor: CgroupId, removed: u64 },
+    /// The kernel does not say, or says it in a way that we do not understand.
+    Unknown,
+}
 
 /// The root cgroup's id: `kernfs_create_root` hands it out first.
 const ROOT: u64 = 1;
@@ -65,7 +83,10 @@ mod tests {
     fn look() -> Look {
         Look {
             is_whole: 1,
+            lists: [0; 2],
             cache: 0,
+            freelist: 0,
+            tid: 0,
             counters: 0,
             vector: 0,
             page_type: 0,

@@ -8,11 +8,12 @@ use aya::{
     programs::{RawTracePoint, RawTracePointRunOptions},
 };
 use memtrace_common::{
-    census::{Look, Question, SCAN_PAGES, Scan},
-    config::{Config, Slabs as Offsets},
+    census::{Look, MAX_OBJECTS, Question, SCAN_PAGES, STEPS, Scan},
+    config::{Config, Slabs},
     names::{global, map, program},
 };
 
+use super::verdict;
 use crate::kernel::{
     layout::Layout,
     log::KernelLog,
@@ -21,7 +22,7 @@ use crate::kernel::{
 };
 
 /// The programs, loaded.
-pub struct Slabs {
+pub struct Looker {
     ebpf: Ebpf,
     scan: Array<MapData, Scan>,
     look: Array<MapData, Look>,
@@ -38,9 +39,9 @@ pub struct Scanned {
     pub cache: u64,
 }
 
-impl Slabs {
-    pub fn open(layout: &Layout, offsets: Offsets) -> Result<Self, MemoryError> {
-        let config = Config { offsets: layout.offsets, slabs: offsets, ..Config::default() };
+impl Looker {
+    pub fn open(layout: &Layout, slabs: Slabs) -> Result<Self, MemoryError> {
+        let config = Config { offsets: layout.offsets, slabs, ..Config::default() };
         let mut loader = EbpfLoader::new();
         loader.btf(None).override_global(global::CONFIG, &config, true);
         KernelLog::configure(&mut loader, false);
@@ -72,11 +73,26 @@ impl Slabs {
 
     /// What a slab holds. None where it cannot be read, or changed meanwhile.
     pub fn look(&mut self, question: &Question) -> Result<Option<Look>, MemoryError> {
-        let Question { slab, address, first, size, link, random, cpu, stride, slots: [one, two] } = *question;
-        self.run(
-            program::LOOK,
-            [slab, address, first, size, link, random, cpu, stride, one, two, 0, 0],
-        )?;
+        let mut question = *question;
+        let Some(first) = self.run_look(&question)? else { return Ok(None) };
+        let mut look = first;
+        while look.lists != [0; 2] || (question.round + 1) * u64::from(STEPS) < verdict::objects(&look) {
+            question.round += 1;
+            question.lists = look.lists;
+            let next = self.run_look(&question)?;
+            let is_same =
+                |next: &Look| next.moment() == first.moment() && question.round * u64::from(STEPS) < MAX_OBJECTS.into();
+            let Some(next) = next.filter(is_same) else { return Ok(None) };
+            look = next;
+        }
+        Ok(Some(look))
+    }
+
+    fn run_look(&mut self, question: &Question) -> Result<Option<Look>, MemoryError> {
+        let Question { slab, first, size, link, random, cpu, stride, slots, round, lists } = *question;
+        let args =
+            [slab, first, size, link, random, cpu, stride, slots[0], slots[1], round, lists[0], lists[1]];
+        self.run(program::LOOK, args)?;
         let look = self.look.get(&0, 0)?;
         Ok((look.is_whole == 1).then_some(look))
     }

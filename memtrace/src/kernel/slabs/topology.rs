@@ -15,7 +15,7 @@ use crate::{
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 const POSSIBLE_NODES: &str = "/sys/devices/system/node/possible";
 
-pub(super) struct Topology {
+pub struct Topology {
     /// What to add to a pointer that is shared, for each processor that is online.
     cpus: Vec<u64>,
     /// Those that a cache can have an entry for.
@@ -23,7 +23,7 @@ pub(super) struct Topology {
 }
 
 impl Topology {
-    pub(super) fn find(memory: &Memory, fields: &AnchorFields) -> Result<Self, MemoryError> {
+    pub fn find(memory: &Memory, fields: &AnchorFields) -> Result<Self, MemoryError> {
         let map = own_file::address(memory, fields, memory.counters())?;
         let array = memory.u64(map + u64::from(fields.file_private))?;
         let shared = memory.u64(array + u64::from(fields.map_values))?;
@@ -36,11 +36,11 @@ impl Topology {
     }
 
     /// Each processor's copy of what a shared pointer points to.
-    pub(super) fn on_each_cpu(&self, shared: u64) -> impl Iterator<Item = u64> {
+    pub fn on_each_cpu(&self, shared: u64) -> impl Iterator<Item = u64> {
         self.cpus.iter().map(move |offset| shared.wrapping_add(*offset))
     }
 
-    pub(super) fn nodes(&self) -> &[u32] {
+    pub fn nodes(&self) -> &[u32] {
         &self.nodes
     }
 }

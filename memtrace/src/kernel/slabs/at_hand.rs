@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    layout::{BarnFields, BarnPointer, CensusLayout},
+    layout::{BarnFields, BarnPointer, SlabsLayout},
     topology::Topology,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub struct AtHand {
 }
 
 impl AtHand {
-    pub(super) fn read(memory: &Memory, layout: &CensusLayout, topology: &Topology, cache: u64) -> Self {
+    pub fn read(memory: &Memory, layout: &SlabsLayout, topology: &Topology, cache: u64) -> Self {
         let reader = Reader { memory, layout, topology, cache };
         Self { cpus: reader.slabs().unwrap_or_default(), free: reader.sheaves() }
     }
@@ -50,7 +50,7 @@ impl AtHand {
 
 struct Reader<'a> {
     memory: &'a Memory,
-    layout: &'a CensusLayout,
+    layout: &'a SlabsLayout,
     topology: &'a Topology,
     cache: u64,
 }

@@ -6,7 +6,7 @@ use super::layout::AnchorFields;
 use crate::kernel::memory::{Memory, MemoryError, Readable as _};
 
 /// The `struct file` behind a descriptor of this process.
-pub(super) fn address(memory: &Memory, fields: &AnchorFields, fd: impl AsFd) -> Result<u64, MemoryError> {
+pub fn address(memory: &Memory, fields: &AnchorFields, fd: impl AsFd) -> Result<u64, MemoryError> {
     let number = fd.as_fd().as_raw_fd() as u64;
     let files = memory.u64(memory.current_task()? + u64::from(fields.task_files))?;
     let table = memory.u64(files + u64::from(fields.files_table))?;

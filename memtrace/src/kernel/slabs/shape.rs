@@ -1,11 +1,11 @@
 //! How the slabs of a cache are laid out.
 
 use memtrace_common::{
-    census::{MAX_OBJECTS, Question, SLOTS},
+    census::{BEGINNING, MAX_OBJECTS, Question, SLOTS},
     config::Pages,
 };
 
-use super::layout::CensusLayout;
+use super::layout::SlabsLayout;
 use crate::kernel::{
     caches::KernelCache,
     memory::{Memory, MemoryError, Readable as _},
@@ -24,7 +24,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub(super) fn read(memory: &Memory, layout: &CensusLayout, cache: &KernelCache) -> Result<Self, MemoryError> {
+    pub fn read(memory: &Memory, layout: &SlabsLayout, cache: &KernelCache) -> Result<Self, MemoryError> {
         let at = |offset: u32| cache.address + u64::from(offset);
         let fields = &layout.cache;
         Ok(Self {
@@ -38,14 +38,13 @@ impl Shape {
     }
 
     /// Its slabs can be looked at.
-    pub(super) fn is_readable(&self) -> bool {
+    pub fn is_readable(&self) -> bool {
         self.size > 0 && (1..=MAX_OBJECTS).contains(&self.objects)
     }
 
     pub fn question(&self, slab: Slab, stride: u32, cpu: u64, slots: [u64; SLOTS]) -> Question {
         Question {
             slab: slab.head,
-            address: slab.address,
             first: slab.address + self.left_pad,
             size: self.size,
             link: self.link,
@@ -53,6 +52,8 @@ impl Shape {
             cpu,
             stride: stride.into(),
             slots,
+            round: 0,
+            lists: [BEGINNING; 2],
         }
     }
 
