@@ -57,6 +57,15 @@ impl Default for CensusOptions {
     }
 }
 
+/// Less slab than this is nobody's concern: bytes, or a share of all memory.
+const LEAST_BYTES: u64 = 256 << 20;
+const LEAST_SHARE: f64 = 0.02;
+
+/// Whether so much slab is worth a census that nobody asked for.
+pub fn is_worth_it(slab: u64, total: u64) -> bool {
+    slab >= LEAST_BYTES || slab as f64 >= total as f64 * LEAST_SHARE
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum CensusError {
     #[error(transparent)]

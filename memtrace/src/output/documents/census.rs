@@ -20,9 +20,18 @@ const ROWS_WITHOUT_CACHES: usize = 4;
 
 /// With so many rows of each cache.
 pub fn document(census: &Census, top: usize) -> Vec<Block> {
+    [vec![title(census)], body(census, top)].concat()
+}
+
+/// As a part of another page.
+pub fn part(census: &Census, top: usize) -> Vec<Block> {
+    [vec![Block::heading("Already there at the beginning")], body(census, top)].concat()
+}
+
+fn body(census: &Census, top: usize) -> Vec<Block> {
     let by_cache = census.by.contains(&By::Cache);
-    let body = if by_cache { caches(census, top) } else { all(census, top * ROWS_WITHOUT_CACHES) };
-    [vec![title(census), drawn(census)], body, notes(census)].concat()
+    let rows = if by_cache { caches(census, top) } else { all(census, top * ROWS_WITHOUT_CACHES) };
+    [vec![drawn(census)], rows, notes(census)].concat()
 }
 
 fn title(census: &Census) -> Block {

@@ -22,6 +22,10 @@ const SMALL: f64 = 0.1;
 const FINE: f64 = 0.0095;
 /// A tenth, rounded.
 const LEAST: f64 = 0.000_5;
+/// Of all slab, or of a cache.
+const LARGE: f64 = 0.2;
+const MOST_CACHES: usize = 2;
+const MOST_ROWS: usize = 2;
 /// Cells of a row's figures.
 pub const FIGURES: usize = 24;
 
@@ -182,6 +186,33 @@ fn clock(clock: Clock) -> &'static str {
     }
 }
 
+/// Of each cache that is a large part of the slab, who has a large part of it.
+pub fn already_there(census: &Census) -> Vec<Sentence> {
+    let least = census.bytes() as f64 * LARGE;
+    let caches = census.caches.iter().enumerate().filter(|(_, cache)| cache.bytes as f64 >= least);
+    caches.take(MOST_CACHES).map(|(at, _)| whose(census, at)).collect()
+}
+
+/// `dentry, 38.6 GiB: 71% ±2 curl.service: /etc/pki/nssdb/.<n>_dOeSnotExist_.db, negative 100%; 24% ±2 ...`.
+fn whose(census: &Census, at: usize) -> Sentence {
+    let cache = &census.caches[at];
+    let name = Sentence::default().name(cache.name.as_bytes());
+    let sentence = name.words(format!(", {}: ", human::bytes(cache.bytes)));
+    if let Some(why) = untold(cache) {
+        return sentence + why;
+    }
+    let rows = || census.rows.iter().filter(|row| row.traits.cache == Some(at));
+    let large: Vec<&Row> = rows().take_while(|row| row.share >= LARGE).take(MOST_ROWS).collect();
+    // Where nobody has much of it, who has most.
+    let shown = if large.is_empty() { rows().take(1).collect() } else { large };
+    shown.into_iter().enumerate().fold(sentence, |sentence, (at, row)| {
+        let (share, error) = share(row.share, row.share_ci95);
+        let gap = if error.is_empty() { "" } else { " " };
+        let between = if at == 0 { "" } else { "; " };
+        sentence.words(format!("{between}{share}{gap}{error} ")) + self::row(row, census)
+    })
+}
+
 /// `38.6 GiB ±0.4`, and how much that is of what slabinfo says.
 pub fn size(cache: &CacheCensus) -> String {
     let (low, high) = cache.sampled_bytes_ci95;
@@ -213,7 +244,7 @@ pub fn untold(cache: &CacheCensus) -> Option<Sentence> {
             let few = Sentence::from(format!("too few pages seen to tell whose ({seen}): "));
             Some(match error {
                 Some(error) => {
-                    let name = few.words("-c ").name(cache.name.as_bytes());
+                    let name = few.words("memtrace census -c ").name(cache.name.as_bytes());
                     name.words(format!(", or --error {}, would see enough", percent(error)))
                 }
                 None => few.words("a census draws no more"),
