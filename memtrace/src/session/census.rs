@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{error::SetupError, host::Host, setup::check_privileges};
+use super::{error::SetupError, host::Host, options::Options, setup::check_privileges};
 use crate::{
     attribution::cgroup::{Cgroups, Hierarchy},
     kernel::{
@@ -60,6 +60,15 @@ impl Default for CensusOptions {
 /// Less slab than this is nobody's concern: bytes, or a share of all memory.
 const LEAST_BYTES: u64 = 256 << 20;
 const LEAST_SHARE: f64 = 0.02;
+
+/// Beside a session, which does not need it.
+pub fn of_session(options: &Options) -> Option<Taking> {
+    let meminfo = Files::live().meminfo().ok()?;
+    let slab = meminfo.slab_memory()?.slab;
+    let is_much = slab >= LEAST_BYTES && slab as f64 >= meminfo.total() as f64 * LEAST_SHARE;
+    let options = CensusOptions { caches: options.caches.clone(), ..CensusOptions::default() };
+    is_much.then(|| Taking::start(options))
+}
 
 /// Whether so much slab is worth a census that nobody asked for.
 pub fn is_worth_it(slab: u64, total: u64) -> bool {

@@ -11,6 +11,7 @@ pub mod alloc_context;
 pub mod lookups;
 pub mod key;
 pub mod names;
+pub mod census;
 pub mod checkpoint;
 pub mod reconcile;
 mod points;
@@ -27,7 +28,6 @@ pub mod event;
 pub mod profile;
 pub mod series;
 pub mod diff;
-pub mod census;
 
 pub use self::{
     ages::{AgeBucket, Cohort},

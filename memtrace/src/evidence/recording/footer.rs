@@ -100,6 +100,8 @@ fn checkpoint(cursor: &mut Cursor<'_>) -> Result<Checkpoint, Malformed> {
         growth: cursor.list(|cursor| Ok((cursor.text()?, growth(cursor)?)))?,
         trust: trust(cursor)?,
         notes: cursor.list(Cursor::text)?,
+        // It stands behind the columns.
+        census: None,
     })
 }
 

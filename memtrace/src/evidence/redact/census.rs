@@ -1,9 +1,12 @@
 //! A census, with tokens for names.
 
 use super::Redactor;
-use crate::view::{
-    Census,
-    census::{Place, Row},
+use crate::{
+    stream::ledger::pattern::VARIABLE,
+    view::{
+        Census,
+        census::{Place, Row},
+    },
 };
 
 impl Redactor {
@@ -29,6 +32,19 @@ impl Redactor {
         let Place { directory, pattern, .. } = &place;
         let path = directory.iter().position(|&byte| byte == b'/').unwrap_or(directory.len());
         let (kernels, path) = directory.split_at(path);
-        Place { directory: [kernels, &self.text(path)].concat(), pattern: self.text(pattern), ..place }
+        Place { directory: [kernels, &self.text(path)].concat(), pattern: self.pattern(pattern), ..place }
+    }
+
+    /// What stands for the variable parts stays.
+    fn pattern(&self, pattern: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut rest = pattern;
+        while let Some(at) = rest.windows(VARIABLE.len()).position(|part| part == VARIABLE) {
+            out.extend(self.text(&rest[..at]));
+            out.extend_from_slice(VARIABLE);
+            rest = &rest[at + VARIABLE.len()..];
+        }
+        out.extend(self.text(rest));
+        out
     }
 }

@@ -160,6 +160,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
                 growth: HashMap::from_iter(growth),
                 trust,
                 notes,
+                census: None,
             }
         },
     )
