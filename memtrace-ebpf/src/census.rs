@@ -23,7 +23,7 @@ pub fn scan(_: RawTracePointContext) -> Option<()> {
         // SAFETY: `scan` is the live map value, and `index` is within its arrays.
         unsafe {
             let page = (*scan).pages[index];
-            let (head, cache) = slab_of(page).unwrap_or((page, 0));
+            let (head, cache) = slab_of(page).unwrap_or((0, 0));
             (*scan).heads[index] = head;
             (*scan).caches[index] = cache;
         }

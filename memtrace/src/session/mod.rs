@@ -30,6 +30,7 @@ mod checkpoint;
 mod record;
 mod tick;
 mod settle;
+mod verify;
 mod unmatched;
 mod run;
 

@@ -31,7 +31,7 @@ pub mod diff;
 pub use self::{
     ages::{AgeBucket, Cohort},
     alloc_context::{AllocContext, Context, GfpFlags},
-    checkpoint::{Checkpoint, OwnCost, Settled, Trust},
+    checkpoint::{Checkpoint, OwnCost, Settled, Trust, Verified},
     diff::Difference,
     finding::{Finding, KnownIncident, Verdict},
     key::{By, Keys},

@@ -12,7 +12,7 @@ use super::wire::{
 use crate::{
     procfs::meminfo::SlabMemory,
     view::{
-        Checkpoint, OwnCost, Sampling, Settled, Trust,
+        Checkpoint, OwnCost, Sampling, Settled, Trust, Verified,
         checkpoint::{Losses, Slabinfo},
         reconcile::Growth,
     },
@@ -44,6 +44,16 @@ impl BlockFooter {
         put_varint(out, self.outstanding.objects);
         put_varint(out, self.outstanding.bytes);
         put_moment(out, &self.checkpoint);
+    }
+
+    /// What version 2 added, behind all else in a block.
+    pub fn put_additions(&self, out: &mut Vec<u8>) {
+        put_option(out, self.checkpoint.trust.verified, put_verified);
+    }
+
+    pub fn read_additions(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        self.checkpoint.trust.verified = cursor.option(verified)?;
+        Ok(())
     }
 
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
@@ -223,6 +233,8 @@ fn put_trust(out: &mut Vec<u8>, trust: &Trust) {
         refused,
         unresolved,
         slabinfo_agreement: _,
+        // At the footer's end.
+        verified: _,
     } = *trust;
     let lost = [lost_allocs, lost_frees, lost_names];
     let figures = [emitted, applied, unknown_frees, reused_pointers, recursion_misses, refused, unresolved];
@@ -245,7 +257,19 @@ fn trust(cursor: &mut Cursor<'_>) -> Result<Trust, Malformed> {
         refused,
         unresolved,
         slabinfo_agreement: None,
+        verified: None,
     })
+}
+
+fn put_verified(out: &mut Vec<u8>, verified: Verified) {
+    let Verified { objects, refuted, is_whole } = verified;
+    put_varint(out, objects);
+    put_varint(out, refuted);
+    put_bool(out, is_whole);
+}
+
+fn verified(cursor: &mut Cursor<'_>) -> Result<Verified, Malformed> {
+    Ok(Verified { objects: cursor.figure()?, refuted: cursor.figure()?, is_whole: cursor.bool()? })
 }
 
 fn array<T: Default + Copy, const N: usize>(
