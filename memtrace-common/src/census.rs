@@ -23,7 +23,7 @@ pub const NO_SLOT: u64 = u64::MAX;
 pub struct Scan {
     /// Addresses of `struct page`; those behind the last one are 0.
     pub pages: [u64; SCAN_PAGES],
-    /// The first page of the compound page that a page is in.
+    /// The first page of the compound page that a page is in; 0 where nothing is mapped.
     pub heads: [u64; SCAN_PAGES],
     /// What is there in place of `slab->slab_cache`: a cache's address in a slab, anything elsewhere, 0 where nothing is mapped.
     pub caches: [u64; SCAN_PAGES],

@@ -3,8 +3,7 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use memtrace_common::{
     census::{
-        BEGINNING, Charged, Look, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, STEPS, Scan,
-        VECTOR_FLAGS,
+        BEGINNING, Charged, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, STEPS, VECTOR_FLAGS,
     },
     page,
 };
@@ -23,7 +22,7 @@ pub fn scan(_: RawTracePointContext) -> Option<()> {
         // SAFETY: `scan` is the live map value, and `index` is within its arrays.
         unsafe {
             let page = (*scan).pages[index];
-            let (head, cache) = slab_of(page).unwrap_or((page, 0));
+            let (head, cache) = slab_of(page).unwrap_or((0, 0));
             (*scan).heads[index] = head;
             (*scan).caches[index] = cache;
         }
@@ -68,6 +67,8 @@ pub fn look(ctx: RawTracePointContext) -> Option<()> {
         (*look).charges = [Charged { objcg: 0, refcnt: 0, cgroup: 0 }; SLOTS];
     }
     let before = State::read(&question)?;
+    let flags = read::<u64>(question.slab + u64::from(config!(slabs.flags)))?;
+    let page_type = read::<u32>(question.slab + u64::from(config!(slabs.page_type)))?;
     // SAFETY: as above.
     unsafe {
         (*look).cache = before.cache;
@@ -75,8 +76,8 @@ pub fn look(ctx: RawTracePointContext) -> Option<()> {
         (*look).tid = before.cpu_tid;
         (*look).counters = before.counters;
         (*look).vector = before.vector;
-        (*look).flags = read(question.slab + u64::from(config!(slabs.flags)))?;
-        (*look).page_type = u64::from(read::<u32>(question.slab + u64::from(config!(slabs.page_type)))?);
+        (*look).flags = flags;
+        (*look).page_type = page_type.into();
     }
     // SAFETY: as above; only the fields' addresses are formed.
     let (free, charged) = unsafe { (&raw mut (*look).free, &raw mut (*look).charged) };
@@ -120,8 +121,9 @@ impl State {
     #[inline(always)]
     fn read(question: &Question) -> Option<Self> {
         let slab = |offset: u32| read::<u64>(question.slab + u64::from(offset));
-        let cpu =
-            |offset: u32| if question.cpu == 0 { Some(0) } else { read::<u64>(question.cpu + u64::from(offset)) };
+        let cpu = |offset: u32| {
+            if question.cpu == 0 { Some(0) } else { read::<u64>(question.cpu + u64::from(offset)) }
+        };
         Some(Self {
             cache: slab(config!(offsets.slab_cache))?,
             freelist: slab(config!(slabs.freelist))?,

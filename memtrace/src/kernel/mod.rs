@@ -40,3 +40,4 @@ pub mod symbols;
 pub mod tracefs;
 pub mod trials;
 pub mod types;
+pub mod verify;

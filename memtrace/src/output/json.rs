@@ -308,6 +308,9 @@ object! {
         recursion_misses: u64,
         refused: u64,
         unresolved: u64,
+        verified_objects: Option<u64> = trust.verified.map(|verified| verified.objects),
+        refuted_objects: Option<u64> = trust.verified.map(|verified| verified.refuted),
+        is_verified: bool = trust.is_verified(),
         slabinfo_agreement: Option<f64> = trust.slabinfo_agreement.filter(|share| share.is_finite()),
     }
 }

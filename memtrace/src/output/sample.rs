@@ -436,6 +436,7 @@ pub(crate) fn lossy() -> Snapshot {
             recursion_misses: 3,
             refused: 9,
             unresolved: 1,
+            verified: None,
             slabinfo_agreement: Some(0.875),
         },
         notes: vec![

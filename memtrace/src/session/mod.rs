@@ -31,6 +31,7 @@ mod checkpoint;
 mod record;
 mod tick;
 mod settle;
+mod verify;
 mod unmatched;
 mod run;
 

@@ -92,6 +92,7 @@ async fn run_with(
     // While everything is still traced. With a flood in the rings this would keep the probes on the host: then the last
     // comparison has to do.
     if session.drain(&mut attached.events)? < MAX_DRAINED {
+        session.verify(&mut attached.events)?;
         session.compare(&mut attached.events)?;
     }
     // Following frees would cost the host more.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
     own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
+    verify::Verification,
 };
 use crate::{
     attribution::stack::Stacks,
@@ -51,6 +52,7 @@ pub struct Session {
     /// Empty between two drains.
     pub batch: Batch,
     pub builder: Builder,
+    pub verification: Verification,
     pub slabinfo: SlabinfoSeries,
     pub comparison: Comparison,
     pub meter: Meter,

@@ -123,6 +123,8 @@ pub struct Trust {
     pub unknown_frees: u64,
     /// Allocations at an address that was outstanding: the kernel freed that object without telling.
     pub reused_pointers: u64,
+    /// What asking the kernel's memory about outstanding objects came to. None where it was not asked.
+    pub verified: Option<Verified>,
     /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
     /// backup.
     pub recursion_misses: u64,
@@ -135,7 +137,23 @@ pub struct Trust {
     pub slabinfo_agreement: Option<f64>,
 }
 
+/// Outstanding objects that the kernel's memory was asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Followed ones.
+    pub objects: u64,
+    /// Objects that turned out to be free, since the start: nobody saw their frees, and they are not outstanding any more.
+    pub refuted: u64,
+    /// All that are outstanding were asked about, but for the latest.
+    pub is_whole: bool,
+}
+
 impl Trust {
+    /// No object that the kernel freed unseen is left in the figures.
+    pub fn is_verified(&self) -> bool {
+        self.verified.is_some_and(|verified| verified.is_whole)
+    }
+
     pub fn lost(&self) -> u64 {
         self.lost_allocs.saturating_add(self.lost_frees).saturating_add(self.lost_names)
     }

@@ -33,7 +33,7 @@ pub use self::{
     ages::{AgeBucket, Cohort},
     alloc_context::{AllocContext, Context, GfpFlags},
     census::Census,
-    checkpoint::{Checkpoint, OwnCost, Settled, Trust},
+    checkpoint::{Checkpoint, OwnCost, Settled, Trust, Verified},
     diff::Difference,
     finding::{Finding, KnownIncident, Verdict},
     key::{By, Keys},

@@ -81,6 +81,15 @@ pub fn check(last: &Snapshot, comm: &str, objects: u64) {
     assert!(accounts_for(last, comm, objects), "{objects} objects are accounted for");
     assert_eq!(row.allocs, row.frees + row.objects, "objects are freed or outstanding");
     assert_eq!((trust.refused, trust.unresolved), (0, 0));
+    println!(
+        "{} of {} frees lost, {} skipped: {} reused, {} refuted, {} left",
+        trust.lost_frees,
+        objects,
+        trust.recursion_misses,
+        trust.reused_pointers,
+        trust.refuted_objects,
+        row.objects
+    );
 }
 
 /// A page of ring, which one CPU fills a thousand times between two drains.
@@ -146,7 +155,7 @@ fn passed_on(session: &[&str], comm: &str, task: &Task, objects: u64) {
     let last = session.interrupt();
     let (row, trust) = (last.row(comm), last.trust);
     assert_eq!((row.objects, row.allocs, row.frees), (0, objects, objects));
-    assert_eq!((trust.lost_allocs, trust.lost_frees, trust.reused_pointers), (0, 0, 0));
+    assert_eq!((trust.lost_allocs, trust.lost_frees), (0, 0));
 }
 
 /// Times that each CPU passes something on.

@@ -1,10 +1,7 @@
 //! A block: a stretch of the session, from one moment to the next, that can be read by itself. In the file it has a frame of
 //! fixed length in front, is compressed, and begins at a multiple of [`ALIGNMENT`], where it can be found again behind damage.
 
-use std::sync::Arc;
-
 use super::{
-    census,
     columns::{Columns, Encoder},
     definitions::Definitions,
     footer::BlockFooter,
@@ -183,10 +180,7 @@ pub fn put(encoder: &mut Encoder, definitions: &Definitions, footer: &BlockFoote
     definitions.put(out);
     footer.put(out);
     encoder.finish(out);
-    // Older readers do not look behind the columns.
-    if let Some(census) = &footer.checkpoint.census {
-        census::put(census, out);
-    }
+    footer.put_additions(out);
 }
 
 /// A block that is read. Its entries are read as they are asked for.
@@ -201,12 +195,15 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     pub fn read(plain: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(plain);
-        let definitions = Definitions::read(&mut cursor)?;
-        let mut footer = BlockFooter::read(&mut cursor)?;
-        let columns = Columns::read(&mut cursor)?;
+        let mut block = Self {
+            definitions: Definitions::read(&mut cursor)?,
+            footer: BlockFooter::read(&mut cursor)?,
+            columns: Columns::read(&mut cursor)?,
+        };
+        // Version 1 ends here.
         if !cursor.is_empty() {
-            footer.checkpoint.census = Some(Arc::new(census::read(&mut cursor)?));
+            block.footer.read_additions(&mut cursor)?;
         }
-        Ok(Self { definitions, footer, columns })
+        Ok(block)
     }
 }

@@ -185,7 +185,9 @@ impl Redactor {
                 push(&Entry::Label(object, Label { kind, filesystem, directory, name, pattern }));
             }
             Entry::Mark(time, label) => push(&Entry::Mark(time, &self.mark(label))),
-            Entry::Event(Event::Free(_)) | Entry::Period(_) | Entry::Read(_) => push(entry),
+            Entry::Event(Event::Free(_)) | Entry::Refuted(_) | Entry::Period(_) | Entry::Read(_) => {
+                push(entry)
+            }
         }
     }
 }

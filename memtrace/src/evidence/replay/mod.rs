@@ -209,6 +209,9 @@ impl Replay {
         trust.emitted = trust.accounted();
         trust.unknown_frees = tally.unknown_frees;
         trust.reused_pointers = tally.reused_pointers;
+        if let Some(verified) = &mut trust.verified {
+            verified.refuted = tally.refuted;
+        }
         trust.refused = tally.refused;
         checkpoint
     }

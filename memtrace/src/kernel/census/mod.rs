@@ -11,7 +11,10 @@ pub mod signs;
 
 use std::time::Duration;
 
-pub use self::{sample::Sample, sampler::{slab_frames, take}};
+pub use self::{
+    sample::Sample,
+    sampler::{slab_frames, take},
+};
 pub use super::slabs::SlabsError as CensusError;
 
 /// What a census is to do.

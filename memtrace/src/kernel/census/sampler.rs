@@ -218,8 +218,11 @@ impl<'a> Sampler<'a> {
         let page_bytes = 1 << self.pages.page_shift;
         let number = page.wrapping_sub(slab.head) / u64::from(self.pages.page_size);
         let here = shape.beginning_in(number, page_bytes, objects);
-        let mut read =
-            SampledPage { objects: (here.end - here.start) as u32, node: self.node(look.flags), slots: Vec::new() };
+        let mut read = SampledPage {
+            objects: (here.end - here.start) as u32,
+            node: self.node(look.flags),
+            slots: Vec::new(),
+        };
         let slots = self.choose(here);
         if slots == [NO_SLOT; SLOTS] {
             return Ok(Page::Read(read));
@@ -327,4 +330,3 @@ impl<'a> Sampler<'a> {
         self.sample
     }
 }
-

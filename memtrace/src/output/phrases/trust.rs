@@ -5,7 +5,7 @@ use crate::{
     output::model::{BOUND, Sentence},
     text::{escape, human},
     view::{
-        Row, Settled, Snapshot, Trust,
+        Row, Settled, Snapshot, Trust, Verified,
         bias::{Bias, Off},
         reconcile,
     },
@@ -35,6 +35,10 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         Some(judgement(snapshot)),
         Some(events),
         sampled,
+        trust
+            .verified
+            .filter(|verified| verified.objects + verified.refuted > 0)
+            .map(|verified| self::verified(verified, snapshot)),
         frees(trust.reused_pointers, "unseen"),
         // They are of any cache: where nothing was traced, they say nothing.
         count(if trust.emitted > 0 { trust.recursion_misses } else { 0 }, "missed"),
@@ -44,6 +48,18 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         frees(trust.unknown_frees, "of other objects"),
     ];
     facts.into_iter().flatten().map(|fact| fact.replace(' ', &BOUND.to_string())).collect()
+}
+
+/// `all verified: 278 had been freed unseen`.
+fn verified(verified: Verified, snapshot: &Snapshot) -> String {
+    let Verified { objects, refuted, is_whole } = verified;
+    let asked = if is_whole {
+        "all verified".to_owned()
+    } else {
+        let outstanding = snapshot.caches.iter().map(|cache| cache.outstanding_objects).sum();
+        format!("{} of {} verified", human::grouped(objects), human::grouped(outstanding))
+    };
+    if refuted == 0 { asked } else { format!("{asked}: {} had been freed unseen", human::grouped(refuted)) }
 }
 
 fn judgement(snapshot: &Snapshot) -> String {
@@ -73,11 +89,11 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
         human::number(trust.lost_frees, "object")
     );
     let problems = [
-        problem(trust.lost_frees, "free", &lost_frees),
+        problem(if trust.is_verified() { 0 } else { trust.lost_frees }, "free", &lost_frees),
         problem(trust.lost_allocs, "alloc", "lost: as many objects may be missing above"),
         problem(trust.lost_names, "name", "lost: those objects are counted, but not named"),
         problem(
-            trust.reused_pointers,
+            if trust.is_verified() { 0 } else { trust.reused_pointers },
             "free",
             "unseen, as addresses that were handed out again show: more objects may only look leaked",
         ),

@@ -25,7 +25,7 @@ use crate::{
     procfs::meminfo::SlabMemory,
     stream::event::ProcessId,
     view::{
-        Checkpoint, OwnCost, Sampling, Settled, Trust,
+        Checkpoint, OwnCost, Sampling, Settled, Trust, Verified,
         checkpoint::{Losses, Slabinfo},
         lookups::CacheInfo,
         reconcile::Growth,
@@ -111,7 +111,10 @@ fn own_cost() -> impl Strategy<Value = OwnCost> {
 }
 
 fn trust() -> impl Strategy<Value = Trust> {
-    [(); 10].map(|()| figure()).prop_map(|figures| Trust {
+    let verified = option::of((figure(), figure(), any::<bool>()))
+        .prop_map(|of| of.map(|(objects, refuted, is_whole)| Verified { objects, refuted, is_whole }));
+    ([(); 10].map(|()| figure()), verified).prop_map(|(figures, verified)| Trust {
+        verified,
         emitted: figures[0],
         applied: figures[1],
         lost_allocs: figures[2],
