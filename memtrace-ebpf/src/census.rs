@@ -121,8 +121,9 @@ impl State {
     #[inline(always)]
     fn read(question: &Question) -> Option<Self> {
         let slab = |offset: u32| read::<u64>(question.slab + u64::from(offset));
-        let cpu =
-            |offset: u32| if question.cpu == 0 { Some(0) } else { read::<u64>(question.cpu + u64::from(offset)) };
+        let cpu = |offset: u32| {
+            if question.cpu == 0 { Some(0) } else { read::<u64>(question.cpu + u64::from(offset)) }
+        };
         Some(Self {
             cache: slab(config!(offsets.slab_cache))?,
             freelist: slab(config!(slabs.freelist))?,

@@ -5,8 +5,8 @@ use memtrace_common::config::{
 };
 
 use super::{
-    functions::{self, Functions},
     census::signs::SignFields,
+    functions::{self, Functions},
     inspect::fields::Fields,
     reason::Reason,
     slabs::layout::SlabsLayout,

@@ -143,7 +143,12 @@ impl Verifier {
     }
 
     /// None where it changed meanwhile.
-    fn look(&mut self, kernel: &Kernel, address: Address, scanned: Scanned) -> Result<Option<Found>, MemoryError> {
+    fn look(
+        &mut self,
+        kernel: &Kernel,
+        address: Address,
+        scanned: Scanned,
+    ) -> Result<Option<Found>, MemoryError> {
         let Some(Some(cache)) = self.caches.get_mut(&address) else { return Ok(Some(Found::Unknown)) };
         let slab = Slab::at(scanned.head, &self.pages);
         let at_hand = cache
@@ -171,6 +176,11 @@ impl Verifier {
         }
         let in_sheaves =
             (0..objects).map(|number| cache.shape.object(slab, number)).filter(|&object| at_hand.has(object));
-        Ok(Some(Found::Slab(SlabView { slab, in_sheaves: in_sheaves.collect(), shape: cache.shape.clone(), look })))
+        Ok(Some(Found::Slab(SlabView {
+            slab,
+            in_sheaves: in_sheaves.collect(),
+            shape: cache.shape.clone(),
+            look,
+        })))
     }
 }

@@ -33,6 +33,7 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
         ages,
         generations,
         directories,
+        census,
         trust,
         notes,
     } = json::Snapshot::of(snapshot);
@@ -46,6 +47,8 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
     out += &lines("age", &ages)?;
     out += &lines("generation", &generations)?;
     out += &lines("directory", &directories)?;
+    // It says itself what it is.
+    out += &census.iter().map(line_of).collect::<io::Result<String>>()?;
     out += &notes_of(notes)?;
     out += &lines("trust", std::slice::from_ref(&trust))?;
     Ok(out)

@@ -1,11 +1,15 @@
 //! Snapshots for the tests of every output.
 
+pub(crate) mod census;
 pub(crate) mod difference;
 mod findings;
 pub(crate) mod incident;
 mod profiles;
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 pub(crate) use self::{
     findings::{findings, only_caches, too_few, verdict},
@@ -110,6 +114,7 @@ pub(crate) fn dentry() -> Snapshot {
             (205_762, 4_607),
         ]),
         directories: Vec::new(),
+        census: None,
         trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
         notes: Vec::new(),
     }
@@ -482,6 +487,11 @@ pub(crate) fn hostile() -> Snapshot {
     }
 }
 
+/// The slab was full when the session began.
+pub(crate) fn after_a_wreck() -> Snapshot {
+    Snapshot { census: Some(Arc::new(census::wreck())), ..verdict() }
+}
+
 pub(crate) fn empty() -> Snapshot {
     Snapshot {
         own_cost: OwnCost {
@@ -522,6 +532,7 @@ pub(crate) fn all() -> Vec<Snapshot> {
         caches(By::Cache),
         by_pid(),
         started(),
+        after_a_wreck(),
         stacks(),
         verdict(),
         Snapshot { verdict: Some(Verdict::default()), ..verdict() },

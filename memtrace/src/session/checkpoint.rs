@@ -38,6 +38,7 @@ impl Session {
             },
             growth: self.comparison.growth().clone(),
             notes: self.notes(&trust, is_final),
+            census: self.census.clone(),
             trust,
         })
     }

@@ -9,6 +9,7 @@
 pub mod options;
 pub mod error;
 pub mod budget;
+pub mod census;
 pub mod sink;
 mod host;
 mod caches;

@@ -38,6 +38,8 @@ impl State {
             undecodable: 0,
             ended_pids: Vec::new(),
             stopped: None,
+            census: None,
+            census_is_recorded: false,
             settled: None,
             state: self,
         })

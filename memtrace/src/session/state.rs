@@ -15,7 +15,7 @@ use crate::{
         event::{StackId, TimeNs},
         ledger::{Batch, Ledger},
     },
-    view::{Settled, build::Builder},
+    view::{Census, Settled, build::Builder},
 };
 
 /// What the host, the kernel and the options give the session at its start, and what it learns of them later.
@@ -64,6 +64,10 @@ pub struct Session {
     /// Requested processes that ended, with when.
     pub ended_pids: Vec<(u32, Duration)>,
     pub stopped: Option<Stopped>,
+    /// What the slab held at the start, once that is known.
+    pub census: Option<Arc<Census>>,
+    /// The recording has it.
+    pub census_is_recorded: bool,
     pub settled: Option<Settled>,
 }
 

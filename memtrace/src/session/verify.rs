@@ -188,7 +188,9 @@ impl Session {
     /// The pages of the next part's objects, with their caches.
     fn pages_of_part(&mut self, before: TimeNs) -> Vec<(u64, Address)> {
         let Self { verification, ledger, state, .. } = self;
-        let Verification { verifier: Some(verifier), pages, part, .. } = verification else { return Vec::new() };
+        let Verification { verifier: Some(verifier), pages, part, .. } = verification else {
+            return Vec::new();
+        };
         let mut wanted: HashMap<u64, Address, FixedState> = HashMap::default();
         for held in ledger.part(*part).filter(|held| held.object.time < before) {
             let (cache, address) = (held.origin.cache, generation::address(held.origin.cache));

@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{reconcile::Growth, sampling::Sampling};
+use super::{census::Census, reconcile::Growth, sampling::Sampling};
 use crate::{
     procfs::meminfo::SlabMemory,
     stream::event::{Address, TimeNs},
@@ -33,6 +34,8 @@ pub struct Checkpoint {
     /// Without the agreement with slabinfo, which the view works out.
     pub trust: Trust,
     pub notes: Vec<String>,
+    /// What the slab held at the start. None where that is not known, or not yet.
+    pub census: Option<Arc<Census>>,
 }
 
 impl Default for Checkpoint {
@@ -51,6 +54,7 @@ impl Default for Checkpoint {
             growth: HashMap::new(),
             trust: Trust::default(),
             notes: Vec::new(),
+            census: None,
         }
     }
 }

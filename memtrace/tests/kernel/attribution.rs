@@ -298,7 +298,6 @@ fn a_cgroup_keeps_its_name_when_it_is_removed() {
     assert!(last.rows[0].key.ends_with(&format!("{name}, {comm}")), "{last}");
 }
 
-
 /// Starts a process that looks up names in a directory, and waits for its end. Returns its number.
 fn look_up(comm: &str, directory: &Path, first: usize) -> u32 {
     let task = Task::LookUp { directory: directory.to_owned(), first, count: 50 };

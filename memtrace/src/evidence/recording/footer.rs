@@ -3,11 +3,13 @@
 use std::{
     collections::HashMap,
     hash::Hash,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::wire::{
-    Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_signed, put_varint,
+use super::{
+    census,
+    wire::{Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_signed, put_varint},
 };
 use crate::{
     procfs::meminfo::SlabMemory,
@@ -49,10 +51,12 @@ impl BlockFooter {
     /// What version 2 added, behind all else in a block.
     pub fn put_additions(&self, out: &mut Vec<u8>) {
         put_option(out, self.checkpoint.trust.verified, put_verified);
+        put_option(out, self.checkpoint.census.as_deref(), |out, census| census::put(census, out));
     }
 
     pub fn read_additions(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
         self.checkpoint.trust.verified = cursor.option(verified)?;
+        self.checkpoint.census = cursor.option(census::read)?.map(Arc::new);
         Ok(())
     }
 
@@ -110,6 +114,8 @@ fn checkpoint(cursor: &mut Cursor<'_>) -> Result<Checkpoint, Malformed> {
         growth: cursor.list(|cursor| Ok((cursor.text()?, growth(cursor)?)))?,
         trust: trust(cursor)?,
         notes: cursor.list(Cursor::text)?,
+        // Among the additions.
+        census: None,
     })
 }
 

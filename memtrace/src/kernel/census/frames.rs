@@ -33,7 +33,12 @@ pub struct Frames {
 }
 
 impl Frames {
-    pub(super) fn find(memory: &Memory, fields: &AnchorFields, pages: &Pages, known: u64) -> Result<Self, MemoryError> {
+    pub(super) fn find(
+        memory: &Memory,
+        fields: &AnchorFields,
+        pages: &Pages,
+        known: u64,
+    ) -> Result<Self, MemoryError> {
         match first_page(memory, fields, pages) {
             Ok(Some(first)) => {
                 let zones = Files::live().zones();

@@ -4,13 +4,17 @@
 //! `sampler` does all that for one census.
 
 pub mod frames;
+pub mod plan;
 pub mod sample;
 mod sampler;
 pub mod signs;
 
 use std::time::Duration;
 
-pub use self::{sample::Sample, sampler::{slab_frames, take}};
+pub use self::{
+    sample::Sample,
+    sampler::{slab_frames, take},
+};
 pub use super::slabs::SlabsError as CensusError;
 
 /// What a census is to do.

@@ -39,7 +39,8 @@ impl SignFields {
             inode_state: field("inode", "i_state"),
             inode_uid: field("inode", "i_uid"),
             inode_number: field("inode", "i_ino"),
-            going: flag("inode_state_flags_t", "I_FREEING", 1 << 5) | flag("inode_state_flags_t", "I_CLEAR", 1 << 6),
+            going: flag("inode_state_flags_t", "I_FREEING", 1 << 5)
+                | flag("inode_state_flags_t", "I_CLEAR", 1 << 6),
             file_cred: field("file", "f_cred"),
             cred_uid: field("cred", "uid"),
             sock_uid: field("sock", "sk_uid"),

@@ -63,7 +63,8 @@ impl Reader<'_> {
     fn slabs(&self) -> Option<HashMap<u64, u64>> {
         let shared = self.pointer(self.cache + u64::from(self.layout.cache.cpu_slab?))?;
         let slab_at = u64::from(self.layout.slabs.cpu_slab);
-        let slabs = self.topology.on_each_cpu(shared).filter_map(|cpu| Some((self.pointer(cpu + slab_at)?, cpu)));
+        let slabs =
+            self.topology.on_each_cpu(shared).filter_map(|cpu| Some((self.pointer(cpu + slab_at)?, cpu)));
         Some(slabs.collect())
     }
 

@@ -80,8 +80,9 @@ impl Looker {
             question.round += 1;
             question.lists = look.lists;
             let next = self.run_look(&question)?;
-            let is_same =
-                |next: &Look| next.moment() == first.moment() && question.round * u64::from(STEPS) < MAX_OBJECTS.into();
+            let is_same = |next: &Look| {
+                next.moment() == first.moment() && question.round * u64::from(STEPS) < MAX_OBJECTS.into()
+            };
             let Some(next) = next.filter(is_same) else { return Ok(None) };
             look = next;
         }

@@ -20,7 +20,10 @@ pub enum Charge {
     Nobody,
     Cgroup(CgroupId),
     /// A cgroup that was removed; this is the nearest ancestor that is there. `removed` tells one removed cgroup from another.
-    Removed { ancestor: CgroupId, removed: u64 },
+    Removed {
+        ancestor: CgroupId,
+        removed: u64,
+    },
     /// The kernel does not say, or says it in a way that we do not understand.
     Unknown,
 }

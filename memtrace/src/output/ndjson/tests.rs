@@ -74,6 +74,9 @@ fn whole_of(lines: &[Map<String, Value>], r#type: &str) -> Map<String, Value> {
         }
         whole.insert("verdict".to_owned(), facts("verdict").pop().unwrap_or_default());
         whole.insert("trust".to_owned(), facts("trust").pop().unwrap());
+        // It is an object of its own elsewhere too.
+        let census = lines.iter().find(|line| line["type"] == "census");
+        whole.insert("census".to_owned(), census.map_or(Value::Null, |line| Value::Object(line.clone())));
     }
     whole
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     output::{
-        json::{Snapshot, all, line_of, nanos, object},
+        json::{Snapshot, all, census::Census, line_of, nanos, object},
         phrases::place,
     },
     text::{escape, time::rfc3339},
@@ -43,6 +43,8 @@ object! {
         short: Shortage<'a> = Shortage::of(&page.short),
         findings: Vec<Finding<'a>> = all(&page.findings, Finding::of),
         tracing: Tracing<'a> = Tracing::of(&page.tracing),
+        /// What the slab held at the beginning; null where that is little, or not known.
+        census: Option<Census<'a>> = page.census.as_ref().map(Census::of),
         memory: Memory = Memory::of(page),
         nodes: Vec<Node> = all(&page.nodes, Node::of),
         signs: Signs = Signs::of(&page.signs),

@@ -41,7 +41,7 @@ pub fn dentries() -> Page {
         is_big: true,
         ..finding(Kind::Slab(Filling::NegativeDentries), 39_400 * MIB, 14 * MIB as i64)
     }];
-    Page { tracing, ..page(findings) }
+    Page { tracing, census: Some(output::sample::census::wreck()), ..page(findings) }
 }
 
 fn traced() -> Tracing {
@@ -50,7 +50,8 @@ fn traced() -> Tracing {
 }
 
 pub fn nothing() -> Page {
-    Page { signs: Signs::default(), nodes: Vec::new(), dentries: None, ..page(Vec::new()) }
+    let census = Some(output::sample::census::wreck());
+    Page { signs: Signs::default(), nodes: Vec::new(), dentries: None, census, ..page(Vec::new()) }
 }
 
 /// Somebody copies files, somebody else compiles, and a service has just been started.
@@ -164,6 +165,7 @@ pub fn hostile() -> Page {
         caches: Top { rows: caches, of: 1, left_out: 0 },
         notes: vec![name.clone()],
         tracing: Tracing::Failed { caches: vec![name.clone()], why: name },
+        census: Some(output::sample::census::hostile()),
         ..page(findings)
     };
     page.processes.rows.truncate(1);
@@ -304,6 +306,7 @@ fn page(findings: Vec<Finding>) -> Page {
             why: "memtrace may not trace the kernel".to_owned(),
         },
         short: Shortage::default(),
+        census: None,
         parts: parts.collect(),
         nodes: vec![node(0, 8000), node(1, 1000)],
         signs: Signs {

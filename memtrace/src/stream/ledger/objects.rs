@@ -101,7 +101,9 @@ impl Objects {
 
     /// All, but starting somewhere else for each `start`.
     pub fn iter_from(&self, start: usize) -> impl Iterator<Item = (Address, Object)> {
-        (0..SHARDS).map(move |index| start.wrapping_add(index) % SHARDS).flat_map(|shard| self.of_shard(shard))
+        (0..SHARDS)
+            .map(move |index| start.wrapping_add(index) % SHARDS)
+            .flat_map(|shard| self.of_shard(shard))
     }
 
     /// Those of one shard.

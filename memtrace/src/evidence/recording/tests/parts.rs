@@ -164,6 +164,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
                 growth: HashMap::from_iter(growth),
                 trust,
                 notes,
+                census: None,
             }
         },
     )
