@@ -21,7 +21,7 @@ use crate::{
     view::{
         AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
         Cohort, Context, Directory, GfpFlags, Keys, NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row,
-        Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust, Verdict,
+        Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust, Verdict, Verified,
         reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     },
 };
@@ -436,7 +436,7 @@ pub(crate) fn lossy() -> Snapshot {
             recursion_misses: 3,
             refused: 9,
             unresolved: 1,
-            verified: None,
+            verified: Some(Verified { objects: 9_000, outstanding: 9_412, refuted: 271, is_whole: false }),
             slabinfo_agreement: Some(0.875),
         },
         notes: vec![

@@ -80,7 +80,7 @@ impl Verification {
         let outstanding = ledger.outstanding() as u64;
         let is_whole = self.is_whole || outstanding == 0;
         let asked = if is_whole { outstanding } else { self.asked.max(self.asked_before).min(outstanding) };
-        Some(Verified { objects: asked, refuted: ledger.tally().refuted, is_whole })
+        Some(Verified { objects: asked, outstanding, refuted: ledger.tally().refuted, is_whole })
     }
 
     /// Always false: nothing goes on.

@@ -140,8 +140,10 @@ pub struct Trust {
 /// Outstanding objects that the kernel's memory was asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Followed ones.
+    /// Of those that are followed.
     pub objects: u64,
+    /// As many were outstanding.
+    pub outstanding: u64,
     /// Objects that turned out to be free, since the start: nobody saw their frees, and they are not outstanding any more.
     pub refuted: u64,
     /// All that are outstanding were asked about, but for the latest.
@@ -152,6 +154,11 @@ impl Trust {
     /// No object that the kernel freed unseen is left in the figures.
     pub fn is_verified(&self) -> bool {
         self.verified.is_some_and(|verified| verified.is_whole)
+    }
+
+    /// Frees that nobody saw, as far as they came to light: they are not outstanding any more.
+    pub fn unseen_frees(&self) -> u64 {
+        self.reused_pointers.saturating_add(self.verified.map_or(0, |verified| verified.refuted))
     }
 
     pub fn lost(&self) -> u64 {

@@ -81,15 +81,6 @@ pub fn check(last: &Snapshot, comm: &str, objects: u64) {
     assert!(accounts_for(last, comm, objects), "{objects} objects are accounted for");
     assert_eq!(row.allocs, row.frees + row.objects, "objects are freed or outstanding");
     assert_eq!((trust.refused, trust.unresolved), (0, 0));
-    println!(
-        "{} of {} frees lost, {} skipped: {} reused, {} refuted, {} left",
-        trust.lost_frees,
-        objects,
-        trust.recursion_misses,
-        trust.reused_pointers,
-        trust.refuted_objects,
-        row.objects
-    );
 }
 
 /// A page of ring, which one CPU fills a thousand times between two drains.

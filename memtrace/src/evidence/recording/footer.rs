@@ -268,14 +268,20 @@ fn trust(cursor: &mut Cursor<'_>) -> Result<Trust, Malformed> {
 }
 
 fn put_verified(out: &mut Vec<u8>, verified: Verified) {
-    let Verified { objects, refuted, is_whole } = verified;
+    let Verified { objects, outstanding, refuted, is_whole } = verified;
     put_varint(out, objects);
+    put_varint(out, outstanding);
     put_varint(out, refuted);
     put_bool(out, is_whole);
 }
 
 fn verified(cursor: &mut Cursor<'_>) -> Result<Verified, Malformed> {
-    Ok(Verified { objects: cursor.figure()?, refuted: cursor.figure()?, is_whole: cursor.bool()? })
+    Ok(Verified {
+        objects: cursor.figure()?,
+        outstanding: cursor.figure()?,
+        refuted: cursor.figure()?,
+        is_whole: cursor.bool()?,
+    })
 }
 
 fn array<T: Default + Copy, const N: usize>(

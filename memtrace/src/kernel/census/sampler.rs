@@ -10,6 +10,7 @@ use memtrace_common::{
 use super::{
     CensusError, Options,
     frames::Frames,
+    plan::{self, PILOT_FRAMES, Pilot},
     sample::{Charge, Sample, SampledCache, SampledPage, Signs, Slot, State},
 };
 use crate::kernel::{
@@ -29,10 +30,6 @@ use crate::kernel::{
 
 /// Frames of a pass. Only whole passes count: a part of one would not be of all memory.
 const PASS: u64 = 4096;
-/// Frames of a census, at most.
-const MAX_FRAMES: u64 = 2 << 20;
-/// Passes over a host that has hardly any slab, before it is planned how many there are to be.
-const PILOT: u64 = 4;
 /// Times that a page is read which changes.
 const TRIES: usize = 3;
 
@@ -44,18 +41,14 @@ pub fn take(
 ) -> Result<Sample, CensusError> {
     let mut sampler = Sampler::open(kernel, options)?;
     let deadline = sampler.start + options.time;
-    let mut wanted = PILOT;
-    let mut passes = 0;
-    while passes < wanted {
-        if passes > 0 && (Instant::now() >= deadline || !goes_on()) {
-            sampler.sample.is_cut = true;
-            break;
-        }
-        sampler.pass()?;
-        passes += 1;
-        if passes == PILOT {
-            wanted = sampler.passes_for(options.error);
-        }
+    let mut goes_on = || Instant::now() < deadline && goes_on();
+    let start = Instant::now();
+    let all = sampler.draw(PILOT_FRAMES, &mut goes_on)?;
+    if all {
+        let pilot = Pilot { drawn: sampler.sample.drawn, pages: sampler.pages_seen(), elapsed: start.elapsed() };
+        let left = deadline.saturating_duration_since(start);
+        let frames = plan::frames_to_draw(pilot, options.error, left, sampler.frames.total());
+        sampler.draw(frames, &mut goes_on)?;
     }
     Ok(sampler.finish())
 }
@@ -154,6 +147,23 @@ impl<'a> Sampler<'a> {
             start,
             sample,
         })
+    }
+
+    /// Draws until there are so many frames in all. False where it ended before; what it has then is a sample too.
+    fn draw(&mut self, frames: u64, goes_on: &mut dyn FnMut() -> bool) -> Result<bool, MemoryError> {
+        while self.sample.drawn < frames.min(self.frames.total()) {
+            if self.sample.drawn > 0 && !goes_on() {
+                self.sample.is_cut = true;
+                return Ok(false);
+            }
+            self.pass()?;
+        }
+        Ok(true)
+    }
+
+    /// Of the caches that are asked for.
+    fn pages_seen(&self) -> u64 {
+        self.caches.iter().map(|cache| cache.sampled.pages.len() as u64).sum()
     }
 
     /// Draws frames all over memory, and reads those that are of slabs.
@@ -311,15 +321,6 @@ impl<'a> Sampler<'a> {
             Ok(PageNode { bits, .. }) => flags.checked_shr(u64::BITS - bits).unwrap_or(0) as u16,
             Err(_) => crate::stream::event::NO_NODE,
         }
-    }
-
-    /// Passes until there are as many pages as the wanted interval takes, as far as the pilot tells.
-    fn passes_for(&self, error: f64) -> u64 {
-        let wanted = self.caches.iter().filter(|cache| cache.is_wanted);
-        let seen: usize = wanted.map(|cache| cache.sampled.pages.len()).sum();
-        let pages = 0.25 * (1.96 / error).powi(2);
-        let passes = (pages / (seen.max(1) as f64 / PILOT as f64)).ceil() as u64;
-        passes.clamp(PILOT, MAX_FRAMES / PASS)
     }
 
     fn finish(mut self) -> Sample {

@@ -228,7 +228,7 @@ proptest! {
         let tally = ledger.tally();
         let sum = |of: fn(&Origin) -> u64| ledger.origins().map(of).sum::<u64>();
         prop_assert_eq!(sum(|origin| origin.allocs), tally.allocs - tally.refused);
-        prop_assert_eq!(sum(|origin| origin.frees), tally.frees - tally.unknown_frees + tally.reused_pointers);
+        prop_assert_eq!(sum(|origin| origin.frees), tally.frees - tally.unknown_frees + tally.reused_pointers + tally.refuted);
         prop_assert_eq!(sum(Origin::outstanding), ledger.outstanding() as u64);
         prop_assert!(ledger.outstanding() <= most_objects);
         let all = ledger.allocated_until(TimeNs::MAX);
