@@ -130,7 +130,7 @@ fn payer(row: &Row) -> Sentence {
 /// `/etc/pki/nssdb/.<n>_dOeSnotExist_.db`; `/usr/lib/…` is what is there, or below, and has no row of its own.
 pub fn path(place: &Place) -> Vec<u8> {
     let pattern = if place.is_below { "…".as_bytes() } else { &place.pattern };
-    place::join(&place.directory, pattern, place.is_socket)
+    place::join(&place.directory, pattern, place.is_flat)
 }
 
 pub fn kind(kind: Kind) -> String {
