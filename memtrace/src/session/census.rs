@@ -18,6 +18,7 @@ use crate::{
         census::{self as kernel_census, CensusError as KernelError, Sample, sample::Charge},
         clock,
         discover::{DiscoverError, Kernel},
+        symbols::Symbols,
     },
     procfs::{
         Files,
@@ -124,7 +125,8 @@ pub fn take(options: &CensusOptions, mut goes_on: impl FnMut() -> bool) -> Resul
     let before = files.slab_caches()?;
     let selection = slab::resolve(&options.caches, &before)?;
     let kernel = Kernel::discover(&[])?;
-    let sample = kernel_census::take(&kernel, &kernel_options(options, &selection, &kernel), &mut goes_on)?;
+    let mut sample = kernel_census::take(&kernel, &kernel_options(options, &selection, &kernel), &mut goes_on)?;
+    name_pointers(&mut sample);
     let (cgroups, no_names) = cgroups(&sample);
     let host = Host::read();
     let mut census = build(&Inputs {
@@ -144,6 +146,19 @@ pub fn take(options: &CensusOptions, mut goes_on: impl FnMut() -> bool) -> Resul
     census.notes.extend(no_names.map(|why| format!("cgroups have no names: {why}")));
     census.notes.extend(uncharged());
     Ok(census)
+}
+
+/// Says what objects point to that have no names. Where the kernel hides its symbols, nothing tells them apart.
+fn name_pointers(sample: &mut Sample) {
+    let slots = || sample.caches.iter().flat_map(|cache| &cache.pages).flat_map(|page| &page.slots);
+    if slots().all(|slot| slot.words.is_empty()) {
+        return;
+    }
+    let Ok(symbols) = Symbols::read() else { return };
+    let pages = sample.caches.iter_mut().flat_map(|cache| &mut cache.pages);
+    for slot in pages.flat_map(|page| &mut page.slots) {
+        slot.points_to = slot.words.iter().find_map(|&word| symbols.beginning_at(word));
+    }
 }
 
 fn kernel_options(options: &CensusOptions, selection: &Selection, kernel: &Kernel) -> kernel_census::Options {

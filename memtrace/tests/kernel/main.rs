@@ -48,6 +48,7 @@ mod settle;
 mod snapshot;
 mod soak;
 mod terminal;
+mod torture;
 mod triage;
 mod untraced;
 mod ways;
@@ -143,7 +144,10 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    let asked = program::run_if_asked().or_else(soak::run_if_asked).or_else(scenes::play_if_asked);
+    let asked = program::run_if_asked()
+        .or_else(soak::run_if_asked)
+        .or_else(torture::run_if_asked)
+        .or_else(scenes::play_if_asked);
     if let Some(code) = asked {
         return code;
     }

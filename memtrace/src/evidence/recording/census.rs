@@ -187,7 +187,7 @@ fn put_traits(out: &mut Vec<u8>, traits: &Traits) {
     put_option(out, traits.place.as_ref(), |out, place| {
         put_bytes(out, &place.directory);
         put_bytes(out, &place.pattern);
-        put_bool(out, place.is_socket);
+        put_bool(out, place.is_flat);
         put_bool(out, place.is_below);
     });
     put_option(out, traits.filesystem.as_deref(), put_bytes);
@@ -223,7 +223,7 @@ fn traits(cursor: &mut Cursor<'_>) -> Result<Traits, Malformed> {
             Ok(Place {
                 directory: bytes(cursor)?,
                 pattern: bytes(cursor)?,
-                is_socket: cursor.bool()?,
+                is_flat: cursor.bool()?,
                 is_below: cursor.bool()?,
             })
         })?,

@@ -18,15 +18,15 @@ impl Redactor {
 
     fn row(&self, mut row: Row) -> Row {
         row.cgroup = row.cgroup.map(|path| self.text(&path));
-        let is_socket = row.traits.place.as_ref().is_some_and(|place| place.is_socket);
-        row.example = row.example.map(|name| if is_socket { self.socket(&name) } else { self.text(&name) });
+        let is_flat = row.traits.place.as_ref().is_some_and(|place| place.is_flat);
+        row.example = row.example.map(|name| if is_flat { self.socket(&name) } else { self.text(&name) });
         row.traits.place = row.traits.place.map(|place| self.place(place));
         row
     }
 
     /// Of a socket the protocol stays. What was looked at may begin with the kernel's own words: `pipefs:`.
     fn place(&self, place: Place) -> Place {
-        if place.is_socket {
+        if place.is_flat {
             return Place { pattern: self.socket(&place.pattern), ..place };
         }
         let Place { directory, pattern, .. } = &place;

@@ -73,6 +73,10 @@ pub struct Slot {
     /// What the object shows of itself, if it is allocated and of a kind that can be inspected.
     pub inspection: Option<Inspection>,
     pub signs: Signs,
+    /// The first words of an allocated object that cannot be inspected.
+    pub words: Vec<u64>,
+    /// The function or table of the kernel that the first such word points to, where somebody looked it up.
+    pub points_to: Option<String>,
 }
 
 /// What else an object tells of its past.

@@ -17,7 +17,7 @@ use crate::kernel::{
     discover::Kernel,
     inspect::{Inspectable, Inspector},
     layout::PageNode,
-    memory::MemoryError,
+    memory::{MemoryError, Readable as _},
     slabs::{
         at_hand::AtHand,
         layout::SlabsLayout,
@@ -30,6 +30,8 @@ use crate::kernel::{
 
 /// Frames of a pass. Only whole passes count: a part of one would not be of all memory.
 const PASS: u64 = 4096;
+/// Words of an object that may show what it is.
+const MAX_WORDS: u64 = 16;
 /// Times that a page is read which changes.
 const TRIES: usize = 3;
 
@@ -286,7 +288,12 @@ impl<'a> Sampler<'a> {
             charge,
             inspection: None,
             signs: Signs::default(),
+            words: Vec::new(),
+            points_to: None,
         };
+        if slot.state == State::Allocated && cache.inspectable.is_none() {
+            slot.words = self.words(address, cache.shape.size);
+        }
         if let (State::Allocated, Some(kind)) = (slot.state, cache.inspectable) {
             let signs = self.kernel.layout.signs.read(&self.kernel.memory, kind, address);
             let (signs, is_dead) = signs.unwrap_or_default();
@@ -298,6 +305,12 @@ impl<'a> Sampler<'a> {
             }
         }
         slot
+    }
+
+    fn words(&self, object: u64, size: u64) -> Vec<u64> {
+        let mut bytes = vec![0; size.min(MAX_WORDS * 8) as usize];
+        let words = self.kernel.memory.read(object, &mut bytes).map(|()| bytes.as_chunks().0);
+        words.unwrap_or_default().iter().map(|word| u64::from_ne_bytes(*word)).collect()
     }
 
     /// Two objects of a page tell whether its objects are alike; more would tell hardly more.

@@ -154,7 +154,7 @@ pub fn changed(row: &RowChange) -> Sentence {
 
 pub fn path(place: &Place) -> Vec<u8> {
     let pattern = if place.is_below { "…".as_bytes() } else { &place.pattern };
-    place::join(&place.directory, pattern, place.is_socket)
+    place::join(&place.directory, pattern, place.is_flat)
 }
 
 pub fn kind(kind: Kind) -> String {

@@ -65,7 +65,7 @@ fn fold(seen: HashMap<Place, u64>, least: u64, least_below: u64) -> HashMap<Plac
 
 /// How many directories are above it. What is no path has none: `pipefs:`, `tcp`.
 fn depth(place: &Place) -> usize {
-    if place.is_socket || place.directory == b"/" {
+    if place.is_flat || place.directory == b"/" {
         return 0;
     }
     place.directory.iter().filter(|&&byte| byte == b'/').count()
@@ -135,7 +135,7 @@ mod tests {
         let socket = Place {
             directory: b"tcp".to_vec(),
             pattern: b":443 ->10/8".to_vec(),
-            is_socket: true,
+            is_flat: true,
             ..Place::default()
         };
         let folded = fold([(pipe.clone(), 1), (socket.clone(), 1)].into(), 4, 4);

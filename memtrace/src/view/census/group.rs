@@ -77,7 +77,7 @@ impl<'a> Group<'a> {
     /// When its objects were made, if their names tell.
     pub fn made(&self, now: Now) -> Option<Period> {
         // Names of several places have nothing in common.
-        self.common.place.as_ref().filter(|place| !place.is_socket && !place.is_below)?;
+        self.common.place.as_ref().filter(|place| !place.is_flat && !place.is_below)?;
         period(self.names.iter().copied(), now)
     }
 }

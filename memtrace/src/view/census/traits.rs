@@ -66,12 +66,13 @@ pub enum Payer {
     Unknown,
 }
 
-/// A directory and the pattern of names in it; of a socket its protocol, and its service.
+/// A directory and the pattern of names in it; of a socket its protocol, and its service; of what has no name what it points to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub directory: Vec<u8>,
     pub pattern: Vec<u8>,
-    pub is_socket: bool,
+    /// Not a path: the two are words.
+    pub is_flat: bool,
     /// All that is in the directory or below it and has no row of its own; without a pattern.
     pub is_below: bool,
 }
@@ -118,13 +119,13 @@ impl Traits {
         let place = label.map(|label| Place {
             directory: label.directory.to_vec(),
             pattern: label.pattern.map_or_else(|| pattern(label.name), <[u8]>::to_vec),
-            is_socket: label.kind == Some(ObjectKind::Socket),
+            is_flat: label.kind == Some(ObjectKind::Socket),
             is_below: false,
         });
         let filesystem = label.map(|label| label.filesystem).filter(|filesystem| !filesystem.is_empty());
         Self {
             payer: Some(payer(slot.charge)),
-            place,
+            place: place.or_else(|| points_to(slot)),
             filesystem: filesystem.map(<[u8]>::to_vec),
             uid: slot.signs.uid,
             kind: label.and_then(|label| label.kind).map(kind),
@@ -157,6 +158,12 @@ impl Traits {
         keep(&mut self.node, &other.node);
         keep(&mut self.kind, &other.kind);
     }
+}
+
+/// Objects of one kind have the same functions and tables: what the first such pointer leads to tells kinds apart where nothing else does.
+fn points_to(slot: &Slot) -> Option<Place> {
+    let pattern = slot.points_to.as_ref()?.clone().into_bytes();
+    Some(Place { directory: b"points to".to_vec(), pattern, is_flat: true, is_below: false })
 }
 
 fn keep<T: PartialEq>(own: &mut Option<T>, other: &Option<T>) {

@@ -139,6 +139,8 @@ fn slot(object: &Object, at: u64) -> Slot {
         charge,
         signs: Signs { asked_once: inspection.as_ref().map(|_| at % 40 != 0), uid: None, inode: None },
         inspection,
+        words: Vec::new(),
+        points_to: None,
     }
 }
 
