@@ -5,6 +5,7 @@ use std::{
     fs::File,
     os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
     path::Path,
+    process::Command,
 };
 
 use memtrace::kernel::{
@@ -14,6 +15,8 @@ use memtrace::kernel::{
     },
     discover::Kernel,
 };
+
+use serde_json::Value;
 
 use crate::{
     Test,
@@ -96,6 +99,28 @@ fn dentries_of_a_removed_cgroup_are_found_afterwards() {
         .collect();
     assert_eq!(removed.len(), 1, "of one cgroup: {:?}", planted.first());
     names.end();
+    the_command_tells(&directory);
+}
+
+/// Who planted them has ended too.
+fn the_command_tells(directory: &Path) {
+    let arguments = ["census", "-c", "dentry", "--error", "5%", "-o", "json"];
+    let output = Command::new(host::memtrace()).args(arguments).output().expect("memtrace starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let census: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(census.pointer("/caches/0/agrees"), Some(&true.into()), "{census:#}");
+    let rows = census["rows"].as_array().expect("there are rows");
+    let is_it =
+        |row: &&Value| row["path"].as_str().map(str::as_bytes) == Some(directory.as_os_str().as_bytes());
+    let row = rows.iter().find(is_it).unwrap_or_else(|| panic!("{census:#}"));
+    assert_eq!(row["pattern"], ".<n>_dOeSnotExist_.db");
+    assert_eq!((&row["negative_share"], &row["removed_cgroups"]), (&1.0.into(), &1.into()), "{row:#}");
+    let (_, objects) = host::slabinfo().into_iter().find(|(name, _)| name == "dentry").expect("it is there");
+    let share = PLANTED as f64 / objects as f64;
+    let [low, high] = [0, 1].map(|end| row["share_ci95"][end].as_f64().expect("a share"));
+    // By 95 % intervals alone one run in twenty would fail.
+    let room = high - low;
+    assert!(low - room < share && share < high + room, "{share} is far from {low} to {high}");
 }
 
 fn of_dentries(kernel: &Kernel, seed: u64) -> Sample {

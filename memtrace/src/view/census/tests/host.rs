@@ -137,7 +137,11 @@ fn slot(object: &Object, at: u64) -> Slot {
         address: 0,
         state: if is_free { State::Free } else { State::Allocated },
         charge,
-        signs: Signs { asked_once: inspection.as_ref().map(|_| at % 40 != 0), uid: None, inode: None },
+        signs: Signs {
+            asked_once: inspection.as_ref().map(|_| !at.is_multiple_of(40)),
+            uid: None,
+            inode: None,
+        },
         inspection,
         words: Vec::new(),
         points_to: None,
