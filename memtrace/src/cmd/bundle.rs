@@ -24,7 +24,7 @@ use super::{
     },
     triage::{
         about, trace,
-        watch::{self, Already, WatchError},
+        watch::{self, WatchError},
     },
 };
 use crate::{
@@ -156,7 +156,6 @@ pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
 /// What was seen of the host during the recording.
 struct Watched {
     window: Window,
-    already: Already,
     files: HostFiles,
 }
 
@@ -197,10 +196,10 @@ impl Bundle<'_> {
         let mut files = HostFiles::live();
         files.read_figures(When::Before);
         let recorded = watch::beside(session::record(options, Box::new(line), target));
-        let (window, already, recorded) = block_on(recorded).map_err(SessionError::Runtime)??;
+        let (window, recorded) = block_on(recorded).map_err(SessionError::Runtime)??;
         recorded?;
         files.read_figures(When::After);
-        Ok(Watched { window, already, files })
+        Ok(Watched { window, files })
     }
 
     fn options(&self) -> Result<Options, BundleError> {
@@ -222,11 +221,8 @@ impl Bundle<'_> {
         let copy = NewFile::scratch(&self.scratch)?;
         let mut sink = Sink::scratch(copy.handle()?);
         with_bar(|progress| rewrite(&recording, &mut sink, redactor, progress))?;
-        let watched = watched.map(|Watched { window, already, files }| Watched {
-            window: redactor.window(window),
-            already: already.map(|already| already.map(|census| redactor.census(census))),
-            files,
-        });
+        let watched =
+            watched.map(|Watched { window, files }| Watched { window: redactor.window(window), files });
         self.pack(&self.reader(&copy)?, watched, destination)
     }
 
@@ -281,10 +277,10 @@ impl Bundle<'_> {
         watched: Watched,
         contents: &mut Contents,
     ) -> Result<(), BundleError> {
-        let Watched { window, already, mut files } = watched;
+        let Watched { window, mut files } = watched;
         files.add_cgroups(When::Before, &window.before.cgroups);
         files.add_cgroups(When::After, &window.after.cgroups);
-        let page = self.page(reader, &window, already);
+        let page = self.page(reader, &window);
         contents.headline = Some(output::phrases::triage::headline(&page).text());
         let json = triage::json::line(&page).map_err(BundleError::Pages)?;
         let markdown = output::render::markdown::text(&output::documents::triage::ticket(&page));
@@ -299,12 +295,14 @@ impl Bundle<'_> {
         Ok(())
     }
 
-    fn page(&self, reader: &Reader, window: &Window, already: Already) -> Page {
+    fn page(&self, reader: &Reader, window: &Window) -> Page {
         let tracing = trace::recorded(&self.args.trace.caches, reader, self.incidents.clone());
         let about = match &self.redactor {
             Some(redactor) => redactor.about(about()),
             None => about(),
         };
+        // The session took one.
+        let already = tracing.census().cloned().map(Ok);
         Page::new(about, window, tracing, already)
     }
 

@@ -56,11 +56,13 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
 
 /// Its last line is always `total`.
 pub fn difference(difference: &Difference) -> io::Result<String> {
-    let json::Difference { header, total, caches, rows, rest, notes } = json::Difference::of(difference);
+    let json::Difference { header, total, caches, rows, rest, census, notes } =
+        json::Difference::of(difference);
     let mut out = line_of(&header)?;
     out += &lines("cache", &caches)?;
     out += &lines("row", &rows)?;
     out += &lines("rest", rest.as_slice())?;
+    out += &lines("census", census.as_slice())?;
     out += &notes_of(notes)?;
     out += &lines("total", std::slice::from_ref(&total))?;
     Ok(out)

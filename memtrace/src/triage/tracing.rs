@@ -1,6 +1,6 @@
 //! What a tracing session of the window says: who holds what grew.
 
-use crate::view::{Finding, KnownIncident, NameGroup, Row, Snapshot, finding::Doubt};
+use crate::view::{Census, Finding, KnownIncident, NameGroup, Row, Snapshot, finding::Doubt};
 
 /// The outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,11 @@ impl Tracing {
             Self::Failed { .. } => None,
             Self::Done { last, .. } => Some(last),
         }
+    }
+
+    /// What the slab held when the session began, if it found out.
+    pub fn census(&self) -> Option<&Census> {
+        self.last()?.census.as_deref()
     }
 
     /// None where there is no telling: nothing was traced, or for too short a time.

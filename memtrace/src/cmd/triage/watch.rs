@@ -97,10 +97,9 @@ async fn result(census: Option<Taking>) -> Already {
 }
 
 /// Watches while something else traces, for as long as that takes.
-pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, Already, T), WatchError> {
+pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, T), WatchError> {
     let files = Files::live();
     let opening = Opening::take(&files)?;
-    let census = opening.census();
     let mut between = Between::default();
     let (mut glance, mut look) = (every(GLANCE_EVERY), every(LOOK_EVERY));
     let mut tracing = pin!(tracing);
@@ -113,7 +112,7 @@ pub async fn beside<T>(tracing: impl Future<Output = T>) -> Result<(Window, Alre
         }
     };
     sleep(AFTER_TRACING).await;
-    Ok((opening.close(&files, between)?, result(census).await, traced))
+    Ok((opening.close(&files, between)?, traced))
 }
 
 /// From now on, the first time after one period.

@@ -63,6 +63,7 @@ fn whole_of(lines: &[Map<String, Value>], r#type: &str) -> Map<String, Value> {
     whole.insert("rest".to_owned(), facts("rest").pop().unwrap_or_default());
     if r#type == "diff" {
         whole.insert("total".to_owned(), facts("total").pop().unwrap());
+        whole.insert("census".to_owned(), facts("census").pop().unwrap_or_default());
     } else {
         for (list, of) in [
             ("findings", "finding"),

@@ -8,7 +8,10 @@ use crate::{
     text::human,
     view::{
         Census,
-        census::{By, CacheCensus, Clock, Content, Interval, Kind, Payer, Period, Place, Row, Told},
+        census::{
+            By, CacheCensus, Clock, Content, Interval, Kind, Payer, Period, Place, Row, Told,
+            compare::RowChange,
+        },
         key,
     },
 };
@@ -97,7 +100,10 @@ pub fn key(row: &Row, by: By, census: &Census) -> Sentence {
             Some(cache) => Sentence::default().name(cache.name.as_bytes()),
             None => unknown("several caches"),
         },
-        By::Cgroup => payer(row),
+        By::Cgroup => match row.traits.payer {
+            Some(payer) => self::payer(payer, row.cgroup.as_deref(), Some(row.removed_cgroups)),
+            None => unknown("several cgroups"),
+        },
         By::Place => match &row.traits.place {
             Some(place) => Sentence::default().name(path(place)),
             None => unknown("no name to read"),
@@ -112,22 +118,40 @@ pub fn key(row: &Row, by: By, census: &Census) -> Sentence {
     }
 }
 
-/// Of the cgroup a short name, as elsewhere.
-fn payer(row: &Row) -> Sentence {
-    let name = |id| Sentence::default().name(key::cgroup(id, row.cgroup.as_deref()));
-    match row.traits.payer {
-        Some(Payer::Cgroup(id)) => name(id),
-        Some(Payer::RemovedOf(id)) => {
-            let children = if row.removed_cgroups == 1 { "child" } else { "children" };
-            Sentence::from(format!("{} removed {children} of ", human::grouped(row.removed_cgroups)))
-                + name(id)
+/// Of the cgroup a short name, as elsewhere; with how many were removed, where that is known.
+fn payer(payer: Payer, path: Option<&[u8]>, removed: Option<u64>) -> Sentence {
+    let name = |id| Sentence::default().name(key::cgroup(id, path));
+    match payer {
+        Payer::Cgroup(id) => name(id),
+        Payer::RemovedOf(id) => {
+            let children = if removed == Some(1) { "child" } else { "children" };
+            let count = removed.map(|removed| format!("{} ", human::grouped(removed))).unwrap_or_default();
+            Sentence::from(format!("{count}removed {children} of ")) + name(id)
         }
-        Some(Payer::Nobody) => "no cgroup".into(),
-        Some(Payer::Unknown) | None => "cgroup not known".into(),
+        Payer::Nobody => "no cgroup".into(),
+        Payer::Unknown => "cgroup not known".into(),
     }
 }
 
-/// `/etc/pki/nssdb/.<n>_dOeSnotExist_.db`; `/usr/lib/…` is what is there, or below, and has no row of its own.
+/// `dentry, curl.service: /etc/pki/nssdb/.<n>_dOeSnotExist_.db: 1.2 ±0.1 GiB before, 9.0 ±0.3 GiB after`.
+pub fn changed(row: &RowChange) -> Sentence {
+    let cache = row.cache.as_ref().map(|cache| Sentence::default().name(cache.as_bytes()));
+    let payer = row.payer.map(|payer| self::payer(payer, row.cgroup.as_deref(), None));
+    let place = row.place.as_ref().map(|place| Sentence::default().name(path(place)));
+    let kind = row.kind.filter(|_| row.place.is_none()).map(|is| Sentence::from(kind(is)));
+    let parts = [cache, payer, place, kind].into_iter().flatten();
+    let what = parts.reduce(|one, other| one.words(", ") + other).unwrap_or_else(|| "objects".into());
+    let [before, after] = [row.before, row.after].map(|estimate| {
+        let (low, high) = estimate.ci95;
+        if estimate.bytes == 0 {
+            format!("less than {}", human::bytes(high))
+        } else {
+            with_error(estimate.bytes, (high - low) / 2)
+        }
+    });
+    what.words(format!(": {before} before, {after} after"))
+}
+
 pub fn path(place: &Place) -> Vec<u8> {
     let pattern = if place.is_below { "…".as_bytes() } else { &place.pattern };
     place::join(&place.directory, pattern, place.is_flat)

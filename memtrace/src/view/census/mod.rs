@@ -5,6 +5,7 @@
 
 pub mod build;
 mod check;
+pub mod compare;
 pub mod dated;
 mod estimate;
 mod fold;
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 pub use self::{
     check::Told,
+    compare::Comparison,
     dated::{Clock, Now, Period},
     traits::{By, Content, Kind, Payer, Place, Traits},
 };

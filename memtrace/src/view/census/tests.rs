@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use self::host::{Host, Object, flood};
 use super::{
     build::{CountedCache, Inputs, build},
+    compare::compare,
     *,
 };
 use crate::{
@@ -260,6 +261,25 @@ fn nothing_seen() {
     };
     let census = super::tests::census(&Sample::default(), &[counted], &BY);
     assert_eq!((census.rows.len(), census.rows[0].objects, census.rows[0].bytes), (1, 5, 4096));
+}
+
+/// Two censuses of one host differ by chance alone; of one that has filled up meanwhile they do not.
+#[test]
+fn only_what_chance_does_not_explain_has_changed() {
+    let host = flood();
+    let [before, after] = [1, 2].map(|seed| of(&host, seed, 12_000, &BY));
+    assert_eq!(compare(&before, &before), None);
+    let by_chance = compare(&before, &after).unwrap();
+    assert!(by_chance.rows.len() <= 1, "{:?}", by_chance.rows);
+    let mut full = flood();
+    full.add_slabs("dentry", 0, 192, 4_000, &|at| Object { owner: 7, name: Some(format!("new{at}")) });
+    let grown = compare(&before, &of(&full, 3, 12_000, &BY)).unwrap();
+    let first = &grown.rows[0];
+    assert_eq!((first.payer, first.before.bytes), (Some(Payer::Cgroup(7)), 0));
+    let truth = 4_000 * 4096;
+    assert!(first.after.ci95.0 <= truth && truth <= first.after.ci95.1, "{first:?}");
+    assert!(grown.bytes_after > grown.bytes_before);
+    assert_eq!(compare(&before, &of(&host, 2, 3_000, &[By::Cache])), None, "other rows");
 }
 
 proptest! {

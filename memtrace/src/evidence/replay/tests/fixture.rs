@@ -1,6 +1,6 @@
 //! Files that stay: one of each version, and what the fuzzers begin with.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use super::*;
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
             script::{self, Stretch},
         },
     },
+    output,
     stream::event::ObjectId,
     view::Verified,
 };
@@ -23,7 +24,7 @@ fn session() -> Vec<Stretch> {
     script::session(31, 6, 700)
 }
 
-/// One whose objects were verified.
+/// One whose objects were verified, and that knows what was there before.
 fn verified_session() -> Vec<Stretch> {
     let mut stretches = session();
     for Stretch { entries, footer, .. } in &mut stretches {
@@ -38,6 +39,7 @@ fn verified_session() -> Vec<Stretch> {
         entries.extend(refuted);
     }
     script::count_outstanding(&mut stretches);
+    stretches[1].footer.checkpoint.census = Some(Arc::new(output::sample::census::wreck()));
     stretches
 }
 
@@ -59,6 +61,8 @@ fn reads_the_same(name: &str, stretches: &[Stretch]) {
     entries.for_each(|entry| script::apply(&mut direct, &entry.entry()));
     assert_same(&report.state.ledger, &direct);
     assert_eq!(report.series.marks.len(), 1);
+    let census = stretches.iter().find_map(|stretch| stretch.footer.checkpoint.census.clone());
+    assert_eq!(report.snapshot.census, census);
 }
 
 /// For a new version: its file is made once, with its name, and never again.
