@@ -9,7 +9,7 @@ pub const SCAN_PAGES: usize = 64;
 pub const MAX_OBJECTS: u32 = 512;
 
 /// Of these, as many as one run goes through: the verifier goes through each step, and compares it with all before it.
-pub const STEPS: u32 = 32;
+pub const STEPS: u32 = 64;
 
 /// Objects whose charge one run of `look` follows.
 pub const SLOTS: usize = 2;

@@ -79,18 +79,23 @@ pub fn look(ctx: RawTracePointContext) -> Option<()> {
         (*look).flags = flags;
         (*look).page_type = page_type.into();
     }
-    // SAFETY: as above; only the fields' addresses are formed.
-    let (free, charged) = unsafe { (&raw mut (*look).free, &raw mut (*look).charged) };
     let heads = [before.freelist, if before.cpu_slab == question.slab { before.cpu_freelist } else { 0 }];
     for (index, head) in heads.into_iter().enumerate() {
         let list = question.lists[index];
-        let rest = walk(if list == BEGINNING { head } else { list }, &question, free)?;
+        let start = if list == BEGINNING { head } else { list };
+        let rest = mark_free(start, question.first, question.size, question.link, question.random);
+        if rest == CHANGED {
+            return None;
+        }
         // SAFETY: as above; `index` is within the array.
         unsafe { (*look).lists[index] = rest };
     }
     if config!(slabs.vector) != 0 && before.vector & !VECTOR_FLAGS != 0 {
         let charges = Charges::of(&question, &before);
-        charges.mark(question.round * u64::from(STEPS), before.objects(), charged)?;
+        let first = question.round * u64::from(STEPS);
+        if mark_charged(charges.start, charges.stride, first, before.objects()) == CHANGED {
+            return None;
+        }
         for index in 0..SLOTS {
             if question.slots[index] != NO_SLOT {
                 // SAFETY: as above; `index` is within the array.
@@ -141,25 +146,57 @@ impl State {
     }
 }
 
-/// Marks the objects on a list of free ones, and returns where it goes on. None where the list leads out of the slab: it changed.
-#[inline(always)]
-fn walk(start: u64, question: &Question, free: *mut Objects) -> Option<u64> {
+/// What the functions below return where the slab changed meanwhile. No object is there.
+const CHANGED: u64 = 1;
+
+/// Marks the objects on a list of free ones, and returns where it goes on: 0 at its end. Where the list leads out of the slab, it
+/// changed.
+///
+/// As a global function it is verified once, and what comes after it once, and not for each step that may be the last one: Linux
+/// commit 51c39bb1d5d1 ("bpf: Introduce function-by-function verification") (in v5.6).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn mark_free(start: u64, first: u64, size: u64, link: u64, random: u64) -> u64 {
+    let Some(look) = maps::LOOK.get_ptr_mut(0) else { return CHANGED };
+    // SAFETY: `look` is the live map value; only the field's address is formed.
+    let free = unsafe { &raw mut (*look).free };
     let mut object = start;
     for _ in 0..STEPS {
         if object == 0 {
             break;
         }
-        let offset = object.wrapping_sub(question.first);
-        let number = offset / question.size.max(1);
-        if number >= u64::from(MAX_OBJECTS) || number * question.size != offset {
-            return None;
+        let offset = object.wrapping_sub(first);
+        let number = offset / size.max(1);
+        if number >= u64::from(MAX_OBJECTS) || number * size != offset {
+            return CHANGED;
         }
         set(free, number);
-        let at = object + question.link;
-        let stored = read::<u64>(at)?;
-        object = if question.random == 0 { stored } else { stored ^ question.random ^ at.swap_bytes() };
+        let at = object + link;
+        let Some(stored) = read::<u64>(at) else { return CHANGED };
+        object = stored ^ if random == 0 { 0 } else { random ^ at.swap_bytes() };
     }
-    Some(object)
+    object
+}
+
+/// Marks the objects that are charged to somebody, from this number on.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn mark_charged(start: u64, stride: u64, first: u64, objects: u64) -> u64 {
+    let Some(look) = maps::LOOK.get_ptr_mut(0) else { return CHANGED };
+    // SAFETY: as above.
+    let charged = unsafe { &raw mut (*look).charged };
+    let charges = Charges { start, stride };
+    for step in 0..u64::from(STEPS) {
+        let number = first + step;
+        if number >= objects {
+            break;
+        }
+        let Some(charge) = charges.read(number) else { return CHANGED };
+        if charge & !VECTOR_FLAGS != 0 {
+            set(charged, number);
+        }
+    }
+    0
 }
 
 #[inline(always)]
@@ -178,29 +215,14 @@ struct Charges {
 impl Charges {
     #[inline(always)]
     fn of(question: &Question, state: &State) -> Self {
-        let in_object = config!(slabs.in_object);
-        let stride =
-            if in_object != 0 && state.counters & in_object != 0 { question.size } else { question.stride };
+        let is_in_object = state.counters & config!(slabs.in_object) != 0;
+        let stride = if is_in_object { question.size } else { question.stride };
         Self { start: state.vector & !VECTOR_FLAGS, stride }
     }
 
     #[inline(always)]
     fn read(&self, number: u64) -> Option<u64> {
         read(self.start.wrapping_add(number.wrapping_mul(self.stride)))
-    }
-
-    #[inline(always)]
-    fn mark(&self, first: u64, objects: u64, charged: *mut Objects) -> Option<()> {
-        for step in 0..u64::from(STEPS) {
-            let number = first + step;
-            if number >= objects {
-                break;
-            }
-            if self.read(number)? & !VECTOR_FLAGS != 0 {
-                set(charged, number);
-            }
-        }
-        Some(())
     }
 
     /// `entry.objcg->memcg->css.cgroup->kn->id`.

@@ -44,7 +44,7 @@ pub struct Verifier {
 
 struct Cache {
     shape: Shape,
-    /// As of this pass.
+    /// As of this step.
     at_hand: Option<AtHand>,
 }
 
@@ -93,7 +93,8 @@ impl Verifier {
         })
     }
 
-    /// Begins a pass: caches may have come and gone, and what processors have at hand is read again.
+    /// Begins a step: caches may have come and gone, and what processors have at hand is read again. Only of objects that were
+    /// allocated before this, free ones are told from others for certain: an object that was at hand a moment ago may be in use now.
     pub fn begin(&mut self) {
         self.caches.clear();
     }

@@ -93,9 +93,6 @@ impl Verification {
         self.part = 0;
         self.pages.clear();
         self.asked_before = std::mem::take(&mut self.asked);
-        if let Some(verifier) = &mut self.verifier {
-            verifier.begin();
-        }
     }
 }
 
@@ -175,6 +172,10 @@ impl Session {
     fn step(&mut self, before: TimeNs, deadline: Instant) -> Result<Step, MemoryError> {
         let end = deadline.min(Instant::now() + STEP);
         let mut step = Step::default();
+        if let Some(verifier) = &mut self.verification.verifier {
+            // After `before`.
+            verifier.begin();
+        }
         while self.verification.part < PARTS && Instant::now() < end {
             let pages = self.pages_of_part(before);
             for pages in pages.chunks(SCAN_PAGES) {

@@ -170,6 +170,8 @@ impl<'a> Sampler<'a> {
 
     /// Draws frames all over memory, and reads those that are of slabs.
     fn pass(&mut self) -> Result<(), MemoryError> {
+        // What was at hand a moment ago may be in use now.
+        self.caches.iter_mut().for_each(|cache| cache.at_hand = None);
         let drawn = self.frames.draw(&mut self.random, PASS);
         self.sample.drawn += drawn.len() as u64;
         let mut found = Vec::new();
