@@ -98,11 +98,10 @@ fn dentries_of_a_removed_cgroup_are_found_afterwards() {
         })
         .collect();
     assert_eq!(removed.len(), 1, "of one cgroup: {:?}", planted.first());
-    names.end();
     the_command_tells(&directory);
+    names.end();
 }
 
-/// Who planted them has ended too.
 fn the_command_tells(directory: &Path) {
     let arguments = ["census", "-c", "dentry", "--error", "5%", "-o", "json"];
     let output = Command::new(host::memtrace()).args(arguments).output().expect("memtrace starts");
