@@ -86,7 +86,7 @@ pub fn build(inputs: &Inputs<'_>) -> Census {
         elapsed: sample.cost.elapsed.max(Duration::from_nanos(1)),
         caches: entries.iter().map(|entry| entry.census(inputs)).collect(),
         rows,
-        notes: notes::notes(sample),
+        notes: notes::notes(sample, inputs.error),
     }
 }
 

@@ -248,6 +248,8 @@ fn what_limits_it_is_said() {
     sample.is_cut = true;
     sample.charges_unavailable = Some("the vector has an unknown layout".to_owned());
     insta::assert_snapshot!(census(&sample, &[], &BY).notes.join("\n"));
+    let few = census(&flood().sample(1, 3_000), &[], &BY).notes;
+    assert!(few.len() == 1 && few[0].contains("errors are greater than asked for"), "{few:?}");
 }
 
 #[test]
