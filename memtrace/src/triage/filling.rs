@@ -4,7 +4,8 @@ use super::window::CacheRow;
 use crate::procfs::slab::size_of_kmalloc;
 
 /// What fills the slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Filling {
     /// Names of files, most of which do not exist.
     NegativeDentries,

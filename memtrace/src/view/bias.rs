@@ -1,6 +1,9 @@
 //! Which way counts of objects may be wrong, and how far at most.
 
-use super::{reconcile, snapshot::Snapshot};
+use super::{
+    reconcile,
+    snapshot::{Snapshot, Totals},
+};
 
 /// An error of one in so many is none to care about.
 const NEGLIGIBLE: u64 = 1_000;
@@ -46,7 +49,7 @@ impl Bias {
         let unexplained = reconcile::unexplained(caches).map_or(0, |(_, growth)| growth.unexplained());
         let is_out = *is_final && trust.emitted != trust.accounted();
         // Of frees that nobody saw, reused pointers are only the ones that came to light.
-        let frees = caches.iter().map(|cache| cache.frees).fold(0, u64::saturating_add);
+        let Totals { frees, objects, .. } = snapshot.totals();
         let has_partial = caches.iter().any(|cache| cache.partial.is_some());
         let are_unseen = trust.reused_pointers > frees / NEGLIGIBLE && !has_partial;
         let high = trust.lost_frees.saturating_add(trust.recursion_misses);
@@ -54,9 +57,7 @@ impl Bias {
         let low = low.into_iter().fold(0, u64::saturating_add);
         let too_high = Off::unless_unknown(are_unseen || unexplained < 0 || is_out, high, sampling.period);
         let too_low = Off::unless_unknown(unexplained > 0 || is_out, low, sampling.period);
-        let outstanding = caches.iter().map(|cache| cache.outstanding_objects).fold(0, u64::saturating_add);
-        let is_negligible =
-            matches!(too_high.or(too_low), Off::AtMost(most) if most <= outstanding / NEGLIGIBLE);
+        let is_negligible = matches!(too_high.or(too_low), Off::AtMost(most) if most <= objects / NEGLIGIBLE);
         Self { too_high, too_low, has_partial, is_negligible }
     }
 }

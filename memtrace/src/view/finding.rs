@@ -15,7 +15,8 @@ pub struct Verdict {
 }
 
 /// What the kernel can do with memory that grows, and so what it means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Kind {
     /// It is held: the kernel cannot take it back while its holder lives.
     Leak,
@@ -23,17 +24,6 @@ pub enum Kind {
     Flood,
     /// Bookkeeping of what is read, written or looked up: the kernel takes it back when it needs it. No accusation.
     Cache,
-}
-
-impl Kind {
-    /// As JSON and CSV call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Leak => "leak",
-            Self::Flood => "flood",
-            Self::Cache => "cache",
-        }
-    }
 }
 
 /// One cache of one row grows steadily.
@@ -134,7 +124,8 @@ pub struct KnownIncident {
 }
 
 /// What makes a finding less certain.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Doubt {
     /// Events were lost: a free that is lost looks like a leak.
     Lost { share: f64 },

@@ -67,8 +67,8 @@ pub struct Held<'a> {
     pub survival: Survival,
 }
 
-/// What rows are judged with.
-pub struct Bench<'a> {
+/// What is known of the session whose rows are judged.
+pub struct SessionFacts<'a> {
     pub caches: &'a [CacheTotals],
     pub meminfo: Option<SlabMemory>,
     pub trust: &'a Trust,
@@ -90,15 +90,15 @@ struct Grown<'a> {
 /// None while it is too early to say.
 pub fn verdict<'a>(
     rows: impl Iterator<Item = (&'a Row, &'a [Held<'a>])>,
-    bench: &Bench<'_>,
+    session: &SessionFacts<'_>,
 ) -> Option<Verdict> {
-    if bench.elapsed < TOO_EARLY {
+    if session.elapsed < TOO_EARLY {
         return None;
     }
     let (mut findings, mut few) = (Vec::new(), Vec::new());
     for (row, held) in rows {
-        let (grown, too_few) = bench.grown(row, held);
-        findings.extend(bench.findings(grown));
+        let (grown, too_few) = session.grown(row, held);
+        findings.extend(session.findings(grown));
         few.extend(too_few);
     }
     let strength = |finding: &Finding| (finding.is_accusation(), finding.bytes_per_s as u64);
@@ -109,7 +109,7 @@ pub fn verdict<'a>(
     Some(Verdict { findings, too_few })
 }
 
-impl Bench<'_> {
+impl SessionFacts<'_> {
     /// The caches of a row that grow, and one that may.
     fn grown<'a>(&self, row: &'a Row, held: &'a [Held<'a>]) -> (Vec<Grown<'a>>, Option<TooFew>) {
         let (mut all, mut few) = (Vec::new(), None);

@@ -37,7 +37,7 @@ fn a_leaker_is_named_with_its_place_and_what_helps() {
     let verdict = last.verdict.as_ref().unwrap_or_else(|| panic!("none: {last}"));
     assert_eq!(
         (verdict.is.as_str(), last.row(&comm).trend.as_str()),
-        ("flood", "growing"),
+        ("flood", "grows"),
         "{verdict:?}: {last}"
     );
     assert_eq!((verdict.comm.as_ref(), verdict.cache.as_deref()), (Some(&comm), Some("dentry")));
@@ -63,8 +63,8 @@ fn who_churns_or_stays_is_no_leaker() {
     staying.go();
     // At first nobody knows; what grew at once may look like growth for a report or two.
     session.until("both are what they are", |report| {
-        report.row(&churns).trend == "churning"
-            && ["burst", "plateaued"].contains(&report.row(&stays).trend.as_str())
+        report.row(&churns).trend == "churns"
+            && ["burst", "flat"].contains(&report.row(&stays).trend.as_str())
     });
     let report =
         session.until("no claim", |report| report.verdict.as_ref().is_some_and(|it| it.is == "nothing"));

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::wire::{Cursor, Malformed, put_bytes, put_list, put_option, put_varint};
-use crate::{kernel::gfp::GfpNames, output::events::Source, stream::event::TimeNs};
+use crate::{kernel::gfp::GfpNames, stream::event::TimeNs, view::event::Source};
 
 /// How a recording begins.
 pub const MAGIC: [u8; 8] = *b"MEMTRACE";

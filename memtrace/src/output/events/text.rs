@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
-use super::{EventOutput, Source};
+use super::EventOutput;
 use crate::{
-    text::{escape, time::rfc3339, width},
+    text::{
+        escape,
+        time::{rfc3339, seconds},
+        width,
+    },
     view::{
-        event::{EventKind, EventView},
+        event::{EventKind, EventView, Source},
         object::Allocated,
     },
 };
@@ -70,7 +74,7 @@ impl<W: Write> EventOutput for Text<W> {
         let Allocated { cache, bytes, comm, pid, cgroup, call_site } = &event.allocated;
         let cells = [
             self.time(event).into(),
-            event.kind.name().into(),
+            event.kind.into_str().into(),
             event.object.map_or(NOTHING.into(), |address| format!("{address:#x}").into()),
             word(cache.map(str::as_bytes)),
             figure(*bytes),
@@ -121,12 +125,6 @@ fn path(path: Option<&[u8]>) -> Cow<'_, str> {
         Cow::Borrowed(path) => width::cut_path(path, CGROUP),
         Cow::Owned(path) => width::cut_path(&path, CGROUP).into_owned().into(),
     }
-}
-
-fn seconds(ns: i64) -> String {
-    let sign = if ns < 0 { "-" } else { "" };
-    let ns = ns.unsigned_abs();
-    format!("{sign}{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
 }
 
 /// In seconds, as precise as the ledger has them.

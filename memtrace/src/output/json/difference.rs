@@ -3,21 +3,18 @@
 use std::borrow::Cow;
 
 use super::{
-    Ancestors, KEYS_BETWEEN, Sampling, Trust, all, finite, names::Names, nanos, object, sort, texts,
+    Ancestors, KEYS_BETWEEN, Sampling, Trust, all, finite, names::Names, nanos, objects, texts,
     verdict::Verdict,
 };
 use crate::{
     text::{escape, time::rfc3339},
-    view::{
-        self,
-        diff::{self, Seen},
-    },
+    view::{self, diff},
 };
 
 /// Raised when a field goes or changes its meaning; not when one is added.
 const VERSION: u32 = 1;
 
-object! {
+objects! {
     pub(in crate::output) struct Difference<'a> of difference: &'a view::Difference {
         #[serde(flatten)]
         pub(in crate::output) header: Header<'a> = Header::of(difference),
@@ -27,22 +24,18 @@ object! {
         pub(in crate::output) rest: Option<Rest> = difference.rest.as_ref().map(Rest::of),
         pub(in crate::output) notes: &'a [String] = &difference.notes,
     }
-}
 
-object! {
     /// What is said once.
     pub(in crate::output) struct Header<'a> of difference: &'a view::Difference {
         r#type: &'static str = "diff",
         version: u32 = VERSION,
         by: String = difference.by.names(),
-        sort: &'static str = sort(difference.sort),
+        sort: &'static str = difference.sort.into_str(),
         before: Side<'a> = Side::of(&difference.before),
         after: Side<'a> = Side::of(&difference.after),
         unchanged_rows: u64 = difference.unchanged,
     }
-}
 
-object! {
     struct Side<'a> of side: &'a diff::Side {
         label: Cow<'a, str> = escape::json(&side.label),
         boot: Option<&'a str> = side.boot.as_deref(),
@@ -56,9 +49,7 @@ object! {
         verdict: Option<Verdict<'a>> = side.verdict.as_ref().map(Verdict::of),
         trust: Trust = Trust::of(&side.trust),
     }
-}
 
-object! {
     pub(in crate::output) struct Change of change: &diff::Change {
         objects_before: u64 = change.before.objects,
         objects_after: u64 = change.after.objects,
@@ -69,21 +60,17 @@ object! {
         bytes_change: i64 = change.bytes(),
         bytes_change_share: Option<f64> = change.bytes_share(),
     }
-}
 
-object! {
     struct Rates of rates: diff::Rates {
         allocs_per_s: f64 = finite(rates.allocs),
         frees_per_s: f64 = finite(rates.frees),
         growth_per_s: f64 = finite(rates.growth),
     }
-}
 
-object! {
     pub(in crate::output) struct Row<'a> of row: &'a diff::RowChange {
         key: Cow<'a, str> = Cow::Owned(texts(&row.keys).join(KEYS_BETWEEN)),
         keys: Vec<Cow<'a, str>> = texts(&row.keys),
-        seen: &'static str = seen(row.seen),
+        seen: &'static str = row.seen.into_str(),
         #[serde(flatten)]
         change: Change = Change::of(&row.change),
         before: Option<Rates> = row.rates_before.map(Rates::of),
@@ -93,12 +80,10 @@ object! {
         place: Option<Names<'a>> = row.place.as_ref().map(Names::of),
         started_by: Option<Ancestors<'a>> = row.started_by.as_ref().map(Ancestors::of),
     }
-}
 
-object! {
     pub(in crate::output) struct Cache<'a> of cache: &'a diff::CacheChange {
         name: &'a str = &cache.name,
-        seen: &'static str = seen(cache.seen),
+        seen: &'static str = cache.seen.into_str(),
         #[serde(flatten)]
         change: Change = Change::of(&cache.change),
         before: Option<Rates> = cache.rates_before.map(Rates::of),
@@ -107,21 +92,11 @@ object! {
         slabinfo_objects_after: Option<u64> = cache.slabinfo_after,
         partial: bool = cache.is_partial,
     }
-}
 
-object! {
     pub(in crate::output) struct Rest of rest: &diff::RestChange {
         rows: u64,
         #[serde(flatten)]
         change: Change = Change::of(&rest.change),
-    }
-}
-
-pub(in crate::output) fn seen(seen: Seen) -> &'static str {
-    match seen {
-        Seen::Both => "both",
-        Seen::Before => "before",
-        Seen::After => "after",
     }
 }
 

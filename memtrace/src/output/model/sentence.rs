@@ -91,11 +91,11 @@ impl From<&str> for Sentence {
     }
 }
 
-impl std::ops::Add for Sentence {
+impl<T: Into<Sentence>> std::ops::Add<T> for Sentence {
     type Output = Sentence;
 
-    fn add(mut self, other: Sentence) -> Sentence {
-        self.0.extend(other.0);
+    fn add(mut self, other: T) -> Sentence {
+        self.0.extend(other.into().0);
         self
     }
 }

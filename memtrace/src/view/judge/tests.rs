@@ -28,7 +28,11 @@ fn cache_info(name: &str) -> CacheInfo {
 }
 
 /// After 30 s. Rows are those of the sample, by name; dentries are negative by this share.
-fn judge_with(scenes: &[Scene], negative: f64, change: impl FnOnce(&mut Bench<'_>)) -> Option<Verdict> {
+fn judge_with(
+    scenes: &[Scene],
+    negative: f64,
+    change: impl FnOnce(&mut SessionFacts<'_>),
+) -> Option<Verdict> {
     judge_changed(scenes, negative, |_| {}, change)
 }
 
@@ -36,7 +40,7 @@ fn judge_changed(
     scenes: &[Scene],
     negative: f64,
     change_caches: impl FnOnce(&mut [CacheInfo]),
-    change: impl FnOnce(&mut Bench<'_>),
+    change: impl FnOnce(&mut SessionFacts<'_>),
 ) -> Option<Verdict> {
     const ELAPSED: u64 = 30;
     let mut infos: Vec<CacheInfo> = scenes.iter().map(|scene| cache_info(scene.cache)).collect();
@@ -53,7 +57,7 @@ fn judge_changed(
     }
     let snapshot = sample::started();
     let incidents = Incidents::built_in();
-    let mut bench = Bench {
+    let mut session = SessionFacts {
         caches: &snapshot.caches,
         meminfo: snapshot.meminfo,
         trust: &snapshot.trust,
@@ -61,8 +65,8 @@ fn judge_changed(
         period: 1,
         elapsed: Duration::from_secs(ELAPSED),
     };
-    change(&mut bench);
-    verdict(rows.iter().map(|(row, held)| (row, &held[..])), &bench)
+    change(&mut session);
+    verdict(rows.iter().map(|(row, held)| (row, &held[..])), &session)
 }
 
 impl Scene {
@@ -169,15 +173,16 @@ fn frees_that_are_not_seen_accuse_nobody() {
     let mut caches = snapshot.caches;
     caches[0].partial =
         Some(Partial { sign: super::super::reconcile::Sign::Reused, unseen_frees_share: 0.5 });
-    let verdict = judge_with(&[scene("a", "dentry", 5000)], 0.9, |bench| {
-        bench.caches = Box::leak(caches.clone().into_boxed_slice());
+    let verdict = judge_with(&[scene("a", "dentry", 5000)], 0.9, |session| {
+        session.caches = Box::leak(caches.clone().into_boxed_slice());
     });
     assert_eq!(verdict, Some(Verdict::default()));
 }
 
 #[test]
 fn it_may_be_too_early_or_too_little() {
-    let early = judge_with(&[scene("a", "filp", 50)], 0.0, |bench| bench.elapsed = Duration::from_secs(5));
+    let early =
+        judge_with(&[scene("a", "filp", 50)], 0.0, |session| session.elapsed = Duration::from_secs(5));
     assert_eq!(early, None);
     let verdict = judge(&[scene("a", "filp", 2)], 0.0);
     assert_eq!(found(&verdict), []);

@@ -11,7 +11,7 @@ use crate::{
         sample,
     },
     text::width,
-    view::{AgeBucket, Cohort, Sort, reconcile},
+    view::{AgeBucket, CacheTotals, Cohort, Sort, reconcile},
 };
 
 fn wide(width: usize) -> Frame {
