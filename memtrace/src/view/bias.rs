@@ -52,12 +52,28 @@ impl Bias {
         let Totals { frees, objects, .. } = snapshot.totals();
         let has_partial = caches.iter().any(|cache| cache.partial.is_some());
         let are_unseen = trust.reused_pointers > frees / NEGLIGIBLE && !has_partial;
-        let high = trust.lost_frees.saturating_add(trust.recursion_misses);
-        let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.recursion_misses];
+        let high = trust.lost_frees.saturating_add(trust.missed());
+        let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.missed()];
         let low = low.into_iter().fold(0, u64::saturating_add);
         let too_high = Off::unless_unknown(are_unseen || unexplained < 0 || is_out, high, sampling.period);
         let too_low = Off::unless_unknown(unexplained > 0 || is_out, low, sampling.period);
         let is_negligible = matches!(too_high.or(too_low), Off::AtMost(most) if most <= objects / NEGLIGIBLE);
         Self { too_high, too_low, has_partial, is_negligible }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{output::sample, view::Trust};
+
+    #[test]
+    fn skipped_probes_say_nothing_where_nothing_was_traced() {
+        let bias = |emitted| {
+            let trust = Trust { emitted, applied: emitted, recursion_misses: 12, ..Trust::default() };
+            Bias::of(&Snapshot { trust, ..sample::incident::empty().snapshot })
+        };
+        assert_eq!((bias(0).too_high, bias(0).too_low), (Off::NOT, Off::NOT));
+        assert_eq!((bias(9).too_high, bias(9).too_low), (Off::AtMost(12), Off::AtMost(12)));
     }
 }

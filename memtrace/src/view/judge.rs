@@ -290,7 +290,7 @@ fn doubts(trust: &Trust) -> Vec<Doubt> {
     let lost = (trust.lost_allocs + trust.lost_frees) as f64 / trust.emitted.max(1) as f64;
     let doubts = [
         (lost > FEW_LOST).then_some(Doubt::Lost { share: lost }),
-        (trust.recursion_misses > 0).then_some(Doubt::Missed(trust.recursion_misses)),
+        (trust.missed() > 0).then_some(Doubt::Missed(trust.missed())),
         (trust.refused > 0).then_some(Doubt::Refused),
     ];
     doubts.into_iter().flatten().collect()

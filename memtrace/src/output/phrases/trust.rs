@@ -36,8 +36,7 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         Some(events),
         sampled,
         frees(trust.reused_pointers, "unseen"),
-        // They are of any cache: where nothing was traced, they say nothing.
-        count(if trust.emitted > 0 { trust.recursion_misses } else { 0 }, "missed"),
+        count(trust.missed(), "missed"),
         count(trust.refused, "refused"),
         count(trust.unresolved, "unresolved"),
         agreement(snapshot),
@@ -81,8 +80,8 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
             "free",
             "unseen, as addresses that were handed out again show: more objects may only look leaked",
         ),
-        (trust.recursion_misses > 0).then(|| {
-            let runs = human::number(trust.recursion_misses, "probe run");
+        (trust.missed() > 0).then(|| {
+            let runs = human::number(trust.missed(), "probe run");
             format!("up to {runs} skipped by the kernel's recursion guard: allocs or frees may be missing")
         }),
         problem(trust.refused, "alloc", "refused: the ledger is full, figures above are too low"),
