@@ -46,6 +46,28 @@ pub struct Header {
     pub ring: Option<Ring>,
 }
 
+/// Nobody's: all is followed, in as much memory as it takes.
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            tool: String::new(),
+            command: Vec::new(),
+            host: String::new(),
+            kernel: String::new(),
+            boot_id: String::new(),
+            started: SystemTime::UNIX_EPOCH,
+            started_ns: 0,
+            own_tgid: 1,
+            ledger_bytes: u64::MAX,
+            period: 1,
+            stacks_period: Some(1),
+            filters: String::new(),
+            gfp_names: None,
+            ring: None,
+        }
+    }
+}
+
 impl From<&Header> for Source {
     fn from(header: &Header) -> Self {
         let Header { host, kernel, boot_id, started, tool, .. } = header.clone();
