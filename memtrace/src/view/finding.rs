@@ -12,6 +12,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// What may become a finding. Only where nobody is accused.
     pub too_few: Option<TooFew>,
+    /// What grew most for a while, and no more. Likewise.
+    pub ended: Option<Ended>,
 }
 
 /// What the kernel can do with memory that grows, and so what it means.
@@ -73,6 +75,19 @@ pub struct TooFew {
     pub objects: u64,
     /// How long the session had traced them.
     pub elapsed: Duration,
+}
+
+/// A row that took objects of a cache for a while, which are still there: a leak or a flood that is over, or a program that has
+/// what it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    pub keys: Vec<Vec<u8>>,
+    pub comm: Option<Vec<u8>>,
+    pub cache: String,
+    pub objects: u64,
+    pub bytes: u64,
+    /// Since the session began.
+    pub until: Duration,
 }
 
 /// With a smaller share of all growth, what is beside something larger is no headline.

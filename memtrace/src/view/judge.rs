@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     checkpoint::Trust,
-    finding::{Doubt, Finding, Kind, KnownIncident, TooFew, Verdict},
+    finding::{Doubt, Ended, Finding, Kind, KnownIncident, TooFew, Verdict},
     lookups::CacheInfo,
     snapshot::{CacheTotals, Row},
     survival::{Course, Survival},
@@ -54,6 +54,9 @@ const TELLING_SHARE: f64 = 0.05;
 /// Too little time for a finding.
 const TOO_EARLY: Duration = Duration::from_millis(5500);
 
+/// With a smaller share of all that is outstanding, what is over is not worth a word.
+const MIN_ENDED: f64 = 0.01;
+
 /// The caches that many parts of the kernel share.
 const KMALLOC: &str = "kmalloc-";
 
@@ -95,8 +98,9 @@ pub fn verdict<'a>(
     if session.elapsed < TOO_EARLY {
         return None;
     }
-    let (mut findings, mut few) = (Vec::new(), Vec::new());
+    let (mut findings, mut few, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for (row, held) in rows {
+        ended.extend(session.ended(row, held));
         let (grown, too_few) = session.grown(row, held);
         findings.extend(session.findings(grown));
         few.extend(too_few);
@@ -106,7 +110,8 @@ pub fn verdict<'a>(
     let accused = findings.iter().filter(|finding| finding.is_accusation()).count();
     findings.truncate(accused + MAX_CACHES);
     let too_few = few.into_iter().filter(|_| accused == 0).max_by_key(|few| few.objects);
-    Some(Verdict { findings, too_few })
+    let ended = ended.into_iter().filter(|_| accused == 0).max_by_key(|ended| ended.bytes);
+    Some(Verdict { findings, too_few, ended })
 }
 
 impl SessionFacts<'_> {
@@ -140,6 +145,25 @@ impl SessionFacts<'_> {
             objects: survival.objects(),
             elapsed: self.elapsed,
         }
+    }
+
+    /// Of its caches, the one that took most.
+    fn ended(&self, row: &Row, held: &[Held<'_>]) -> Option<Ended> {
+        let all_bytes: u64 = self.caches.iter().map(|totals| totals.outstanding_bytes).sum();
+        let of_cache = |Held { cache, survival }: &Held<'_>| {
+            let is_held = kind(cache, row) != Kind::Cache && !cache.name.starts_with(KMALLOC);
+            let until = survival.ended(self.period).filter(|_| is_held && !self.is_partial(cache))?;
+            let bytes = survival.objects() * cache.object_size;
+            (bytes as f64 >= all_bytes as f64 * MIN_ENDED).then(|| Ended {
+                keys: row.keys.clone(),
+                comm: row.comm.clone(),
+                cache: cache.name.clone(),
+                objects: survival.objects(),
+                bytes,
+                until,
+            })
+        };
+        held.iter().filter_map(of_cache).max_by_key(|ended| ended.bytes)
     }
 
     fn is_worth_it(&self, grown: &Grown<'_>) -> bool {

@@ -16,6 +16,7 @@ use crate::{
 pub(in crate::output) enum Verdict<'a> {
     Accusation(Box<Finding<'a>>),
     TooFew(TooFew<'a>),
+    Ended(Ended<'a>),
     Nothing { is: &'static str },
 }
 
@@ -52,6 +53,16 @@ objects! {
         objects: u64,
     }
 
+    pub(in crate::output) struct Ended<'a> of ended: &'a finding::Ended {
+        is: &'static str = "ended",
+        key: Vec<Cow<'a, str>> = texts(&ended.keys),
+        comm: Option<Cow<'a, str>> = ended.comm.as_deref().map(escape::json),
+        cache: &'a str = &ended.cache,
+        objects: u64,
+        bytes: u64,
+        until_ns: u64 = nanos(ended.until),
+    }
+
     struct Known<'a> of known: &'a view::KnownIncident {
         id: &'a str = &known.id,
         title: &'a str = &known.title,
@@ -66,10 +77,11 @@ objects! {
 
 impl<'a> Verdict<'a> {
     pub(super) fn of(verdict: &'a view::Verdict) -> Self {
-        match (verdict.first(), &verdict.too_few) {
-            (Some(first), _) => Self::Accusation(Box::new(Finding::of(first))),
-            (None, Some(few)) => Self::TooFew(TooFew::of(few)),
-            (None, None) => Self::Nothing { is: "nothing" },
+        match (verdict.first(), &verdict.too_few, &verdict.ended) {
+            (Some(first), ..) => Self::Accusation(Box::new(Finding::of(first))),
+            (None, Some(few), _) => Self::TooFew(TooFew::of(few)),
+            (None, None, Some(ended)) => Self::Ended(Ended::of(ended)),
+            (None, None, None) => Self::Nothing { is: "nothing" },
         }
     }
 }

@@ -89,6 +89,12 @@ fn several_findings() {
 fn nobody_is_accused() {
     assert_snapshot!(tail(&sample::too_few(), true));
     assert_snapshot!(tail(&sample::only_caches(), true));
+    assert_snapshot!(tail(&sample::ended(), true));
+    // Both.
+    let mut both = sample::ended();
+    let few = sample::too_few().verdict.and_then(|verdict| verdict.too_few);
+    both.verdict.as_mut().expect("it has one").too_few = few;
+    assert_snapshot!(tail(&both, true));
 }
 
 /// From the verdict on.
