@@ -31,9 +31,9 @@ fn a_leaker_is_named_with_its_place_and_what_helps() {
     let processes = if host::is_our_own() { 900 } else { 2200 };
     let task = Task::ShortLived { comm: comm.clone(), within, processes, lookups: 20 };
     let mut probe = Workload::start(&starter, &task);
-    let session = Session::start(&["--cache", "dentry", "--comm", &comm]);
+    let session = Session::start(&["--cache", "dentry", "--comm", &comm, "--fail-on-finding"]);
     probe.go();
-    let last = session.interrupt();
+    let last = session.interrupt_with_finding();
     let verdict = last.verdict.as_ref().unwrap_or_else(|| panic!("none: {last}"));
     assert_eq!(
         (verdict.is.as_str(), last.row(&comm).trend.as_str()),
@@ -58,7 +58,8 @@ fn who_churns_or_stays_is_no_leaker() {
     let [churns, stays] = ["churns", "stays"].map(unique);
     let mut churning = Workload::start(&churns, &Task::Churn);
     let mut staying = Workload::start(&stays, &Task::OpenFiles(3000));
-    let mut session = Session::start(&["--cache", "filp", "--comm", &churns, "--comm", &stays]);
+    let mut session =
+        Session::start(&["--cache", "filp", "--comm", &churns, "--comm", &stays, "--fail-on-finding"]);
     churning.begin();
     staying.go();
     // At first nobody knows; what grew at once may look like growth for a report or two.
