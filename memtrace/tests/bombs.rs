@@ -196,7 +196,7 @@ bombs! {
             bomb.block(&Definitions { cgroups, ..nothing() }, &mut std::iter::empty());
         }
     };
-    names_of_megabytes_in_directories_of_megabytes, [REPORT, REDACT], |bomb| {
+    names_of_megabytes_in_directories_of_megabytes, [REPORT, REDACT, EVENTS], |bomb| {
         let (name, parent) = (vec![b'7'; 1 << 20], vec![b'a'; 2 << 20]);
         for block in 0..2 {
             let mut entries = (0..1_000).flat_map(|n| {
@@ -221,7 +221,7 @@ bombs! {
         bomb.block(&Definitions { processes, ..nothing() }, &mut std::iter::empty());
         bomb.again(200);
     };
-    frames_of_stacks, [REPORT, REDACT], |bomb| {
+    frames_of_stacks, [REPORT, REDACT, EVENTS], |bomb| {
         for block in 0..20 {
             let stack = |n: u64| ((block * 15_000 + n) as u32, vec!["f".repeat(20); 40]);
             let stacks = (0..15_000).map(stack).collect();

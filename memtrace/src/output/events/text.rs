@@ -93,14 +93,32 @@ impl<W: Write> EventOutput for Text<W> {
     }
 }
 
+/// Of each column its width, and whether it has figures, which stand to the right. What comes last is as long as it is.
+const COLUMNS: [(usize, bool); 10] = [
+    (0, true),
+    (5, false),
+    (18, false),
+    (20, false),
+    (6, true),
+    (7, true),
+    (15, false),
+    (10, true),
+    (CGROUP, false),
+    (28, false),
+];
+
+/// In one piece: there may be millions.
 fn line(out: &mut impl Write, clock: Clock, cells: [Cow<'_, str>; 11]) -> io::Result<()> {
-    let [time, kind, object, cache, bytes, pid, comm, age, cgroup, call_site, name] = cells;
-    let width = clock.width();
-    writeln!(
-        out,
-        "{time:>width$}  {kind:<5}  {object:<18}  {cache:<20}  {bytes:>6}  {pid:>7}  {comm:<15}  {age:>10}  {cgroup:<CGROUP$}  \
-        {call_site:<28}  {name}"
-    )
+    let mut line = String::with_capacity(256);
+    let [before @ .., last] = &cells;
+    for (at, (cell, (width, is_figure))) in before.iter().zip(COLUMNS).enumerate() {
+        let width = if at == 0 { clock.width() } else { width };
+        let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
+        let (left, right) = if is_figure { (&*blanks, &**cell) } else { (&**cell, &*blanks) };
+        line.extend([left, right, "  "]);
+    }
+    line.extend([last, "\n"]);
+    out.write_all(line.as_bytes())
 }
 
 fn figure(figure: Option<u64>) -> Cow<'static, str> {
