@@ -135,16 +135,15 @@ impl Tables {
             }
             frames => frames.iter().map(|name| self.location(Frame::of(name))).collect(),
         };
+        let node = sample.node.map(|node| node.to_string());
         let labels = [
             ("comm", Some(&sample.comm[..])),
             ("cgroup", sample.cgroup.as_deref()),
             ("cache", Some(sample.cache.as_bytes())),
+            ("node", node.as_deref().map(str::as_bytes)),
         ];
-        let mut label: Vec<proto::Label> = labels
-            .into_iter()
-            .filter_map(|(key, text)| Some(self.label(key, &escape::terminal(text?))))
-            .collect();
-        label.extend(sample.node.map(|node| self.label("node", &node.to_string())));
+        let labels = labels.into_iter().filter_map(|(key, text)| Some((key, escape::terminal(text?))));
+        let label = labels.map(|(key, text)| self.label(key, &text)).collect();
         proto::Sample {
             label,
             location_id,

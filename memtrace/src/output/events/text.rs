@@ -93,29 +93,18 @@ impl<W: Write> EventOutput for Text<W> {
     }
 }
 
-/// Of each column its width, and whether it has figures, which stand to the right. What comes last is as long as it is.
-const COLUMNS: [(usize, bool); 10] = [
-    (0, true),
-    (5, false),
-    (18, false),
-    (20, false),
-    (6, true),
-    (7, true),
-    (15, false),
-    (10, true),
-    (CGROUP, false),
-    (28, false),
-];
+/// Of each column but the last; of the first the clock says it. Figures stand to the right.
+const WIDTHS: [usize; 10] = [0, 5, 18, 20, 6, 7, 15, 10, CGROUP, 28];
+const FIGURES: [usize; 4] = [0, 4, 5, 7];
 
 /// In one piece: there may be millions.
 fn line(out: &mut impl Write, clock: Clock, cells: [Cow<'_, str>; 11]) -> io::Result<()> {
     let mut line = String::with_capacity(256);
     let [before @ .., last] = &cells;
-    for (at, (cell, (width, is_figure))) in before.iter().zip(COLUMNS).enumerate() {
+    for (at, (cell, width)) in before.iter().zip(WIDTHS).enumerate() {
         let width = if at == 0 { clock.width() } else { width };
         let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
-        let (left, right) = if is_figure { (&*blanks, &**cell) } else { (&**cell, &*blanks) };
-        line.extend([left, right, "  "]);
+        line.extend(if FIGURES.contains(&at) { [&blanks, &**cell, "  "] } else { [&**cell, &blanks, "  "] });
     }
     line.extend([last, "\n"]);
     out.write_all(line.as_bytes())

@@ -5,6 +5,11 @@ use crate::text::escape;
 /// A space where no line breaks.
 pub const BOUND: char = '\u{a0}';
 
+/// Words that stay in one line.
+pub fn bound(words: &str) -> String {
+    words.replace(' ', &BOUND.to_string())
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
     /// Our own, harmless on a terminal.

@@ -2,7 +2,7 @@
 
 use super::{merged, place, verdict, with_tail};
 use crate::{
-    output::model::{BOUND, Sentence},
+    output::model::{Sentence, bound},
     text::human,
     triage::{
         filling::{Filling, is_of_names},
@@ -35,14 +35,9 @@ pub fn headline(page: &Page) -> Sentence {
     Sentence::from("SUSPECT: ") + charged(suspect, page) + how(suspect, page) + lasts.unwrap_or_default()
 }
 
-/// A number stays with its unit.
-fn bound(text: String) -> String {
-    text.replace(' ', &BOUND.to_string())
-}
-
 /// `, +14.0 MiB in 30.1 s, 38.5 GiB in all`.
 fn how(candidate: &Candidate, page: &Page) -> String {
-    let (bytes, length) = (human::bytes(candidate.bytes), bound(human::duration(page.length)));
+    let (bytes, length) = (human::bytes(candidate.bytes), bound(&human::duration(page.length)));
     let grew = format!(", {} in {length}", human::bytes_change(candidate.growth));
     match candidate.charge {
         _ if candidate.kind == Kind::Cgroup => String::new(),
@@ -301,7 +296,7 @@ fn of_cache(cache: &CacheRow) -> Sentence {
 
 /// How long what is available lasts at this rate.
 fn lasts(candidate: &Candidate, page: &Page) -> Option<String> {
-    page.lasts(candidate).filter(|time| *time < verdict::FAR).map(|time| bound(human::duration(time)))
+    page.lasts(candidate).filter(|time| *time < verdict::FAR).map(|time| bound(&human::duration(time)))
 }
 
 /// All memory by its largest parts: `free 8.8 GiB, processes 13.7 GiB, slab 38.5 GiB`.

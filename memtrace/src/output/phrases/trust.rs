@@ -2,7 +2,7 @@
 //! free looks exactly like a leak.
 
 use crate::{
-    output::model::{BOUND, Sentence},
+    output::model::{BOUND, Sentence, bound},
     text::{escape, human},
     view::{
         Row, Settled, Snapshot, Trust,
@@ -42,7 +42,7 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         agreement(snapshot),
         frees(trust.unknown_frees, "of other objects"),
     ];
-    facts.into_iter().flatten().map(|fact| fact.replace(' ', &BOUND.to_string())).collect()
+    facts.into_iter().flatten().map(|fact| bound(&fact)).collect()
 }
 
 fn judgement(snapshot: &Snapshot) -> String {
