@@ -20,8 +20,8 @@ const SMALLEST_RINGS: u64 = 8 << 20;
 /// A CPU that does nothing but allocate and free writes up to 90 MB of events a second: a reader that stalls for a second
 /// loses nothing.
 const RINGS_PER_CPU: u64 = 128 << 20;
-/// Of some caches, by default, a CPU that also does other things writes less, and its reader has little else to do.
-const RINGS_OF_SOME: u64 = 32 << 20;
+/// Of one cache, by default: a CPU also does other things. A few caches together have as much as all.
+const RINGS_OF_A_CACHE: u64 = 32 << 20;
 
 /// What there is, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +42,15 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// What nobody has said.
-    pub fn default_of(memory: Memory, cpus: usize, traces_all: bool) -> Self {
+    /// Where nobody says how much; for so many caches, or for all.
+    pub fn default_of(memory: Memory, cpus: usize, caches: Option<usize>) -> Self {
         let Memory { host, available, limit } = memory;
         let (available, limit) = (available.unwrap_or(host), limit.unwrap_or(u64::MAX));
         let share = (host.min(limit) / DEFAULT_SHARE).min(available / AVAILABLE_SHARE).max(MIN_DEFAULT);
         let budget = Self::new(share.min((limit / LIMIT_PART).max(MIN)), cpus);
-        let most = if traces_all { budget.rings } else { RINGS_OF_SOME * cpus as u64 };
+        let of_caches =
+            caches.map_or(u64::MAX, |caches| RINGS_OF_A_CACHE.saturating_mul(caches.max(1) as u64));
+        let most = of_caches.min(RINGS_PER_CPU) * cpus as u64;
         Self { rings: budget.rings.min(most), ..budget }
     }
 
@@ -71,7 +73,7 @@ mod tests {
     fn a_small_part_of_the_host_by_default() {
         let of = |host, cpus| {
             let memory = Memory { host, available: Some(host), limit: None };
-            let budget = MemoryBudget::default_of(memory, cpus, true);
+            let budget = MemoryBudget::default_of(memory, cpus, None);
             (budget.total, budget.rings)
         };
         assert_eq!(of(1 << 30, 2), (64 << 20, 24 << 20));
@@ -84,7 +86,7 @@ mod tests {
     fn a_cgroup_s_limit_counts_where_it_is_lower() {
         let of = |limit| {
             let memory = Memory { host: 24 << 30, available: None, limit: Some(limit) };
-            MemoryBudget::default_of(memory, 2, true).total
+            MemoryBudget::default_of(memory, 2, None).total
         };
         // No limit, as version 1 says it.
         assert_eq!(of(9_223_372_036_854_771_712), 768 << 20);
@@ -96,15 +98,16 @@ mod tests {
 
     #[test]
     fn little_is_taken_of_a_host_that_has_little_left_and_for_few_caches() {
-        let of = |available, traces_all| {
+        let of = |available, caches| {
             let memory = Memory { host: 24 << 30, available: Some(available), limit: None };
-            let budget = MemoryBudget::default_of(memory, 2, traces_all);
+            let budget = MemoryBudget::default_of(memory, 2, caches);
             (budget.total, budget.rings)
         };
-        assert_eq!(of(2 << 30, true), (256 << 20, 120 << 20));
-        assert_eq!(of(200 << 20, true), (64 << 20, 24 << 20));
-        assert_eq!(of(20 << 30, false), (768 << 20, 64 << 20));
-        assert_eq!(of(200 << 20, false), (64 << 20, 24 << 20));
+        assert_eq!(of(2 << 30, None), (256 << 20, 120 << 20));
+        assert_eq!(of(200 << 20, None), (64 << 20, 24 << 20));
+        assert_eq!(of(20 << 30, Some(1)), (768 << 20, 64 << 20));
+        assert_eq!(of(20 << 30, Some(4)), of(20 << 30, None));
+        assert_eq!(of(200 << 20, Some(1)), (64 << 20, 24 << 20));
     }
 
     #[test]
