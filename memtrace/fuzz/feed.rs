@@ -37,7 +37,7 @@ const LEDGER_BYTES: u64 = 1 << 20;
 /// The plain bytes of a block.
 pub fn block(plain: &[u8]) {
     let Ok(block) = Block::read(plain) else { return };
-    let header = Header { ledger_bytes: LEDGER_BYTES, ..header_of_nobody() };
+    let header = Header { ledger_bytes: LEDGER_BYTES, ..Header::default() };
     let mut state = State::new(&header, Filter::default(), Incidents::built_in(), OriginDetail::default());
     state.define(block.definitions);
     block.columns.entries().map_while(Result::ok).for_each(|entry| state.apply(&entry));
@@ -142,7 +142,7 @@ fn look_up(bytes: &[u8]) {
 
 /// The input in parts, each with its length before it: blocks, a second apart.
 fn in_order(mut input: &[u8]) -> Vec<u8> {
-    let mut file = header_of_nobody().to_bytes();
+    let mut file = Header { ledger_bytes: LEDGER_BYTES, ..Header::default() }.to_bytes();
     let mut packer = Packer::new().expect("there is memory");
     let mut sequence = 0;
     while let [low, high, rest @ ..] = input {
@@ -157,23 +157,4 @@ fn in_order(mut input: &[u8]) -> Vec<u8> {
         sequence += 1;
     }
     file
-}
-
-fn header_of_nobody() -> Header {
-    Header {
-        tool: String::new(),
-        command: Vec::new(),
-        host: String::new(),
-        kernel: String::new(),
-        boot_id: String::new(),
-        started: std::time::SystemTime::UNIX_EPOCH,
-        started_ns: 0,
-        own_tgid: 1,
-        ledger_bytes: LEDGER_BYTES,
-        period: 1,
-        stacks_period: Some(1),
-        filters: String::new(),
-        gfp_names: None,
-        ring: None,
-    }
 }

@@ -46,7 +46,7 @@ impl Bomb {
     fn new(directory: &Path) -> Self {
         let path = directory.join("bomb.mt");
         let mut sink = Sink::create(&path, false, None).unwrap();
-        sink.begin(&header()).unwrap();
+        sink.begin(&Header::default()).unwrap();
         Self {
             sink,
             packer: Packer::new().unwrap(),
@@ -106,25 +106,6 @@ impl Bomb {
         self.sink.append(u64::MAX, &vec![b'x'; left as usize]).unwrap();
         self.sink.finish(&self.places, &mut self.packer).unwrap();
         self.path
-    }
-}
-
-fn header() -> Header {
-    Header {
-        tool: String::new(),
-        command: Vec::new(),
-        host: String::new(),
-        kernel: String::new(),
-        boot_id: String::new(),
-        started: SystemTime::UNIX_EPOCH,
-        started_ns: 0,
-        own_tgid: 1,
-        ledger_bytes: u64::MAX,
-        period: 1,
-        stacks_period: Some(1),
-        filters: String::new(),
-        gfp_names: None,
-        ring: None,
     }
 }
 
@@ -240,7 +221,7 @@ bombs! {
         bomb.block(&Definitions { processes, ..nothing() }, &mut std::iter::empty());
         bomb.again(200);
     };
-    frames_of_stacks, [REPORT, REDACT], |bomb| {
+    frames_of_stacks, [REPORT, REDACT, EVENTS], |bomb| {
         for block in 0..20 {
             let stack = |n: u64| ((block * 15_000 + n) as u32, vec!["f".repeat(20); 40]);
             let stacks = (0..15_000).map(stack).collect();

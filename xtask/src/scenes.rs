@@ -10,7 +10,7 @@ use crate::{build_ebpf, host, paths, setup, vm};
 
 /// Play programs that leak, flood or do neither, and compare what memtrace says of each with the truth
 ///
-/// Takes ten minutes a run. Nothing else should run meanwhile: what other processes do is judged too.
+/// Takes twelve minutes a run. Nothing else should run meanwhile: what other processes do is judged too.
 #[derive(clap::Args)]
 pub struct Args {
     /// How often to play all of them, each time in other company
@@ -29,10 +29,11 @@ pub struct Args {
 /// What docs/scenes.md begins with.
 const HEAD: &str = "# Scenes
 
-Programs with a known truth, played beside a live session, several at a time, and what its findings said of each after 6, 12, 30 and 60 seconds. `cargo xtask scenes --runs 3 --write`
-makes this page. The programs are in `memtrace/tests/scenes`; a dozen of them are judged with each run of the tests, on each kernel.
+Programs with a known truth, played beside a live session, several at a time, and what its findings said of each after 6, 12, 30 and 60 seconds; then what a
+triage of 15 seconds said while they went on. `cargo xtask scenes --runs 3 --write` makes this page. The programs are in `memtrace/tests/scenes`; a dozen of them are judged with each run of the tests, on each kernel.
 
-`leak`, `flood` and `nobody` are truths; a cell has the accusations, `-` is none. Where runs differed, they are all there.
+`leak`, `flood` and `nobody` are truths; a cell has the accusations, `-` is none. Where runs differed, they are all there. Triage accuses who fills what is
+available within a week: of whom is slower, `-` is right.
 ";
 
 pub fn main(args: &Args) -> Result<ExitCode> {

@@ -34,7 +34,7 @@ use crate::{
     output::{
         Output, Shown,
         events::{
-            EventOutput, Source,
+            EventOutput,
             ndjson::Ndjson,
             text::{Clock, Text},
         },
@@ -46,7 +46,11 @@ use crate::{
         sink::{StreamLosses, StreamTarget},
     },
     text::{duration, human},
-    view::{By, Snapshot, Sort, build::ReportOptions, event::EventKind},
+    view::{
+        By, Snapshot, Sort,
+        build::ReportOptions,
+        event::{EventKind, Source},
+    },
 };
 
 /// How often a session inspects outstanding objects, and counts what was lost.

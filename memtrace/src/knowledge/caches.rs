@@ -93,6 +93,29 @@ pub fn bookkeeping_of(name: &str) -> Option<&'static str> {
     Some(find(name)?.bookkeeping_of.as_ref()?.as_str())
 }
 
+/// Caches of sockets, called like their protocols. Other sockets (netlink, packet) are from kmalloc.
+const SOCKETS: [&str; 15] = [
+    "TCP",
+    "TCPv6",
+    "UDP",
+    "UDPv6",
+    "UDP-Lite",
+    "UDPLITEv6",
+    "RAW",
+    "RAWv6",
+    "PING",
+    "PINGv6",
+    "MPTCP",
+    "MPTCPv6",
+    "UNIX",
+    "UNIX-STREAM",
+    "AF_VSOCK",
+];
+
+pub fn is_of_sockets(name: &str) -> bool {
+    SOCKETS.contains(&name)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

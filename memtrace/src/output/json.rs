@@ -18,19 +18,16 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use self::ages::{AgeBucket, Generation};
-pub(super) use self::difference::{Difference, seen};
+pub(super) use self::difference::Difference;
 use self::names::{Directory, Names};
-pub(super) use self::object::{all, object};
+pub(super) use self::object::{all, objects};
 use self::verdict::{Finding, Verdict};
 use super::{Output, Shown, shown};
 use crate::{
     attribution::cgroup::Owner,
     procfs::meminfo::SlabMemory,
     text::{escape, time::rfc3339},
-    view::{
-        self, Trend,
-        reconcile::{self, Sign},
-    },
+    view::{self, reconcile},
 };
 
 /// Raised when a field goes or changes its meaning; not when one is added.
@@ -83,7 +80,7 @@ impl Formatter for Harmless {
     }
 }
 
-object! {
+objects! {
     pub(super) struct Snapshot<'a> of snapshot: &'a view::Snapshot {
         #[serde(flatten)]
         pub(super) header: Header<'a> = Header::of(snapshot),
@@ -100,9 +97,7 @@ object! {
         pub(super) trust: Trust = Trust::of(&snapshot.trust),
         pub(super) notes: &'a [String] = &snapshot.notes,
     }
-}
 
-object! {
     /// What is said once.
     pub(super) struct Header<'a> of snapshot: &'a view::Snapshot {
         pub(super) r#type: &'static str = "snapshot",
@@ -114,7 +109,7 @@ object! {
         host: &'a str = &snapshot.host,
         kernel: &'a str = &snapshot.kernel,
         by: String = snapshot.by.names(),
-        sort: &'static str = sort(snapshot.sort),
+        sort: &'static str = snapshot.sort.into_str(),
         older_ns: Option<u64> = snapshot.older.map(nanos),
         sampling: Sampling = Sampling::of(snapshot.sampling),
         stacks_period: Option<u32>,
@@ -122,16 +117,12 @@ object! {
         #[serde(rename = "self")]
         own_cost: OwnCost = OwnCost::of(snapshot.own_cost),
     }
-}
 
-object! {
     struct Settled of settled: view::Settled {
         ns: u64 = nanos(settled.time),
         freed: u64,
     }
-}
 
-object! {
     struct Sampling of sampling: view::Sampling {
         period: u32,
     }
@@ -140,16 +131,14 @@ object! {
 /// The least and the most of a 95 % interval.
 type Interval = [u64; 2];
 
-object! {
+objects! {
     struct Meminfo of meminfo: SlabMemory {
         slab: u64,
         sreclaimable: u64,
         sunreclaim: u64,
         available: Option<u64>,
     }
-}
 
-object! {
     struct OwnCost of cost: view::OwnCost {
         probe_ns_per_event: Option<f64>,
         cpu_share: Option<f64> = cost.probes_cpu.zip(cost.userspace_cpu).map(|(probes, userspace)| probes + userspace),
@@ -159,9 +148,7 @@ object! {
         max_memory_bytes: Option<u64> = cost.max_memory,
         max_cpu_share: Option<f64> = cost.max_cpu,
     }
-}
 
-object! {
     pub(super) struct Cache<'a> of cache: &'a view::CacheTotals, sampling: view::Sampling {
         name: &'a str = &cache.name,
         aliases: &'a [String] = &cache.aliases,
@@ -180,19 +167,12 @@ object! {
         traced_growth: Option<i64> = cache.growth.map(|growth| growth.traced),
         partial: Option<Partial> = cache.partial.map(Partial::of),
     }
-}
 
-object! {
     struct Partial of partial: reconcile::Partial {
-        reason: &'static str = match partial.sign {
-            Sign::Reused => "reused",
-            Sign::Slabinfo => "slabinfo",
-        },
+        reason: &'static str = partial.sign.into_str(),
         unseen_frees_share: f64 = finite(partial.unseen_frees_share),
     }
-}
 
-object! {
     pub(super) struct Row<'a> of row: &'a view::Row, sampling: view::Sampling {
         key: Cow<'a, str> = Cow::Owned(texts(&row.keys).join(KEYS_BETWEEN)),
         comm: Option<Cow<'a, str>> = row.comm.as_deref().map(escape::json),
@@ -200,9 +180,9 @@ object! {
         process: Option<Process<'a>> = row.process.as_ref().map(Process::of),
         cache: Option<&'a str> = row.cache.as_deref(),
         caches: Vec<CacheShare<'a>> = all(&row.caches, CacheShare::of),
-        trend: &'static str = trend(row.trend),
+        trend: &'static str = row.trend.into_str(),
         call_site: Option<CallSite<'a>> = row.call_site.as_ref().map(CallSite::of),
-        context: Option<&'static str> = row.alloc_context.context.map(context),
+        context: Option<&'static str> = row.alloc_context.context.map(|context| context.into_str()),
         gfp: Option<Gfp<'a>> = row.alloc_context.gfp.as_ref().map(Gfp::of),
         node: Option<u16> = row.alloc_context.node,
         stacked_objects: u64,
@@ -228,54 +208,40 @@ object! {
         negative_share: Option<f64> = row.negatives.map(names::negative_share),
         names: Vec<Names<'a>> = all(&row.names, Names::of),
     }
-}
 
-object! {
     struct Process<'a> of process: &'a view::ProcessInfo {
         program: Option<Cow<'a, str>> = known(&process.program),
         command_line: Option<Cow<'a, str>> = known(&process.command_line),
         ended: bool = process.has_ended,
     }
-}
 
-object! {
     struct CacheShare<'a> of cache: &'a view::CacheShare {
         name: &'a str = &cache.name,
         objects: u64,
         bytes: u64,
         allocs: u64,
     }
-}
 
-object! {
     struct CallSite<'a> of site: &'a view::CallSite {
         address: String = format!("{:#x}", site.address),
         symbol: Option<&'a str> = site.symbol.as_deref(),
     }
-}
 
-object! {
     struct Gfp<'a> of gfp: &'a view::GfpFlags {
         flags: String = format!("{:#x}", gfp.flags),
         names: Option<&'a str> = gfp.names.as_deref(),
     }
-}
 
-object! {
     struct Stack<'a> of stack: &'a view::StackShare {
         frames: &'a [String] = &stack.frames,
         objects: u64,
     }
-}
 
-object! {
     struct Ancestors<'a> of ancestors: &'a view::Ancestors {
         comms: Vec<Cow<'a, str>> = texts(&ancestors.comms),
         objects: u64,
     }
-}
 
-object! {
     struct Cgroup<'a> of cgroup: &'a view::CgroupShare, owner: Owner<'a> {
         id: u64,
         path: Option<Cow<'a, str>> = cgroup.path.as_deref().map(escape::json),
@@ -285,18 +251,14 @@ object! {
         pod: Option<String> = owner.pod,
         objects: u64,
     }
-}
 
-object! {
     pub(super) struct Rest of rest: view::Rest, sampling: view::Sampling {
         rows: u64,
         objects: u64,
         objects_ci95: Option<Interval> = interval(sampling, rest.objects),
         bytes: u64,
     }
-}
 
-object! {
     pub(super) struct Trust of trust: &view::Trust {
         emitted: u64,
         applied: u64,
@@ -325,36 +287,6 @@ fn known(text: &[u8]) -> Option<Cow<'_, str>> {
 
 fn texts(list: &[Vec<u8>]) -> Vec<Cow<'_, str>> {
     all(list, |text| escape::json(text))
-}
-
-fn context(context: view::Context) -> &'static str {
-    match context {
-        view::Context::Process => "process",
-        view::Context::IoWorker => "io-uring-worker",
-        view::Context::KernelThread => "kernel-thread",
-        view::Context::Softirq => "softirq",
-        view::Context::Interrupt => "interrupt",
-    }
-}
-
-pub(super) fn trend(trend: Trend) -> &'static str {
-    match trend {
-        Trend::TooEarly => "too-early",
-        Trend::Growing(_) => "growing",
-        Trend::Plateaued => "plateaued",
-        Trend::Burst => "burst",
-        Trend::Churning => "churning",
-        Trend::Steady => "steady",
-    }
-}
-
-fn sort(sort: view::Sort) -> &'static str {
-    match sort {
-        view::Sort::Bytes => "bytes",
-        view::Sort::Objects => "objects",
-        view::Sort::Growth => "growth",
-        view::Sort::Age => "age",
-    }
 }
 
 fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {

@@ -5,7 +5,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::json::{self, line_of};
+use super::json::{self, all, line_of};
 use crate::view::{self, Difference};
 
 /// One object of a report by itself.
@@ -38,42 +38,45 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
         notes,
     } = json::Snapshot::of(snapshot);
     header.r#type = "report";
-    let mut out = line_of(&header)?;
-    out += &lines("verdict", verdict.as_slice())?;
-    out += &lines("finding", &findings)?;
-    out += &lines("cache", &caches)?;
-    out += &lines("row", &rows)?;
-    out += &lines("rest", rest.as_slice())?;
-    out += &lines("age", &ages)?;
-    out += &lines("generation", &generations)?;
-    out += &lines("directory", &directories)?;
-    // It says itself what it is.
-    out += &census.iter().map(line_of).collect::<io::Result<String>>()?;
-    out += &notes_of(notes)?;
-    out += &lines("trust", std::slice::from_ref(&trust))?;
-    Ok(out)
+    Ok([
+        line_of(&header)?,
+        lines("verdict", &verdict)?,
+        lines("finding", &findings)?,
+        lines("cache", &caches)?,
+        lines("row", &rows)?,
+        lines("rest", &rest)?,
+        lines("age", &ages)?,
+        lines("generation", &generations)?,
+        lines("directory", &directories)?,
+        // It says itself what it is.
+        census.iter().map(line_of).collect::<io::Result<String>>()?,
+        lines("note", &all(notes, |text| Note { text }))?,
+        lines("trust", [&trust])?,
+    ]
+    .concat())
 }
 
 /// Its last line is always `total`.
 pub fn difference(difference: &Difference) -> io::Result<String> {
     let json::Difference { header, total, caches, rows, rest, census, notes } =
         json::Difference::of(difference);
-    let mut out = line_of(&header)?;
-    out += &lines("cache", &caches)?;
-    out += &lines("row", &rows)?;
-    out += &lines("rest", rest.as_slice())?;
-    out += &lines("census", census.as_slice())?;
-    out += &notes_of(notes)?;
-    out += &lines("total", std::slice::from_ref(&total))?;
-    Ok(out)
+    Ok([
+        line_of(&header)?,
+        lines("cache", &caches)?,
+        lines("row", &rows)?,
+        lines("rest", &rest)?,
+        lines("census", &census)?,
+        lines("note", &all(notes, |text| Note { text }))?,
+        lines("total", [&total])?,
+    ]
+    .concat())
 }
 
-fn notes_of(notes: &[String]) -> io::Result<String> {
-    lines("note", &notes.iter().map(|text| Note { text }).collect::<Vec<_>>())
-}
-
-fn lines(r#type: &'static str, all: &[impl Serialize]) -> io::Result<String> {
-    all.iter().map(|facts| line_of(&Tagged { r#type, facts })).collect()
+fn lines<'a, T: Serialize + 'a>(
+    r#type: &'static str,
+    all: impl IntoIterator<Item = &'a T>,
+) -> io::Result<String> {
+    all.into_iter().map(|facts| line_of(&Tagged { r#type, facts })).collect()
 }
 
 #[cfg(test)]

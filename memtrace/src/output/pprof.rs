@@ -7,12 +7,12 @@
 mod proto;
 
 use std::{
-    collections::HashMap,
     io::{self, Write},
     time::{Duration, UNIX_EPOCH},
 };
 
 use flate2::{Compression, write::GzEncoder};
+use indexmap::IndexSet;
 use prost::Message as _;
 
 use super::{documents::report, phrases::provenance};
@@ -69,8 +69,9 @@ fn encode(of: Profiled<'_>, base: Option<Profiled<'_>>) -> proto::Profile {
     let mut comments = comments(profile, snapshot);
     let told = base.into_iter().flat_map(|base| self::comments(base.profile, base.snapshot));
     comments.extend(told.map(|comment| format!("before: {comment}")));
-    let started = provenance::start(snapshot).duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started = snapshot.start().duration_since(UNIX_EPOCH).unwrap_or_default();
     let stacks_period = profile.stacks_period.unwrap_or(1);
+    let (function, location) = tables.functions();
     proto::Profile {
         sample_type: SAMPLE_TYPES.map(|named| tables.value_type(named)).to_vec(),
         sample,
@@ -81,10 +82,10 @@ fn encode(of: Profiled<'_>, base: Option<Profiled<'_>>) -> proto::Profile {
         period: i64::from(stacks_period).saturating_mul(snapshot.sampling.period.into()),
         comment: comments.iter().map(|comment| tables.string(comment)).collect(),
         default_sample_type: tables.string(DEFAULT_SAMPLE_TYPE),
-        mapping: tables.mappings,
-        location: tables.locations,
-        function: tables.functions,
-        string_table: tables.strings,
+        mapping: tables.mappings(),
+        location,
+        function,
+        string_table: tables.strings.into_iter().collect(),
     }
 }
 
@@ -100,32 +101,25 @@ fn nanos(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// What samples refer to by its number, each once.
+/// What samples refer to by its number.
+#[derive(Default)]
 struct Tables {
-    strings: Vec<String>,
-    string_ids: HashMap<String, i64>,
-    mappings: Vec<proto::Mapping>,
-    /// By the file's name.
-    mapping_ids: HashMap<i64, u64>,
-    /// A place for each function: nothing finer is known of it.
-    locations: Vec<proto::Location>,
-    functions: Vec<proto::Function>,
-    /// Of a function, and so of its place, by its name and mapping.
-    function_ids: HashMap<(i64, u64), u64>,
+    strings: IndexSet<String>,
+    /// By their files' names.
+    mappings: IndexSet<i64>,
+    /// By their names.
+    functions: IndexSet<(i64, Mapping)>,
 }
+
+/// Its number, and its file's name.
+type Mapping = (u64, i64);
+
+const NO_MAPPING: Mapping = (0, 0);
 
 impl Tables {
     /// The kernel is the first mapping, which pprof takes for what the profile is of.
     fn new() -> Self {
-        let mut tables = Self {
-            strings: Vec::new(),
-            string_ids: HashMap::new(),
-            mappings: Vec::new(),
-            mapping_ids: HashMap::new(),
-            locations: Vec::new(),
-            functions: Vec::new(),
-            function_ids: HashMap::new(),
-        };
+        let mut tables = Self::default();
         tables.string("");
         tables.mapping(KERNEL);
         tables
@@ -141,16 +135,15 @@ impl Tables {
             }
             frames => frames.iter().map(|name| self.location(Frame::of(name))).collect(),
         };
+        let node = sample.node.map(|node| node.to_string());
         let labels = [
             ("comm", Some(&sample.comm[..])),
             ("cgroup", sample.cgroup.as_deref()),
             ("cache", Some(sample.cache.as_bytes())),
+            ("node", node.as_deref().map(str::as_bytes)),
         ];
-        let mut label: Vec<proto::Label> = labels
-            .into_iter()
-            .filter_map(|(key, text)| Some(self.label(key, &escape::terminal(text?))))
-            .collect();
-        label.extend(sample.node.map(|node| self.label("node", &node.to_string())));
+        let labels = labels.into_iter().filter_map(|(key, text)| Some((key, escape::terminal(text?))));
+        let label = labels.map(|(key, text)| self.label(key, &text)).collect();
         proto::Sample {
             label,
             location_id,
@@ -172,44 +165,39 @@ impl Tables {
 
     fn location(&mut self, Frame { function, place }: Frame<'_>) -> u64 {
         let name = self.string(&escape::terminal(function.as_bytes()));
-        let (filename, mapping_id) = match place {
-            Place::Kernel => (KERNEL.into(), self.mapping(KERNEL)),
-            Place::File(file) => {
-                let file = escape::terminal(file.as_bytes());
-                let mapping = self.mapping(&file);
-                (file, mapping)
-            }
-            Place::Unknown => ("".into(), 0),
+        let of = match place {
+            Place::Kernel => self.mapping(KERNEL),
+            Place::File(file) => self.mapping(&escape::terminal(file.as_bytes())),
+            Place::Unknown => NO_MAPPING,
         };
-        let next = self.functions.len() as u64 + 1;
-        let id = *self.function_ids.entry((name, mapping_id)).or_insert(next);
-        if id == next {
-            let filename = self.string(&filename);
-            self.functions.push(proto::Function { id, name, system_name: name, filename });
-            self.locations.push(proto::Location {
-                id,
-                mapping_id,
-                line: vec![proto::Line { function_id: id }],
-            });
-        }
-        id
+        id(self.functions.insert_full((name, of)).0)
     }
 
-    fn mapping(&mut self, file: &str) -> u64 {
-        let filename = self.string(file);
-        let next = self.mappings.len() as u64 + 1;
-        let id = *self.mapping_ids.entry(filename).or_insert(next);
-        if id == next {
-            self.mappings.push(proto::Mapping {
-                id,
-                filename,
-                has_functions: true,
-                has_filenames: true,
-                has_line_numbers: true,
-                has_inline_frames: true,
-            });
-        }
-        id
+    fn mapping(&mut self, file: &str) -> Mapping {
+        let file = self.string(file);
+        (id(self.mappings.insert_full(file).0), file)
+    }
+
+    fn mappings(&self) -> Vec<proto::Mapping> {
+        let mapping = |(at, &filename)| proto::Mapping {
+            id: id(at),
+            filename,
+            has_functions: true,
+            has_filenames: true,
+            has_line_numbers: true,
+            has_inline_frames: true,
+        };
+        self.mappings.iter().enumerate().map(mapping).collect()
+    }
+
+    /// A place for each: nothing finer is known.
+    fn functions(&self) -> (Vec<proto::Function>, Vec<proto::Location>) {
+        let function = |(at, &(name, (mapping_id, filename)))| {
+            let (id, line) = (id(at), vec![proto::Line { function_id: id(at) }]);
+            let function = proto::Function { id, name, system_name: name, filename };
+            (function, proto::Location { id, mapping_id, line })
+        };
+        self.functions.iter().enumerate().map(function).unzip()
     }
 
     fn value_type(&mut self, (of, unit): (&str, &str)) -> proto::ValueType {
@@ -217,14 +205,14 @@ impl Tables {
     }
 
     fn string(&mut self, text: &str) -> i64 {
-        if let Some(&id) = self.string_ids.get(text) {
-            return id;
-        }
-        let id = self.strings.len() as i64;
-        self.strings.push(text.to_owned());
-        self.string_ids.insert(text.to_owned(), id);
-        id
+        let known = self.strings.get_index_of(text);
+        known.unwrap_or_else(|| self.strings.insert_full(text.to_owned()).0) as i64
     }
+}
+
+/// Ids begin at 1.
+fn id(at: usize) -> u64 {
+    at as u64 + 1
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    findings::{findings, only_caches, too_few, verdict},
+    findings::{ended, findings, only_caches, too_few, verdict},
     profiles::{any_profile, hostile_profile, profile},
 };
 
@@ -538,6 +538,7 @@ pub(crate) fn all() -> Vec<Snapshot> {
         Snapshot { verdict: Some(Verdict::default()), ..verdict() },
         findings(),
         too_few(),
+        ended(),
         only_caches(),
         by_several(),
         sampled(),

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::budget::memory::Memory;
 use crate::{
     procfs::{Files, meminfo::SlabMemory},
     stream::event::Comm,
@@ -30,10 +31,11 @@ impl Host {
     }
 }
 
-/// Physical memory in bytes.
-pub fn total_memory() -> u64 {
+pub fn memory() -> Memory {
     let info = rustix::system::sysinfo();
-    info.totalram as u64 * u64::from(info.mem_unit)
+    let host = info.totalram as u64 * u64::from(info.mem_unit);
+    let available = Files::live().slab_memory().and_then(|meminfo| meminfo.available);
+    Memory { host, available, limit: memory_limit() }
 }
 
 /// Bytes that our own cgroups allow us; None where they allow any amount.

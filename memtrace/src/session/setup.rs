@@ -77,7 +77,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     let kernel = Kernel::discover(&options.avoid)?;
     let filters = filters(&selection, &kernel, options)?;
     let plan = kernel.plan(&kernel.try_needed(filters.names, &options.avoid));
-    let memory = memory_budget(options);
+    let memory = memory_budget(options, filters.caches.as_ref().map(HashSet::len));
     let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let (cgroup_offsets, hierarchy) = cgroups(&kernel.layout);
     let load_options = load_options(options, cgroup_offsets, kernel.pid_namespace);
@@ -180,11 +180,11 @@ fn budget(options: &Options, memory: MemoryBudget, rings: RingSizes, sink: Optio
     Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares, sampling)
 }
 
-fn memory_budget(options: &Options) -> MemoryBudget {
+fn memory_budget(options: &Options, caches: Option<usize>) -> MemoryBudget {
     let cpus = host::cpus();
     match options.max_memory {
         Some(bytes) => MemoryBudget::new(bytes, cpus),
-        None => MemoryBudget::default_of(host::total_memory(), host::memory_limit(), cpus),
+        None => MemoryBudget::default_of(host::memory(), cpus, caches),
     }
 }
 

@@ -15,8 +15,9 @@ use crate::{
         recording::{Progress, Written, definitions::Definitions, file::Sink, footer::BlockFooter},
         replay::events::EventQuery,
     },
-    output::events::{EventOutput, Source},
+    output::events::EventOutput,
     stream::{entry::Entry, event::TimeNs},
+    view::event::Source,
 };
 
 pub trait EventSink {

@@ -1,9 +1,9 @@
-//! What to do about a finding: now, for good, what to watch, and how to check it by hand.
+//! What to do about a candidate: now, for good, what to watch, and how to check it by hand.
 
 use super::{
     filling::Filling,
     sum::Part,
-    suspect::{Finding, Kind},
+    suspect::{Candidate, Kind},
     window::CacheRow,
 };
 use crate::{
@@ -25,13 +25,13 @@ const DROP_CACHES: &str = "As a last resort, `sync; echo 2 > /proc/sys/vm/drop_c
     them it blocks CPUs for minutes, what is still needed is read from disk again, and the cause stays. memtrace never does it.";
 
 /// For the suspect, or general advice where there is none.
-pub fn advise(suspect: Option<&Finding>) -> Advice {
-    let Some(finding) = suspect else { return nothing_found() };
-    match finding.kind {
-        Kind::Processes => processes(finding),
+pub fn advise(suspect: Option<&Candidate>) -> Advice {
+    let Some(candidate) = suspect else { return nothing_found() };
+    match candidate.kind {
+        Kind::Processes => processes(candidate),
         Kind::Shared => shared(),
         Kind::PageCache => page_cache(),
-        Kind::Slab(filling) => slab(finding, filling),
+        Kind::Slab(filling) => slab(candidate, filling),
         Kind::Kernel(part) => kernel(part),
         Kind::Cgroup => cgroup(),
     }
@@ -53,8 +53,8 @@ fn nothing_found() -> Advice {
     }
 }
 
-fn processes(finding: &Finding) -> Advice {
-    let pid = finding.commands.first().and_then(|command| command.pid);
+fn processes(candidate: &Candidate) -> Advice {
+    let pid = candidate.commands.first().and_then(|command| command.pid);
     let pid = pid.map_or("PID".to_owned(), |pid| pid.to_string());
     Advice {
         now: strings(&["If memory runs out, restart it gracefully before the OOM killer picks a victim; \
@@ -137,12 +137,12 @@ fn page_cache() -> Advice {
     }
 }
 
-fn slab(finding: &Finding, filling: Filling) -> Advice {
+fn slab(candidate: &Candidate, filling: Filling) -> Advice {
     // Without slabinfo the cache is unknown.
-    let cache = finding.caches.first().map_or("all".to_owned(), |cache| quoted(&cache.name));
+    let cache = candidate.caches.first().map_or("all".to_owned(), |cache| quoted(&cache.name));
     Advice {
-        now: slab_now(finding, filling),
-        for_good: slab_for_good(finding, filling),
+        now: slab_now(candidate, filling),
+        for_good: slab_for_good(candidate, filling),
         watch: strings(&[
             "`memtrace caches --sort growth -i 10s`: which caches grow, and how fast",
             "SReclaimable and SUnreclaim in /proc/meminfo: the kernel frees only the first under pressure",
@@ -151,8 +151,8 @@ fn slab(finding: &Finding, filling: Filling) -> Advice {
     }
 }
 
-fn slab_now(finding: &Finding, filling: Filling) -> Vec<String> {
-    let is_known = !finding.claims.is_empty();
+fn slab_now(candidate: &Candidate, filling: Filling) -> Vec<String> {
+    let is_known = !candidate.claims.is_empty();
     let restart = |what| match is_known {
         true => format!("End or restart it: only closing its {what} frees this memory."),
         false => format!(
@@ -173,7 +173,7 @@ fn slab_now(finding: &Finding, filling: Filling) -> Vec<String> {
         Filling::Files => vec![restart("open files")],
         Filling::Sockets => vec![restart("sockets")],
         Filling::Kmalloc | Filling::Cache => {
-            let goes = finding.caches.first().map_or(GOES_WITH_OWNER, how_it_goes);
+            let goes = candidate.caches.first().map_or(GOES_WITH_OWNER, how_it_goes);
             let find = if is_known {
                 "End or restart it."
             } else {
@@ -196,7 +196,7 @@ fn how_it_goes(cache: &CacheRow) -> &'static str {
     }
 }
 
-fn slab_for_good(finding: &Finding, filling: Filling) -> Vec<String> {
+fn slab_for_good(candidate: &Candidate, filling: Filling) -> Vec<String> {
     let limits = "A memory limit (MemoryHigh=) on the caller's cgroup makes the kernel reclaim its dentries early. \
          vm.vfs_cache_pressure above 100 makes it prefer dentries and inodes on the whole host.";
     match filling {
@@ -213,7 +213,7 @@ fn slab_for_good(finding: &Finding, filling: Filling) -> Vec<String> {
             "Fix the leak: connections that are never closed, or a pool without a limit. LimitNOFILE= stops it in time.",
         ]),
         Filling::Kmalloc | Filling::Cache => {
-            let entry = finding.caches.first().and_then(|cache| caches::find(&cache.name));
+            let entry = candidate.caches.first().and_then(|cache| caches::find(&cache.name));
             let helps =
                 entry.map_or(&[][..], |entry| &entry.helps).iter().map(|help| help.as_str().to_owned());
             helps.chain(strings(&["If the kernel or a driver leaks, look for a kernel with the fix, and report the cache and the \

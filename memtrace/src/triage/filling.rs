@@ -1,10 +1,11 @@
 //! What slab caches are full of: told by their names, and by how many objects each of them has.
 
 use super::window::CacheRow;
-use crate::procfs::slab::size_of_kmalloc;
+use crate::{knowledge::caches, procfs::slab::size_of_kmalloc};
 
 /// What fills the slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Filling {
     /// Names of files, most of which do not exist.
     NegativeDentries,
@@ -107,23 +108,7 @@ pub fn names(cache: &CacheRow) -> impl Iterator<Item = &str> {
 }
 
 fn is_of_sockets(name: &str) -> bool {
-    const PROTOCOLS: [&str; 14] = [
-        "UNIX",
-        "UNIX-STREAM",
-        "TCP",
-        "TCPv6",
-        "UDP",
-        "UDPv6",
-        "UDP-Lite",
-        "UDPLITEv6",
-        "RAW",
-        "RAWv6",
-        "PING",
-        "PINGv6",
-        "NETLINK",
-        "PACKET",
-    ];
-    name == "sock_inode_cache" || PROTOCOLS.contains(&name) || name.contains("_sock_")
+    name == "sock_inode_cache" || caches::is_of_sockets(name) || name.contains("_sock_")
 }
 
 /// What security modules keep for each inode, of whatever filesystem, is none itself.

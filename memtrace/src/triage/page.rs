@@ -8,7 +8,7 @@ use super::{
     shortage::Shortage,
     signs::Signs,
     sum::{Part, Sum},
-    suspect::{Finding, Kind, judge},
+    suspect::{Candidate, Kind, judge},
     tracing::Tracing,
     window::{CacheRow, CgroupRow, ProcessRow, Window},
 };
@@ -21,6 +21,9 @@ use crate::{
 const BIGGEST: usize = 5;
 const GROWN: usize = 3;
 
+/// Of what grew with the page cache.
+const MIN_FILES: f64 = 0.1;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     pub host: String,
@@ -31,7 +34,7 @@ pub struct Page {
     pub available: u64,
     pub short: Shortage,
     /// The suspect first, if anybody is accused.
-    pub findings: Vec<Finding>,
+    pub candidates: Vec<Candidate>,
     pub tracing: Tracing,
     /// What the slab held at the beginning. None where that is little, or not known.
     pub census: Option<Census>,
@@ -106,15 +109,29 @@ pub struct About {
 
 impl Page {
     /// Who is accused, if anybody is.
-    pub fn suspect(&self) -> Option<&Finding> {
-        self.findings.first().filter(|finding| finding.charge.is_some())
+    pub fn suspect(&self) -> Option<&Candidate> {
+        self.candidates.first().filter(|candidate| candidate.charge.is_some())
+    }
+
+    /// The parts of memory that are largest, so many at most.
+    pub fn largest_parts(&self, most: usize) -> Vec<&PartRow> {
+        let mut parts: Vec<_> = self.parts.iter().filter(|row| row.bytes > 0).collect();
+        parts.sort_by_key(|row| std::cmp::Reverse(row.bytes));
+        parts.truncate(most);
+        parts
+    }
+
+    /// Whether files themselves have a share worth a word in what grew with the page cache.
+    pub fn has_files(&self, candidate: &Candidate) -> bool {
+        let files = self.parts.iter().find(|row| row.part == Part::PageCache).map_or(0, |row| row.growth);
+        candidate.caches.is_empty() || files as f64 >= candidate.growth as f64 * MIN_FILES
     }
 
     /// How long what is available lasts if this goes on. None where it does not grow, or gives way.
-    pub fn lasts(&self, finding: &Finding) -> Option<Duration> {
-        let claimed: f64 = finding.claims.iter().map(|claim| claim.bytes_per_s).sum();
-        let grows = finding.grows && finding.kind != Kind::PageCache;
-        let seen = if grows { finding.growth as f64 / self.length.as_secs_f64() } else { 0.0 };
+    pub fn lasts(&self, candidate: &Candidate) -> Option<Duration> {
+        let claimed: f64 = candidate.claims.iter().map(|claim| claim.bytes_per_s).sum();
+        let grows = candidate.grows && candidate.kind != Kind::PageCache;
+        let seen = if grows { candidate.growth as f64 / self.length.as_secs_f64() } else { 0.0 };
         Duration::try_from_secs_f64(self.available as f64 / seen.max(claimed)).ok()
     }
 
@@ -128,7 +145,7 @@ impl Page {
             Ok(census) => (census, None),
             Err(why) => (None, Some(format!("whose the slab is that is there already: {why}"))),
         };
-        let (short, findings) = judge(window, &tracing);
+        let (short, candidates) = judge(window, &tracing);
         let after = &window.after;
         let processes =
             Top::new(window.processes(), after.processes.left_out, |row| row.resident, |row| row.growth);
@@ -140,9 +157,9 @@ impl Page {
             length: window.length(),
             total: window.sum().total,
             available: after.glance.meminfo.available(),
-            advice: advise(findings.iter().find(|finding| finding.charge.is_some())),
+            advice: advise(candidates.iter().find(|candidate| candidate.charge.is_some())),
             short,
-            findings,
+            candidates,
             tracing,
             census,
             parts: parts(window),

@@ -3,7 +3,8 @@
 use crate::procfs::{meminfo::Meminfo, vmstat::Vmstat};
 
 /// What memory is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Part {
     Free,
     Processes,
@@ -56,26 +57,6 @@ impl Part {
             Self::HugePages => "huge pages",
             Self::Compressed => "zswap, zram",
             Self::OtherKernel => "other kernel",
-            Self::Unaccounted => "unaccounted",
-        }
-    }
-
-    /// For programs.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Free => "free",
-            Self::Processes => "processes",
-            Self::Shared => "shared",
-            Self::PageCache => "page_cache",
-            Self::SlabReclaimable => "slab_reclaimable",
-            Self::SlabUnreclaimable => "slab_unreclaimable",
-            Self::PageTables => "page_tables",
-            Self::KernelStacks => "kernel_stacks",
-            Self::PerCpu => "per_cpu",
-            Self::Vmalloc => "vmalloc",
-            Self::HugePages => "huge_pages",
-            Self::Compressed => "compressed",
-            Self::OtherKernel => "other_kernel",
             Self::Unaccounted => "unaccounted",
         }
     }
@@ -199,7 +180,7 @@ mod tests {
     #[test]
     fn a_host() {
         let sum = sum(MEMINFO, b"nr_zspages 0\n", 1000);
-        let kilobytes = Part::ALL.map(|part| (part.key(), sum.get(part) / 1024));
+        let kilobytes = Part::ALL.map(|part| (part.into_str(), sum.get(part) / 1024));
         insta::assert_debug_snapshot!(kilobytes);
     }
 

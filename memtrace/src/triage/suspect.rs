@@ -1,11 +1,11 @@
-//! What uses the memory, and is anybody to blame? From a window, and what was traced in it, to findings, the suspect first. Pure:
-//! the same window gives the same findings.
+//! What uses the memory, and is anybody to blame? From a window, and what was traced in it, to candidates, the suspect first. Pure:
+//! the same window gives the same candidates.
 //!
 //! Each kind of memory is held against what is usual for it, as a share of the host: how big it may be, and how much it may
 //! grow in a window before it is worth a word. What grows has to do so steadily too ([`Movement::is_steady`]), so that a host's
 //! own ups and downs are not taken for growth.
 //!
-//! A finding is accused only where memory is short, or where it leaks or floods so fast that what is available is full within a
+//! A candidate is accused only where memory is short, or where it leaks or floods so fast that what is available is full within a
 //! week. The caches that are bookkeeping of what is read, written or looked up go with the page cache.
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ const BIG_PROCESSES: f64 = 0.25;
 /// A leak or a flood that takes longer to use up what is available is nothing to be woken for.
 const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Caches and commands in a finding, at most.
+/// Caches and commands in a candidate, at most.
 const MAX_NAMED: usize = 4;
 /// A cache that has less of the growth or size than this is not named.
 const MIN_PART: f64 = 0.1;
@@ -69,7 +69,8 @@ pub const OTHER_KERNEL_PARTS: [Part; 8] = [
     Part::Unaccounted,
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Kind {
     /// The processes' own memory.
     Processes,
@@ -83,8 +84,20 @@ pub enum Kind {
     Cgroup,
 }
 
-/// Why a finding is accused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Kind {
+    /// Of the slab, what fills it; of the kernel's other memory, which part.
+    pub fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Slab(filling) => Some(filling.into_str()),
+            Self::Kernel(part) => Some(part.into_str()),
+            Self::Processes | Self::Shared | Self::PageCache | Self::Cgroup => None,
+        }
+    }
+}
+
+/// Why a candidate is accused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Charge {
     /// The kernel cannot take it back while somebody holds it, and it grows.
     Leak,
@@ -95,7 +108,7 @@ pub enum Charge {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct Candidate {
     pub kind: Kind,
     /// None where it does no harm.
     pub charge: Option<Charge>,
@@ -121,7 +134,7 @@ pub struct Finding {
     pub cgroup: Option<FullCgroup>,
 }
 
-impl Finding {
+impl Candidate {
     fn new(kind: Kind, bytes: u64, growth: i64) -> Self {
         Self {
             kind,
@@ -153,12 +166,13 @@ impl Finding {
 }
 
 /// What is short, and what was found: whoever is accused comes first.
-pub fn judge(window: &Window, tracing: &Tracing) -> (Shortage, Vec<Finding>) {
+pub fn judge(window: &Window, tracing: &Tracing) -> (Shortage, Vec<Candidate>) {
     let short = Shortage::of(window);
     let slab = slab(window, tracing);
-    let has_flood =
-        slab.iter().any(|finding| finding.grows && finding.kind == Kind::Slab(Filling::NegativeDentries));
-    let mut findings: Vec<Finding> = slab
+    let has_flood = slab
+        .iter()
+        .any(|candidate| candidate.grows && candidate.kind == Kind::Slab(Filling::NegativeDentries));
+    let mut candidates: Vec<Candidate> = slab
         .into_iter()
         .chain(
             [processes(window, &short), shared(window), page_cache(window, has_flood)].into_iter().flatten(),
@@ -167,14 +181,16 @@ pub fn judge(window: &Window, tracing: &Tracing) -> (Shortage, Vec<Finding>) {
         .chain(short.cgroups.first().map(full_cgroup))
         .collect();
     if short.is_of_host() {
-        findings.iter_mut().for_each(|finding| finding.charge = finding.charge.or(Some(Charge::Short)));
-        if findings.is_empty() {
-            findings.push(biggest(window));
+        candidates
+            .iter_mut()
+            .for_each(|candidate| candidate.charge = candidate.charge.or(Some(Charge::Short)));
+        if candidates.is_empty() {
+            candidates.push(biggest(window));
         }
     }
-    findings
+    candidates
         .sort_by(|a, b| b.charge.is_some().cmp(&a.charge.is_some()).then(b.weight().total_cmp(&a.weight())));
-    (short, findings)
+    (short, candidates)
 }
 
 impl Usual {
@@ -187,18 +203,18 @@ impl Usual {
     }
 
     /// None where neither its size nor its growth is unusual.
-    fn check(self, window: &Window, kind: Kind, bytes: u64, movement: Movement) -> Option<Finding> {
+    fn check(self, window: &Window, kind: Kind, bytes: u64, movement: Movement) -> Option<Candidate> {
         let total = window.sum().total;
         let (usual_growth, usual_bytes) = (self.growth(total), self.level(total));
         let grows = movement.is_steady() && movement.net.unsigned_abs() >= usual_growth;
         let is_big = usual_bytes.is_some_and(|usual| bytes >= usual && usual > 0);
         let growth = movement.net;
-        (grows || is_big).then(|| Finding {
+        (grows || is_big).then(|| Candidate {
             usual_growth,
             usual_bytes,
             grows,
             is_big,
-            ..Finding::new(kind, bytes, growth)
+            ..Candidate::new(kind, bytes, growth)
         })
     }
 }
@@ -208,7 +224,7 @@ fn part(window: &Window, part: Part) -> (u64, Movement) {
 }
 
 /// The page cache, and what the kernel keeps to know its files, names and blocks.
-fn page_cache(window: &Window, has_flood: bool) -> Option<Finding> {
+fn page_cache(window: &Window, has_flood: bool) -> Option<Candidate> {
     let (bytes, movement) = part(window, Part::PageCache);
     let mut caches = window.caches();
     caches.retain(|cache| {
@@ -220,14 +236,18 @@ fn page_cache(window: &Window, has_flood: bool) -> Option<Finding> {
     let of_bookkeeping = || {
         let usual_growth = SLAB.growth(total);
         let grows = grown.unsigned_abs() >= usual_growth;
-        grows.then(|| Finding { usual_growth, grows, ..Finding::new(Kind::PageCache, bytes, movement.net) })
+        grows.then(|| Candidate {
+            usual_growth,
+            grows,
+            ..Candidate::new(Kind::PageCache, bytes, movement.net)
+        })
     };
     let found = of_files.or_else(of_bookkeeping)?;
     let (bytes, growth) = (bytes.saturating_add(kept), movement.net.max(0).saturating_add(grown));
-    Some(Finding { bytes, growth, caches: most(caches, grown, |cache| cache.growth), ..found })
+    Some(Candidate { bytes, growth, caches: most(caches, grown, |cache| cache.growth), ..found })
 }
 
-fn kernel_part(window: &Window, of: Part) -> Option<Finding> {
+fn kernel_part(window: &Window, of: Part) -> Option<Candidate> {
     let usual = match of {
         Part::Unaccounted => UNACCOUNTED,
         Part::HugePages => HUGE_PAGES,
@@ -241,20 +261,20 @@ fn kernel_part(window: &Window, of: Part) -> Option<Finding> {
         && found.grows
         && window.grew_throughout(|glance| Some(glance.sum.get(of)))
         && is_soon(window, movement.net as f64 / window.length().as_secs_f64());
-    Some(Finding { charge: leaks.then_some(Charge::Leak), ..found })
+    Some(Candidate { charge: leaks.then_some(Charge::Leak), ..found })
 }
 
-fn shared(window: &Window) -> Option<Finding> {
+fn shared(window: &Window) -> Option<Candidate> {
     let (bytes, movement) = part(window, Part::Shared);
     let found = SHARED.check(window, Kind::Shared, bytes, movement)?;
     let mut tmpfs = window.tmpfs();
     tmpfs.retain(|tmpfs| is_part(tmpfs.growth, tmpfs.used, &found));
     tmpfs.sort_by_key(|tmpfs| std::cmp::Reverse(if found.grows { tmpfs.growth } else { signed(tmpfs.used) }));
     tmpfs.truncate(MAX_NAMED);
-    Some(Finding { tmpfs, ..found })
+    Some(Candidate { tmpfs, ..found })
 }
 
-fn processes(window: &Window, short: &Shortage) -> Option<Finding> {
+fn processes(window: &Window, short: &Shortage) -> Option<Candidate> {
     let (bytes, movement) = part(window, Part::Processes);
     let own = window.own_growth();
     let movement = Movement { net: movement.net.saturating_sub(own.max(0)), ..movement };
@@ -263,59 +283,59 @@ fn processes(window: &Window, short: &Shortage) -> Option<Finding> {
     Some(of_commands(window, found))
 }
 
-fn of_commands(window: &Window, found: Finding) -> Finding {
+fn of_commands(window: &Window, found: Candidate) -> Candidate {
     let mut commands = window.commands();
     commands.retain(|command| is_part(command.growth, command.anon, &found));
     commands.sort_by_key(|command| {
         std::cmp::Reverse(if found.grows { command.growth } else { signed(command.anon) })
     });
     commands.truncate(MAX_NAMED);
-    Finding { commands, ..found }
+    Candidate { commands, ..found }
 }
 
-fn full_cgroup(cgroup: &FullCgroup) -> Finding {
+fn full_cgroup(cgroup: &FullCgroup) -> Candidate {
     let usual_bytes = Some(cgroup.limit.bytes);
-    let found = Finding::new(Kind::Cgroup, cgroup.limit.usage, 0);
-    Finding { charge: Some(Charge::Short), usual_bytes, cgroup: Some(cgroup.clone()), ..found }
+    let found = Candidate::new(Kind::Cgroup, cgroup.limit.usage, 0);
+    Candidate { charge: Some(Charge::Short), usual_bytes, cgroup: Some(cgroup.clone()), ..found }
 }
 
 /// Memory is short though nothing is unusual: the part that has most of it.
-fn biggest(window: &Window) -> Finding {
+fn biggest(window: &Window) -> Candidate {
     let kinds = [(Part::Processes, Kind::Processes), (Part::Shared, Kind::Shared)];
     let others = OTHER_KERNEL_PARTS.map(|part| (part, Kind::Kernel(part)));
-    let of = |(of, kind): (Part, Kind)| Finding::new(kind, part(window, of).0, part(window, of).1.net);
-    let slab = Finding::new(Kind::Slab(Filling::Cache), window.sum().slab(), 0);
+    let of = |(of, kind): (Part, Kind)| Candidate::new(kind, part(window, of).0, part(window, of).1.net);
+    let slab = Candidate::new(Kind::Slab(Filling::Cache), window.sum().slab(), 0);
     let all = kinds.into_iter().chain(others).map(of).chain([slab]);
-    let found = all.max_by_key(|finding| finding.bytes).expect("there are several");
-    let found = Finding { charge: Some(Charge::Short), ..found };
+    let found = all.max_by_key(|candidate| candidate.bytes).expect("there are several");
+    let found = Candidate { charge: Some(Charge::Short), ..found };
     if found.kind == Kind::Processes { of_commands(window, found) } else { found }
 }
 
 /// Slab memory that nobody can take back, or that is made for nothing, which grows; and all of it, if that is much.
-fn slab(window: &Window, tracing: &Tracing) -> Vec<Finding> {
-    let mut findings = slab_growth(window, tracing);
-    let Some(size) = slab_size(window) else { return findings };
-    match findings.iter_mut().find(|growth| growth.kind == size.kind) {
+fn slab(window: &Window, tracing: &Tracing) -> Vec<Candidate> {
+    let mut candidates = slab_growth(window, tracing);
+    let Some(size) = slab_size(window) else { return candidates };
+    match candidates.iter_mut().find(|growth| growth.kind == size.kind) {
         Some(growth) => {
             growth.bytes = size.bytes;
             growth.usual_bytes = size.usual_bytes;
             growth.is_big = true;
         }
-        None => findings.push(size),
+        None => candidates.push(size),
     }
-    findings
+    candidates
 }
 
-fn slab_size(window: &Window) -> Option<Finding> {
+fn slab_size(window: &Window) -> Option<Candidate> {
     let found = SLAB.check(window, Kind::Slab(Filling::Cache), window.sum().slab(), Movement::default())?;
     let (caches, negative) = (window.caches(), negative(window));
     let filling = filling(&caches, false, negative);
     let is_dentries = matches!(filling, Filling::Dentries | Filling::NegativeDentries);
     let caches = most(caches, signed(found.bytes), |cache| signed(cache.bytes));
-    Some(Finding { kind: Kind::Slab(filling), caches, negative: negative.filter(|_| is_dentries), ..found })
+    Some(Candidate { kind: Kind::Slab(filling), caches, negative: negative.filter(|_| is_dentries), ..found })
 }
 
-fn slab_growth(window: &Window, tracing: &Tracing) -> Vec<Finding> {
+fn slab_growth(window: &Window, tracing: &Tracing) -> Vec<Candidate> {
     let negative = negative(window);
     let is_flood =
         negative.is_some_and(|(_, grew)| grew > 0 && grew.saturating_mul(2) >= dentry_growth(window));
@@ -338,40 +358,40 @@ fn slab_growth(window: &Window, tracing: &Tracing) -> Vec<Finding> {
     caches.retain(|cache| cache.growth > 0);
     let found = of_caches(window, caches.clone(), Vec::new());
     let leaks = found.grows && leaks_unseen(window, tracing, &caches, found.kind);
-    let found = Finding { charge: found.charge.filter(|_| leaks), ..found };
+    let found = Candidate { charge: found.charge.filter(|_| leaks), ..found };
     Some(found).filter(|found| found.grows).into_iter().collect()
 }
 
-/// What is filled together is one finding; what others do meanwhile is not theirs.
-fn claimed(window: &Window, mut caches: Vec<CacheRow>, mut claims: Vec<Claim>) -> Vec<Finding> {
+/// What is filled together is one candidate; what others do meanwhile is not theirs.
+fn claimed(window: &Window, mut caches: Vec<CacheRow>, mut claims: Vec<Claim>) -> Vec<Candidate> {
     claims.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
-    let mut findings = Vec::new();
+    let mut candidates = Vec::new();
     while let Some(first) = claims.first().cloned() {
         // A file has a name too; a flood of them is another matter.
         let is_theirs =
             |name: &String| goes_with(name, &first.cache) || first.with.contains(name) && !is_of_names(name);
         let (theirs, others) = claims.into_iter().partition(|claim| is_theirs(&claim.cache));
         let (filled, rest) = caches.into_iter().partition(|cache| is_theirs(&cache.name));
-        findings.push(of_caches(window, filled, theirs));
+        candidates.push(of_caches(window, filled, theirs));
         (claims, caches) = (others, rest);
     }
-    findings
+    candidates
 }
 
-fn of_caches(window: &Window, caches: Vec<CacheRow>, claims: Vec<Claim>) -> Finding {
+fn of_caches(window: &Window, caches: Vec<CacheRow>, claims: Vec<Claim>) -> Candidate {
     let negative = negative(window);
     let filling = filling(&caches, true, negative);
     let (bytes, grown) = (total(&caches, |cache| cache.bytes), growth(&caches));
     let usual_growth = SLAB.growth(window.sum().total);
     let is_names = filling == Filling::NegativeDentries;
-    Finding {
+    Candidate {
         charge: Some(if is_names { Charge::Flood } else { Charge::Leak }),
         usual_growth,
         grows: grown >= signed(usual_growth),
         caches: most(caches, grown, |cache| cache.growth),
         claims,
         negative: negative.filter(|_| is_names),
-        ..Finding::new(Kind::Slab(filling), bytes, grown)
+        ..Candidate::new(Kind::Slab(filling), bytes, grown)
     }
 }
 
@@ -391,7 +411,7 @@ fn leaks_unseen(window: &Window, tracing: &Tracing, caches: &[CacheRow], kind: K
 
 /// Without slabinfo, it is known how much cannot be taken back. Some of that comes with reclaimable slabs: arrays of their
 /// objects' cgroups, and what security modules keep for inodes.
-fn unknown_slab(window: &Window) -> Option<Finding> {
+fn unknown_slab(window: &Window) -> Option<Candidate> {
     const COMES_WITH: i64 = 4;
     let (bytes, movement) = part(window, Part::SlabUnreclaimable);
     let beside = part(window, Part::SlabReclaimable).1.net.max(0) / COMES_WITH;
@@ -400,7 +420,7 @@ fn unknown_slab(window: &Window) -> Option<Finding> {
         SLAB.check(window, Kind::Slab(Filling::Cache), bytes, movement).filter(|found| found.grows)?;
     let leaks = window.grew_throughout(|glance| Some(glance.sum.get(Part::SlabUnreclaimable)))
         && is_soon(window, movement.net as f64 / window.length().as_secs_f64());
-    Some(Finding { charge: leaks.then_some(Charge::Leak), ..found })
+    Some(Candidate { charge: leaks.then_some(Charge::Leak), ..found })
 }
 
 fn is_soon(window: &Window, bytes_per_s: f64) -> bool {
@@ -423,7 +443,7 @@ fn most(mut caches: Vec<CacheRow>, whole: i64, of: fn(&CacheRow) -> i64) -> Vec<
     caches
 }
 
-fn is_part(growth: i64, bytes: u64, of: &Finding) -> bool {
+fn is_part(growth: i64, bytes: u64, of: &Candidate) -> bool {
     if of.grows {
         growth as f64 >= of.growth as f64 * MIN_PART
     } else {

@@ -4,16 +4,18 @@ use crate::view::{Census, Finding, KnownIncident, NameGroup, Row, Snapshot, find
 
 /// The outcome.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Tracing {
-    /// Why there was none.
-    Failed { caches: Vec<String>, why: String },
-    Done {
-        /// As they are written on the command line.
-        caches: Vec<String>,
-        /// Whether it was all that happened on the host: all caches, of all processes.
-        is_whole: bool,
-        last: Box<Snapshot>,
-    },
+pub struct Tracing {
+    /// As they are written on the command line.
+    pub caches: Vec<String>,
+    /// Or why there is none.
+    pub traced: Result<Traced, String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traced {
+    /// Whether it was all that happened on the host: all caches, of all processes.
+    pub is_whole: bool,
+    pub last: Box<Snapshot>,
 }
 
 /// Whose objects of a cache leak or flood it, by the trace.
@@ -41,11 +43,17 @@ pub struct Claim {
 }
 
 impl Tracing {
-    fn last(&self) -> Option<&Snapshot> {
-        match self {
-            Self::Failed { .. } => None,
-            Self::Done { last, .. } => Some(last),
-        }
+    pub fn done(caches: Vec<String>, is_whole: bool, last: Snapshot) -> Self {
+        Self { caches, traced: Ok(Traced { is_whole, last: Box::new(last) }) }
+    }
+
+    pub fn failed(caches: Vec<String>, why: impl Into<String>) -> Self {
+        Self { caches, traced: Err(why.into()) }
+    }
+
+    /// The session's last report.
+    pub fn last(&self) -> Option<&Snapshot> {
+        self.traced.as_ref().ok().map(|traced| &*traced.last)
     }
 
     /// What the slab held when the session began, if it found out.
@@ -60,7 +68,7 @@ impl Tracing {
 
     /// Whether all of this cache is seen, so that what is not claimed does not leak.
     pub fn sees(&self, cache: &str) -> bool {
-        let Self::Done { is_whole: true, last, .. } = self else { return false };
+        let Ok(Traced { is_whole: true, last }) = &self.traced else { return false };
         let is_partial = last.caches.iter().any(|traced| traced.name == cache && traced.partial.is_some());
         last.verdict.is_some() && !is_partial
     }
@@ -103,8 +111,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_an_accusation_of_the_verdict() {
-        let done =
-            |last| Tracing::Done { caches: vec!["all".to_owned()], is_whole: true, last: Box::new(last) };
+        let done = |last| Tracing::done(vec!["all".to_owned()], true, last);
         let claims = done(sample::verdict()).claims().expect("there is a verdict");
         assert_eq!((claims[0].cache.as_str(), &*claims[0].comm, claims.len()), ("dentry", &b"curl"[..], 1));
         assert_eq!(done(sample::verdict()).holder("dentry"), Some(&b"curl"[..]));
@@ -116,8 +123,7 @@ mod tests {
         partial.caches[0].partial = sample::partial(By::Comm).caches.iter().find_map(|cache| cache.partial);
         assert!(!done(partial).sees("dentry"));
         // What a filter left out may leak.
-        let of_some =
-            Tracing::Done { caches: Vec::new(), is_whole: false, last: Box::new(sample::verdict()) };
+        let of_some = Tracing::done(Vec::new(), false, sample::verdict());
         assert!(!of_some.sees("dentry"));
     }
 }

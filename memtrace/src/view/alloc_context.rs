@@ -33,10 +33,12 @@ impl GfpFlags {
 }
 
 /// The kind of task that an object was allocated for. An interrupt counts as the task that it interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 pub enum Context {
     Process,
     /// A thread of a process, made by the kernel to do what io_uring puts off.
+    #[strum(serialize = "io-uring-worker")]
     IoWorker,
     KernelThread,
     /// The kernel thread that softirqs are left to when there are many.

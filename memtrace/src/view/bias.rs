@@ -1,6 +1,9 @@
 //! Which way counts of objects may be wrong, and how far at most.
 
-use super::{reconcile, snapshot::Snapshot};
+use super::{
+    reconcile,
+    snapshot::{Snapshot, Totals},
+};
 
 /// An error of one in so many is none to care about.
 const NEGLIGIBLE: u64 = 1_000;
@@ -46,19 +49,33 @@ impl Bias {
         let unexplained = reconcile::unexplained(caches).map_or(0, |(_, growth)| growth.unexplained());
         let is_out = *is_final && trust.emitted != trust.accounted();
         // Of frees that nobody saw, reused pointers are only the ones that came to light.
-        let frees = caches.iter().map(|cache| cache.frees).fold(0, u64::saturating_add);
+        let Totals { frees, objects, .. } = snapshot.totals();
         let has_partial = caches.iter().any(|cache| cache.partial.is_some());
         let is_verified = trust.is_verified();
         let are_unseen = trust.reused_pointers > frees / NEGLIGIBLE && !has_partial && !is_verified;
         // What was freed unseen is out of the figures, where the kernel was asked.
-        let high = if is_verified { 0 } else { trust.lost_frees.saturating_add(trust.recursion_misses) };
-        let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.recursion_misses];
+        let high = if is_verified { 0 } else { trust.lost_frees.saturating_add(trust.missed()) };
+        let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.missed()];
         let low = low.into_iter().fold(0, u64::saturating_add);
         let too_high = Off::unless_unknown(are_unseen || unexplained < 0 || is_out, high, sampling.period);
         let too_low = Off::unless_unknown(unexplained > 0 || is_out, low, sampling.period);
-        let outstanding = caches.iter().map(|cache| cache.outstanding_objects).fold(0, u64::saturating_add);
-        let is_negligible =
-            matches!(too_high.or(too_low), Off::AtMost(most) if most <= outstanding / NEGLIGIBLE);
+        let is_negligible = matches!(too_high.or(too_low), Off::AtMost(most) if most <= objects / NEGLIGIBLE);
         Self { too_high, too_low, has_partial, is_negligible }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{output::sample, view::Trust};
+
+    #[test]
+    fn skipped_probes_say_nothing_where_nothing_was_traced() {
+        let bias = |emitted| {
+            let trust = Trust { emitted, applied: emitted, recursion_misses: 12, ..Trust::default() };
+            Bias::of(&Snapshot { trust, ..sample::incident::empty().snapshot })
+        };
+        assert_eq!((bias(0).too_high, bias(0).too_low), (Off::NOT, Off::NOT));
+        assert_eq!((bias(9).too_high, bias(9).too_low), (Off::AtMost(12), Off::AtMost(12)));
     }
 }

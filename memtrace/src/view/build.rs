@@ -14,7 +14,7 @@ use self::{
 use super::{
     ages::{AgeBucket, AllocsUntil, Cohort, Survivors, Timeline},
     checkpoint::{Checkpoint, Trust},
-    judge::{self, Bench},
+    judge::{self, SessionFacts},
     key::Keys,
     lookups::Lookups,
     reconcile,
@@ -66,7 +66,7 @@ impl Builder {
         let groups = groups(ledger, aged.as_ref(), by, &caches, lookups);
         let mut rows = self.rows.rows(groups, ledger, checkpoint, &self.timeline, lookups);
         let Checkpoint { meminfo, trust, .. } = checkpoint;
-        let bench = Bench {
+        let session = SessionFacts {
             caches: &caches,
             meminfo: *meminfo,
             trust,
@@ -74,7 +74,7 @@ impl Builder {
             period: checkpoint.sampling.period,
             elapsed: checkpoint.elapsed,
         };
-        let verdict = judge::verdict(rows.iter().map(|(row, sources)| (row, &sources.held[..])), &bench);
+        let verdict = judge::verdict(rows.iter().map(|(row, sources)| (row, &sources.held[..])), &session);
         let rest = cut(&mut rows, *sort, *top);
         let rows = with_details(rows, ledger, &self.timeline, checkpoint.now, lookups.stacks);
         let is_final = checkpoint.is_final;

@@ -165,6 +165,11 @@ impl Trust {
         self.lost_allocs.saturating_add(self.lost_frees).saturating_add(self.lost_names)
     }
 
+    /// The probe runs that count: they are of any cache, so that where nothing was traced they say nothing.
+    pub fn missed(&self) -> u64 {
+        if self.emitted > 0 { self.recursion_misses } else { 0 }
+    }
+
     /// Events of which it is known what became of them.
     pub fn accounted(&self) -> u64 {
         self.applied.saturating_add(self.lost())

@@ -1,11 +1,12 @@
 //! A single event, as it is shown: with what was known of its object when it happened.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::object::Allocated;
 use crate::stream::event::Address;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum EventKind {
     /// A slab cache handed out an object
     Alloc,
@@ -23,18 +24,6 @@ pub enum EventKind {
 
 impl EventKind {
     pub const ALL: [Self; 6] = [Self::Alloc, Self::Free, Self::Name, Self::Look, Self::Mark, Self::Gap];
-
-    /// As it is written on the command line, and everywhere else.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Alloc => "alloc",
-            Self::Free => "free",
-            Self::Name => "name",
-            Self::Look => "look",
-            Self::Mark => "mark",
-            Self::Gap => "gap",
-        }
-    }
 }
 
 /// What is not known is None. Raw text: escape it.
@@ -81,5 +70,28 @@ impl EventView<'_> {
             missing: None,
             missing_since_ns: None,
         }
+    }
+}
+
+/// What the events are of: said once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub host: String,
+    pub kernel: String,
+    /// Empty where it is not known.
+    pub boot_id: String,
+    /// Of the session, by the wall clock.
+    pub started: SystemTime,
+    /// Version of the memtrace that traced.
+    pub tool: String,
+}
+
+impl Source {
+    /// By the wall clock, as it went at the start. Never before 1970.
+    pub fn wall(&self, elapsed_ns: i64) -> SystemTime {
+        let time = Duration::from_nanos(elapsed_ns.unsigned_abs());
+        let wall =
+            if elapsed_ns < 0 { self.started.checked_sub(time) } else { self.started.checked_add(time) };
+        wall.unwrap_or(self.started).max(SystemTime::UNIX_EPOCH)
     }
 }

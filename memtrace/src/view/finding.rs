@@ -12,10 +12,13 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// What may become a finding. Only where nobody is accused.
     pub too_few: Option<TooFew>,
+    /// What grew most for a while, and no more. Likewise.
+    pub ended: Option<Ended>,
 }
 
 /// What the kernel can do with memory that grows, and so what it means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Kind {
     /// It is held: the kernel cannot take it back while its holder lives.
     Leak,
@@ -23,17 +26,6 @@ pub enum Kind {
     Flood,
     /// Bookkeeping of what is read, written or looked up: the kernel takes it back when it needs it. No accusation.
     Cache,
-}
-
-impl Kind {
-    /// As JSON and CSV call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Leak => "leak",
-            Self::Flood => "flood",
-            Self::Cache => "cache",
-        }
-    }
 }
 
 /// One cache of one row grows steadily.
@@ -85,6 +77,19 @@ pub struct TooFew {
     pub elapsed: Duration,
 }
 
+/// A row that took objects of a cache for a while, which are still there: a leak or a flood that is over, or a program that has
+/// what it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    pub keys: Vec<Vec<u8>>,
+    pub comm: Option<Vec<u8>>,
+    pub cache: String,
+    pub objects: u64,
+    pub bytes: u64,
+    /// Since the session began.
+    pub until: Duration,
+}
+
 /// With a smaller share of all growth, what is beside something larger is no headline.
 const MIN_SHARE: f64 = 0.01;
 
@@ -134,7 +139,8 @@ pub struct KnownIncident {
 }
 
 /// What makes a finding less certain.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Doubt {
     /// Events were lost: a free that is lost looks like a leak.
     Lost { share: f64 },

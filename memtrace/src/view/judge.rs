@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     checkpoint::Trust,
-    finding::{Doubt, Finding, Kind, KnownIncident, TooFew, Verdict},
+    finding::{Doubt, Ended, Finding, Kind, KnownIncident, TooFew, Verdict},
     lookups::CacheInfo,
     snapshot::{CacheTotals, Row},
     survival::{Course, Survival},
@@ -54,6 +54,9 @@ const TELLING_SHARE: f64 = 0.05;
 /// Too little time for a finding.
 const TOO_EARLY: Duration = Duration::from_millis(5500);
 
+/// With a smaller share of all that is outstanding, what is over is not worth a word.
+const MIN_ENDED: f64 = 0.01;
+
 /// The caches that many parts of the kernel share.
 const KMALLOC: &str = "kmalloc-";
 
@@ -67,8 +70,8 @@ pub struct Held<'a> {
     pub survival: Survival,
 }
 
-/// What rows are judged with.
-pub struct Bench<'a> {
+/// What is known of the session whose rows are judged.
+pub struct SessionFacts<'a> {
     pub caches: &'a [CacheTotals],
     pub meminfo: Option<SlabMemory>,
     pub trust: &'a Trust,
@@ -90,15 +93,16 @@ struct Grown<'a> {
 /// None while it is too early to say.
 pub fn verdict<'a>(
     rows: impl Iterator<Item = (&'a Row, &'a [Held<'a>])>,
-    bench: &Bench<'_>,
+    session: &SessionFacts<'_>,
 ) -> Option<Verdict> {
-    if bench.elapsed < TOO_EARLY {
+    if session.elapsed < TOO_EARLY {
         return None;
     }
-    let (mut findings, mut few) = (Vec::new(), Vec::new());
+    let (mut findings, mut few, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for (row, held) in rows {
-        let (grown, too_few) = bench.grown(row, held);
-        findings.extend(bench.findings(grown));
+        ended.extend(session.ended(row, held));
+        let (grown, too_few) = session.grown(row, held);
+        findings.extend(session.findings(grown));
         few.extend(too_few);
     }
     let strength = |finding: &Finding| (finding.is_accusation(), finding.bytes_per_s as u64);
@@ -106,10 +110,11 @@ pub fn verdict<'a>(
     let accused = findings.iter().filter(|finding| finding.is_accusation()).count();
     findings.truncate(accused + MAX_CACHES);
     let too_few = few.into_iter().filter(|_| accused == 0).max_by_key(|few| few.objects);
-    Some(Verdict { findings, too_few })
+    let ended = ended.into_iter().filter(|_| accused == 0).max_by_key(|ended| ended.bytes);
+    Some(Verdict { findings, too_few, ended })
 }
 
-impl Bench<'_> {
+impl SessionFacts<'_> {
     /// The caches of a row that grow, and one that may.
     fn grown<'a>(&self, row: &'a Row, held: &'a [Held<'a>]) -> (Vec<Grown<'a>>, Option<TooFew>) {
         let (mut all, mut few) = (Vec::new(), None);
@@ -140,6 +145,25 @@ impl Bench<'_> {
             objects: survival.objects(),
             elapsed: self.elapsed,
         }
+    }
+
+    /// Of its caches, the one that took most.
+    fn ended(&self, row: &Row, held: &[Held<'_>]) -> Option<Ended> {
+        let all_bytes: u64 = self.caches.iter().map(|totals| totals.outstanding_bytes).sum();
+        let of_cache = |Held { cache, survival }: &Held<'_>| {
+            let is_held = kind(cache, row) != Kind::Cache && !cache.name.starts_with(KMALLOC);
+            let until = survival.ended(self.period).filter(|_| is_held && !self.is_partial(cache))?;
+            let bytes = survival.objects() * cache.object_size;
+            (bytes as f64 >= all_bytes as f64 * MIN_ENDED).then(|| Ended {
+                keys: row.keys.clone(),
+                comm: row.comm.clone(),
+                cache: cache.name.clone(),
+                objects: survival.objects(),
+                bytes,
+                until,
+            })
+        };
+        held.iter().filter_map(of_cache).max_by_key(|ended| ended.bytes)
     }
 
     fn is_worth_it(&self, grown: &Grown<'_>) -> bool {
@@ -290,7 +314,7 @@ fn doubts(trust: &Trust) -> Vec<Doubt> {
     let lost = (trust.lost_allocs + trust.lost_frees) as f64 / trust.emitted.max(1) as f64;
     let doubts = [
         (lost > FEW_LOST).then_some(Doubt::Lost { share: lost }),
-        (trust.recursion_misses > 0).then_some(Doubt::Missed(trust.recursion_misses)),
+        (trust.missed() > 0).then_some(Doubt::Missed(trust.missed())),
         (trust.refused > 0).then_some(Doubt::Refused),
     ];
     doubts.into_iter().flatten().collect()

@@ -18,7 +18,8 @@ use crate::{
 const UNKNOWN: &str = "(unknown)";
 
 /// One thing to group rows by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum By {
     /// Command name
     Comm,
@@ -40,23 +41,6 @@ pub enum By {
     Gfp,
     /// Process, io_uring worker, kernel thread, softirq or interrupt
     Context,
-}
-
-impl By {
-    /// As it is written on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            By::Comm => "comm",
-            By::Pid => "pid",
-            By::Ancestors => "ancestors",
-            By::Cgroup => "cgroup",
-            By::Cache => "cache",
-            By::CallSite => "callsite",
-            By::Node => "node",
-            By::Gfp => "gfp",
-            By::Context => "context",
-        }
-    }
 }
 
 /// What rows are grouped by: all of these together, at least one, none twice.
@@ -100,7 +84,7 @@ impl Keys {
 
     /// As it is written on the command line: `cgroup,comm`.
     pub fn names(&self) -> String {
-        self.0.iter().map(|by| by.name()).collect::<Vec<_>>().join(",")
+        self.0.iter().map(By::into_str).collect::<Vec<_>>().join(",")
     }
 }
 

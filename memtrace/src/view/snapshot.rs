@@ -2,10 +2,11 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
+    By, Finding,
     ages::{AgeBucket, Cohort},
     alloc_context::AllocContext,
     census::Census,
@@ -20,7 +21,8 @@ use super::{
 use crate::procfs::meminfo::SlabMemory;
 
 /// What rows are ordered by, biggest (or oldest) first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Sort {
     /// Bytes outstanding
     Bytes,
@@ -75,6 +77,86 @@ pub struct Snapshot {
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,
+}
+
+/// With a smaller share of its objects in caches that are partial, a row means what it says.
+const MIN_PARTIAL: f64 = 0.1;
+
+impl Snapshot {
+    /// When tracing began. Never before 1970.
+    pub fn start(&self) -> SystemTime {
+        before(self.end(), self.elapsed)
+    }
+
+    /// When allocations ceased to be traced.
+    pub fn end(&self) -> SystemTime {
+        before(self.time, self.settled.map(|settled| settled.time).unwrap_or_default())
+    }
+
+    /// All caches added up.
+    pub fn totals(&self) -> Totals {
+        let sum = |of: fn(&CacheTotals) -> u64| self.caches.iter().map(of).fold(0, u64::saturating_add);
+        Totals {
+            allocs: sum(|cache| cache.allocs),
+            frees: sum(|cache| cache.frees),
+            objects: sum(|cache| cache.outstanding_objects),
+            bytes: sum(|cache| cache.outstanding_bytes),
+        }
+    }
+
+    /// All rows added up, shown or not. Of those that `--top` cut only objects and bytes are known.
+    pub fn total(&self) -> Row {
+        let (rows, rest) = (&self.rows, self.rest.unwrap_or_default());
+        let count = |of: fn(&Row) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
+        let rate = |of: fn(&Row) -> f64| rows.iter().map(of).sum();
+        Row {
+            objects: count(|row| row.objects).saturating_add(rest.objects),
+            bytes: count(|row| row.bytes).saturating_add(rest.bytes),
+            objects_until_end: count(|row| row.objects_until_end),
+            allocs: count(|row| row.allocs),
+            frees: count(|row| row.frees),
+            allocs_per_s: rate(|row| row.allocs_per_s),
+            frees_per_s: rate(|row| row.frees_per_s),
+            growth_per_s: rate(|row| row.growth_per_s),
+            oldest: rows.iter().filter_map(|row| row.oldest).max(),
+            ..Row::default()
+        }
+    }
+
+    /// What the row is found to do, the first of it.
+    pub fn finding_of(&self, row: &Row) -> Option<&Finding> {
+        self.verdict.as_ref()?.findings.iter().find(|finding| finding.keys == row.keys)
+    }
+
+    /// Whether so much of what it holds may be free that this changes what it says.
+    pub fn is_partial(&self, row: &Row) -> bool {
+        if self.by.contains(By::Cache) {
+            let is_its = |cache: &&CacheTotals| row.cache.as_ref() == Some(&cache.name);
+            return self.caches.iter().find(is_its).is_some_and(|cache| cache.partial.is_some());
+        }
+        row.partial_objects > 0 && row.partial_objects as f64 >= row.objects as f64 * MIN_PARTIAL
+    }
+
+    /// Where all rows are of one, it tells nothing.
+    pub fn has_several_cgroups(&self) -> bool {
+        let mut cgroups = self.rows.iter().flat_map(|row| &row.cgroups).map(|cgroup| cgroup.id);
+        let first = cgroups.next();
+        cgroups.any(|id| Some(id) != first)
+    }
+}
+
+fn before(time: SystemTime, earlier: Duration) -> SystemTime {
+    time.checked_sub(earlier).filter(|&time| time > UNIX_EPOCH).unwrap_or(UNIX_EPOCH)
+}
+
+/// What was traced of several caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    pub allocs: u64,
+    pub frees: u64,
+    /// Outstanding.
+    pub objects: u64,
+    pub bytes: u64,
 }
 
 /// One slab cache: what this session saw of it and what the kernel says.
@@ -231,6 +313,13 @@ pub struct CallSite {
     pub address: u64,
     /// `__d_alloc+0x2b`, with the module where it is in one; None where the kernel does not tell.
     pub symbol: Option<String>,
+}
+
+impl CallSite {
+    /// Its name, or else its address.
+    pub fn text(&self) -> String {
+        self.symbol.clone().unwrap_or_else(|| format!("{:#x}", self.address))
+    }
 }
 
 /// Rows that are not shown.

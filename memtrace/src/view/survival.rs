@@ -35,6 +35,10 @@ const MIN_EARLY: f64 = 0.25;
 /// What is left of the first third's allocations, compared to the second's. Less is working memory that lives long.
 const MIN_OLD_KEPT: f64 = 0.7;
 
+/// So many parts without survivors, but for this share of all: it has ended.
+const QUIET: usize = 2;
+const FEW: f64 = 0.02;
+
 /// Fewer objects are not worth a word.
 pub const FEW_OBJECTS: u64 = 20;
 
@@ -46,7 +50,8 @@ pub type Allocs = Points<16>;
 pub struct Survival {
     /// Outstanding objects by when they were born: from the first allocation on.
     parts: [u64; PARTS],
-    /// How long all parts are together.
+    /// When they begin, and how long they are together.
+    began: Duration,
     time: Duration,
     /// Outstanding objects that are younger.
     in_flight: u64,
@@ -91,6 +96,7 @@ impl Survival {
         let [first, second, third] = [THIRD, 2 * THIRD, PARTS].map(until);
         Some(Self {
             parts: std::array::from_fn(|part| born[part]),
+            began,
             time,
             in_flight: born[PARTS],
             allocs: [first, second - first, third - second],
@@ -127,6 +133,21 @@ impl Survival {
             return Course::TooFew;
         }
         Course::Steady(self.slope())
+    }
+
+    /// Until when it grew, where it did so for a while and then no more. None of what came all at once.
+    pub fn ended(&self, period: u32) -> Option<Duration> {
+        let few = self.grown() as f64 * FEW;
+        let is_some = |&born: &u64| born as f64 > few;
+        let first = self.parts.iter().position(is_some)?;
+        let last = self.parts.iter().rposition(is_some)?;
+        let (active, after) = (&self.parts[first..=last], &self.parts[last + 1..]);
+        let mean = sum(active) / active.len() as f64;
+        let is_even = active.iter().all(|&born| upper(born as f64) >= MIN_EARLY * mean);
+        let is_over = after.len() >= QUIET && sum(after) + self.in_flight as f64 <= few;
+        let is_enough = self.grown() >= MIN_OBJECTS * u64::from(period);
+        let until = self.began + self.time * (last as u32 + 1) / PARTS as u32;
+        (is_enough && active.len() > 1 && is_even && is_over).then_some(until)
     }
 
     fn grown(&self) -> u64 {
@@ -219,11 +240,17 @@ fn signed(time: Duration) -> SignedNs {
 /// Of somebody who keeps so many objects a second, all the time.
 #[cfg(test)]
 pub(crate) fn steady(per_s: u64, seconds: u64) -> Survival {
-    let span = AllocSpan { from: 0, to: seconds * 1_000_000_000, objects: per_s * seconds };
+    until(per_s, seconds, seconds)
+}
+
+/// Likewise until then.
+#[cfg(test)]
+pub(crate) fn until(per_s: u64, until: u64, seconds: u64) -> Survival {
+    let span = AllocSpan { from: 0, to: until * 1_000_000_000, objects: per_s * until };
     let mut allocs = Allocs::default();
-    (0..=seconds).for_each(|second| allocs.add(Duration::from_secs(second), second * per_s));
+    (0..=seconds).for_each(|second| allocs.add(Duration::from_secs(second), second.min(until) * per_s));
     let clock = Clock { start: 0, elapsed: Duration::from_secs(seconds) };
-    Survival::new(&[span], &allocs, per_s * seconds, clock).expect("it is long enough")
+    Survival::new(&[span], &allocs, per_s * until, clock).expect("it is long enough")
 }
 
 #[cfg(test)]

@@ -25,18 +25,22 @@ const CHURN_KEEPS: f64 = 0.05;
 /// Outstanding objects over time.
 pub type History = Points<64>;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 pub enum Trend {
     /// There are too few reports yet, or too few objects.
     #[default]
     TooEarly,
     /// It grows, as fast in the second half of the time as in the first.
+    #[strum(serialize = "grows")]
     Growing(Slope),
     /// It grew, and stays.
+    #[strum(serialize = "flat")]
     Plateaued,
     /// It grew at once, and stays.
     Burst,
     /// It allocates and frees, and holds little.
+    #[strum(serialize = "churns")]
     Churning,
     /// None of these.
     Steady,

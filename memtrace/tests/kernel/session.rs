@@ -22,6 +22,9 @@ use crate::{host, snapshot::Snapshot};
 /// Reports that a condition may take to come true: RCU frees objects when it sees fit.
 const MAX_REPORTS: usize = 150;
 
+/// How a session exits that was asked to fail on a finding, and has one.
+const FINDING: i32 = 3;
+
 /// A report that takes longer will never come.
 const REPORT_MOST: Duration = Duration::from_secs(60);
 
@@ -141,6 +144,13 @@ impl Session {
         self.end_by(Signal::INT)
     }
 
+    /// Likewise, where it was asked to fail on a finding, and has one.
+    #[track_caller]
+    pub fn interrupt_with_finding(self) -> Snapshot {
+        self.signal(Signal::INT);
+        self.ended_with(FINDING).0
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(self.process_id(), signal).expect("it still runs");
     }
@@ -162,7 +172,12 @@ impl Session {
 
     /// Reads until the session ends. Returns its last report and how many came before it. Every session must end well.
     #[track_caller]
-    pub fn ended(mut self) -> (Snapshot, usize) {
+    pub fn ended(self) -> (Snapshot, usize) {
+        self.ended_with(0)
+    }
+
+    #[track_caller]
+    fn ended_with(mut self, code: i32) -> (Snapshot, usize) {
         let mut reports = 0;
         while !self.last.is_final {
             self.next();
@@ -171,7 +186,7 @@ impl Session {
         let after = self.lines.recv_timeout(REPORT_MOST).ok();
         assert_eq!(after, None, "the final report is the last line");
         let status = self.process.wait().expect("it is our child");
-        assert!(status.success(), "{status}: {}", self.errors());
+        assert_eq!(status.code(), Some(code), "{status}: {}", self.errors());
         assert!(self.last.trust.is_conserved(), "events are missing: {:?}", self.last.trust);
         (self.last.clone(), reports)
     }

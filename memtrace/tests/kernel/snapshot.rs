@@ -128,6 +128,7 @@ pub struct Finding {
     pub is: String,
     pub comm: Option<String>,
     pub cache: String,
+    pub full_in_ns: Option<u64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,19 +1,29 @@
-//! Plays scenes beside a session, and compares its findings with the truth.
+//! Plays scenes beside a session, and compares its findings with the truth; then those of triage.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::{Child, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Scene, Truth, all, command};
-use crate::{host, session::Session, snapshot::Snapshot};
+use crate::{
+    host,
+    session::Session,
+    snapshot::{Finding, Snapshot},
+};
 
 /// When it is judged, in seconds since the session began.
 const MOMENTS: [u64; 4] = [6, 12, 30, 60];
 /// All of them are multiples of this.
 const STEP: usize = 6;
+
+/// How long triage looks, once the session is over.
+const TRIAGE: &str = "15s";
+/// It accuses who fills what is available within a week. Rates vary: who does so within this time has to be accused.
+const SOON_NS: u64 = 5 * 24 * 3600 * 1_000_000_000;
 
 /// Scenes that are played at once: with more, the CPUs would be too busy for each to be what it is.
 const AT_ONCE: usize = 9;
@@ -37,22 +47,32 @@ const FEW: [&str; 12] = [
 /// How many of those an emulated machine plays in a run of all tests, which leaves it half a CPU.
 const EMULATED: usize = 6;
 
-/// What was said of a scene at each moment: accusations, as `leak filp`.
-type Said = Vec<BTreeSet<String>>;
+/// What was said of a scene at one time.
+#[derive(Clone)]
+struct Judgement {
+    /// `after 6 s`, `by triage`.
+    when: String,
+    /// Accusations, as `leak filp`.
+    said: BTreeSet<String>,
+    /// The guilty have to be accused by now.
+    is_due: bool,
+}
+
+/// At each moment, then by triage.
+type Said = Vec<Judgement>;
 
 /// A scene that is being played.
 struct Played {
-    scene: Scene,
     process: Child,
     _directory: TempDir,
 }
 
 impl Played {
-    fn start(scene: Scene) -> Self {
+    fn start(scene: &Scene) -> Self {
         let directory = host::directory_on_disk();
-        let mut command = command(&scene, directory.path());
+        let mut command = command(scene, directory.path());
         let process = command.stdin(Stdio::piped()).spawn().expect("this binary starts again");
-        Self { scene, process, _directory: directory }
+        Self { process, _directory: directory }
     }
 }
 
@@ -71,10 +91,10 @@ struct Round {
     others: BTreeSet<String>,
 }
 
-/// Plays them all at once until the last of these moments.
-fn play(scenes: &[Scene], moments: &[u64]) -> Round {
+/// Plays them all at once until the last of these moments, and then for triage if it is to judge too.
+fn play(scenes: &[Scene], moments: &[u64], has_triage: bool) -> Round {
     let mut session = Session::start(&["--cache", "all"]);
-    let played: Vec<Played> = scenes.iter().copied().map(Played::start).collect();
+    let played: Vec<Played> = scenes.iter().map(Played::start).collect();
     let mut round = Round::default();
     for moment in (0..=moments[moments.len() - 1]).step_by(STEP) {
         let report =
@@ -82,37 +102,91 @@ fn play(scenes: &[Scene], moments: &[u64]) -> Round {
         if !moments.contains(&moment) {
             continue;
         }
-        let comms: BTreeSet<String> = played.iter().map(|played| played.scene.comm()).collect();
-        let others = report.findings.iter().filter_map(|finding| finding.comm.as_ref());
-        for other in others.filter(|comm| !comms.contains(*comm)) {
-            round.others.extend(
-                accusations(&report, |comm| comm == other).iter().map(|said| format!("{other}: {said}")),
-            );
-        }
-        for Played { scene, .. } in &played {
-            let comm = scene.comm();
-            round.said.entry(scene.name).or_default().push(accusations(&report, |of| of == comm));
-        }
+        let is_due = |scene: &Scene| moment >= scene.from;
+        round.judge(scenes, &format!("after {moment} s"), &accusations(&report), is_due);
+    }
+    let last = session.last.clone();
+    session.kill();
+    if has_triage {
+        round.judge(scenes, "by triage", &charges(&triage()), |scene| fills_soon(scene, &last));
     }
     drop(played);
-    session.kill();
     round
 }
 
-/// Accusations of whom the function names, each as `leak filp`, and with the name where it names several.
-fn accusations(report: &Snapshot, is_about: impl Fn(&str) -> bool) -> BTreeSet<String> {
-    let accused = report.findings.iter().filter(|finding| finding.is != "cache");
-    let about = accused.filter(|finding| is_about(finding.comm.as_deref().unwrap_or("")));
-    about.map(|finding| format!("{} {}", finding.is, finding.cache)).collect()
+impl Round {
+    fn judge(
+        &mut self,
+        scenes: &[Scene],
+        when: &str,
+        accusations: &[Accusation],
+        is_due: impl Fn(&Scene) -> bool,
+    ) {
+        for scene in scenes {
+            let of_scene = accusations.iter().filter(|(comm, _)| *comm == scene.comm());
+            let said = of_scene.map(|(_, said)| said.clone()).collect();
+            let judgement = Judgement { when: when.to_owned(), said, is_due: is_due(scene) };
+            self.said.entry(scene.name).or_default().push(judgement);
+        }
+        let is_other = |(comm, _): &&Accusation| scenes.iter().all(|scene| scene.comm() != *comm);
+        self.others.extend(accusations.iter().filter(is_other).map(|(comm, said)| format!("{comm}: {said}")));
+    }
 }
 
-/// Whether it is right to say this of the scene at that moment; None where nothing needs to be said yet.
-fn is_right(scene: &Scene, said: &BTreeSet<String>, moment: u64) -> Option<bool> {
+/// Who, and of what: `leak filp`.
+type Accusation = (String, String);
+
+fn accusations(report: &Snapshot) -> Vec<Accusation> {
+    let accused = report.findings.iter().filter(|finding| finding.is != "cache");
+    let accusation = |finding: &Finding| {
+        (finding.comm.clone().unwrap_or_default(), format!("{} {}", finding.is, finding.cache))
+    };
+    accused.map(accusation).collect()
+}
+
+/// Whether triage has to accuse it, by how fast it grew at the end of the session.
+fn fills_soon(scene: &Scene, report: &Snapshot) -> bool {
+    let accused = report.findings.iter().filter(|finding| finding.is != "cache");
+    let mut of_scene = accused.filter(|finding| finding.comm.as_deref() == Some(&scene.comm()));
+    of_scene.any(|finding| finding.full_in_ns.is_some_and(|time| time < SOON_NS))
+}
+
+/// The page, as JSON.
+fn triage() -> Value {
+    let mut command = Command::new(host::memtrace());
+    let output = command.args(["triage", "-o", "json", "-d", TRIAGE]).output().expect("memtrace starts");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// What triage says of each that it accuses; of nobody's memory, with no name.
+fn charges(page: &Value) -> Vec<Accusation> {
+    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let mut charges = Vec::new();
+    for finding in page["findings"].as_array().into_iter().flatten() {
+        let charge = text(&finding["charge"]);
+        let claims = finding["claims"].as_array().map_or(&[][..], Vec::as_slice);
+        match charge.as_str() {
+            "leak" | "flood" if claims.is_empty() => {
+                charges.push((String::new(), format!("{charge} {}", text(&finding["detail"]))));
+            }
+            "leak" | "flood" => charges.extend(
+                claims
+                    .iter()
+                    .map(|claim| (text(&claim["comm"]), format!("{charge} {}", text(&claim["cache"])))),
+            ),
+            _ => {}
+        }
+    }
+    charges
+}
+
+/// Whether it is right to say this of the scene; None where nothing needs to be said yet.
+fn is_right(scene: &Scene, Judgement { said, is_due, .. }: &Judgement) -> Option<bool> {
     let is = |kind: &str| said.iter().any(|said| said.starts_with(kind));
     let only = |kind: &str| said.iter().all(|said| said.starts_with(kind));
     match scene.truth {
         Truth::Nobody => Some(said.is_empty()),
-        Truth::Leak | Truth::Flood if said.is_empty() && moment < scene.from => None,
+        Truth::Leak | Truth::Flood if said.is_empty() && !is_due => None,
         Truth::Leak => Some(is("leak")),
         Truth::Flood => Some(is("flood") && only("flood")),
     }
@@ -128,19 +202,16 @@ struct Score {
 }
 
 impl Score {
-    fn add(&mut self, scene: &Scene, said: &BTreeSet<String>, moment: u64) {
-        let right = is_right(scene, said, moment);
+    fn add(&mut self, scene: &Scene, judgement: &Judgement) {
+        let right = is_right(scene, judgement);
         let is_guilty = scene.truth != Truth::Nobody;
         self.found += u64::from(is_guilty && right == Some(true));
         self.missed += u64::from(is_guilty && right == Some(false));
         self.accused += u64::from(!is_guilty && right == Some(false));
         if right == Some(false) {
+            let Judgement { when, said, .. } = judgement;
             let said = if said.is_empty() { "nothing".to_owned() } else { words(said) };
-            self.wrong.push(format!(
-                "{} after {moment} s: {said}, and it is {}",
-                scene.name,
-                scene.truth.as_str()
-            ));
+            self.wrong.push(format!("{} {when}: {said}, and it is {}", scene.name, scene.truth.as_str()));
         }
     }
 
@@ -164,12 +235,10 @@ pub fn few() {
     let few = if host::is_our_own() { &FEW[..EMULATED] } else { &FEW };
     let scenes: Vec<Scene> = all().into_iter().filter(|scene| few.contains(&scene.name)).collect();
     assert_eq!(scenes.len(), few.len(), "each is a scene");
-    let round = play(&scenes, moments);
+    let round = play(&scenes, moments, false);
     let mut score = Score::default();
     for scene in &scenes {
-        for (said, &moment) in round.said[scene.name].iter().zip(moments) {
-            score.add(scene, said, moment);
-        }
+        round.said[scene.name].iter().for_each(|judgement| score.add(scene, judgement));
     }
     assert_eq!(score.wrong, [""; 0]);
 }
@@ -202,11 +271,11 @@ pub fn main(arguments: &[String]) -> ExitCode {
         fastrand::shuffle(&mut scenes);
         for group in scenes.chunks(AT_ONCE) {
             eprintln!("run {}: {}", run + 1, group.iter().map(|it| it.name).collect::<Vec<_>>().join(", "));
-            let round = play(group, &MOMENTS);
+            let round = play(group, &MOMENTS, true);
             others.extend(round.others);
             for scene in group {
                 let of_scene = &round.said[scene.name];
-                of_scene.iter().zip(MOMENTS).for_each(|(said, moment)| score.add(scene, said, moment));
+                of_scene.iter().for_each(|judgement| score.add(scene, judgement));
                 said.entry(scene.name).or_default().push(of_scene.clone());
             }
         }
@@ -229,12 +298,12 @@ pub fn main(arguments: &[String]) -> ExitCode {
 }
 
 fn print_matrix(said: &BTreeMap<&str, Vec<Said>>) {
-    println!("| scene | truth | {} |", MOMENTS.map(|moment| format!("{moment} s")).join(" | "));
-    println!("|---|---|{}", "---|".repeat(MOMENTS.len()));
+    println!("| scene | truth | {} | triage |", MOMENTS.map(|moment| format!("{moment} s")).join(" | "));
+    println!("|---|---|---|{}", "---|".repeat(MOMENTS.len()));
     for scene in all() {
         let Some(of_scene) = said.get(scene.name) else { continue };
-        let cells = (0..MOMENTS.len()).map(|at| {
-            let of_runs: BTreeSet<String> = of_scene.iter().map(|run| words(&run[at])).collect();
+        let cells = (0..=MOMENTS.len()).map(|at| {
+            let of_runs: BTreeSet<String> = of_scene.iter().map(|run| words(&run[at].said)).collect();
             let of_runs: Vec<String> =
                 of_runs.into_iter().map(|said| if said.is_empty() { "-".to_owned() } else { said }).collect();
             of_runs.join(" or ")

@@ -69,7 +69,7 @@ mod tests {
         let found = |fail_on_finding, snapshot: &Snapshot| FindingArgs { fail_on_finding }.found(snapshot);
         assert_eq!(found(true, &sample::verdict()), Found::Suspect);
         assert_eq!(found(false, &sample::verdict()), Found::Nothing);
-        for innocent in [sample::only_caches(), sample::too_few(), sample::dentry()] {
+        for innocent in [sample::only_caches(), sample::too_few(), sample::ended(), sample::dentry()] {
             assert_eq!(found(true, &innocent), Found::Nothing);
         }
     }

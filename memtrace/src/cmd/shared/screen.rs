@@ -3,6 +3,9 @@
 //!
 //! No alternate screen: what stood on the terminal before stays, and the last block stays after the session. That one is
 //! whole, however low the window is: it scrolls.
+//!
+//! Where a window gets smaller, the terminal itself moves the lines that no longer fit into what it scrolls back to, and nobody can
+//! take them away there: of each such time, part of a block stays.
 
 use std::{
     io::{self, IsTerminal as _, Stdout, Write},

@@ -52,14 +52,14 @@ pub async fn trace(duration: Duration) -> Tracing {
     let ended = session::run(options(duration), Box::new(Last(Arc::clone(&last)))).await;
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (ended, last) {
-        (Ok(()), Some(last)) => Tracing::Done { caches: all(), is_whole: true, last: Box::new(last) },
+        (Ok(()), Some(last)) => Tracing::done(all(), true, last),
         (Ok(()), None) => failed("tracing ended without a report"),
         (Err(error), _) => failed(first_sentence(&error)),
     }
 }
 
 pub fn failed(why: impl Into<String>) -> Tracing {
-    Tracing::Failed { caches: all(), why: why.into() }
+    Tracing::failed(all(), why)
 }
 
 fn all() -> Vec<String> {
@@ -79,8 +79,8 @@ pub fn recorded(caches: &[String], reader: &Reader, incidents: Incidents) -> Tra
     };
     let (caches, is_whole) = (caches.to_vec(), reader.header.filters.is_empty());
     match replay::report(reader, &ask, &mut |_| {}) {
-        Ok(report) => Tracing::Done { caches, is_whole, last: Box::new(report.snapshot) },
-        Err(error) => Tracing::Failed { caches, why: error.to_string() },
+        Ok(report) => Tracing::done(caches, is_whole, report.snapshot),
+        Err(error) => Tracing::failed(caches, error.to_string()),
     }
 }
 

@@ -200,7 +200,7 @@ async fn between(
         // Its time is over too, or it got the same signal.
         None => session.await,
     };
-    if matches!(tracing, Tracing::Done { .. }) {
+    if tracing.traced.is_ok() {
         sleep(AFTER_TRACING).await;
     }
     Ok((between, tracing))

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::wire::{Cursor, Malformed, put_bytes, put_list, put_option, put_varint};
-use crate::{kernel::gfp::GfpNames, output::events::Source, stream::event::TimeNs};
+use crate::{kernel::gfp::GfpNames, stream::event::TimeNs, view::event::Source};
 
 /// How a recording begins.
 pub const MAGIC: [u8; 8] = *b"MEMTRACE";
@@ -44,6 +44,28 @@ pub struct Header {
     pub gfp_names: Option<GfpNames>,
     /// Where blocks go round; None where they follow each other to the end.
     pub ring: Option<Ring>,
+}
+
+/// Nobody's: all is followed, in as much memory as it takes.
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            tool: String::new(),
+            command: Vec::new(),
+            host: String::new(),
+            kernel: String::new(),
+            boot_id: String::new(),
+            started: SystemTime::UNIX_EPOCH,
+            started_ns: 0,
+            own_tgid: 1,
+            ledger_bytes: u64::MAX,
+            period: 1,
+            stacks_period: Some(1),
+            filters: String::new(),
+            gfp_names: None,
+            ring: None,
+        }
+    }
 }
 
 impl From<&Header> for Source {

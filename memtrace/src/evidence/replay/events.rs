@@ -61,7 +61,7 @@ pub fn events(
     let mut last: Option<&Place> = None;
     for (index, place) in reader.places()[..window.end].iter().enumerate() {
         progress(Step { doing: "reading", done: index, all: window.end });
-        let mut out = InWindow { out, is_shown: window.first <= index };
+        let mut out = InWindow { out, is_shown: window.first <= index, shown: 0 };
         if let Some(last) = last.filter(|last| last.sequence + 1 != place.sequence) {
             let gap = Gap { events: None, since: Some(last.end), until: place.start, reason: NOT_IN_FILE };
             writer.gap(&gap, &mut out)?;
@@ -87,7 +87,7 @@ fn block(
     reader: &Reader,
     place: &Place,
     writer: &mut EventWriter,
-    out: &mut dyn EventOutput,
+    out: &mut InWindow<'_>,
 ) -> Result<u64, StreamError> {
     let Some(plain) = intact(reader.plain(place))? else { return Ok(0) };
     let Some(block) = intact(reader.block(&plain))? else { return Ok(0) };
@@ -95,6 +95,7 @@ fn block(
     let mut written = 0;
     for entry in block.columns.entries().map_while(Result::ok) {
         writer.entry(&entry, out)?;
+        writer.state.note_shown(std::mem::take(&mut out.shown));
         writer.state.check()?;
         written += 1;
     }
@@ -119,11 +120,17 @@ fn unfinished(
 struct InWindow<'a> {
     out: &'a mut dyn EventOutput,
     is_shown: bool,
+    /// So many events, since somebody took note of them.
+    shown: u64,
 }
 
 impl EventOutput for InWindow<'_> {
     fn show(&mut self, event: &EventView<'_>) -> io::Result<()> {
-        if self.is_shown { self.out.show(event) } else { Ok(()) }
+        if !self.is_shown {
+            return Ok(());
+        }
+        self.shown += 1;
+        self.out.show(event)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -54,6 +54,9 @@ const PERIOD_STEPS: u64 = 1 << 10;
 /// Steps of a report for each origin.
 const ROW_STEPS: usize = 8;
 
+/// Steps more of an event that is shown: to write it takes longer than to apply it.
+const SHOWN_STEPS: u64 = 2;
+
 /// Objects whose ages are compared in a step.
 const AGED_STEP: usize = 64;
 
@@ -288,6 +291,11 @@ impl State {
             }
             Entry::Mark(..) => {}
         }
+    }
+
+    /// So many events were shown.
+    pub(super) fn note_shown(&mut self, events: u64) {
+        self.take(SHOWN_STEPS * events);
     }
 
     /// What was asked for and is not there.

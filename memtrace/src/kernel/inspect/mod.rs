@@ -17,7 +17,10 @@ use super::{
     layout::Layout,
     memory::{Memory, Readable as _},
 };
-use crate::stream::event::{Address, Label, ObjectKind};
+use crate::{
+    knowledge::caches,
+    stream::event::{Address, Label, ObjectKind},
+};
 
 /// The objects of a slab cache that can be inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl Inspectable {
         match name {
             "dentry" => fields.paths.dentry.name.map(|_| Self::Dentry),
             "filp" => fields.file.dentry.map(|_| Self::File),
-            _ if sock::is_cache(name) => fields.sock.protocol_name.map(|_| Self::Socket(address)),
+            _ if caches::is_of_sockets(name) => fields.sock.protocol_name.map(|_| Self::Socket(address)),
             _ => {
                 let (_, offset) = fields.inode.holders.iter().find(|(cache, _)| *cache == name)?;
                 Some(if name == SOCKETS { Self::SocketInode(*offset) } else { Self::Inode(*offset) })

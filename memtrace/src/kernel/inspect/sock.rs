@@ -17,25 +17,6 @@ use crate::{
     stream::event::Address,
 };
 
-/// Slab caches of sockets, called like their protocols. Others (netlink, packet) are from kmalloc.
-const CACHES: [&str; 15] = [
-    "TCP",
-    "TCPv6",
-    "UDP",
-    "UDPv6",
-    "UDP-Lite",
-    "UDPLITEv6",
-    "RAW",
-    "RAWv6",
-    "PING",
-    "PINGv6",
-    "MPTCP",
-    "MPTCPv6",
-    "UNIX",
-    "UNIX-STREAM",
-    "AF_VSOCK",
-];
-
 /// Ephemeral ports start here (`ip_local_port_range` by default).
 const FIRST_EPHEMERAL: u16 = 32_768;
 
@@ -116,11 +97,6 @@ impl SockFields {
                 .ok(),
         }
     }
-}
-
-/// Whether a slab cache of this name has sockets.
-pub fn is_cache(name: &str) -> bool {
-    CACHES.contains(&name)
 }
 
 /// A socket as it is now.

@@ -8,7 +8,7 @@ use crate::{
         tables,
     },
     text::{human, time::rfc3339_seconds},
-    view::{By, CacheTotals, OwnCost, Row, Snapshot, Verdict, bias::Bias},
+    view::{By, OwnCost, Row, Snapshot, Verdict, bias::Bias, snapshot::Totals},
 };
 
 /// Of many caches, how many have a line above the rows.
@@ -132,26 +132,17 @@ fn caches(snapshot: &Snapshot) -> Vec<Block> {
             std::iter::once(lines(&snapshot.caches, 0).keep(Keep::Cache)).chain(merged).collect()
         }
         caches => {
+            let totals = snapshot.totals();
             let facts = [
                 Fact::new(0, format!("{} caches", human::grouped(caches.len() as u64))),
-                Fact::new(
-                    1,
-                    format!(
-                        "{} objects outstanding",
-                        human::grouped(sum(caches, |cache| cache.outstanding_objects))
-                    ),
-                ),
-                Fact::new(2, human::bytes(sum(caches, |cache| cache.outstanding_bytes))),
+                Fact::new(1, format!("{} objects outstanding", human::grouped(totals.objects))),
+                Fact::new(2, human::bytes(totals.bytes)),
             ];
             // Grouped by cache, the rows say the rest.
             let shown = if snapshot.by.contains(By::Cache) { 0 } else { caches.len().min(CACHES_SHOWN) };
             vec![Block::facts(facts).keep(Keep::Cache), lines(&caches[..shown], 1).keep(Keep::MoreCaches)]
         }
     }
-}
-
-fn sum(caches: &[CacheTotals], of: fn(&CacheTotals) -> u64) -> u64 {
-    caches.iter().map(of).fold(0, u64::saturating_add)
 }
 
 fn host(snapshot: &Snapshot) -> Vec<Block> {
@@ -225,14 +216,13 @@ fn directories(snapshot: &Snapshot, min_share: f64) -> Vec<Block> {
 }
 
 fn totals(snapshot: &Snapshot) -> Vec<Block> {
-    let caches = &snapshot.caches;
-    let objects = human::grouped(sum(caches, |cache| cache.outstanding_objects));
-    let bytes = human::bytes(sum(caches, |cache| cache.outstanding_bytes));
+    let Totals { allocs, frees, objects, bytes } = snapshot.totals();
+    let (objects, bytes) = (human::grouped(objects), human::bytes(bytes));
     let facts = Block::facts([
         Fact::label(1, if snapshot.is_final { "totals" } else { "since attach" }),
         Fact::new(0, format!("{objects} outstanding ({bytes})")),
-        Fact::new(2, human::number(sum(caches, |cache| cache.allocs), "alloc")),
-        Fact::new(3, human::number(sum(caches, |cache| cache.frees), "free")),
+        Fact::new(2, human::number(allocs, "alloc")),
+        Fact::new(3, human::number(frees, "free")),
     ]);
     let settled = snapshot.settled.map(|settled| {
         Block::sentence(trust::settled(settled, &snapshot.rows)).tone(Tone::Quiet).keep(Keep::Note)

@@ -15,8 +15,8 @@ use crate::{
     triage::{
         page::{Page, Top},
         sample::page_size,
-        suspect::Finding,
-        tracing::Tracing,
+        suspect::Candidate,
+        tracing::{Traced, Tracing},
     },
     view::Snapshot,
 };
@@ -57,10 +57,10 @@ pub fn ticket(page: &Page) -> Vec<Block> {
     let signs = page.signs.sentences(page.total / page_size(), page.short.is_any());
     [
         summary(page),
-        section("For good", list(&advice.for_good)),
-        section("Watch", list(&advice.watch)),
+        section("For good", list(advised(&advice.for_good))),
+        section("Watch", list(advised(&advice.watch))),
         memory(page),
-        section("Signs of memory pressure", list(&signs)),
+        section("Signs of memory pressure", list(advised(&signs))),
         top(&page.processes, "processes", "not read: limited to 20,000", tables::processes),
         top(&page.cgroups, "cgroups", "not read: limited to 4,000, largest parents first", |rows| {
             tables::cgroups(rows, page.cgroup_version)
@@ -69,7 +69,7 @@ pub fn ticket(page: &Page) -> Vec<Block> {
         tracing(&page.tracing),
         slab_at_the_beginning(page),
         by_hand(page),
-        section("Not known", notes(&page.notes)),
+        section("Not known", list(page.notes.iter().map(Sentence::outside))),
     ]
     .concat()
 }
@@ -89,8 +89,8 @@ fn summary(page: &Page) -> Vec<Block> {
         place.into_iter().collect(),
         already(page),
         usage(page),
-        section("Why", vec![Block::list(reasons)]),
-        section("Now", vec![Block::list(now(page))]),
+        section("Why", list(reasons)),
+        section("Now", list(now(page))),
         section("Also", others(page)),
     ]
     .concat()
@@ -112,18 +112,17 @@ fn who(page: &Page) -> Block {
 fn now(page: &Page) -> Vec<Sentence> {
     let claim = page.suspect().and_then(|suspect| suspect.claims.first());
     let known = claim.and_then(|claim| claim.known.as_ref()).into_iter().flat_map(verdict::remedy);
-    let advice = page.advice.now.iter().map(|advice| Sentence::default().advice(advice));
-    advice.chain(known).take(MAX_ADVICE).collect()
+    advised(&page.advice.now).chain(known).take(MAX_ADVICE).collect()
 }
 
 /// What else there is: accused too, or harmless.
 fn others(page: &Page) -> Vec<Block> {
     let (skip, most) = if page.suspect().is_some() { (1, MAX_BESIDE) } else { (0, MAX_OTHERS) };
-    let of = |finding: &Finding| match finding.charge {
-        Some(_) => phrases::also(finding, page),
-        None => phrases::harmless(finding, page),
+    let of = |candidate: &Candidate| match candidate.charge {
+        Some(_) => phrases::also(candidate, page),
+        None => phrases::harmless(candidate, page),
     };
-    page.findings.iter().skip(skip).take(most).map(|finding| paragraph(of(finding))).collect()
+    page.candidates.iter().skip(skip).take(most).map(|candidate| paragraph(of(candidate))).collect()
 }
 
 fn usage(page: &Page) -> Vec<Block> {
@@ -162,14 +161,13 @@ fn section(title: &str, body: Vec<Block>) -> Vec<Block> {
     if body.is_empty() { body } else { [vec![Block::heading(title)], body].concat() }
 }
 
-fn list(items: &[String]) -> Vec<Block> {
-    let list = || Block::list(items.iter().map(|item| Sentence::default().advice(&**item)));
-    if items.is_empty() { Vec::new() } else { vec![list()] }
+fn list(items: impl IntoIterator<Item = Sentence>) -> Vec<Block> {
+    let items: Vec<Sentence> = items.into_iter().collect();
+    if items.is_empty() { Vec::new() } else { vec![Block::list(items)] }
 }
 
-fn notes(notes: &[String]) -> Vec<Block> {
-    let list = || Block::list(notes.iter().map(Sentence::outside));
-    if notes.is_empty() { Vec::new() } else { vec![list()] }
+fn advised(sentences: &[String]) -> impl Iterator<Item = Sentence> {
+    sentences.iter().map(|sentence| Sentence::default().advice(&**sentence))
 }
 
 fn paragraph(text: impl Into<Sentence>) -> Block {
@@ -222,20 +220,19 @@ fn top<T>(top: &Top<T>, what: &str, why_not_read: &str, build: impl Fn(&[T]) -> 
 
 /// The session's own last report, as it stands at the end of a session.
 fn tracing(tracing: &Tracing) -> Vec<Block> {
-    match tracing {
-        Tracing::Failed { why, .. } => {
+    let last = match &tracing.traced {
+        Ok(Traced { last, .. }) => last,
+        Err(why) => {
             let failed = Sentence::from("not traced: ") + Sentence::outside(why);
-            vec![Block::heading("Who fills the slab"), paragraph(failed)]
+            return vec![Block::heading("Who fills the slab"), paragraph(failed)];
         }
-        Tracing::Done { caches, last, .. } => {
-            let title =
-                Sentence::from("Who fills the slab: ").names(caches.iter().map(String::as_bytes), ", ");
-            let title = title.words(format!(" traced for {}", human::duration(last.elapsed)));
-            // What is left of each part of the time says it; how old that is does not say more.
-            let last = Snapshot { ages: Vec::new(), ..(**last).clone() };
-            [vec![Block::heading(title)], report::block(&last)].concat()
-        }
-    }
+    };
+    let caches = tracing.caches.iter().map(String::as_bytes);
+    let title = Sentence::from("Who fills the slab: ").names(caches, ", ");
+    let title = title.words(format!(" traced for {}", human::duration(last.elapsed)));
+    // What is left of each part of the time says it; how old that is does not say more.
+    let last = Snapshot { ages: Vec::new(), ..(**last).clone() };
+    [vec![Block::heading(title)], report::block(&last)].concat()
 }
 
 fn slab_at_the_beginning(page: &Page) -> Vec<Block> {

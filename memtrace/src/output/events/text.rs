@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
-use super::{EventOutput, Source};
+use super::EventOutput;
 use crate::{
-    text::{escape, time::rfc3339, width},
+    text::{
+        escape,
+        time::{rfc3339, seconds},
+        width,
+    },
     view::{
-        event::{EventKind, EventView},
+        event::{EventKind, EventView, Source},
         object::Allocated,
     },
 };
@@ -70,7 +74,7 @@ impl<W: Write> EventOutput for Text<W> {
         let Allocated { cache, bytes, comm, pid, cgroup, call_site } = &event.allocated;
         let cells = [
             self.time(event).into(),
-            event.kind.name().into(),
+            event.kind.into_str().into(),
             event.object.map_or(NOTHING.into(), |address| format!("{address:#x}").into()),
             word(cache.map(str::as_bytes)),
             figure(*bytes),
@@ -89,14 +93,21 @@ impl<W: Write> EventOutput for Text<W> {
     }
 }
 
+/// Of each column but the last; of the first the clock says it. Figures stand to the right.
+const WIDTHS: [usize; 10] = [0, 5, 18, 20, 6, 7, 15, 10, CGROUP, 28];
+const FIGURES: [usize; 4] = [0, 4, 5, 7];
+
+/// In one piece: there may be millions.
 fn line(out: &mut impl Write, clock: Clock, cells: [Cow<'_, str>; 11]) -> io::Result<()> {
-    let [time, kind, object, cache, bytes, pid, comm, age, cgroup, call_site, name] = cells;
-    let width = clock.width();
-    writeln!(
-        out,
-        "{time:>width$}  {kind:<5}  {object:<18}  {cache:<20}  {bytes:>6}  {pid:>7}  {comm:<15}  {age:>10}  {cgroup:<CGROUP$}  \
-        {call_site:<28}  {name}"
-    )
+    let mut line = String::with_capacity(256);
+    let [before @ .., last] = &cells;
+    for (at, (cell, width)) in before.iter().zip(WIDTHS).enumerate() {
+        let width = if at == 0 { clock.width() } else { width };
+        let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
+        line.extend(if FIGURES.contains(&at) { [&blanks, &**cell, "  "] } else { [&**cell, &blanks, "  "] });
+    }
+    line.extend([last, "\n"]);
+    out.write_all(line.as_bytes())
 }
 
 fn figure(figure: Option<u64>) -> Cow<'static, str> {
@@ -121,12 +132,6 @@ fn path(path: Option<&[u8]>) -> Cow<'_, str> {
         Cow::Borrowed(path) => width::cut_path(path, CGROUP),
         Cow::Owned(path) => width::cut_path(&path, CGROUP).into_owned().into(),
     }
-}
-
-fn seconds(ns: i64) -> String {
-    let sign = if ns < 0 { "-" } else { "" };
-    let ns = ns.unsigned_abs();
-    format!("{sign}{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
 }
 
 /// In seconds, as precise as the ledger has them.

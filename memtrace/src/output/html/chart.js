@@ -303,11 +303,6 @@ function growthChart(section, series) {
       render();
     });
   }
-  let width = plot.clientWidth;
-  new ResizeObserver(() => {
-    if (plot.clientWidth === width) return;
-    width = plot.clientWidth;
-    render();
-  }).observe(plot);
+  onResize(plot, render);
 }
 

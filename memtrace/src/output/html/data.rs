@@ -2,12 +2,12 @@
 //! terminal, and the script sets them as text.
 
 use std::{
-    collections::HashMap,
     io,
     iter::repeat,
     time::{Duration, SystemTime},
 };
 
+use indexmap::IndexSet;
 use maud::{Markup, PreEscaped, html};
 use serde_json::{Value, json};
 
@@ -60,39 +60,22 @@ fn milliseconds(time: Duration) -> u64 {
 /// Each text stands once, since thousands of stacks have the same functions; samples have their numbers. Frames go from the
 /// outermost, as a flame graph is drawn, and the first `user` of them are the process's own.
 pub(super) fn of_profile(profile: &Profile) -> Value {
-    let mut texts = Texts::default();
+    let mut texts: IndexSet<&[u8]> = IndexSet::new();
     // Without stacks there is only the call site, which is in the kernel.
     let has_stacks = profile.stacks_period.is_some();
     let outstanding = profile.samples.iter().filter(|sample| sample.objects > 0);
     let samples = outstanding.map(|sample| {
         json!({
-            "comm": texts.number(&sample.comm),
-            "frames": sample.frames.iter().rev().map(|frame| texts.number(frame.as_bytes())).collect::<Vec<_>>(),
+            "comm": texts.insert_full(&sample.comm[..]).0,
+            "frames": sample.frames.iter().rev().map(|frame| texts.insert_full(frame.as_bytes()).0).collect::<Vec<_>>(),
             "user": if has_stacks { sample.frames.len() - frame::in_kernel(&sample.frames) } else { 0 },
             "objects": sample.objects,
             "bytes": sample.bytes,
         })
     });
     let samples = samples.collect::<Vec<_>>();
-    json!({ "stacks_period": profile.stacks_period, "texts": texts.all, "samples": samples })
-}
-
-/// Texts by number.
-#[derive(Default)]
-struct Texts {
-    all: Vec<String>,
-    numbers: HashMap<Vec<u8>, usize>,
-}
-
-impl Texts {
-    fn number(&mut self, text: &[u8]) -> usize {
-        if let Some(&number) = self.numbers.get(text) {
-            return number;
-        }
-        self.all.push(escape::terminal(text).into_owned());
-        self.numbers.insert(text.to_vec(), self.all.len() - 1);
-        self.all.len() - 1
-    }
+    let texts = texts.into_iter().map(escape::terminal).collect::<Vec<_>>();
+    json!({ "stacks_period": profile.stacks_period, "texts": texts, "samples": samples })
 }
 
 #[cfg(test)]

@@ -92,6 +92,26 @@ function choice(group, attribute, chosen, choose) {
   press(chosen);
 }
 
+// What is typed into a search box, in lower case; Escape clears it.
+function onQuery(search, queried) {
+  const typed = () => queried(search.value.trim().toLowerCase());
+  search.addEventListener('input', typed);
+  search.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape') return;
+    search.value = '';
+    typed();
+  });
+}
+
+function onResize(element, render) {
+  let width = element.clientWidth;
+  new ResizeObserver(() => {
+    if (element.clientWidth === width) return;
+    width = element.clientWidth;
+    render();
+  }).observe(element);
+}
+
 // The one tooltip of the page.
 const tip = document.querySelector('.tip');
 

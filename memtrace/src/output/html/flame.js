@@ -191,28 +191,13 @@ function flameGraph(section, profile) {
     event.preventDefault();
     keys[event.key]();
   });
-  search.addEventListener('input', () => {
-    state.query = search.value.trim().toLowerCase();
-    render();
-  });
-  search.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape') return;
-    search.value = '';
-    state.query = '';
-    render();
-  });
-
+  onQuery(search, (query) => { state.query = query; render(); });
   choice(section, 'data-unit', state.unit, (unit) => { state.unit = unit; render(); });
   section.querySelector('.period').textContent = profile.stacks_period === null
     ? 'Stacks were not recorded; the call site in the kernel stands for each.'
     : profile.stacks_period > 1 ? `The stack of one allocation in ${profile.stacks_period} was recorded; counts are scaled up.` : '';
   section.hidden = false;
   render();
-  let width = graph.clientWidth;
-  new ResizeObserver(() => {
-    if (graph.clientWidth === width) return;
-    width = graph.clientWidth;
-    render();
-  }).observe(graph);
+  onResize(graph, render);
 }
 

@@ -3,10 +3,7 @@
 use maud::{Markup, Render, html};
 
 use crate::{
-    output::{
-        phrases::{self, provenance},
-        render::html::host,
-    },
+    output::{phrases, render::html::host},
     procfs::meminfo::SlabMemory,
     text::{human, time::rfc3339},
     view::{OwnCost, Snapshot},
@@ -39,7 +36,7 @@ pub(super) fn fact(term: &str, value: impl Render) -> Markup {
 fn window(snapshot: &Snapshot) -> Markup {
     // `2026-11-25T03:12:04` and the rest.
     let utc = |time| rfc3339(time)[..19].replace('T', " ");
-    let [from, to] = [provenance::start(snapshot), provenance::end(snapshot)].map(utc);
+    let [from, to] = [snapshot.start(), snapshot.end()].map(utc);
     let (date, _) = from.split_once(' ').unwrap_or_default();
     let to = to.strip_prefix(date).map_or(to.as_str(), str::trim_start);
     html! { (from) " to " (to) " UTC " small { (human::duration(snapshot.elapsed)) } }

@@ -21,17 +21,8 @@ function enhance(table) {
     'aria-label': `Filter ${what}`,
     autocomplete: 'off',
     spellcheck: 'false',
-    oninput: () => {
-      state.query = search.value.trim().toLowerCase();
-      show();
-    },
-    onkeydown: (event) => {
-      if (event.key !== 'Escape') return;
-      search.value = '';
-      state.query = '';
-      show();
-    },
   });
+  onQuery(search, (query) => { state.query = query; show(); });
   const said = make('span', { 'aria-live': 'polite' });
   const more = make('button', { type: 'button', class: 'more', onclick: () => { state.all = !state.all; show(); } });
   const section = table.closest('section');

@@ -13,33 +13,34 @@ use crate::{
 };
 
 pub(super) fn section(snapshot: &Snapshot) -> Markup {
-    match &snapshot.verdict {
-        None => calm(
-            "unknown",
-            "No verdict",
-            "It is too early to tell.".into(),
-            "A verdict needs six seconds of the session. Until then a leak looks like memory in use.",
-        ),
-        Some(verdict) => match (verdict.first(), &verdict.too_few) {
-            (Some(first), _) => accusation(first, verdict),
-            (None, Some(_)) => calm(
-                "unknown",
-                "Too few to tell",
-                words::claim(verdict),
-                "It may be a slow leak, or the beginning of what stays in use. A longer window shows which.",
-            ),
-            (None, None) => calm(
-                "clear",
-                "Nothing found",
-                if verdict.findings.is_empty() {
-                    "Nothing traced grows steadily.".into()
-                } else {
-                    words::claim(verdict)
-                },
-                "What is outstanding is in use, or was allocated all at once and stays. A slow leak shows only in a longer window.",
-            ),
-        },
+    let Some(verdict) = &snapshot.verdict else {
+        let meaning =
+            "A verdict needs six seconds of the session. Until then a leak looks like memory in use.";
+        return calm("unknown", "No verdict", "It is too early to tell.".into(), meaning);
+    };
+    if let Some(first) = verdict.first() {
+        return accusation(first, verdict);
     }
+    let (kind, status, meaning) = match (&verdict.too_few, &verdict.ended) {
+        (Some(_), _) => (
+            "unknown",
+            "Too few to tell",
+            "It may be a slow leak, or the beginning of what stays in use. A longer window shows which.",
+        ),
+        (None, Some(_)) => (
+            "unknown",
+            "Grew, and stopped",
+            "It may be a leak that is over, or a program that now has what it needs. Nobody adds to it.",
+        ),
+        (None, None) => (
+            "clear",
+            "Nothing found",
+            "What is outstanding is in use, or was allocated all at once and stays. A slow leak shows only in a longer window.",
+        ),
+    };
+    let is_empty = kind == "clear" && verdict.findings.is_empty();
+    let claim = if is_empty { "Nothing traced grows steadily.".into() } else { words::claim(verdict) };
+    calm(kind, status, claim, meaning)
 }
 
 fn calm(kind: &str, status: &str, claim: Sentence, meaning: &str) -> Markup {

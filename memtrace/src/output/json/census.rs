@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, io};
 
-use super::{KEYS_BETWEEN, all, line_of, nanos, object};
+use super::{KEYS_BETWEEN, all, line_of, nanos, objects};
 use crate::{
     output::phrases::census as words,
     text::{escape, time::rfc3339},
@@ -21,7 +21,7 @@ pub fn line(census: &view::Census) -> io::Result<String> {
     line_of(&Census::of(census))
 }
 
-object! {
+objects! {
     pub(in crate::output) struct Census<'a> of census: &'a view::Census {
         r#type: &'static str = "census",
         version: u32 = VERSION,
@@ -39,9 +39,7 @@ object! {
         rows: Vec<Row<'a>> = all(&census.rows, |row| Row::of(row, census)),
         notes: &'a [String] = &census.notes,
     }
-}
 
-object! {
     struct Cache<'a> of cache: &'a CacheCensus {
         name: &'a str = &cache.name,
         aliases: &'a [String] = &cache.aliases,
@@ -57,9 +55,7 @@ object! {
         /// Why it has no rows, if so.
         untold: Option<String> = words::untold(cache).map(|why| why.text()),
     }
-}
 
-object! {
     struct Row<'a> of row: &'a ViewRow, census: &'a view::Census {
         key: String = keys(row, census).join(KEYS_BETWEEN),
         keys: Vec<String> = keys(row, census),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Ancestors, KEYS_BETWEEN, Sampling, Trust, all, finite, names::Names, nanos, object, sort, texts,
+    Ancestors, KEYS_BETWEEN, Sampling, Trust, all, finite, names::Names, nanos, objects, texts,
     verdict::Verdict,
 };
 use crate::{
@@ -11,14 +11,14 @@ use crate::{
     view::{
         self,
         census::{Payer, compare},
-        diff::{self, Seen},
+        diff,
     },
 };
 
 /// Raised when a field goes or changes its meaning; not when one is added.
 const VERSION: u32 = 1;
 
-object! {
+objects! {
     pub(in crate::output) struct Difference<'a> of difference: &'a view::Difference {
         #[serde(flatten)]
         pub(in crate::output) header: Header<'a> = Header::of(difference),
@@ -30,22 +30,18 @@ object! {
         pub(in crate::output) census: Option<Comparison<'a>> = difference.census.as_ref().map(Comparison::of),
         pub(in crate::output) notes: &'a [String] = &difference.notes,
     }
-}
 
-object! {
     /// What is said once.
     pub(in crate::output) struct Header<'a> of difference: &'a view::Difference {
         r#type: &'static str = "diff",
         version: u32 = VERSION,
         by: String = difference.by.names(),
-        sort: &'static str = sort(difference.sort),
+        sort: &'static str = difference.sort.into_str(),
         before: Side<'a> = Side::of(&difference.before),
         after: Side<'a> = Side::of(&difference.after),
         unchanged_rows: u64 = difference.unchanged,
     }
-}
 
-object! {
     struct Side<'a> of side: &'a diff::Side {
         label: Cow<'a, str> = escape::json(&side.label),
         boot: Option<&'a str> = side.boot.as_deref(),
@@ -59,9 +55,7 @@ object! {
         verdict: Option<Verdict<'a>> = side.verdict.as_ref().map(Verdict::of),
         trust: Trust = Trust::of(&side.trust),
     }
-}
 
-object! {
     pub(in crate::output) struct Change of change: &diff::Change {
         objects_before: u64 = change.before.objects,
         objects_after: u64 = change.after.objects,
@@ -72,21 +66,17 @@ object! {
         bytes_change: i64 = change.bytes(),
         bytes_change_share: Option<f64> = change.bytes_share(),
     }
-}
 
-object! {
     struct Rates of rates: diff::Rates {
         allocs_per_s: f64 = finite(rates.allocs),
         frees_per_s: f64 = finite(rates.frees),
         growth_per_s: f64 = finite(rates.growth),
     }
-}
 
-object! {
     pub(in crate::output) struct Row<'a> of row: &'a diff::RowChange {
         key: Cow<'a, str> = Cow::Owned(texts(&row.keys).join(KEYS_BETWEEN)),
         keys: Vec<Cow<'a, str>> = texts(&row.keys),
-        seen: &'static str = seen(row.seen),
+        seen: &'static str = row.seen.into_str(),
         #[serde(flatten)]
         change: Change = Change::of(&row.change),
         before: Option<Rates> = row.rates_before.map(Rates::of),
@@ -96,12 +86,10 @@ object! {
         place: Option<Names<'a>> = row.place.as_ref().map(Names::of),
         started_by: Option<Ancestors<'a>> = row.started_by.as_ref().map(Ancestors::of),
     }
-}
 
-object! {
     pub(in crate::output) struct Cache<'a> of cache: &'a diff::CacheChange {
         name: &'a str = &cache.name,
-        seen: &'static str = seen(cache.seen),
+        seen: &'static str = cache.seen.into_str(),
         #[serde(flatten)]
         change: Change = Change::of(&cache.change),
         before: Option<Rates> = cache.rates_before.map(Rates::of),
@@ -110,9 +98,7 @@ object! {
         slabinfo_objects_after: Option<u64> = cache.slabinfo_after,
         partial: bool = cache.is_partial,
     }
-}
 
-object! {
     pub(in crate::output) struct Rest of rest: &diff::RestChange {
         rows: u64,
         #[serde(flatten)]
@@ -120,16 +106,14 @@ object! {
     }
 }
 
-object! {
+objects! {
     pub(in crate::output) struct Comparison<'a> of census: &'a compare::Comparison {
         bytes_before: u64,
         bytes_after: u64,
         /// Those that changed by more than chance explains.
         rows: Vec<CensusRow<'a>> = all(&census.rows, CensusRow::of),
     }
-}
 
-object! {
     struct CensusRow<'a> of row: &'a compare::RowChange {
         cache: Option<&'a str> = row.cache.as_deref(),
         cgroup: Option<Cow<'a, str>> = row.cgroup.as_deref().map(escape::json),
@@ -140,14 +124,6 @@ object! {
         bytes_before_ci95: (u64, u64) = row.before.ci95,
         bytes_after: u64 = row.after.bytes,
         bytes_after_ci95: (u64, u64) = row.after.ci95,
-    }
-}
-
-pub(in crate::output) fn seen(seen: Seen) -> &'static str {
-    match seen {
-        Seen::Both => "both",
-        Seen::Before => "before",
-        Seen::After => "after",
     }
 }
 

@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{escape, finite, object};
-use crate::{
-    stream::event::FileType,
-    view::{self, Class},
-};
+use super::{escape, finite, objects};
+use crate::view;
 
-object! {
+objects! {
     pub(super) struct Names<'a> of group: &'a view::NameGroup {
         parent: Cow<'a, str> = escape::json(&group.parent),
         path: Option<Cow<'a, str>> = group.path.as_deref().map(escape::json),
@@ -16,14 +13,12 @@ object! {
         objects: u64,
         example: Cow<'a, str> = escape::json(&group.example),
         filesystem: Option<Cow<'a, str>> = group.filesystem.as_deref().map(escape::json),
-        kind: Option<&'static str> = group.kind.map(kind),
-        file_type: Option<&'static str> = group.file_type.map(file_type),
+        kind: Option<&'static str> = group.kind.map(|kind| kind.into_str()),
+        file_type: Option<&'static str> = group.file_type.map(|file_type| file_type.into_str()),
         negative_share: Option<f64> = group.negatives.map(negative_share),
         name_bytes: Option<u64> = group.negatives.map(|_| group.name_bytes),
     }
-}
 
-object! {
     /// `directories[]`.
     pub(in crate::output) struct Directory<'a> of directory: &'a view::Directory {
         path: Cow<'a, str> = escape::json(&directory.path),
@@ -37,26 +32,4 @@ object! {
 
 pub(super) fn negative_share(negatives: view::Negatives) -> f64 {
     finite(negatives.share())
-}
-
-fn kind(class: Class) -> &'static str {
-    match class {
-        Class::Dentry => "dentry",
-        Class::Inode => "inode",
-        Class::File => "file",
-        Class::Socket => "socket",
-    }
-}
-
-fn file_type(file_type: FileType) -> &'static str {
-    match file_type {
-        FileType::Regular => "regular",
-        FileType::Directory => "directory",
-        FileType::Symlink => "symlink",
-        FileType::Fifo => "fifo",
-        FileType::Socket => "socket",
-        FileType::CharDevice => "char_device",
-        FileType::BlockDevice => "block_device",
-        FileType::Anonymous => "anonymous",
-    }
 }

@@ -4,13 +4,10 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{all, finite, names::Names, nanos, object, texts};
+use super::{all, finite, names::Names, nanos, objects, texts};
 use crate::{
     text::escape,
-    view::{
-        self,
-        finding::{self, Doubt},
-    },
+    view::{self, finding},
 };
 
 /// The first accusation, if there is any.
@@ -19,12 +16,13 @@ use crate::{
 pub(in crate::output) enum Verdict<'a> {
     Accusation(Box<Finding<'a>>),
     TooFew(TooFew<'a>),
+    Ended(Ended<'a>),
     Nothing { is: &'static str },
 }
 
-object! {
+objects! {
     pub(in crate::output) struct Finding<'a> of finding: &'a view::Finding {
-        is: &'static str = finding.kind.name(),
+        is: &'static str = finding.kind.into_str(),
         key: Vec<Cow<'a, str>> = texts(&finding.keys),
         comm: Option<Cow<'a, str>> = finding.comm.as_deref().map(escape::json),
         started_by: Vec<Cow<'a, str>> = texts(&finding.started_by),
@@ -43,12 +41,10 @@ object! {
         slab_growth_share: f64 = finite(finding.slab_growth_share),
         reclaimable: Option<bool> = finding.is_reclaimable,
         full_in_ns: Option<u64> = finding.full_in.map(nanos),
-        doubts: Vec<&'static str> = all(&finding.doubts, doubt),
+        doubts: Vec<&'static str> = all(&finding.doubts, |doubt| doubt.into_str()),
         known: Vec<Known<'a>> = all(&finding.known, Known::of),
     }
-}
 
-object! {
     pub(in crate::output) struct TooFew<'a> of few: &'a finding::TooFew {
         is: &'static str = "too_few",
         key: Vec<Cow<'a, str>> = texts(&few.keys),
@@ -56,9 +52,17 @@ object! {
         cache: &'a str = &few.cache,
         objects: u64,
     }
-}
 
-object! {
+    pub(in crate::output) struct Ended<'a> of ended: &'a finding::Ended {
+        is: &'static str = "ended",
+        key: Vec<Cow<'a, str>> = texts(&ended.keys),
+        comm: Option<Cow<'a, str>> = ended.comm.as_deref().map(escape::json),
+        cache: &'a str = &ended.cache,
+        objects: u64,
+        bytes: u64,
+        until_ns: u64 = nanos(ended.until),
+    }
+
     struct Known<'a> of known: &'a view::KnownIncident {
         id: &'a str = &known.id,
         title: &'a str = &known.title,
@@ -73,19 +77,11 @@ object! {
 
 impl<'a> Verdict<'a> {
     pub(super) fn of(verdict: &'a view::Verdict) -> Self {
-        match (verdict.first(), &verdict.too_few) {
-            (Some(first), _) => Self::Accusation(Box::new(Finding::of(first))),
-            (None, Some(few)) => Self::TooFew(TooFew::of(few)),
-            (None, None) => Self::Nothing { is: "nothing" },
+        match (verdict.first(), &verdict.too_few, &verdict.ended) {
+            (Some(first), ..) => Self::Accusation(Box::new(Finding::of(first))),
+            (None, Some(few), _) => Self::TooFew(TooFew::of(few)),
+            (None, None, Some(ended)) => Self::Ended(Ended::of(ended)),
+            (None, None, None) => Self::Nothing { is: "nothing" },
         }
-    }
-}
-
-fn doubt(doubt: &Doubt) -> &'static str {
-    match doubt {
-        Doubt::Lost { .. } => "lost",
-        Doubt::Missed(_) => "missed",
-        Doubt::Refused => "refused",
-        Doubt::Replaced(_) => "replaced",
     }
 }

@@ -62,6 +62,13 @@ impl Name {
     }
 }
 
+/// There is nothing to say of what is not there.
+impl From<Option<Cell>> for Cell {
+    fn from(cell: Option<Cell>) -> Self {
+        cell.unwrap_or_default()
+    }
+}
+
 impl Cell {
     pub fn name(bytes: impl Into<Vec<u8>>) -> Self {
         Cell::Name(Name { bytes: bytes.into(), ..Name::default() })
@@ -75,14 +82,14 @@ impl Cell {
         Cell::Words(words.into())
     }
 
+    /// Blank, where there are none.
+    pub fn nonzero(count: u64) -> Self {
+        if count == 0 { Cell::Blank } else { Cell::Count(count) }
+    }
+
     /// Unknown, where there is no value.
     pub fn known<T>(value: Option<T>, cell: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Cell::Unknown, cell)
-    }
-
-    /// Blank, where there is no value.
-    pub fn some<T>(value: Option<T>, cell: impl FnOnce(T) -> Self) -> Self {
-        value.map_or(Cell::Blank, cell)
     }
 
     /// As people read it, harmless on a terminal. Of a name only the name.

@@ -1,7 +1,7 @@
 //! A column of a table: what it is called, how it is laid out, and what it has of a row. Each is declared once, in
 //! [`tables`](crate::output::tables).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use super::Cell;
 use crate::text::human;
@@ -107,11 +107,11 @@ impl Kind {
 }
 
 impl<'a, T> Column<'a, T> {
-    pub fn new(
+    pub fn new<C: Into<Cell>>(
         id: impl Into<Cow<'static, str>>,
         title: impl Into<Cow<'static, str>>,
         kind: Kind,
-        value: impl Fn(&T) -> Cell + 'a,
+        value: impl Fn(&T) -> C + 'a,
     ) -> Self {
         let head = Head {
             id: id.into(),
@@ -124,11 +124,11 @@ impl<'a, T> Column<'a, T> {
             is_for_machines: false,
             is_key: false,
         };
-        Column { head, value: Box::new(value) }
+        Column { head, value: Box::new(move |row| value(row).into()) }
     }
 
     /// Only for CSV, in which it always is.
-    pub fn machine(id: &'static str, value: impl Fn(&T) -> Cell + 'a) -> Self {
+    pub fn machine<C: Into<Cell>>(id: &'static str, value: impl Fn(&T) -> C + 'a) -> Self {
         let column = Column::new(id, "", Kind::Figure, value).csv();
         Column { head: Head { is_for_people: false, ..column.head }, ..column }
     }
@@ -140,7 +140,7 @@ impl<'a, T> Column<'a, T> {
     }
 
     /// Only among all that is known of one row.
-    pub fn detail_only(title: &'static str, value: impl Fn(&T) -> Cell + 'a) -> Self {
+    pub fn detail_only<C: Into<Cell>>(title: &'static str, value: impl Fn(&T) -> C + 'a) -> Self {
         Column::new("", "", Kind::Figure, value).only_if(false).detail(title)
     }
 
@@ -174,4 +174,26 @@ impl<'a, T> Column<'a, T> {
     pub(super) fn cell(&self, row: &T) -> Cell {
         (self.value)(row)
     }
+}
+
+/// Columns of figures of one kind; what is not known is a dash.
+macro_rules! figures {
+    ($($name:ident: $of:ident of $type:ty,)*) => {
+        impl<'a, T> Column<'a, T> {$(
+            pub fn $name<V: Into<Option<$type>>>(id: &'static str, title: &'static str, value: impl Fn(&T) -> V + 'a) -> Self {
+                Self::new(id, title, Kind::$of, move |row| Cell::known(value(row).into(), Cell::$of))
+            }
+        )*}
+    };
+}
+
+figures! {
+    count: Count of u64,
+    bytes: Bytes of u64,
+    rate: Rate of f64,
+    growth: Growth of f64,
+    share: Share of f64,
+    duration: Duration of Duration,
+    count_change: CountChange of i64,
+    bytes_change: BytesChange of i64,
 }

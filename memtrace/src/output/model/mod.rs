@@ -10,5 +10,5 @@ mod table;
 pub use self::cell::{Cell, Name};
 pub use self::column::{Column, Head, Kind, Room, Sums};
 pub use self::document::{Block, Command, Content, Fact, Keep, Tone};
-pub use self::sentence::{BOUND, Sentence, Span};
+pub use self::sentence::{BOUND, Sentence, Span, bound};
 pub use self::table::{Line, Part, Table};

@@ -5,6 +5,11 @@ use crate::text::{escape, width};
 /// A space where no line breaks.
 pub const BOUND: char = '\u{a0}';
 
+/// Words that stay in one line.
+pub fn bound(words: &str) -> String {
+    words.replace(' ', &BOUND.to_string())
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
     /// Our own, harmless on a terminal.
@@ -99,11 +104,11 @@ impl From<&str> for Sentence {
     }
 }
 
-impl std::ops::Add for Sentence {
+impl<T: Into<Sentence>> std::ops::Add<T> for Sentence {
     type Output = Sentence;
 
-    fn add(mut self, other: Sentence) -> Sentence {
-        self.0.extend(other.0);
+    fn add(mut self, other: T) -> Sentence {
+        self.0.extend(other.into().0);
         self
     }
 }

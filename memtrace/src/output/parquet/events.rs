@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use super::table::{Cell, Row, Table};
 use crate::{
-    output::events::{EventOutput, Source},
+    output::events::EventOutput,
     view::{
-        event::{EventKind, EventView},
+        event::{EventKind, EventView, Source},
         object::Allocated,
     },
 };
@@ -50,7 +50,7 @@ fn row<'a>(event: &'a EventView<'_>, source: &'a Source) -> Row<'a, 24> {
         ("time", Cell::Time(Some(source.wall(event.elapsed_ns)))),
         ("elapsed_ns", Cell::Signed(Some(event.elapsed_ns))),
         ("is_time_of_reading", Cell::Flag(Some(event.is_time_of_reading))),
-        ("kind", Cell::text(event.kind.name())),
+        ("kind", Cell::text(event.kind.into_str())),
         ("object", Cell::Address(event.object)),
         ("cache", Cell::bytes(cache.map(str::as_bytes))),
         ("bytes", Cell::Count(*bytes)),

@@ -8,10 +8,12 @@ use std::{
 
 use super::table::{Cell, Row, Table};
 use crate::{
-    output::events::Source,
     stream::event::TimeNs,
     text::{escape, time::rfc3339},
-    view::object::{Allocated, ObjectView},
+    view::{
+        event::Source,
+        object::{Allocated, ObjectView},
+    },
 };
 
 /// Rows at most: of more objects a sample is written, each of which stands for several.

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     io::{self, Write},
+    mem::take,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -21,8 +22,8 @@ use parquet::{
 };
 
 use crate::{
-    output::events::Source,
     text::{escape, time::rfc3339},
+    view::event::Source,
 };
 
 /// Some tens of megabytes while they are gathered. Readers work on groups in parallel, and leave out those that a query does not
@@ -125,7 +126,6 @@ impl<W: Write + Send> Table<W> {
                 column.write(&mut writer).map_err(io_error)?;
                 writer.close().map_err(io_error)?;
             }
-            column.clear();
         }
         group.close().map_err(io_error)?;
         self.rows = 0;
@@ -165,28 +165,20 @@ impl Column {
         self.levels.push(is_some.into());
     }
 
-    fn write(&self, writer: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
-        let levels = Some(&self.levels[..]);
-        match &self.values {
-            Values::Long(values) => writer.typed::<Int64Type>().write_batch(values, levels, None),
-            Values::Int(values) => writer.typed::<Int32Type>().write_batch(values, levels, None),
-            Values::Flag(values) => writer.typed::<BoolType>().write_batch(values, levels, None),
-            Values::Text(values, _) => writer.typed::<ByteArrayType>().write_batch(values, levels, None),
-        }
-        .map(drop)
-    }
-
-    fn clear(&mut self) {
-        self.levels.clear();
+    /// What was gathered; the next group begins with nothing.
+    fn write(&mut self, writer: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
+        let levels = take(&mut self.levels);
+        let levels = Some(&levels[..]);
         match &mut self.values {
-            Values::Long(values) => values.clear(),
-            Values::Int(values) => values.clear(),
-            Values::Flag(values) => values.clear(),
+            Values::Long(values) => writer.typed::<Int64Type>().write_batch(&take(values), levels, None),
+            Values::Int(values) => writer.typed::<Int32Type>().write_batch(&take(values), levels, None),
+            Values::Flag(values) => writer.typed::<BoolType>().write_batch(&take(values), levels, None),
             Values::Text(values, known) => {
-                values.clear();
                 known.clear();
+                writer.typed::<ByteArrayType>().write_batch(&take(values), levels, None)
             }
         }
+        .map(drop)
     }
 }
 

@@ -1,7 +1,6 @@
 //! One wording for all formats.
 
 pub mod census;
-pub mod partial;
 pub mod place;
 pub mod provenance;
 pub mod triage;
@@ -11,8 +10,9 @@ pub mod verdict;
 use crate::{
     text::{escape, human},
     view::{
-        AgeBucket, By, Difference, Keys, OwnCost, Snapshot, Sort, Trend,
+        AgeBucket, By, CacheTotals, Difference, Keys, OwnCost, Snapshot, Sort, Trend,
         diff::{Change, Seen},
+        reconcile::Partial,
     },
 };
 
@@ -20,19 +20,22 @@ pub const NO_VERDICT: &str = "too early to tell";
 pub const NO_CACHES: &str = "no events from any traced cache yet";
 
 pub fn trend(trend: Trend) -> &'static str {
-    match trend {
-        Trend::TooEarly => "",
-        Trend::Growing(_) => "grows",
-        Trend::Plateaued => "flat",
-        Trend::Burst => "burst",
-        Trend::Churning => "churns",
-        Trend::Steady => "steady",
-    }
+    if trend == Trend::TooEarly { "" } else { trend.into_str() }
 }
 
 /// Stands beside the name of a cache that the kernel merged with others; nothing where it did not.
 pub fn merged(aliases: usize) -> String {
     if aliases == 0 { String::new() } else { format!("(+{aliases} merged)") }
+}
+
+/// Stands beside what belongs to a cache whose frees are not all seen: its objects look outstanding and may be free.
+pub const PARTIAL: &str = "partial";
+
+/// Beside such a cache.
+pub fn partial(cache: &CacheTotals) -> String {
+    let unseen =
+        |partial: Partial| format!("{PARTIAL}: {} of frees unseen", human::about(partial.unseen_frees_share));
+    cache.partial.map(unseen).unwrap_or_default()
 }
 
 /// A name and what stands behind it.
@@ -129,7 +132,7 @@ fn budget(cost: &OwnCost) -> Option<String> {
 
 /// Instead of a table without rows.
 pub fn no_rows(snapshot: &Snapshot) -> String {
-    let allocs: u64 = snapshot.caches.iter().map(|cache| cache.allocs).sum();
+    let allocs = snapshot.totals().allocs;
     match (snapshot.older, snapshot.is_final) {
         _ if allocs == 0 && snapshot.is_final => "no allocations seen since attach".to_owned(),
         _ if allocs == 0 => "no allocations seen yet".to_owned(),

@@ -58,13 +58,8 @@ fn share(share: f64, is_estimate: bool) -> String {
 
 pub fn file_type(file_type: FileType) -> &'static str {
     match file_type {
-        FileType::Regular => "regular",
-        FileType::Directory => "directory",
-        FileType::Symlink => "symlink",
-        FileType::Fifo => "fifo",
-        FileType::Socket => "socket",
         FileType::CharDevice => "character device",
         FileType::BlockDevice => "block device",
-        FileType::Anonymous => "anonymous",
+        file_type => file_type.into_str(),
     }
 }

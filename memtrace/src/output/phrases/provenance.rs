@@ -1,7 +1,5 @@
 //! Where, when and how a profile was taken: what its formats say of it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::{
     text::{escape, human, time},
     view::{
@@ -14,7 +12,7 @@ use crate::{
 pub fn words(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
     let host = escape::terminal(snapshot.host.as_bytes());
     let kernel = escape::terminal(snapshot.kernel.as_bytes());
-    let until = time::rfc3339_seconds(end(snapshot));
+    let until = time::rfc3339_seconds(snapshot.end());
     let mut words = vec![
         format!("{host}, kernel {kernel}"),
         format!("{} until {until}", human::duration(snapshot.elapsed)),
@@ -30,7 +28,7 @@ pub fn words(profile: &Profile, snapshot: &Snapshot) -> Vec<String> {
 /// Of a difference, in one line.
 pub fn of_difference(before: Profiled<'_>, after: Profiled<'_>) -> String {
     let side = |Profiled { snapshot, .. }: Profiled<'_>| {
-        let until = time::rfc3339_seconds(end(snapshot));
+        let until = time::rfc3339_seconds(snapshot.end());
         format!(
             "{}, {} until {until}",
             escape::terminal(snapshot.host.as_bytes()),
@@ -38,20 +36,6 @@ pub fn of_difference(before: Profiled<'_>, after: Profiled<'_>) -> String {
         )
     };
     format!("before: {} · after: {} · {}", side(before), side(after), stacks(after.profile.stacks_period))
-}
-
-/// When tracing began. Never before 1970.
-pub fn start(snapshot: &Snapshot) -> SystemTime {
-    before(end(snapshot), snapshot.elapsed)
-}
-
-/// When allocations ceased to be traced.
-pub fn end(snapshot: &Snapshot) -> SystemTime {
-    before(snapshot.time, snapshot.settled.map(|settled| settled.time).unwrap_or_default())
-}
-
-fn before(time: SystemTime, earlier: std::time::Duration) -> SystemTime {
-    time.checked_sub(earlier).filter(|&time| time > UNIX_EPOCH).unwrap_or(UNIX_EPOCH)
 }
 
 fn stacks(period: Option<u32>) -> String {

@@ -2,21 +2,17 @@
 
 use super::{merged, place, verdict, with_tail};
 use crate::{
-    output::model::{BOUND, Sentence},
+    output::model::{Sentence, bound},
     text::human,
     triage::{
         filling::{Filling, is_of_names},
         page::Page,
         shortage::{FullCgroup, Shortage},
-        sum::Part,
-        suspect::{Charge, Finding, Kind},
+        suspect::{Candidate, Charge, Kind},
         tracing::{Claim, Tracing},
         window::{CacheRow, Command},
     },
 };
-
-/// Of what grew with the page cache, files themselves are worth a word if they have this share.
-const MIN_FILES: f64 = 0.1;
 
 /// Claims and full cgroups that are named.
 const MAX_CLAIMS: usize = 3;
@@ -28,7 +24,7 @@ const MAX_ANCESTORS: usize = 3;
 /// The one line that says it.
 pub fn headline(page: &Page) -> Sentence {
     let Some(suspect) = page.suspect() else {
-        let nothing = if page.findings.is_empty() {
+        let nothing = if page.candidates.is_empty() {
             "nothing grew that is worth a word"
         } else {
             "nothing leaks or floods it"
@@ -36,79 +32,71 @@ pub fn headline(page: &Page) -> Sentence {
         return format!("SUSPECT: none. Memory is not short, and {nothing}").into();
     };
     let lasts = lasts(suspect, page).map(|time| format!("; available memory lasts {time} at this rate"));
-    Sentence::from("SUSPECT: ")
-        + charged(suspect, page)
-        + how(suspect, page).into()
-        + lasts.unwrap_or_default().into()
-}
-
-/// A number stays with its unit.
-fn bound(text: String) -> String {
-    text.replace(' ', &BOUND.to_string())
+    Sentence::from("SUSPECT: ") + charged(suspect, page) + how(suspect, page) + lasts.unwrap_or_default()
 }
 
 /// `, +14.0 MiB in 30.1 s, 38.5 GiB in all`.
-fn how(finding: &Finding, page: &Page) -> String {
-    let (bytes, length) = (human::bytes(finding.bytes), bound(human::duration(page.length)));
-    let grew = format!(", {} in {length}", human::bytes_change(finding.growth));
-    match finding.charge {
-        _ if finding.kind == Kind::Cgroup => String::new(),
-        _ if finding.grows && finding.is_big => format!("{grew}, {bytes} in all"),
-        Some(Charge::Leak | Charge::Flood) if finding.growth > 0 => grew,
+fn how(candidate: &Candidate, page: &Page) -> String {
+    let (bytes, length) = (human::bytes(candidate.bytes), bound(&human::duration(page.length)));
+    let grew = format!(", {} in {length}", human::bytes_change(candidate.growth));
+    match candidate.charge {
+        _ if candidate.kind == Kind::Cgroup => String::new(),
+        _ if candidate.grows && candidate.is_big => format!("{grew}, {bytes} in all"),
+        Some(Charge::Leak | Charge::Flood) if candidate.growth > 0 => grew,
         Some(Charge::Leak | Charge::Flood) => String::new(),
-        _ if finding.grows => grew,
+        _ if candidate.grows => grew,
         _ => format!(", {bytes}, not growing now"),
     }
 }
 
 /// Who is accused beside the first.
-pub fn also(finding: &Finding, page: &Page) -> Sentence {
-    let also = Sentence::from("also suspect: ") + charged(finding, page);
-    match finding.claims.first() {
-        Some(claim) => also + Sentence::from(", by ") + of_claim(claim),
-        None => also + how(finding, page).into(),
+pub fn also(candidate: &Candidate, page: &Page) -> Sentence {
+    let also = Sentence::from("also suspect: ") + charged(candidate, page);
+    match candidate.claims.first() {
+        Some(claim) => also + ", by " + of_claim(claim),
+        None => also + how(candidate, page),
     }
 }
 
 /// `leak of open files (filp)`.
-fn charged(finding: &Finding, page: &Page) -> Sentence {
-    let charge = match finding.charge {
+fn charged(candidate: &Candidate, page: &Page) -> Sentence {
+    let charge = match candidate.charge {
         Some(Charge::Leak) => "leak of ",
         Some(Charge::Flood) => "flood of ",
         _ => "",
     };
-    Sentence::from(charge) + what(finding, page)
+    Sentence::from(charge) + what(candidate, page)
 }
 
 /// What it is.
-fn what(finding: &Finding, page: &Page) -> Sentence {
+fn what(candidate: &Candidate, page: &Page) -> Sentence {
     let words = Sentence::from;
-    match finding.kind {
-        Kind::Processes => match finding.commands.first() {
+    match candidate.kind {
+        Kind::Processes => match candidate.commands.first() {
             Some(command) => words("processes' own memory: ") + of_command(command),
             None => "processes' own memory".into(),
         },
-        Kind::Shared => match finding.tmpfs.first() {
+        Kind::Shared => match candidate.tmpfs.first() {
             Some(tmpfs) => words("tmpfs ").name(end_of(&tmpfs.at)),
             None => "shared memory or tmpfs".into(),
         },
-        Kind::PageCache => files_and_bookkeeping(finding, page),
+        Kind::PageCache => files_and_bookkeeping(candidate, page),
         Kind::Kernel(part) => format!("the kernel's memory: {}", part.name()).into(),
-        Kind::Cgroup => finding.cgroup.as_ref().map(full).unwrap_or_default(),
+        Kind::Cgroup => candidate.cgroup.as_ref().map(full).unwrap_or_default(),
         Kind::Slab(filling) => match filling {
             Filling::NegativeDentries => "names that do not exist (negative dentries)".into(),
             Filling::Dentries => "names of files (dentry)".into(),
-            Filling::Inodes => words("inodes") + first_cache(finding, |cache| !is_of_names(&cache.name)),
+            Filling::Inodes => words("inodes") + first_cache(candidate, |cache| !is_of_names(&cache.name)),
             Filling::Files => "open files (filp)".into(),
             Filling::Sockets => "sockets".into(),
-            Filling::Kmalloc => words("the kernel's own objects") + first_cache(finding, |_| true),
-            Filling::Cache => words("slab objects") + first_cache(finding, |_| true),
+            Filling::Kmalloc => words("the kernel's own objects") + first_cache(candidate, |_| true),
+            Filling::Cache => words("slab objects") + first_cache(candidate, |_| true),
         },
     }
 }
 
-fn first_cache(finding: &Finding, is: fn(&CacheRow) -> bool) -> Sentence {
-    let cache = finding.caches.iter().find(|cache| is(cache));
+fn first_cache(candidate: &Candidate, is: fn(&CacheRow) -> bool) -> Sentence {
+    let cache = candidate.caches.iter().find(|cache| is(cache));
     cache.map_or(" (caches unknown)".into(), |cache| in_brackets([cache]))
 }
 
@@ -118,15 +106,13 @@ fn in_brackets<'a>(caches: impl IntoIterator<Item = &'a CacheRow>) -> Sentence {
     Sentence::from(" (").names(names, ", ").words(")")
 }
 
-fn files_and_bookkeeping(finding: &Finding, page: &Page) -> Sentence {
-    let own = page.parts.iter().find(|row| row.part == Part::PageCache).map_or(0, |row| row.growth);
-    let has_files = finding.caches.is_empty() || own as f64 >= finding.growth as f64 * MIN_FILES;
-    let words = match (has_files, finding.caches.is_empty()) {
+fn files_and_bookkeeping(candidate: &Candidate, page: &Page) -> Sentence {
+    let words = match (page.has_files(candidate), candidate.caches.is_empty()) {
         (true, true) => return "page cache (data of files)".into(),
         (true, false) => "page cache and its bookkeeping",
         _ => "bookkeeping of files",
     };
-    Sentence::from(words) + in_brackets(&finding.caches)
+    Sentence::from(words) + in_brackets(&candidate.caches)
 }
 
 /// `cgroup system.slice/x: 960 MiB of its limit of 1.0 GiB`.
@@ -156,19 +142,19 @@ fn end_of(path: &[u8]) -> Vec<u8> {
 }
 
 /// Whose it is.
-pub fn who(finding: &Finding, page: &Page) -> Sentence {
-    if let Some(claim) = finding.claims.first() {
+pub fn who(candidate: &Candidate, page: &Page) -> Sentence {
+    if let Some(claim) = candidate.claims.first() {
         return of_claim(claim);
     }
-    if let Some(command) = finding.commands.first() {
-        return of_command(command) + moved(command.growth, command.anon).into();
+    if let Some(command) = candidate.commands.first() {
+        return of_command(command) + moved(command.growth, command.anon);
     }
-    match (finding.kind, &page.tracing) {
-        (Kind::Slab(_), Tracing::Failed { why, .. }) => {
+    match (candidate.kind, &page.tracing.traced) {
+        (Kind::Slab(_), Err(why)) => {
             Sentence::from("not known, since it was not traced: ") + Sentence::outside(why)
         }
         (Kind::Cgroup, _) => "the processes in it".into(),
-        _ => match holder(finding, &page.tracing) {
+        _ => match holder(candidate, &page.tracing) {
             Some(holder) => Sentence::from("mostly ").name(holder).words(", by what was allocated meanwhile"),
             None => "not known; --details says how to find out".into(),
         },
@@ -188,8 +174,8 @@ fn of_claim(claim: &Claim) -> Sentence {
 }
 
 /// Where its objects are.
-pub fn place_of(finding: &Finding) -> Option<Sentence> {
-    let claim = finding.claims.first()?;
+pub fn place_of(candidate: &Candidate) -> Option<Sentence> {
+    let claim = candidate.claims.first()?;
     let place = Sentence::default().name(end_of(&place::path(claim.place.as_ref()?)));
     Some(match claim.negative.filter(|share| *share > 0.0) {
         None => place,
@@ -197,8 +183,8 @@ pub fn place_of(finding: &Finding) -> Option<Sentence> {
     })
 }
 
-fn holder<'a>(finding: &Finding, tracing: &'a Tracing) -> Option<&'a [u8]> {
-    finding.caches.iter().find_map(|cache| tracing.holder(&cache.name))
+fn holder<'a>(candidate: &Candidate, tracing: &'a Tracing) -> Option<&'a [u8]> {
+    candidate.caches.iter().find_map(|cache| tracing.holder(&cache.name))
 }
 
 /// `: +12.0 MiB, now 38.1 GiB`.
@@ -207,24 +193,24 @@ fn moved(growth: i64, now: u64) -> String {
 }
 
 /// What did no harm, and why not.
-pub fn harmless(finding: &Finding, page: &Page) -> Sentence {
-    let by = holder(finding, &page.tracing).map(|name| Sentence::from(", mostly by ").name(name));
-    Sentence::from(if finding.grows { "grew: " } else { "large: " })
-        + what(finding, page)
-        + how(finding, page).into()
+pub fn harmless(candidate: &Candidate, page: &Page) -> Sentence {
+    let by = holder(candidate, &page.tracing).map(|name| Sentence::from(", mostly by ").name(name));
+    Sentence::from(if candidate.grows { "grew: " } else { "large: " })
+        + what(candidate, page)
+        + how(candidate, page)
         + by.unwrap_or_default()
-        + ": ".into()
-        + why_harmless(finding, page).into()
+        + ": "
+        + why_harmless(candidate, page)
 }
 
-fn why_harmless(finding: &Finding, page: &Page) -> String {
-    match (finding.kind, &page.tracing) {
+fn why_harmless(candidate: &Candidate, page: &Page) -> String {
+    match (candidate.kind, &page.tracing.traced) {
         (Kind::PageCache, _) => "the kernel takes it back when programs need memory".to_owned(),
-        (Kind::Slab(_), Tracing::Done { .. }) if finding.grows => {
+        (Kind::Slab(_), Ok(_)) if candidate.grows => {
             "the trace shows nobody who keeps taking more".to_owned()
         }
-        (Kind::Slab(_), _) if finding.grows => "it did not grow throughout, as a leak would".to_owned(),
-        _ => match lasts(finding, page) {
+        (Kind::Slab(_), _) if candidate.grows => "it did not grow throughout, as a leak would".to_owned(),
+        _ => match lasts(candidate, page) {
             Some(time) => format!("memory is not short; if it goes on, available memory lasts {time}"),
             None => "memory is not short".to_owned(),
         },
@@ -245,44 +231,44 @@ pub fn short(short: &Shortage, page: &Page) -> Vec<Sentence> {
 }
 
 /// Why it is one.
-pub fn evidence(finding: &Finding, page: &Page) -> Vec<Sentence> {
-    let mut lines: Vec<Sentence> = figures(finding, page).into_iter().map(Sentence::from).collect();
-    let claim = finding.claims.first();
+pub fn evidence(candidate: &Candidate, page: &Page) -> Vec<Sentence> {
+    let mut lines: Vec<Sentence> = figures(candidate, page).into_iter().map(Sentence::from).collect();
+    let claim = candidate.claims.first();
     lines.extend(claim.map(kept));
-    lines.extend(finding.caches.iter().map(of_cache));
+    lines.extend(candidate.caches.iter().map(of_cache));
     let doubts = claim.into_iter().flat_map(|claim| &claim.doubts);
     lines.extend(doubts.map(|doubt| format!("but {}", verdict::doubt(*doubt)).into()));
-    let others = finding.claims.iter().take(MAX_CLAIMS).skip(1);
+    let others = candidate.claims.iter().take(MAX_CLAIMS).skip(1);
     lines.extend(others.map(|claim| Sentence::from("also ") + of_claim(claim)));
-    let others = finding.commands.iter().skip(1);
-    lines.extend(others.map(|command| of_command(command) + moved(command.growth, command.anon).into()));
-    let tmpfs = finding.tmpfs.iter();
-    lines.extend(tmpfs.map(|tmpfs| {
-        Sentence::from("tmpfs ").name(end_of(&tmpfs.at)) + moved(tmpfs.growth, tmpfs.used).into()
-    }));
-    if finding.kind == Kind::Shared && finding.tmpfs.is_empty() {
+    let others = candidate.commands.iter().skip(1);
+    lines.extend(others.map(|command| of_command(command) + moved(command.growth, command.anon)));
+    let tmpfs = candidate.tmpfs.iter();
+    lines.extend(
+        tmpfs.map(|tmpfs| Sentence::from("tmpfs ").name(end_of(&tmpfs.at)) + moved(tmpfs.growth, tmpfs.used)),
+    );
+    if candidate.kind == Kind::Shared && candidate.tmpfs.is_empty() {
         lines.push("not in a tmpfs mounted here: a memfd, System V or anonymous shared memory, or a container's tmpfs".into());
     }
     lines
 }
 
 /// How far it is beyond what is usual.
-fn figures(finding: &Finding, page: &Page) -> Vec<String> {
+fn figures(candidate: &Candidate, page: &Page) -> Vec<String> {
     let bytes = human::bytes;
-    let grew = finding.grows.then(|| {
+    let grew = candidate.grows.then(|| {
         let (rate, length) =
-            (finding.growth as f64 / page.length.as_secs_f64(), human::duration(page.length));
-        let (growth, usual) = (bytes(finding.growth.unsigned_abs()), bytes(finding.usual_growth));
+            (candidate.growth as f64 / page.length.as_secs_f64(), human::duration(page.length));
+        let (growth, usual) = (bytes(candidate.growth.unsigned_abs()), bytes(candidate.usual_growth));
         format!(
             "grew by {growth} in {length} ({}/s); up to {usual} is usual here",
             human::bytes_change(rate as i64)
         )
     });
-    let size = finding.usual_bytes.filter(|_| finding.is_big).map(|usual| {
-        let share = human::percent(finding.bytes as f64 / page.total.max(1) as f64);
-        format!("uses {}, {share} of all memory; up to {} is usual", bytes(finding.bytes), bytes(usual))
+    let size = candidate.usual_bytes.filter(|_| candidate.is_big).map(|usual| {
+        let share = human::percent(candidate.bytes as f64 / page.total.max(1) as f64);
+        format!("uses {}, {share} of all memory; up to {} is usual", bytes(candidate.bytes), bytes(usual))
     });
-    let names = finding.negative.map(|(all, growth)| {
+    let names = candidate.negative.map(|(all, growth)| {
         format!("names that do not exist: {}, now {}", human::count_change(growth), human::grouped(all))
     });
     [grew, size, names].into_iter().flatten().collect()
@@ -309,17 +295,13 @@ fn of_cache(cache: &CacheRow) -> Sentence {
 }
 
 /// How long what is available lasts at this rate.
-fn lasts(finding: &Finding, page: &Page) -> Option<String> {
-    page.lasts(finding).filter(|time| *time < verdict::FAR).map(|time| bound(human::duration(time)))
+fn lasts(candidate: &Candidate, page: &Page) -> Option<String> {
+    page.lasts(candidate).filter(|time| *time < verdict::FAR).map(|time| bound(&human::duration(time)))
 }
 
 /// All memory by its largest parts: `free 8.8 GiB, processes 13.7 GiB, slab 38.5 GiB`.
 pub fn parts(page: &Page) -> String {
-    let mut parts: Vec<_> = page.parts.iter().filter(|row| row.bytes > 0).collect();
-    parts.sort_by_key(|row| std::cmp::Reverse(row.bytes));
-    let named = parts
-        .iter()
-        .take(MAX_PARTS)
-        .map(|row| format!("{} {}", row.part.name(), human::bytes(row.bytes.unsigned_abs())));
+    let named = page.largest_parts(MAX_PARTS).into_iter();
+    let named = named.map(|row| format!("{} {}", row.part.name(), human::bytes(row.bytes.unsigned_abs())));
     named.collect::<Vec<_>>().join("; ")
 }

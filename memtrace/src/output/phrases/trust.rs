@@ -2,7 +2,7 @@
 //! free looks exactly like a leak.
 
 use crate::{
-    output::model::{BOUND, Sentence},
+    output::model::{BOUND, Sentence, bound},
     text::{escape, human},
     view::{
         Row, Settled, Snapshot, Trust, Verified,
@@ -37,14 +37,13 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         sampled,
         verified(trust),
         frees(if trust.verified.is_none() { trust.reused_pointers } else { 0 }, "unseen"),
-        // They are of any cache: where nothing was traced, they say nothing.
-        count(if trust.emitted > 0 { trust.recursion_misses } else { 0 }, "missed"),
+        count(trust.missed(), "missed"),
         count(trust.refused, "refused"),
         count(trust.unresolved, "unresolved"),
         agreement(snapshot),
         frees(trust.unknown_frees, "of other objects"),
     ];
-    facts.into_iter().flatten().map(|fact| fact.replace(' ', &BOUND.to_string())).collect()
+    facts.into_iter().flatten().map(|fact| bound(&fact)).collect()
 }
 
 /// `verified 9,412 of 9,412: 278 had been freed unseen`.
@@ -96,8 +95,8 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
             "free",
             "unseen, as addresses that were handed out again show: more objects may only look leaked",
         ),
-        (trust.recursion_misses > 0).then(|| {
-            let runs = human::number(trust.recursion_misses, "probe run");
+        (trust.missed() > 0).then(|| {
+            let runs = human::number(trust.missed(), "probe run");
             format!("up to {runs} skipped by the kernel's recursion guard: allocs or frees may be missing")
         }),
         problem(trust.refused, "alloc", "refused: the ledger is full, figures above are too low"),

@@ -9,7 +9,7 @@ use crate::{
     text::human,
     view::{
         Finding, KnownIncident, Verdict,
-        finding::{Doubt, Kind, TooFew},
+        finding::{Doubt, Ended, Kind, TooFew},
     },
 };
 
@@ -18,9 +18,13 @@ pub const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The claim alone.
 pub fn claim(verdict: &Verdict) -> Sentence {
-    match (verdict.first(), &verdict.too_few, verdict.caches().next()) {
-        (Some(first), ..) => accusation(first),
-        (None, Some(few), _) => too_few(few),
+    if let Some(first) = verdict.first() {
+        return accusation(first);
+    }
+    match (&verdict.too_few, &verdict.ended, verdict.caches().next()) {
+        (Some(few), None, _) => too_few(few),
+        (Some(few), Some(over), _) => too_few(few) + "; " + ended(over),
+        (None, Some(over), _) => Sentence::from("nothing traced leaks or floods now; ") + ended(over),
         (None, None, Some(fills)) => Sentence::from("nothing traced leaks or floods; ") + accusation(fills),
         (None, None, None) => "nothing traced grows steadily".into(),
     }
@@ -61,6 +65,15 @@ fn too_few(few: &TooFew) -> Sentence {
         .words(objects)
         .name(few.cache.as_bytes())
         .words(format!(" after {}", human::duration(few.elapsed)))
+}
+
+/// `curl added 24,000 dentry (4.4 MiB) until about 12.0 s, and they stay`.
+fn ended(ended: &Ended) -> Sentence {
+    let (bytes, until) = (human::bytes(ended.bytes), human::duration(ended.until));
+    named(ended.comm.as_deref(), &ended.keys)
+        .words(format!(" added {} ", human::grouped(ended.objects)))
+        .name(ended.cache.as_bytes())
+        .words(format!(" ({bytes}) until about {until}, and they stay"))
 }
 
 /// Who it is, and who started it.

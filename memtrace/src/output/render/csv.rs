@@ -42,7 +42,7 @@ fn field(cell: &Cell) -> String {
         Cell::Name(name) => escape::csv(&name.bytes).into_owned(),
         Cell::Words(words) => words.clone(),
         Cell::YesNo(yes) => yes.to_string(),
-        Cell::Trend(trend) => json::trend(*trend).to_owned(),
+        Cell::Trend(trend) => trend.into_str().to_owned(),
         Cell::Number(n) | Cell::Count(n) | Cell::Objects(n, _) | Cell::Bytes(n) => n.to_string(),
         Cell::Rate(n) | Cell::Growth(n) | Cell::BytesGrowth(n) | Cell::Share(n) => {
             json::finite(*n).to_string()

@@ -6,7 +6,7 @@ use maud::{Markup, Render, html};
 
 use crate::{
     output::model::{BOUND, Cell, Head, Line, Name, Part, Sentence, Span, Table},
-    text::{escape, human},
+    text::{capitalised, escape, human},
     view::diff::Seen,
 };
 
@@ -22,9 +22,7 @@ pub fn host(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The first letter in upper case, and a full stop.
 pub fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
+    capitalised(words) + "."
 }
 
 impl Render for Sentence {
@@ -222,13 +220,8 @@ fn exact(cell: &Cell) -> f64 {
 
 /// As in a sentence; an abbreviation stays.
 pub fn title(head: &Head) -> String {
-    if ABBREVIATIONS.contains(&head.title.as_ref()) {
-        return head.title.to_string();
-    }
-    let lower = head.title.to_lowercase();
-    let first = lower.find(char::is_alphabetic).unwrap_or(0);
-    let upper = lower[first..].chars().next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    lower[..first].to_owned() + &upper + &lower[first + upper.len()..]
+    let is_abbreviation = ABBREVIATIONS.contains(&head.title.as_ref());
+    if is_abbreviation { head.title.to_string() } else { capitalised(&head.title.to_lowercase()) }
 }
 
 /// Side, name, and how wide a window has to be to show the column.

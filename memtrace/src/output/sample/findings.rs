@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::started;
 use crate::view::{
     KnownIncident, Slope, Snapshot, Trend, Verdict,
-    finding::{Doubt, Finding, Kind, TooFew},
+    finding::{Doubt, Ended, Finding, Kind, TooFew},
 };
 
 /// At the end, it is known who leaks.
@@ -49,7 +49,7 @@ pub(crate) fn verdict() -> Snapshot {
             signs: vec!["caches".to_owned(), "names".to_owned()],
         }],
     };
-    snapshot.verdict = Some(Verdict { findings: vec![finding], too_few: None });
+    snapshot.verdict = Some(Verdict { findings: vec![finding], ..Verdict::default() });
     snapshot
 }
 
@@ -95,7 +95,20 @@ pub(crate) fn too_few() -> Snapshot {
         objects: 42,
         elapsed: Duration::from_secs(8),
     };
-    Snapshot { verdict: Some(Verdict { findings: Vec::new(), too_few: Some(few) }), ..verdict() }
+    Snapshot { verdict: Some(Verdict { too_few: Some(few), ..Verdict::default() }), ..verdict() }
+}
+
+/// Somebody looked up names for a while.
+pub(crate) fn ended() -> Snapshot {
+    let over = Ended {
+        keys: vec![b"curl".to_vec()],
+        comm: Some(b"curl".to_vec()),
+        cache: "dentry".to_owned(),
+        objects: 23_456,
+        bytes: 23_456 * 192,
+        until: Duration::from_secs(8),
+    };
+    Snapshot { verdict: Some(Verdict { ended: Some(over), ..Verdict::default() }), ..verdict() }
 }
 
 /// Someone writes files.

@@ -13,7 +13,7 @@ use crate::{
         Ancestors, By, CacheShare, CacheTotals, CgroupShare, Class, Directory, NameGroup, Negatives, Row,
         Settled, Slope, Snapshot, StackShare, Trend, Trust, Verdict,
         ages::AgeBucket,
-        judge::{self, Bench, Held},
+        judge::{self, Held, SessionFacts},
         lookups::CacheInfo,
         profile::{Profile, Sample},
         reconcile::{Partial, Sign},
@@ -336,7 +336,7 @@ fn series(points: usize, snapshot: &Snapshot) -> Series {
 }
 
 fn verdict(leaker: &Row, caches: &[CacheTotals], meminfo: SlabMemory, trust: &Trust) -> Option<Verdict> {
-    let bench = Bench {
+    let session = SessionFacts {
         caches,
         meminfo: Some(meminfo),
         trust,
@@ -351,7 +351,7 @@ fn verdict(leaker: &Row, caches: &[CacheTotals], meminfo: SlabMemory, trust: &Tr
         ..CacheInfo::default()
     };
     let survival = survival::steady(leaker.objects / SECONDS, SECONDS);
-    judge::verdict([(leaker, &[Held { cache: &cache, survival }][..])].into_iter(), &bench)
+    judge::verdict([(leaker, &[Held { cache: &cache, survival }][..])].into_iter(), &session)
 }
 
 /// Outermost first.

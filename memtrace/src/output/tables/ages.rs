@@ -13,16 +13,15 @@ use crate::{
 const ROWS: usize = 5;
 
 pub fn ages(buckets: &[AgeBucket]) -> Table {
+    type Of<'a> = Column<'a, AgeBucket>;
     let all: u64 = buckets.iter().map(|bucket| bucket.objects).sum();
     let share = move |bucket: &AgeBucket| bucket.objects as f64 / all as f64;
     let columns = [
-        Column::<AgeBucket>::new("age", "AGE", Kind::text(16, 16), |bucket| {
-            Cell::words(phrases::ages(bucket))
-        }),
-        Column::<AgeBucket>::new("objects", "OBJECTS", Kind::Count, |bucket| Cell::Count(bucket.objects)),
-        Column::<AgeBucket>::new("bytes", "BYTES", Kind::Bytes, |bucket| Cell::Bytes(bucket.bytes)),
-        Column::<AgeBucket>::new("share", "SHARE", Kind::Share, move |bucket| Cell::Share(share(bucket))),
-        Column::<AgeBucket>::new("bar", "", Kind::Bar, move |bucket| Cell::Bar(share(bucket))).rank(1),
+        Of::new("age", "AGE", Kind::text(16, 16), |bucket| Cell::words(phrases::ages(bucket))),
+        Of::count("objects", "OBJECTS", |bucket| bucket.objects),
+        Of::bytes("bytes", "BYTES", |bucket| bucket.bytes),
+        Of::share("share", "SHARE", share),
+        Of::new("bar", "", Kind::Bar, move |bucket| Cell::Bar(share(bucket))).rank(1),
     ];
     let shown: &[AgeBucket] = if all == 0 { &[] } else { buckets };
     Table::new("ages", &columns, shown)

@@ -3,14 +3,13 @@
 use super::keys;
 use crate::{
     output::{
-        json,
         model::{Cell, Column, Kind, Name, Sums::All, Table},
-        phrases::{self, partial, place},
+        phrases::{self, place},
     },
     text::{human, time::rfc3339_seconds},
     view::{
         By, Difference, Sort,
-        diff::{CacheChange, Change, Held, Rates, RowChange, Seen, Side},
+        diff::{CacheChange, Change, Held, RowChange, Seen, Side},
     },
 };
 
@@ -56,21 +55,16 @@ pub fn rows(difference: &Difference) -> Table {
 pub fn caches(difference: &Difference, max: usize) -> Table {
     let mut columns = vec![
         Column::<CacheChange>::new("cache", keys::title(By::Cache), Kind::text(30, 60), |cache| {
-            let mark = if cache.is_partial { format!("({})", partial::MARK) } else { String::new() };
+            let mark = if cache.is_partial { format!("({})", phrases::PARTIAL) } else { String::new() };
             Cell::Name(Name { bytes: cache.name.clone().into_bytes(), ..Name::default() }.tail(mark))
         })
         .key(),
     ];
     columns.extend(changes(Sort::Bytes, |cache: &CacheChange| (cache.change, cache.seen)));
     columns.extend([
-        Column::<CacheChange>::new("slabinfo_before", "SLABINFO BEFORE", Kind::Count, |cache| {
-            Cell::known(cache.slabinfo_before, Cell::Count)
-        })
-        .rank(9),
-        Column::<CacheChange>::new("slabinfo_after", "SLABINFO AFTER", Kind::Count, |cache| {
-            Cell::known(cache.slabinfo_after, Cell::Count)
-        })
-        .rank(8),
+        Column::count("slabinfo_before", "SLABINFO BEFORE", |cache: &CacheChange| cache.slabinfo_before)
+            .rank(9),
+        Column::count("slabinfo_after", "SLABINFO AFTER", |cache: &CacheChange| cache.slabinfo_after).rank(8),
     ]);
     let (shown, hidden) = difference.caches.split_at(difference.caches.len().min(max));
     let rest = hidden.iter().map(|cache| cache.change).reduce(Change::plus);
@@ -94,11 +88,11 @@ fn changes<'a, T: 'a>(sort: Sort, change: fn(&T) -> (Change, Seen)) -> Vec<Colum
         csv("objects_before", |change, _| Cell::Count(change.before.objects)),
         csv("objects_after", |change, _| Cell::Count(change.after.objects)),
         csv("objects_change", |change, _| Cell::CountChange(change.objects())),
-        csv("objects_change_share", |change, _| Cell::some(change.objects_share(), Cell::Share)),
+        csv("objects_change_share", |change, _| change.objects_share().map(Cell::Share).into()),
         csv("bytes_before", |change, _| Cell::Count(change.before.bytes)),
         csv("bytes_after", |change, _| Cell::Count(change.after.bytes)),
         csv("bytes_change", |change, _| Cell::CountChange(change.bytes())),
-        csv("bytes_change_share", |change, _| Cell::some(change.bytes_share(), Cell::Share)),
+        csv("bytes_change_share", |change, _| change.bytes_share().map(Cell::Share).into()),
         shown("bytes", "±BYTES", Kind::BytesChange, of_bytes, |change, _| Cell::BytesChange(change.bytes())),
         shown("share", "±%", Kind::RelativeChange, 2, |change, seen| {
             Cell::RelativeChange(change.bytes_share(), seen)
@@ -116,33 +110,25 @@ fn changes<'a, T: 'a>(sort: Sort, change: fn(&T) -> (Change, Seen)) -> Vec<Colum
 }
 
 fn rates<'a>() -> Vec<Of<'a>> {
-    let allocs = |rates: Option<Rates>| Cell::some(rates, |rates| Cell::Rate(rates.allocs));
-    let growth = |rates: Option<Rates>| Cell::known(rates, |rates| Cell::Growth(rates.growth));
     vec![
-        Of::machine("seen", |row| Cell::words(json::seen(row.seen))),
-        Of::machine("allocs_per_s_before", move |row| allocs(row.rates_before)),
-        Of::machine("allocs_per_s_after", move |row| allocs(row.rates_after)),
-        Of::new("growth_per_s_before", "GROWTH BEFORE", Kind::Growth, move |row| growth(row.rates_before))
+        Of::machine("seen", |row| Cell::words(row.seen.into_str())),
+        Of::machine("allocs_per_s_before", |row| Some(Cell::Rate(row.rates_before?.allocs))),
+        Of::machine("allocs_per_s_after", |row| Some(Cell::Rate(row.rates_after?.allocs))),
+        Of::growth("growth_per_s_before", "GROWTH BEFORE", |row| Some(row.rates_before?.growth))
             .csv()
             .rank(6),
-        Of::new("growth_per_s_after", "GROWTH AFTER", Kind::Growth, move |row| growth(row.rates_after))
-            .csv()
-            .rank(4),
+        Of::growth("growth_per_s_after", "GROWTH AFTER", |row| Some(row.rates_after?.growth)).csv().rank(4),
     ]
 }
 
 fn place(difference: &Difference) -> Vec<Of<'_>> {
     vec![
-        Of::machine("comm", |row| Cell::some(row.comm.as_deref(), Cell::name)),
-        Of::machine("started_by", |row| {
-            Cell::some(row.started_by.as_ref(), |most| Cell::name(phrases::chain(&most.comms)))
-        }),
-        Of::machine("directory", |row| {
-            Cell::some(row.place.as_ref(), |group| Cell::name(place::directory(group)))
-        }),
-        Of::machine("pattern", |row| Cell::some(row.place.as_ref(), |group| Cell::name(&*group.pattern))),
+        Of::machine("comm", |row| row.comm.as_deref().map(Cell::name)),
+        Of::machine("started_by", |row| Some(Cell::name(phrases::chain(&row.started_by.as_ref()?.comms)))),
+        Of::machine("directory", |row| Some(Cell::name(place::directory(row.place.as_ref()?)))),
+        Of::machine("pattern", |row| Some(Cell::name(&*row.place.as_ref()?.pattern))),
         Of::new("where", "WHERE", Kind::text(24, usize::MAX), |row| {
-            Cell::some(row.place.as_ref(), |group| Cell::Name(place::of_group(group)))
+            Some(Cell::Name(place::of_group(row.place.as_ref()?)))
         })
         .rank(5)
         .only_if(difference.rows.iter().any(|row| row.place.is_some())),

@@ -14,11 +14,11 @@ type Of<'a> = Column<'a, Directory>;
 pub fn table(snapshot: &Snapshot, min_share: f64) -> Table {
     let columns = [
         Of::new("directory", "DIRECTORY AND ALL BELOW IT", PATH, name).rank(1),
-        Of::new("dentries", "DENTRIES", Kind::Count, |directory| Cell::Count(directory.objects)),
-        Of::new("share", "SHARE", Kind::Share, |directory| Cell::Share(directory.share)),
-        Of::new("negative", "NEGATIVE", Kind::Share, |directory| Cell::Share(directory.negatives.share())),
+        Of::count("dentries", "DENTRIES", |directory| directory.objects),
+        Of::share("share", "SHARE", |directory| directory.share),
+        Of::share("negative", "NEGATIVE", |directory| directory.negatives.share()),
         Of::new("filesystem", "FS", Kind::text(7, 16), |directory| {
-            Cell::some(directory.filesystem.as_deref(), Cell::name)
+            directory.filesystem.as_deref().map(Cell::name)
         })
         .rank(2),
     ];

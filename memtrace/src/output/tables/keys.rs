@@ -48,11 +48,10 @@ pub(super) fn columns<'a, T: 'a>(
         let tail = tail.clone();
         // Lines that add rows up have none.
         let cell = move |row: &T| {
-            Cell::some(keys(row).get(at), |key| {
-                Cell::Name(Name { bytes: key.clone(), tail: tail(by, key), ..Name::default() })
-            })
+            let key = keys(row).get(at)?;
+            Some(Cell::Name(Name { bytes: key.clone(), tail: tail(by, key), ..Name::default() }))
         };
-        Column::new(format!("by_{}", by.name()), title(by), kind(by), cell).csv().key()
+        Column::new(format!("by_{}", by.into_str()), title(by), kind(by), cell).csv().key()
     };
     by.iter().enumerate().map(column).collect()
 }

@@ -3,7 +3,7 @@
 use crate::{
     output::{
         model::{Cell, Column, Kind, Name, Table},
-        phrases::{self, partial},
+        phrases,
     },
     text::human,
     view::{CacheTotals, Snapshot},
@@ -19,51 +19,33 @@ pub fn table(snapshot: &Snapshot) -> Table {
             Cell::Objects(cache.outstanding_objects, sampling)
         })
         .detail("Outstanding"),
-        Of::new("bytes", "BYTES", Kind::Bytes, |cache| Cell::Bytes(cache.outstanding_bytes)).detail("Bytes"),
-        Of::new("allocs", "ALLOCS", Kind::Count, |cache| Cell::Count(cache.allocs))
+        Of::bytes("bytes", "BYTES", |cache| cache.outstanding_bytes).detail("Bytes"),
+        Of::count("allocs", "ALLOCS", |cache| cache.allocs).rank(10).detail("Allocations"),
+        Of::count("frees", "FREES", |cache| cache.frees).rank(10).detail("Frees"),
+        Of::bytes("object_size", "EACH", |cache| cache.object_size).rank(10).detail("Object size"),
+        Of::count("slabinfo", "SLABINFO", |cache| cache.slabinfo_objects).rank(4).detail("In slabinfo"),
+        Of::count_change("slabinfo_grew", "GREW", |cache| Some(cache.growth?.slabinfo))
             .rank(10)
-            .detail("Allocations"),
-        Of::new("frees", "FREES", Kind::Count, |cache| Cell::Count(cache.frees)).rank(10).detail("Frees"),
-        Of::new("object_size", "EACH", Kind::Bytes, |cache| Cell::Bytes(cache.object_size))
-            .rank(10)
-            .detail("Object size"),
-        Of::new("slabinfo", "SLABINFO", Kind::Count, |cache| {
-            Cell::known(cache.slabinfo_objects, Cell::Count)
-        })
-        .rank(4)
-        .detail("In slabinfo"),
-        Of::new("slabinfo_grew", "GREW", Kind::CountChange, |cache| {
-            Cell::known(cache.growth, |growth| Cell::CountChange(growth.slabinfo))
-        })
-        .rank(10)
-        .detail("Change in slabinfo"),
-        Of::detail_only("Change traced", |cache| {
-            Cell::some(cache.growth, |growth| Cell::CountChange(growth.traced))
-        }),
-        Of::new("slabinfo_growth", "GROWTH", Kind::Growth, |cache| {
-            Cell::known(cache.slabinfo_objects_per_s, Cell::Growth)
-        })
-        .rank(4)
-        .detail("Growth in slabinfo"),
-        Of::detail_only("Lost allocations", |cache| some(cache.lost_allocs)),
-        Of::detail_only("Lost frees", |cache| some(cache.lost_frees)),
+            .detail("Change in slabinfo"),
+        Of::detail_only("Change traced", |cache| Some(Cell::CountChange(cache.growth?.traced))),
+        Of::growth("slabinfo_growth", "GROWTH", |cache| cache.slabinfo_objects_per_s)
+            .rank(4)
+            .detail("Growth in slabinfo"),
+        Of::detail_only("Lost allocations", |cache| Cell::nonzero(cache.lost_allocs)),
+        Of::detail_only("Lost frees", |cache| Cell::nonzero(cache.lost_frees)),
         Of::detail_only("Unseen frees", |cache| {
-            Cell::some(cache.partial, |partial| Cell::words(human::about(partial.unseen_frees_share)))
+            Some(Cell::words(human::about(cache.partial?.unseen_frees_share)))
         }),
         Of::detail_only("Memory", |cache| Cell::words(phrases::reclaimable(cache.reclaimable))),
         Of::new("reclaim", "RECLAIM", Kind::Figure, |cache| Cell::known(cache.reclaimable, Cell::YesNo))
             .rank(4),
         Of::new("traced", "TRACED", Kind::text(6, 40), |cache| match cache.partial {
             None => Cell::words("all"),
-            Some(_) => Cell::words(partial::of_cache(cache)),
+            Some(_) => Cell::words(phrases::partial(cache)),
         })
         .rank(4),
     ];
     Table::new("caches", &columns, &snapshot.caches)
-}
-
-fn some(lost: u64) -> Cell {
-    Cell::some(Some(lost).filter(|&lost| lost > 0), Cell::Count)
 }
 
 /// A line for each, in words: above a report.
@@ -80,17 +62,14 @@ pub fn lines(caches: &[CacheTotals], indent: usize) -> Table {
         Of::new("reclaim", "", Kind::Words, |cache| Cell::words(phrases::reclaimable(cache.reclaimable)))
             .rank(4),
         Of::new("slabinfo", "", Kind::Figure, |cache| {
-            Cell::some(cache.slabinfo_objects, |objects| {
-                let bytes = human::bytes(objects.saturating_mul(cache.object_size));
-                Cell::words(format!("{} in slabinfo ({bytes})", human::grouped(objects)))
-            })
+            let objects = cache.slabinfo_objects?;
+            let bytes = human::bytes(objects.saturating_mul(cache.object_size));
+            Some(Cell::words(format!("{} in slabinfo ({bytes})", human::grouped(objects))))
         })
         .rank(2),
-        Of::new("slabinfo_growth", "", Kind::Figure, |cache| {
-            Cell::some(cache.slabinfo_objects_per_s, Cell::Growth)
-        })
-        .rank(3),
-        Of::new("traced", "", Kind::Words, |cache| Cell::words(partial::of_cache(cache))).rank(1),
+        Of::new("slabinfo_growth", "", Kind::Figure, |cache| cache.slabinfo_objects_per_s.map(Cell::Growth))
+            .rank(3),
+        Of::new("traced", "", Kind::Words, |cache| Cell::words(phrases::partial(cache))).rank(1),
     ];
     Table::new("caches", &columns, caches).headless()
 }

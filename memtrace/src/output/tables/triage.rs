@@ -28,11 +28,8 @@ pub fn memory(page: &Page) -> Table {
             Ok(bytes) => Cell::Bytes(bytes),
             Err(_) => Cell::BytesChange(row.bytes),
         }),
-        Of::new("share", "SHARE", Kind::Share, move |row| {
-            Cell::Share(row.bytes.max(0) as f64 / total.max(1) as f64)
-        })
-        .rank(2),
-        Of::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(1),
+        Of::share("share", "SHARE", move |row| row.bytes.max(0) as f64 / total.max(1) as f64).rank(2),
+        Of::bytes_change("growth", "GREW", |row| row.growth).rank(1),
     ];
     let is_shown =
         |row: &&PartRow| row.bytes.unsigned_abs() >= MIN_PART || row.growth.unsigned_abs() >= MIN_PART;
@@ -43,17 +40,14 @@ pub fn memory(page: &Page) -> Table {
 
 pub fn nodes(nodes: &[NodeRow]) -> Table {
     type Of<'a> = Column<'a, NodeRow>;
-    let bytes = |id, title, rank, bytes: fn(&NodeRow) -> u64| {
-        Of::new(id, title, Kind::Bytes, move |node| Cell::Bytes(bytes(node))).rank(rank)
-    };
     let columns = [
         Of::new("node", "NUMA", NAME, |node| Cell::words(format!("node {}", node.number))).key(),
-        bytes("total", "TOTAL", 1, |node| node.total),
-        bytes("free", "FREE", 2, |node| node.free),
-        bytes("processes", "PROCESSES", 4, |node| node.processes),
-        bytes("files", "FILES", 5, |node| node.files),
-        bytes("shared", "SHARED", 6, |node| node.shared),
-        bytes("slab", "SLAB", 3, |node| node.slab),
+        Of::bytes("total", "TOTAL", |node| node.total).rank(1),
+        Of::bytes("free", "FREE", |node| node.free).rank(2),
+        Of::bytes("processes", "PROCESSES", |node| node.processes).rank(4),
+        Of::bytes("files", "FILES", |node| node.files).rank(5),
+        Of::bytes("shared", "SHARED", |node| node.shared).rank(6),
+        Of::bytes("slab", "SLAB", |node| node.slab).rank(3),
     ];
     Table::new("nodes", &columns, nodes)
 }
@@ -63,14 +57,11 @@ pub fn processes(rows: &[ProcessRow]) -> Table {
     let columns = [
         Of::new("process", "PROCESS", NAME, |row| Cell::name(&*row.comm)).key(),
         Of::new("pid", "PID", Kind::Figure, |row| Cell::Number(u64::from(row.pid))),
-        Of::new("rss", "RSS", Kind::Bytes, |row| Cell::Bytes(row.resident)).rank(1),
-        Of::new("rss_growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(2),
-        Of::new("anon", "OWN", Kind::Bytes, |row| Cell::Bytes(row.anon)).rank(3),
-        Of::new("pss", "PSS", Kind::Bytes, |row| Cell::known(row.proportional, Cell::Bytes)).rank(4),
-        Of::new("pss_growth", "GREW", Kind::BytesChange, |row| {
-            Cell::known(row.proportional_growth, Cell::BytesChange)
-        })
-        .rank(5),
+        Of::bytes("rss", "RSS", |row| row.resident).rank(1),
+        Of::bytes_change("rss_growth", "GREW", |row| row.growth).rank(2),
+        Of::bytes("anon", "OWN", |row| row.anon).rank(3),
+        Of::bytes("pss", "PSS", |row| row.proportional).rank(4),
+        Of::bytes_change("pss_growth", "GREW", |row| row.proportional_growth).rank(5),
     ];
     Table::new("processes", &columns, rows)
 }
@@ -80,13 +71,10 @@ pub fn cgroups(rows: &[CgroupRow], version: Version) -> Table {
     let slab = if version == Version::V1 { "KERNEL" } else { "SLAB" };
     let columns = [
         Of::new("cgroup", "CGROUP (EXCLUDING CHILDREN)", NAME, |row| Cell::path(&*row.path)).key(),
-        Of::new("memory", "MEMORY", Kind::Bytes, |row| Cell::Bytes(row.memory)).rank(1),
-        Of::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(2),
-        Of::new("slab", slab, Kind::Bytes, |row| Cell::known(row.slab, Cell::Bytes)).rank(3),
-        Of::new("slab_growth", "GREW", Kind::BytesChange, |row| {
-            Cell::known(row.slab_growth, Cell::BytesChange)
-        })
-        .rank(4),
+        Of::bytes("memory", "MEMORY", |row| row.memory).rank(1),
+        Of::bytes_change("growth", "GREW", |row| row.growth).rank(2),
+        Of::bytes("slab", slab, |row| row.slab).rank(3),
+        Of::bytes_change("slab_growth", "GREW", |row| row.slab_growth).rank(4),
     ];
     Table::new("cgroups", &columns, rows)
 }
@@ -99,11 +87,10 @@ pub fn slab_caches(rows: &[CacheRow]) -> Table {
     };
     let columns = [
         Of::new("cache", "SLAB CACHE", NAME, name).key(),
-        Of::new("bytes", "MEMORY", Kind::Bytes, |row| Cell::Bytes(row.bytes)).rank(1),
-        Of::new("growth", "GREW", Kind::BytesChange, |row| Cell::BytesChange(row.growth)).rank(2),
-        Of::new("objects", "OBJECTS", Kind::Count, |row| Cell::Count(row.objects)).rank(3),
-        Of::new("objects_growth", "GREW", Kind::CountChange, |row| Cell::CountChange(row.objects_growth))
-            .rank(4),
+        Of::bytes("bytes", "MEMORY", |row| row.bytes).rank(1),
+        Of::bytes_change("growth", "GREW", |row| row.growth).rank(2),
+        Of::count("objects", "OBJECTS", |row| row.objects).rank(3),
+        Of::count_change("objects_growth", "GREW", |row| row.objects_growth).rank(4),
         Of::new("reclaim", "RECLAIM", Kind::Figure, |row| Cell::known(row.reclaimable, Cell::YesNo)).rank(5),
     ];
     Table::new("caches", &columns, rows)

@@ -7,17 +7,14 @@ use serde::Serialize;
 
 use crate::{
     output::{
-        json::{Snapshot, all, census::Census, line_of, nanos, object},
+        json::{Snapshot, all, census::Census, line_of, nanos, objects},
         phrases::place,
     },
     text::{escape, time::rfc3339},
     triage::{
         advice,
-        filling::Filling,
         page::{self, Top},
-        shortage, signs,
-        suspect::{self, Charge, Kind},
-        tracing,
+        shortage, signs, suspect, tracing,
         window::{self, CacheRow, CgroupRow, ProcessRow, TmpfsRow},
     },
 };
@@ -30,7 +27,7 @@ pub fn line(page: &page::Page) -> io::Result<String> {
     line_of(&Page::of(page))
 }
 
-object! {
+objects! {
     struct Page<'a> of page: &'a page::Page {
         r#type: &'static str = "triage",
         version: u32 = VERSION,
@@ -38,10 +35,10 @@ object! {
         elapsed_ns: u64 = nanos(page.length),
         host: &'a str = &page.host,
         kernel: &'a str = &page.kernel,
-        /// The kind of the first finding, if that is accused.
-        suspect: Option<&'static str> = page.suspect().map(|suspect| kind(suspect.kind)),
+        /// The kind of the first candidate, if that is accused.
+        suspect: Option<&'static str> = page.suspect().map(|suspect| suspect.kind.into_str()),
         short: Shortage<'a> = Shortage::of(&page.short),
-        findings: Vec<Finding<'a>> = all(&page.findings, Finding::of),
+        findings: Vec<Candidate<'a>> = all(&page.candidates, Candidate::of),
         tracing: Tracing<'a> = Tracing::of(&page.tracing),
         /// What the slab held at the beginning; null where that is little, or not known.
         census: Option<Census<'a>> = page.census.as_ref().map(Census::of),
@@ -55,31 +52,27 @@ object! {
         advice: Advice<'a> = Advice::of(&page.advice),
         notes: &'a [String] = &page.notes,
     }
-}
 
-object! {
-    struct Finding<'a> of finding: &'a suspect::Finding {
-        kind: &'static str = kind(finding.kind),
+    struct Candidate<'a> of candidate: &'a suspect::Candidate {
+        kind: &'static str = candidate.kind.into_str(),
         /// Of the slab, what fills it; of the kernel's other memory, which part.
-        detail: Option<&'static str> = detail(finding.kind),
+        detail: Option<&'static str> = candidate.kind.detail(),
         /// Why it is accused; null where it does no harm.
-        charge: Option<&'static str> = finding.charge.map(charge),
+        charge: Option<&'static str> = candidate.charge.map(|charge| charge.into_str()),
         bytes: u64,
         growth: i64,
         grows: bool,
         is_big: bool,
         usual_growth: u64,
         usual_bytes: Option<u64>,
-        caches: Vec<Cache<'a>> = all(&finding.caches, Cache::of),
-        claims: Vec<Claim<'a>> = all(&finding.claims, Claim::of),
-        commands: Vec<Command<'a>> = all(&finding.commands, Command::of),
-        tmpfs: Vec<Tmpfs<'a>> = all(&finding.tmpfs, Tmpfs::of),
-        negative_dentries: Option<Count> = finding.negative.map(|(now, growth)| Count { now, growth }),
-        cgroup: Option<FullCgroup<'a>> = finding.cgroup.as_ref().map(FullCgroup::of),
+        caches: Vec<Cache<'a>> = all(&candidate.caches, Cache::of),
+        claims: Vec<Claim<'a>> = all(&candidate.claims, Claim::of),
+        commands: Vec<Command<'a>> = all(&candidate.commands, Command::of),
+        tmpfs: Vec<Tmpfs<'a>> = all(&candidate.tmpfs, Tmpfs::of),
+        negative_dentries: Option<Count> = candidate.negative.map(Count::of),
+        cgroup: Option<FullCgroup<'a>> = candidate.cgroup.as_ref().map(FullCgroup::of),
     }
-}
 
-object! {
     struct Claim<'a> of claim: &'a tracing::Claim {
         cache: &'a str = &claim.cache,
         comm: Cow<'a, str> = escape::json(&claim.comm),
@@ -92,84 +85,44 @@ object! {
         negative_share: Option<f64> = claim.negative,
         place: Option<String> = claim.place.as_ref().map(|place| escape::json(&place::path(place)).into_owned()),
     }
-}
 
-object! {
     struct Shortage<'a> of short: &'a shortage::Shortage {
         available_share: Option<f64> = short.available,
         stalled_share: Option<f64> = short.stalled,
         cgroups: Vec<FullCgroup<'a>> = all(&short.cgroups, FullCgroup::of),
     }
-}
 
-object! {
     struct FullCgroup<'a> of cgroup: &'a shortage::FullCgroup {
         path: Cow<'a, str> = escape::json(&cgroup.path),
         limit: u64 = cgroup.limit.bytes,
         usage: u64 = cgroup.limit.usage,
         held: u64 = cgroup.limit.held,
     }
-}
 
-#[derive(Serialize)]
-struct Count {
-    now: u64,
-    growth: i64,
-}
-
-/// Also of each other list: what is shown, of how many, and how many were not read.
-#[derive(Serialize)]
-struct List<T> {
-    rows: Vec<T>,
-    of: usize,
-    left_out: usize,
-}
-
-impl<T> List<T> {
-    fn of<'a, R>(top: &'a Top<R>, row: fn(&'a R) -> T) -> Self {
-        Self { rows: all(&top.rows, row), of: top.of, left_out: top.left_out }
+    struct Count of dentries: (u64, i64) {
+        now: u64 = dentries.0,
+        growth: i64 = dentries.1,
     }
-}
 
-#[derive(Default, Serialize)]
-struct Tracing<'a> {
-    state: &'static str,
-    caches: &'a [String],
-    why: Option<Cow<'a, str>>,
-    snapshot: Option<Snapshot<'a>>,
-}
-
-impl<'a> Tracing<'a> {
-    fn of(tracing: &'a tracing::Tracing) -> Self {
-        match tracing {
-            tracing::Tracing::Failed { caches, why } => {
-                let why = Some(escape::json(why.as_bytes()));
-                Self { state: "failed", caches, why, snapshot: None }
-            }
-            tracing::Tracing::Done { caches, last, .. } => {
-                Self { state: "done", caches, why: None, snapshot: Some(Snapshot::of(last)) }
-            }
-        }
+    struct Tracing<'a> of tracing: &'a tracing::Tracing {
+        state: &'static str = if tracing.traced.is_ok() { "done" } else { "failed" },
+        caches: &'a [String] = &tracing.caches,
+        why: Option<Cow<'a, str>> = tracing.traced.as_ref().err().map(|why| escape::json(why.as_bytes())),
+        snapshot: Option<Snapshot<'a>> = tracing.last().map(Snapshot::of),
     }
-}
 
-object! {
     struct Memory of page: &page::Page {
         total: u64,
         available: u64,
         /// All of them add up to `total`.
-        parts: BTreeMap<&'static str, Amount> = page.parts.iter().map(|row| (row.part.key(), Amount::of(row))).collect(),
+        parts: BTreeMap<&'static str, Amount> = page.parts.iter().map(|row| (row.part.into_str(), Amount::of(row))).collect(),
     }
-}
 
-object! {
     struct Amount of row: &page::PartRow {
         bytes: i64,
         growth: i64,
     }
-}
 
-object! {
     struct Node of node: &page::NodeRow {
         number: u32,
         total: u64,
@@ -179,9 +132,7 @@ object! {
         shared: u64,
         slab: u64,
     }
-}
 
-object! {
     struct Signs of signs: &signs::Signs {
         stalled_share: Option<f64> = signs.stalled,
         all_stalled_share: Option<f64> = signs.all_stalled,
@@ -195,9 +146,7 @@ object! {
         large_blocks_share: Option<f64> = signs.large_blocks,
         compactions: u64,
     }
-}
 
-object! {
     struct Dentries of row: &page::DentryRow {
         all: u64 = row.now.all,
         growth: i64,
@@ -205,9 +154,7 @@ object! {
         negative: u64 = row.now.negative,
         negative_growth: i64,
     }
-}
 
-object! {
     struct Process<'a> of row: &'a ProcessRow {
         pid: u32,
         comm: Cow<'a, str> = escape::json(&row.comm),
@@ -217,9 +164,7 @@ object! {
         pss: Option<u64> = row.proportional,
         pss_growth: Option<i64> = row.proportional_growth,
     }
-}
 
-object! {
     struct Command<'a> of row: &'a window::Command {
         comm: Cow<'a, str> = escape::json(&row.comm),
         processes: u64,
@@ -227,9 +172,7 @@ object! {
         own: u64 = row.anon,
         growth: i64,
     }
-}
 
-object! {
     struct Cgroup<'a> of row: &'a CgroupRow {
         path: Cow<'a, str> = escape::json(&row.path),
         memory: u64,
@@ -237,9 +180,7 @@ object! {
         slab: Option<u64>,
         slab_growth: Option<i64>,
     }
-}
 
-object! {
     struct Cache<'a> of row: &'a CacheRow {
         name: &'a str = &row.name,
         aliases: &'a [String] = &row.aliases,
@@ -249,62 +190,36 @@ object! {
         objects: u64,
         objects_growth: i64,
     }
-}
 
-object! {
     struct Tmpfs<'a> of row: &'a TmpfsRow {
         path: Cow<'a, str> = escape::json(&row.at),
         used: u64,
         growth: i64,
     }
-}
 
-object! {
     struct Advice<'a> of advice: &'a advice::Advice {
         now: &'a [String] = &advice.now,
         for_good: &'a [String] = &advice.for_good,
         watch: &'a [String] = &advice.watch,
-        by_hand: Vec<ByHand<'a>> = all(&advice.by_hand, |(command, tells)| ByHand { command, tells }),
+        by_hand: Vec<ByHand<'a>> = all(&advice.by_hand, ByHand::of),
+    }
+
+    struct ByHand<'a> of step: &'a (String, &'static str) {
+        command: &'a str = &step.0,
+        tells: &'a str = step.1,
     }
 }
 
+/// Also of each other list: what is shown, of how many, and how many were not read.
 #[derive(Serialize)]
-struct ByHand<'a> {
-    command: &'a str,
-    tells: &'a str,
+struct List<T> {
+    rows: Vec<T>,
+    of: usize,
+    left_out: usize,
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Processes => "processes",
-        Kind::Shared => "shared",
-        Kind::PageCache => "page_cache",
-        Kind::Slab(_) => "slab",
-        Kind::Kernel(_) => "kernel",
-        Kind::Cgroup => "cgroup",
-    }
-}
-
-fn charge(charge: Charge) -> &'static str {
-    match charge {
-        Charge::Leak => "leak",
-        Charge::Flood => "flood",
-        Charge::Short => "short",
-    }
-}
-
-fn detail(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Slab(filling) => Some(match filling {
-            Filling::NegativeDentries => "negative_dentries",
-            Filling::Dentries => "dentries",
-            Filling::Inodes => "inodes",
-            Filling::Files => "files",
-            Filling::Sockets => "sockets",
-            Filling::Kmalloc => "kmalloc",
-            Filling::Cache => "cache",
-        }),
-        Kind::Kernel(part) => Some(part.key()),
-        Kind::Processes | Kind::Shared | Kind::PageCache | Kind::Cgroup => None,
+impl<T> List<T> {
+    fn of<'a, R>(top: &'a Top<R>, row: fn(&'a R) -> T) -> Self {
+        Self { rows: all(&top.rows, row), of: top.of, left_out: top.left_out }
     }
 }

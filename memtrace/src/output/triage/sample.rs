@@ -15,7 +15,7 @@ use crate::{
         shortage::{FullCgroup, Shortage},
         signs::Signs,
         sum::Part,
-        suspect::{Charge, Finding, Kind, OTHER_KERNEL_PARTS},
+        suspect::{Candidate, Charge, Kind, OTHER_KERNEL_PARTS},
         tracing::Tracing,
         window::{CacheRow, CgroupRow, Command, ProcessRow, TmpfsRow},
     },
@@ -27,7 +27,7 @@ const MIB: u64 = 1 << 20;
 /// A host that is full of negative dentries, and of more each second.
 pub fn dentries() -> Page {
     let tracing = traced();
-    let findings = vec![Finding {
+    let candidates = vec![Candidate {
         charge: Some(Charge::Flood),
         claims: tracing.claims().unwrap_or_default(),
         caches: vec![
@@ -39,14 +39,14 @@ pub fn dentries() -> Page {
         ],
         negative: Some((211_000_123, 59_880)),
         is_big: true,
-        ..finding(Kind::Slab(Filling::NegativeDentries), 39_400 * MIB, 14 * MIB as i64)
+        ..candidate(Kind::Slab(Filling::NegativeDentries), 39_400 * MIB, 14 * MIB as i64)
     }];
-    Page { tracing, census: Some(output::sample::census::wreck()), ..page(findings) }
+    Page { tracing, census: Some(output::sample::census::wreck()), ..page(candidates) }
 }
 
 fn traced() -> Tracing {
     let last = Snapshot { is_final: true, ..output::sample::verdict() };
-    Tracing::Done { caches: vec!["all".to_owned()], is_whole: true, last: Box::new(last) }
+    Tracing::done(vec!["all".to_owned()], true, last)
 }
 
 pub fn nothing() -> Page {
@@ -56,23 +56,23 @@ pub fn nothing() -> Page {
 
 /// Somebody copies files, somebody else compiles, and a service has just been started.
 pub fn at_work() -> Page {
-    let harmless = |kind, growth: u64| Finding {
+    let harmless = |kind, growth: u64| Candidate {
         charge: None,
         caches: vec![cache("buffer_head", 157 * MIB, 28 << 20, 1_600_000, 284_934)],
-        ..finding(kind, 900 * MIB, growth as i64)
+        ..candidate(kind, 900 * MIB, growth as i64)
     };
-    let files = Finding {
+    let files = Candidate {
         caches: vec![cache("filp", 12 * MIB, 9 << 20, 40_000, 36_000)],
         ..harmless(Kind::Slab(Filling::Files), 9 * MIB)
     };
     let rustc =
         Command { comm: b"rustc".to_vec(), processes: 3, pid: None, anon: 700 * MIB, growth: 387 << 20 };
-    let findings = vec![
-        Finding { commands: vec![rustc], caches: Vec::new(), ..harmless(Kind::Processes, 387 * MIB) },
+    let candidates = vec![
+        Candidate { commands: vec![rustc], caches: Vec::new(), ..harmless(Kind::Processes, 387 * MIB) },
         files,
         harmless(Kind::PageCache, 2700 * MIB),
     ];
-    Page { tracing: traced(), nodes: Vec::new(), ..page(findings) }
+    Page { tracing: traced(), nodes: Vec::new(), ..page(candidates) }
 }
 
 /// The host has little left, and a cgroup even less.
@@ -87,26 +87,22 @@ pub fn short() -> Page {
         growth: 40 << 20,
     };
     let cgroup =
-        Finding { cgroup: Some(full.clone()), grows: false, ..finding(Kind::Cgroup, limit.usage, 0) };
-    let findings = vec![
-        Finding {
+        Candidate { cgroup: Some(full.clone()), grows: false, ..candidate(Kind::Cgroup, limit.usage, 0) };
+    let candidates = vec![
+        Candidate {
             commands: vec![java],
             is_big: true,
-            ..finding(Kind::Processes, 42_000 * MIB, 40 * MIB as i64)
+            ..candidate(Kind::Processes, 42_000 * MIB, 40 * MIB as i64)
         },
         cgroup,
     ];
     let short = Shortage { available: Some(0.03), stalled: Some(0.123), cgroups: vec![full] };
-    Page { short, available: 2000 * MIB, ..page(findings) }
+    Page { short, available: 2000 * MIB, ..page(candidates) }
 }
 
 /// Two leak at once, deep within a container; events were lost, and one page has to do.
 pub fn much_to_say() -> Page {
-    let tracing = Tracing::Done {
-        caches: vec!["all".to_owned()],
-        is_whole: true,
-        last: Box::new(output::sample::findings()),
-    };
+    let tracing = Tracing::done(vec!["all".to_owned()], true, output::sample::findings());
     let mut claims = tracing.claims().unwrap_or_default();
     for claim in &mut claims {
         claim.started_by = vec![b"containerd-shim".to_vec(); 8];
@@ -115,31 +111,30 @@ pub fn much_to_say() -> Page {
     }
     let caches = ["filp", "sock_inode_cache", "UNIX", "kmalloc-1k"];
     let caches = caches.map(|name| cache(name, 900 * MIB, 10 << 20, 90_000, 40_000)).to_vec();
-    let leak = Finding {
+    let leak = Candidate {
         charge: Some(Charge::Leak),
         claims,
         caches,
         is_big: true,
-        ..finding(Kind::Slab(Filling::Sockets), 90_000 * MIB, 40 * MIB as i64)
+        ..candidate(Kind::Slab(Filling::Sockets), 90_000 * MIB, 40 * MIB as i64)
     };
-    let others = short().findings.into_iter().chain(at_work().findings);
+    let others = short().candidates.into_iter().chain(at_work().candidates);
     let notes = without_privileges().notes;
     Page { tracing, notes, ..page(std::iter::once(leak).chain(others).collect()) }
 }
 
 pub fn without_privileges() -> Page {
     Page {
-        tracing: Tracing::Failed {
-            caches: vec!["filp".to_owned()],
-            why: "memtrace may not trace the kernel: it lacks CAP_BPF and CAP_PERFMON. Run it as root"
-                .to_owned(),
-        },
+        tracing: Tracing::failed(
+            vec!["filp".to_owned()],
+            "memtrace may not trace the kernel: it lacks CAP_BPF and CAP_PERFMON. Run it as root",
+        ),
         caches: Top { rows: Vec::new(), of: 0, left_out: 0 },
         notes: vec![
             "/proc/slabinfo is readable by root only: run as root (sudo); the numbers of objects are unknown"
                 .to_owned(),
         ],
-        ..page(vec![finding(Kind::Slab(Filling::Cache), 900 * MIB, 40 * MIB as i64)])
+        ..page(vec![candidate(Kind::Slab(Filling::Cache), 900 * MIB, 40 * MIB as i64)])
     }
 }
 
@@ -150,13 +145,13 @@ pub fn hostile() -> Page {
     let tmpfs = vec![TmpfsRow { at: EVIL.to_vec(), used: MIB, growth: 1 }];
     let commands = vec![Command { comm: EVIL.to_vec(), processes: 3, pid: None, anon: MIB, growth: -1 }];
     let caches = vec![CacheRow { name: name.clone(), ..cache("", 1, 1, 1, 1) }];
-    let findings = vec![
-        Finding { caches: caches.clone(), ..finding(Kind::Slab(Filling::Cache), MIB, 9) },
-        Finding { commands, ..finding(Kind::Processes, MIB, 9) },
-        Finding { tmpfs, ..finding(Kind::Shared, MIB, 9) },
-        Finding {
+    let candidates = vec![
+        Candidate { caches: caches.clone(), ..candidate(Kind::Slab(Filling::Cache), MIB, 9) },
+        Candidate { commands, ..candidate(Kind::Processes, MIB, 9) },
+        Candidate { tmpfs, ..candidate(Kind::Shared, MIB, 9) },
+        Candidate {
             cgroup: Some(FullCgroup { path: EVIL.to_vec(), limit: Limit::default() }),
-            ..finding(Kind::Cgroup, MIB, 9)
+            ..candidate(Kind::Cgroup, MIB, 9)
         },
     ];
     let mut page = Page {
@@ -164,9 +159,9 @@ pub fn hostile() -> Page {
         kernel: name.clone(),
         caches: Top { rows: caches, of: 1, left_out: 0 },
         notes: vec![name.clone()],
-        tracing: Tracing::Failed { caches: vec![name.clone()], why: name },
+        tracing: Tracing::failed(vec![name.clone()], name),
         census: Some(output::sample::census::hostile()),
-        ..page(findings)
+        ..page(candidates)
     };
     page.processes.rows.truncate(1);
     page.processes.rows[0].comm = EVIL.to_vec();
@@ -216,7 +211,7 @@ pub fn all_kinds() -> Vec<Page> {
         let limit = Limit { bytes: 1024 * MIB, usage: 1010 * MIB, held: 990 * MIB };
         let cgroup = (kind == Kind::Cgroup).then(|| FullCgroup { path: b"a/b".to_vec(), limit });
         let growth = if cgroup.is_some() { 0 } else { 40 * MIB as i64 };
-        page(vec![Finding { commands, caches, cgroup, ..finding(kind, 900 * MIB, growth) }])
+        page(vec![Candidate { commands, caches, cgroup, ..candidate(kind, 900 * MIB, growth) }])
     };
     kinds.map(of).collect()
 }
@@ -228,8 +223,8 @@ pub fn all() -> Vec<Page> {
     pages
 }
 
-fn finding(kind: Kind, bytes: u64, growth: i64) -> Finding {
-    Finding {
+fn candidate(kind: Kind, bytes: u64, growth: i64) -> Candidate {
+    Candidate {
         kind,
         charge: Some(Charge::Short),
         bytes,
@@ -260,7 +255,7 @@ fn cache(name: &str, bytes: u64, growth: i64, objects: u64, objects_growth: i64)
     }
 }
 
-fn page(findings: Vec<Finding>) -> Page {
+fn page(candidates: Vec<Candidate>) -> Page {
     let process = |comm: &str, pid, mib: u64, growth: i64| ProcessRow {
         pid,
         comm: comm.into(),
@@ -299,12 +294,9 @@ fn page(findings: Vec<Finding>) -> Page {
         length: Duration::from_millis(30_123),
         total: 65_536 * MIB,
         available: 50_000 * MIB,
-        advice: advise(findings.iter().find(|finding| finding.charge.is_some())),
-        findings,
-        tracing: Tracing::Failed {
-            caches: vec!["all".to_owned()],
-            why: "memtrace may not trace the kernel".to_owned(),
-        },
+        advice: advise(candidates.iter().find(|candidate| candidate.charge.is_some())),
+        candidates,
+        tracing: Tracing::failed(vec!["all".to_owned()], "memtrace may not trace the kernel"),
         short: Shortage::default(),
         census: None,
         parts: parts.collect(),

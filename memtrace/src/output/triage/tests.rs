@@ -125,8 +125,8 @@ fn names_stand_as_code_in_a_ticket() {
     let names = ["@octocat", "#42", "www.evil.example", "org_x#7"];
     for name in names {
         let mut page = sample::short();
-        page.findings[0].commands[0].comm = name.as_bytes().to_vec();
-        page.findings[1].cgroup.as_mut().expect("it is one").path = name.as_bytes().to_vec();
+        page.candidates[0].commands[0].comm = name.as_bytes().to_vec();
+        page.candidates[1].cgroup.as_mut().expect("it is one").path = name.as_bytes().to_vec();
         page.short.cgroups[0].path = name.as_bytes().to_vec();
         page.processes.rows[0].comm = name.as_bytes().to_vec();
         page.cgroups.rows[0].path = name.as_bytes().to_vec();

@@ -1,7 +1,8 @@
 //! How the memory that memtrace may take is divided: rings in the kernel, the ledger, and the process itself.
 
-/// By default memtrace takes at most this share of the host's memory, or of what its cgroup may take.
+/// By default memtrace takes at most this share of the host's memory, or of what its cgroup may take, and of what is available.
 const DEFAULT_SHARE: u64 = 32;
+const AVAILABLE_SHARE: u64 = 8;
 const MIN_DEFAULT: u64 = 64 << 20;
 
 /// Where a cgroup's limit leaves less, this part of it: the rest is for what starts memtrace, and for the kernel's own.
@@ -19,6 +20,18 @@ const SMALLEST_RINGS: u64 = 8 << 20;
 /// A CPU that does nothing but allocate and free writes up to 90 MB of events a second: a reader that stalls for a second
 /// loses nothing.
 const RINGS_PER_CPU: u64 = 128 << 20;
+/// Of one cache, by default: a CPU also does other things. A few caches together have as much as all.
+const RINGS_OF_A_CACHE: u64 = 32 << 20;
+
+/// What there is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub host: u64,
+    /// None where the kernel does not say.
+    pub available: Option<u64>,
+    /// What our cgroups allow us; None where they allow any amount.
+    pub limit: Option<u64>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryBudget {
@@ -29,11 +42,16 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// For a host of so many bytes, of which our cgroup may take `limit`.
-    pub fn default_of(host: u64, limit: Option<u64>, cpus: usize) -> Self {
-        let limit = limit.unwrap_or(u64::MAX);
-        let share = (host.min(limit) / DEFAULT_SHARE).max(MIN_DEFAULT);
-        Self::new(share.min((limit / LIMIT_PART).max(MIN)), cpus)
+    /// Where nobody says how much; for so many caches, or for all.
+    pub fn default_of(memory: Memory, cpus: usize, caches: Option<usize>) -> Self {
+        let Memory { host, available, limit } = memory;
+        let (available, limit) = (available.unwrap_or(host), limit.unwrap_or(u64::MAX));
+        let share = (host.min(limit) / DEFAULT_SHARE).min(available / AVAILABLE_SHARE).max(MIN_DEFAULT);
+        let budget = Self::new(share.min((limit / LIMIT_PART).max(MIN)), cpus);
+        let of_caches =
+            caches.map_or(u64::MAX, |caches| RINGS_OF_A_CACHE.saturating_mul(caches.max(1) as u64));
+        let most = of_caches.min(RINGS_PER_CPU) * cpus as u64;
+        Self { rings: budget.rings.min(most), ..budget }
     }
 
     pub fn new(total: u64, cpus: usize) -> Self {
@@ -54,7 +72,8 @@ mod tests {
     #[test]
     fn a_small_part_of_the_host_by_default() {
         let of = |host, cpus| {
-            let budget = MemoryBudget::default_of(host, None, cpus);
+            let memory = Memory { host, available: Some(host), limit: None };
+            let budget = MemoryBudget::default_of(memory, cpus, None);
             (budget.total, budget.rings)
         };
         assert_eq!(of(1 << 30, 2), (64 << 20, 24 << 20));
@@ -65,13 +84,30 @@ mod tests {
 
     #[test]
     fn a_cgroup_s_limit_counts_where_it_is_lower() {
-        let of = |limit| MemoryBudget::default_of(24 << 30, Some(limit), 2).total;
+        let of = |limit| {
+            let memory = Memory { host: 24 << 30, available: None, limit: Some(limit) };
+            MemoryBudget::default_of(memory, 2, None).total
+        };
         // No limit, as version 1 says it.
         assert_eq!(of(9_223_372_036_854_771_712), 768 << 20);
         assert_eq!(of(8 << 30), 256 << 20);
         assert_eq!(of(1 << 30), MIN_DEFAULT);
         assert_eq!(of(80 << 20), 40 << 20);
         assert_eq!(of(16 << 20), MIN);
+    }
+
+    #[test]
+    fn little_is_taken_of_a_host_that_has_little_left_and_for_few_caches() {
+        let of = |available, caches| {
+            let memory = Memory { host: 24 << 30, available: Some(available), limit: None };
+            let budget = MemoryBudget::default_of(memory, 2, caches);
+            (budget.total, budget.rings)
+        };
+        assert_eq!(of(2 << 30, None), (256 << 20, 120 << 20));
+        assert_eq!(of(200 << 20, None), (64 << 20, 24 << 20));
+        assert_eq!(of(20 << 30, Some(1)), (768 << 20, 64 << 20));
+        assert_eq!(of(20 << 30, Some(4)), of(20 << 30, None));
+        assert_eq!(of(200 << 20, Some(1)), (64 << 20, 24 << 20));
     }
 
     #[test]

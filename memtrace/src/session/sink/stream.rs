@@ -18,7 +18,7 @@ use crate::{
         replay::events::{EventWriter, Gap},
     },
     kernel::symbols::Symbols,
-    output::events::{EventOutput, Source},
+    output::events::EventOutput,
     session::error::SessionError,
     stream::{
         buffer::EntryBuffer,
@@ -26,6 +26,7 @@ use crate::{
         entry::Entry,
         event::{Alloc, Event, TimeNs},
     },
+    view::event::Source,
 };
 
 /// Bytes that may wait for the thread at most.

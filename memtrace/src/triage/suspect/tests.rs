@@ -135,26 +135,26 @@ fn window(moments: &[Checkpoint]) -> Window {
 }
 
 fn not_traced() -> Tracing {
-    Tracing::Failed { caches: Vec::new(), why: "no root".to_owned() }
+    Tracing::failed(Vec::new(), "no root")
 }
 
 fn traced(last: Snapshot) -> Tracing {
-    Tracing::Done { caches: vec!["all".to_owned()], is_whole: true, last: Box::new(last) }
+    Tracing::done(vec!["all".to_owned()], true, last)
 }
 
 /// What is found when the host goes from one moment to another.
-fn found(before: &Checkpoint, after: &Checkpoint) -> Vec<Finding> {
+fn found(before: &Checkpoint, after: &Checkpoint) -> Vec<Candidate> {
     judge(&window(&[before.clone(), after.clone()]), &not_traced()).1
 }
 
 /// Who is accused of what, when the host goes through these moments.
 fn accused(moments: &[Checkpoint], tracing: &Tracing) -> Option<(Kind, Charge)> {
-    let (_, findings) = judge(&window(moments), tracing);
-    findings.first().and_then(|first| Some((first.kind, first.charge?)))
+    let (_, candidates) = judge(&window(moments), tracing);
+    candidates.first().and_then(|first| Some((first.kind, first.charge?)))
 }
 
-fn kinds(findings: &[Finding]) -> Vec<Kind> {
-    findings.iter().map(|finding| finding.kind).collect()
+fn kinds(candidates: &[Candidate]) -> Vec<Kind> {
+    candidates.iter().map(|candidate| candidate.kind).collect()
 }
 
 #[test]
@@ -182,12 +182,12 @@ fn the_command_that_grows_is_named_with_all_its_processes() {
     let processes =
         vec![("java", 1, 920), ("php", 3, 210), ("php", 4, 210), ("php", 5, 5), ("memtrace", 7, 600)];
     let after = Checkpoint { anon: 8400, processes, ..USUAL };
-    let findings = found(&before, &after);
-    assert_eq!(kinds(&findings), [Kind::Processes]);
-    let php = &findings[0].commands[0];
+    let candidates = found(&before, &after);
+    assert_eq!(kinds(&candidates), [Kind::Processes]);
+    let php = &candidates[0].commands[0];
     assert_eq!((&php.comm[..], php.processes, php.pid), (&b"php"[..], 3, None));
     assert_eq!((php.anon, php.growth), (425 * MIB, 405 * MIB as i64));
-    assert_eq!(findings[0].commands.len(), 1);
+    assert_eq!(candidates[0].commands.len(), 1);
 }
 
 #[test]
@@ -203,10 +203,10 @@ fn a_big_command_is_a_finding_where_memory_is_scarce() {
     let rich = Checkpoint { anon: 31_000, processes: processes.clone(), ..USUAL };
     let poor = Checkpoint { available: 5000, ..rich.clone() };
     assert_eq!(found(&rich, &rich), []);
-    let findings = found(&poor, &poor);
-    assert_eq!(kinds(&findings), [Kind::Processes]);
-    assert!(findings[0].is_big && !findings[0].grows);
-    assert_eq!((findings[0].commands[0].pid, findings[0].charge), (Some(1), Some(Charge::Short)));
+    let candidates = found(&poor, &poor);
+    assert_eq!(kinds(&candidates), [Kind::Processes]);
+    assert!(candidates[0].is_big && !candidates[0].grows);
+    assert_eq!((candidates[0].commands[0].pid, candidates[0].charge), (Some(1), Some(Charge::Short)));
 }
 
 #[test]
@@ -227,8 +227,11 @@ fn page_cache_comes_after_all_others_and_does_no_harm() {
 #[test]
 fn what_one_kind_of_slab_gives_back_does_not_hide_that_the_other_grows() {
     let after = Checkpoint { reclaimable: 500, unreclaimable: 420, ..USUAL };
-    let findings = found(&USUAL, &after);
-    assert_eq!((kinds(&findings), findings[0].growth), (vec![Kind::Slab(Filling::Cache)], 20 * MIB as i64));
+    let candidates = found(&USUAL, &after);
+    assert_eq!(
+        (kinds(&candidates), candidates[0].growth),
+        (vec![Kind::Slab(Filling::Cache)], 20 * MIB as i64)
+    );
 }
 
 #[test]
@@ -236,11 +239,11 @@ fn a_slab_that_is_big_is_a_finding_though_it_stands_still() {
     let dentries = vec![("dentry", 34_000, 180_000_000), ("filp", 10, 40_000)];
     let big =
         Checkpoint { reclaimable: 35_000, cached: 9000, negative: 179_000_000, caches: dentries, ..USUAL };
-    let findings = found(&big, &big);
-    assert_eq!(kinds(&findings), [Kind::Slab(Filling::NegativeDentries)]);
-    assert!(findings[0].is_big && !findings[0].grows);
-    assert_eq!(findings[0].caches.len(), 1);
-    assert_eq!((findings[0].negative, findings[0].charge), (Some((179_000_000, 0)), None));
+    let candidates = found(&big, &big);
+    assert_eq!(kinds(&candidates), [Kind::Slab(Filling::NegativeDentries)]);
+    assert!(candidates[0].is_big && !candidates[0].grows);
+    assert_eq!(candidates[0].caches.len(), 1);
+    assert_eq!((candidates[0].negative, candidates[0].charge), (Some((179_000_000, 0)), None));
 }
 
 #[test]
@@ -352,7 +355,7 @@ fn what_grows_throughout_leaks_and_what_comes_at_once_does_not() {
     // On an hour's window, 30 MiB are nothing.
     let mut slow = window(&leak);
     slow.after.glance.at += Duration::from_secs(400 * 24 * 3600);
-    assert!(judge(&slow, &not_traced()).1.iter().all(|finding| finding.charge.is_none()));
+    assert!(judge(&slow, &not_traced()).1.iter().all(|candidate| candidate.charge.is_none()));
     let names = |negative: u64| Checkpoint {
         negative,
         ..with_caches(&[("dentry", 10 + negative / 5000, 20_000 + negative)])
@@ -371,9 +374,9 @@ fn who_writes_a_file_is_not_accused() {
         ..with_caches(&[("buffer_head", 100 + 30 * n, 1_000_000 + 280_000 * n)])
     };
     let moments = [0, 1, 2, 3].map(writes);
-    let findings = judge(&window(&moments), &not_traced()).1;
-    assert_eq!((kinds(&findings), findings[0].charge), (vec![Kind::PageCache], None));
-    assert_eq!((findings[0].growth, findings[0].caches.len()), (2490 * MIB as i64, 1));
+    let candidates = judge(&window(&moments), &not_traced()).1;
+    assert_eq!((kinds(&candidates), candidates[0].charge), (vec![Kind::PageCache], None));
+    assert_eq!((candidates[0].growth, candidates[0].caches.len()), (2490 * MIB as i64, 1));
     // Not even where nobody knows which caches there are.
     let unknown = moments.map(|moment| Checkpoint { caches: Vec::new(), ..moment });
     assert_eq!(accused(&unknown, &not_traced()), None);
@@ -423,15 +426,17 @@ fn each_leaker_is_a_finding() {
         ])
     };
     let mut last = output::sample::findings();
-    for finding in &mut last.verdict.as_mut().expect("it has one").findings {
-        finding.bytes_per_s *= 100.0;
+    for candidate in &mut last.verdict.as_mut().expect("it has one").findings {
+        candidate.bytes_per_s *= 100.0;
     }
-    let (_, findings) = judge(&window(&[names(0), names(1)]), &traced(last));
-    let charges: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.charge)).collect();
+    let (_, candidates) = judge(&window(&[names(0), names(1)]), &traced(last));
+    let charges: Vec<_> = candidates.iter().map(|candidate| (candidate.kind, candidate.charge)).collect();
     let names = (Kind::Slab(Filling::NegativeDentries), Some(Charge::Flood));
     let files = (Kind::Slab(Filling::Files), Some(Charge::Leak));
     assert_eq!(charges, [names, files, (Kind::PageCache, None)]);
-    assert!(findings[..2].iter().all(|finding| finding.claims.len() == 1 && finding.caches.len() == 1));
+    assert!(
+        candidates[..2].iter().all(|candidate| candidate.claims.len() == 1 && candidate.caches.len() == 1)
+    );
 }
 
 /// Where page cache fills what nobody needs, who writes a file makes tasks wait until it is taken back.
@@ -443,8 +448,8 @@ fn who_waits_where_much_is_available_waits_for_page_cache() {
         window.before.pressure = Some(Pressure::default());
         let some = Stall { total: Duration::from_secs(3), ..Stall::default() };
         window.after.pressure = Some(Pressure { some, ..Pressure::default() });
-        let (short, findings) = judge(&window, &not_traced());
-        (short.is_of_host(), findings[0].kind, findings[0].charge)
+        let (short, candidates) = judge(&window, &not_traced());
+        (short.is_of_host(), candidates[0].kind, candidates[0].charge)
     };
     assert_eq!(waits(50_000), (false, Kind::PageCache, None));
     assert_eq!(waits(10_000), (true, Kind::PageCache, Some(Charge::Short)));
@@ -459,9 +464,9 @@ fn a_cgroup_at_its_limit_is_short_though_the_host_is_not() {
         window.after.cgroups.list.insert(b"a/b".to_vec(), cgroup);
         window
     };
-    let (short, findings) = judge(&window(950), &not_traced());
+    let (short, candidates) = judge(&window(950), &not_traced());
     assert!(short.is_any() && !short.is_of_host());
-    assert_eq!((kinds(&findings), findings[0].charge), (vec![Kind::Cgroup], Some(Charge::Short)));
+    assert_eq!((kinds(&candidates), candidates[0].charge), (vec![Kind::Cgroup], Some(Charge::Short)));
     // Full of file pages, it has all it needs.
     assert_eq!(judge(&window(100), &not_traced()).1, []);
 }
@@ -498,18 +503,18 @@ fn any_moment() -> impl Strategy<Value = Checkpoint> {
 proptest! {
     #[test]
     fn a_finding_has_a_reason_and_none_comes_twice(moments in prop::collection::vec(any_moment(), 2..6)) {
-        let (short, findings) = judge(&window(&moments), &not_traced());
-        let is_short = findings.iter().any(|finding| finding.charge == Some(Charge::Short));
+        let (short, candidates) = judge(&window(&moments), &not_traced());
+        let is_short = candidates.iter().any(|candidate| candidate.charge == Some(Charge::Short));
         prop_assert!(!is_short || short.is_of_host());
-        prop_assert!(!short.is_of_host() || findings.iter().all(|finding| finding.charge.is_some()) && !findings.is_empty());
-        for finding in &findings {
-            prop_assert!(finding.grows || finding.is_big || short.is_of_host());
-            prop_assert!(!finding.grows || finding.growth > 0 && finding.growth.unsigned_abs() >= finding.usual_growth);
-            prop_assert!(!finding.is_big || finding.usual_bytes.is_some_and(|usual| finding.bytes >= usual));
+        prop_assert!(!short.is_of_host() || candidates.iter().all(|candidate| candidate.charge.is_some()) && !candidates.is_empty());
+        for candidate in &candidates {
+            prop_assert!(candidate.grows || candidate.is_big || short.is_of_host());
+            prop_assert!(!candidate.grows || candidate.growth > 0 && candidate.growth.unsigned_abs() >= candidate.usual_growth);
+            prop_assert!(!candidate.is_big || candidate.usual_bytes.is_some_and(|usual| candidate.bytes >= usual));
         }
-        let unique: HashMap<_, _> = findings.iter().map(|finding| (format!("{:?}", finding.kind), ())).collect();
-        prop_assert_eq!(unique.len(), findings.len());
-        prop_assert!(findings.is_sorted_by_key(|finding| finding.charge.is_none()), "who is accused comes first");
-        prop_assert!(findings.iter().rev().skip(1).all(|finding| finding.kind != Kind::PageCache));
+        let unique: HashMap<_, _> = candidates.iter().map(|candidate| (format!("{:?}", candidate.kind), ())).collect();
+        prop_assert_eq!(unique.len(), candidates.len());
+        prop_assert!(candidates.is_sorted_by_key(|candidate| candidate.charge.is_none()), "who is accused comes first");
+        prop_assert!(candidates.iter().rev().skip(1).all(|candidate| candidate.kind != Kind::PageCache));
     }
 }

@@ -103,7 +103,8 @@ pub struct Rates {
 }
 
 /// In which of the reports something is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Seen {
     #[default]
     Both,

@@ -65,7 +65,7 @@ fn identities(both: [&Taken<'_>; 2]) -> Option<String> {
     }
     let by = &after.snapshot.by;
     let changed: Vec<&str> =
-        [By::Pid, By::Cgroup].into_iter().filter(|key| by.contains(*key)).map(By::name).collect();
+        [By::Pid, By::Cgroup].into_iter().filter(|key| by.contains(*key)).map(|by| by.into_str()).collect();
     let why = if is_one_host { "the host was rebooted in between" } else { "the hosts differ" };
     match changed[..] {
         // The first note says so.

@@ -8,12 +8,16 @@ use crate::{
 struct Scene {
     comm: &'static str,
     cache: &'static str,
-    /// Objects a second that stay.
+    /// Objects a second that stay, until then.
     per_s: u64,
+    until: u64,
 }
 
+/// In seconds.
+const ELAPSED: u64 = 30;
+
 const fn scene(comm: &'static str, cache: &'static str, per_s: u64) -> Scene {
-    Scene { comm, cache, per_s }
+    Scene { comm, cache, per_s, until: ELAPSED }
 }
 
 fn cache_info(name: &str) -> CacheInfo {
@@ -28,7 +32,11 @@ fn cache_info(name: &str) -> CacheInfo {
 }
 
 /// After 30 s. Rows are those of the sample, by name; dentries are negative by this share.
-fn judge_with(scenes: &[Scene], negative: f64, change: impl FnOnce(&mut Bench<'_>)) -> Option<Verdict> {
+fn judge_with(
+    scenes: &[Scene],
+    negative: f64,
+    change: impl FnOnce(&mut SessionFacts<'_>),
+) -> Option<Verdict> {
     judge_changed(scenes, negative, |_| {}, change)
 }
 
@@ -36,12 +44,14 @@ fn judge_changed(
     scenes: &[Scene],
     negative: f64,
     change_caches: impl FnOnce(&mut [CacheInfo]),
-    change: impl FnOnce(&mut Bench<'_>),
+    change: impl FnOnce(&mut SessionFacts<'_>),
 ) -> Option<Verdict> {
-    const ELAPSED: u64 = 30;
     let mut infos: Vec<CacheInfo> = scenes.iter().map(|scene| cache_info(scene.cache)).collect();
     change_caches(&mut infos);
-    let held = |(scene, cache)| Held { cache, survival: survival::steady(Scene::per_s(scene), ELAPSED) };
+    let held = |(scene, cache): (&Scene, _)| Held {
+        cache,
+        survival: survival::until(scene.per_s, scene.until, ELAPSED),
+    };
     let held: Vec<(&Scene, Held<'_>)> = scenes.iter().zip(scenes.iter().zip(&infos).map(held)).collect();
     let mut rows: Vec<(Row, Vec<Held<'_>>)> = Vec::new();
     for (scene, held) in held {
@@ -53,7 +63,7 @@ fn judge_changed(
     }
     let snapshot = sample::started();
     let incidents = Incidents::built_in();
-    let mut bench = Bench {
+    let mut session = SessionFacts {
         caches: &snapshot.caches,
         meminfo: snapshot.meminfo,
         trust: &snapshot.trust,
@@ -61,14 +71,8 @@ fn judge_changed(
         period: 1,
         elapsed: Duration::from_secs(ELAPSED),
     };
-    change(&mut bench);
-    verdict(rows.iter().map(|(row, held)| (row, &held[..])), &bench)
-}
-
-impl Scene {
-    fn per_s(&self) -> u64 {
-        self.per_s
-    }
+    change(&mut session);
+    verdict(rows.iter().map(|(row, held)| (row, &held[..])), &session)
 }
 
 fn row(scene: &Scene, negative: f64) -> Row {
@@ -169,15 +173,16 @@ fn frees_that_are_not_seen_accuse_nobody() {
     let mut caches = snapshot.caches;
     caches[0].partial =
         Some(Partial { sign: super::super::reconcile::Sign::Reused, unseen_frees_share: 0.5 });
-    let verdict = judge_with(&[scene("a", "dentry", 5000)], 0.9, |bench| {
-        bench.caches = Box::leak(caches.clone().into_boxed_slice());
+    let verdict = judge_with(&[scene("a", "dentry", 5000)], 0.9, |session| {
+        session.caches = Box::leak(caches.clone().into_boxed_slice());
     });
     assert_eq!(verdict, Some(Verdict::default()));
 }
 
 #[test]
 fn it_may_be_too_early_or_too_little() {
-    let early = judge_with(&[scene("a", "filp", 50)], 0.0, |bench| bench.elapsed = Duration::from_secs(5));
+    let early =
+        judge_with(&[scene("a", "filp", 50)], 0.0, |session| session.elapsed = Duration::from_secs(5));
     assert_eq!(early, None);
     let verdict = judge(&[scene("a", "filp", 2)], 0.0);
     assert_eq!(found(&verdict), []);
@@ -221,4 +226,24 @@ fn a_cache_in_which_as_much_of_before_is_freed_may_not_grow() {
     assert_eq!(replaced(-500), Some(Doubt::Replaced(9_500)));
     // More was freed than is known of.
     assert_eq!(replaced(10_000), None);
+}
+
+#[test]
+fn what_is_over_is_said_and_not_accused() {
+    let over = |comm, cache, per_s| Scene { until: 12, ..scene(comm, cache, per_s) };
+    let ended = |scenes: &[Scene], negative| {
+        let Verdict { findings, ended, .. } = judge(scenes, negative);
+        assert_eq!(findings.iter().filter(|finding| finding.is_accusation()).count(), 0);
+        ended.map(|ended| (ended.cache, ended.objects, ended.until.as_secs()))
+    };
+    let leak = ended(&[over("a", "filp", 5000)], 0.0).expect("it took files");
+    assert!(leak.0 == "filp" && leak.1 == 60_000 && (12..15).contains(&leak.2), "{leak:?}");
+    // The largest of several.
+    let flood = ended(&[over("a", "filp", 1000), over("b", "dentry", 9000)], 0.9).expect("names were made");
+    assert_eq!(flood.0, "dentry");
+    // Who fills caches, and what is little beside all that is outstanding, is not worth a word.
+    assert_eq!(ended(&[over("a", "buffer_head", 5000)], 0.0), None);
+    assert_eq!(ended(&[over("a", "filp", 10)], 0.0), None);
+    // While somebody leaks, that is what matters.
+    assert_eq!(judge(&[over("a", "filp", 5000), scene("b", "filp", 100)], 0.0).ended, None);
 }

@@ -130,7 +130,8 @@ impl Growth {
 }
 
 /// How we know that some frees of a cache fire no event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "lowercase")]
 pub enum Sign {
     /// Outstanding addresses are handed out again.
     Reused,

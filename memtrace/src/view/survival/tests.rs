@@ -128,6 +128,26 @@ fn what_is_freed_in_the_end_is_no_leak() {
 }
 
 #[test]
+fn what_grew_for_a_while_has_ended() {
+    let ended = |tenths: &[(u64, u64)]| survival(tenths).and_then(|survival| survival.ended(1));
+    let phase = |from: f64, to: f64| each(60, |at| if (from..to).contains(&at) { (10, 10) } else { (0, 0) });
+    for (from, to) in [(0.0, 20.0), (0.0, 40.0), (20.0, 40.0)] {
+        let until =
+            ended(&phase(from, to)).unwrap_or_else(|| panic!("it grew from {from} to {to}")).as_secs_f64();
+        assert!((to - 1.0..to + 5.0).contains(&until), "until {until}, not {to}");
+    }
+    assert!(ended(&each(60, |at| if at < 20.0 { (500, 10) } else { (500, 0) })).is_some(), "beside churn");
+    assert_eq!(ended(&each(60, |_| (10, 10))), None, "it goes on");
+    assert_eq!(ended(&each(60, |at| if at < 1.5 { (500, 500) } else { (0, 0) })), None, "all at once");
+    assert_eq!(
+        ended(&each(60, |at| if at < 20.0 && at % 4.0 == 0.0 { (9, 9) } else { (0, 0) })),
+        None,
+        "few"
+    );
+    assert_eq!(ended(&each(60, |at| (1000, (2000.0 * (-at / 2.0).exp()) as u64))), None, "a warm-up");
+}
+
+#[test]
 fn a_phase_of_a_long_session_is_no_leak() {
     never_accused(&each(100, |at| if (50.0..55.0).contains(&at) { (50, 50) } else { (0, 0) }));
 }

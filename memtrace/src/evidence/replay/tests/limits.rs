@@ -13,9 +13,14 @@ use crate::{
             },
         },
         redact::{Redactor, recording::rewrite},
-        replay::window::WindowError,
+        replay::{
+            events::{EventQuery, StreamError, events},
+            window::WindowError,
+        },
     },
+    output::events::text::{Clock, Text},
     stream::event::Comm,
+    view::event::{EventKind, Source},
 };
 
 const ENTRIES: u64 = 300;
@@ -48,6 +53,19 @@ fn each_event_definition_and_row_is_a_step() {
     assert!(matches!(copy, Err(WriteError::TooMuch(TooMuch(Bound::Steps(ENTRIES))))), "{copy:?}");
     let refused = WindowError::TooMuch(TooMuch(Bound::Steps(1_000_000)));
     insta::assert_snapshot!(refused, @"cannot read the recording: to replay it takes more than 1,000,000 steps, which is too much for a file of its length. Damaged files, or those made to harm, do that; of others --from and --to read a part");
+}
+
+#[test]
+fn an_event_that_is_shown_takes_more_steps() {
+    let (_directory, mut reader) = recorded(&script::session(8, 3, ENTRIES));
+    reader.limits = Limits { steps: 6 * ENTRIES, ..Limits::NONE };
+    let shown = |kinds: &[EventKind]| {
+        let query = EventQuery { filter: Filter::default(), kinds: kinds.to_vec(), from: None, to: None };
+        let mut out = Text::start(std::io::sink(), Source::from(&reader.header), Clock::Elapsed).unwrap();
+        events(&reader, &query, &mut out, &mut |_| {})
+    };
+    assert!(shown(&[EventKind::Mark]).is_ok());
+    assert!(matches!(shown(&[]), Err(StreamError::TooMuch(TooMuch(Bound::Steps(_))))));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
         sample,
     },
     text::width,
-    view::{AgeBucket, Cohort, Sort, reconcile},
+    view::{AgeBucket, CacheTotals, Cohort, Sort, reconcile},
 };
 
 fn wide(width: usize) -> Frame {
@@ -97,6 +97,12 @@ fn several_findings() {
 fn nobody_is_accused() {
     assert_snapshot!(tail(&sample::too_few(), true));
     assert_snapshot!(tail(&sample::only_caches(), true));
+    assert_snapshot!(tail(&sample::ended(), true));
+    // Both.
+    let mut both = sample::ended();
+    let few = sample::too_few().verdict.and_then(|verdict| verdict.too_few);
+    both.verdict.as_mut().expect("it has one").too_few = few;
+    assert_snapshot!(tail(&both, true));
 }
 
 /// From the verdict on.

@@ -1,7 +1,4 @@
-use std::{
-    sync::{Mutex, mpsc},
-    time::SystemTime,
-};
+use std::sync::{Mutex, mpsc};
 
 use super::*;
 use crate::{
@@ -11,22 +8,8 @@ use crate::{
 };
 
 fn header(ledger_bytes: u64) -> Header {
-    Header {
-        tool: String::new(),
-        command: Vec::new(),
-        host: "web-01".to_owned(),
-        kernel: "6.12".to_owned(),
-        boot_id: String::new(),
-        started: SystemTime::UNIX_EPOCH,
-        started_ns: 0,
-        own_tgid: 1,
-        ledger_bytes,
-        period: 1,
-        stacks_period: None,
-        filters: String::new(),
-        gfp_names: None,
-        ring: None,
-    }
+    let [host, kernel] = ["web-01", "6.12"].map(str::to_owned);
+    Header { host, kernel, ledger_bytes, stacks_period: None, ..Header::default() }
 }
 
 fn alloc(ptr: u64) -> Entry<'static> {
