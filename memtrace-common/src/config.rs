@@ -31,6 +31,7 @@ pub struct Config {
     pub cgroups: Cgroups,
     pub stacks: Stacks,
     pub pids: PidNamespace,
+    pub slabs: Slabs,
 }
 
 /// Which caches are traced. The dentry cache is named besides, since its objects get names.
@@ -188,6 +189,34 @@ pub struct PidNamespace {
     pub pid_number: u32,
 }
 
+/// Offsets of fields that show what a slab holds: see [`crate::census`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slabs {
+    /// In `slab.counters`: the charges are in the objects, not in an array. 0 where the kernel has no such.
+    pub in_object: u64,
+    /// Of `struct slab`, or before v5.17 of `struct page`.
+    pub freelist: u32,
+    pub counters: u32,
+    pub page_type: u32,
+    /// `obj_exts`, `memcg_data` or `obj_cgroups`; 0 where charges cannot be read.
+    pub vector: u32,
+    /// `obj_cgroup.refcnt.percpu_count_ptr` and `.memcg`.
+    pub objcg_refcnt: u32,
+    pub objcg_memcg: u32,
+    /// `mem_cgroup.css`, its `cgroup`, that one's `kn`, and the `id` there.
+    pub memcg_state: u32,
+    pub state_cgroup: u32,
+    pub cgroup_node: u32,
+    pub node_id: u32,
+    /// Of `struct kmem_cache_cpu`, up to v6.19.
+    pub cpu_slab: u32,
+    pub cpu_freelist: u32,
+    pub cpu_tid: u32,
+    /// Of `struct page`.
+    pub flags: u32,
+}
+
 /// Which allocations carry their stack, and which stacks.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -201,4 +230,4 @@ pub struct Stacks {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 48 + 24 + 40 + 32 + 24 + 16 + 32);
+const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 48 + 24 + 40 + 32 + 24 + 16 + 32 + 64);

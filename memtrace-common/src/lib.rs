@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod bulk;
+pub mod census;
 pub mod config;
 pub mod counters;
 pub mod event;
@@ -29,4 +30,8 @@ mod pod {
     unsafe impl aya::Pod for crate::counters::LossKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::peek::Peek {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::census::Scan {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::census::Look {}
 }

@@ -11,6 +11,8 @@ pub mod map {
     pub const PID_FILTER: &str = "PID_FILTER";
     pub const COMM_FILTER: &str = "COMM_FILTER";
     pub const PEEK: &str = "PEEK";
+    pub const SCAN: &str = "SCAN";
+    pub const LOOK: &str = "LOOK";
     /// aya-log's own.
     pub const LOGS: &str = "AYA_LOGS";
 }
@@ -24,6 +26,9 @@ pub mod global {
 pub mod program {
     /// Runs on demand only: see [`crate::peek`].
     pub const PEEK: &str = "peek";
+    /// As that: see [`crate::census`].
+    pub const SCAN: &str = "scan";
+    pub const LOOK: &str = "look";
 
     // Raw tracepoints, named after the tracepoint.
     pub const KMEM_CACHE_ALLOC: &str = "kmem_cache_alloc";
@@ -36,8 +41,6 @@ pub mod program {
     // Backups: on the same tracepoint as the program they stand in for.
     pub const KMEM_CACHE_ALLOC_BACKUP: &str = "kmem_cache_alloc_backup";
     pub const KMALLOC_BACKUP: &str = "kmalloc_backup";
-    pub const KMEM_CACHE_FREE_BACKUP: &str = "kmem_cache_free_backup";
-    pub const KFREE_BACKUP: &str = "kfree_backup";
 
     // Trampolines, for kernels whose tracepoints do not carry the cache.
     pub const ALLOC_FEXIT: &str = "alloc_fexit";

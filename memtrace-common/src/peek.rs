@@ -7,6 +7,9 @@ pub const PEEK_LEN: usize = 512;
 /// As the address: do not read memory, answer the address of the current `task_struct` in the first 8 bytes.
 pub const PEEK_CURRENT_TASK: u64 = 0;
 
+/// As the address: answer where this processor has its value of the map `COUNTERS`.
+pub const PEEK_THIS_CPU: u64 = 1;
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Peek {

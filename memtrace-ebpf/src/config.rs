@@ -68,6 +68,23 @@ pub(crate) static CONFIG: Config = Config {
         pid_namespace: 0,
         pid_number: 0,
     },
+    slabs: memtrace_common::config::Slabs {
+        in_object: 0,
+        freelist: 0,
+        counters: 0,
+        page_type: 0,
+        vector: 0,
+        objcg_refcnt: 0,
+        objcg_memcg: 0,
+        memcg_state: 0,
+        state_cgroup: 0,
+        cgroup_node: 0,
+        node_id: 0,
+        cpu_slab: 0,
+        cpu_freelist: 0,
+        cpu_tid: 0,
+        flags: 0,
+    },
 };
 
 /// Reads one field of [`CONFIG`]: `config!(pages.base)`.

@@ -61,7 +61,7 @@ pub fn read_user_bytes<const N: usize>(to: *mut [u8; N], address: u64, len: u32)
 /// Hides from the compiler what it knows of a value, so that it keeps a bounds check that looks superfluous to it. The
 /// verifier of older kernels forgets bounds when a register is spilled to the stack.
 #[inline(always)]
-fn opaque(value: u64) -> u64 {
+pub fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut value = value;

@@ -6,6 +6,7 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 #![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "on the host the programs have no caller"))]
 
+mod census;
 mod config;
 mod context;
 mod emit;

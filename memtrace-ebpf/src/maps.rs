@@ -6,6 +6,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray},
 };
 use memtrace_common::{
+    census::{Look, Scan},
     counters::{Counters, LossKey},
     generation::{CacheId, MAX_ADDRESSES, SLOTS},
     peek::Peek,
@@ -50,3 +51,9 @@ pub static COMM_FILTER: HashMap<Comm, u8> = HashMap::with_max_entries(1, 0);
 
 #[map]
 pub static PEEK: Array<Peek> = Array::with_max_entries(1, 0);
+
+#[map]
+pub static SCAN: Array<Scan> = Array::with_max_entries(1, 0);
+
+#[map]
+pub static LOOK: Array<Look> = Array::with_max_entries(1, 0);

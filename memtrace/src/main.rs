@@ -8,7 +8,7 @@ use std::{
 use memtrace::{
     cli::{self, Cli, Command},
     cmd::{
-        bundle, caches, check, diff, events,
+        bundle, caches, census, check, diff, events,
         exit::{CommandError, Exit},
         explain, live, mark, record, redact, report, triage,
     },
@@ -38,6 +38,7 @@ fn run(cli: Cli) -> Result<ExitCode, CommandError> {
     match cli.command {
         None => return Ok(live::run(cli.live)?.into()),
         Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
+        Some(Command::Census(args)) => census::run(&args, &mut out)?,
         Some(Command::Triage(args)) => return Ok(triage::run(&args, &mut out)?.into()),
         Some(Command::Record(args)) => return Ok(record::run(args)?.into()),
         Some(Command::Mark(args)) => mark::run(&args)?,

@@ -35,10 +35,17 @@ fn check(path: &Path, arguments: &[&str], exit: i32, words: &[&str]) {
 }
 
 #[test]
-fn version_1_is_reported_as_ever() {
-    let output = memtrace(&["report", v1().to_str().unwrap(), "-o", "json", "--by", "comm,cache"]);
+fn older_versions_are_reported_as_ever() {
+    for version in ["v1", "v2"] {
+        is_reported_as_ever(&fixtures().join("recording").join(version));
+    }
+}
+
+fn is_reported_as_ever(file: &Path) {
+    let recording = file.with_extension("mt");
+    let output = memtrace(&["report", recording.to_str().unwrap(), "-o", "json", "--by", "comm,cache"]);
     let told = String::from_utf8_lossy(&output.stdout);
-    let expected = fixtures().join("recording/v1.json");
+    let expected = file.with_extension("json");
     if std::env::var_os("MEMTRACE_WRITE_FIXTURES").is_some() {
         fs::write(&expected, told.as_bytes()).unwrap();
     }
@@ -57,8 +64,8 @@ fn what_is_no_recording_is_said() {
     check(&with("script", b"#!/bin/sh\n"), &[], 2, &["script", "not a memtrace recording"]);
     check(&with("empty", b""), &[], 2, &["it is empty"]);
     // Both headers, or the second would tell of a version that this one reads.
-    let newer = [b"MEMTRACE", &2_u32.to_le_bytes()[..], &bytes[12..200]].concat();
-    check(&with("newer", &newer), &[], 2, &["version 2", "reads up to 1"]);
+    let newer = [b"MEMTRACE", &3_u32.to_le_bytes()[..], &bytes[12..200]].concat();
+    check(&with("newer", &newer), &[], 2, &["version 3", "reads up to 2"]);
     check(&with("header", &bytes[..30]), &[], 1, &["header is damaged"]);
     check(&with("blocks", &bytes[..1000]), &[], 1, &["no complete block"]);
     check(&with("cut", &bytes[..bytes.len() - 20]), &[], 0, &[]);

@@ -57,6 +57,11 @@ fn help_of_triage() {
 }
 
 #[test]
+fn help_of_census() {
+    insta::assert_snapshot!(help("census --help"));
+}
+
+#[test]
 fn help_of_events() {
     insta::assert_snapshot!(help("events --help"));
 }
@@ -86,6 +91,14 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("-d soon", "--duration"),
         ("triage -d 10ms", "--duration"),
         ("triage -o xml", "--output"),
+        ("census --by user", "--by"),
+        ("census --error 0", "--error"),
+        ("census --error 60%", "--error"),
+        ("census --error few", "--error"),
+        ("census --seed x", "--seed"),
+        ("census --seed -1", "--seed"),
+        ("census -t 0", "--top"),
+        ("census -o csv", "--output"),
         ("--older 0ms", "--older"),
         ("--settle -1s", "--settle"),
         ("--sample 0", "--sample"),

@@ -301,7 +301,9 @@ impl Bundle<'_> {
             Some(redactor) => redactor.about(about()),
             None => about(),
         };
-        Page::new(about, window, tracing)
+        // The session took one.
+        let already = tracing.census().cloned().map(Ok);
+        Page::new(about, window, tracing, already)
     }
 
     fn readme(&self, report: &Report, contents: &Contents) -> String {

@@ -241,6 +241,7 @@ fn options(args: EventsArgs) -> Options {
         duration: live.duration,
         count: None,
         has_early_report: false,
+        takes_census: false,
         // Frees after the end are of no interest.
         settle: Duration::ZERO,
         sample: live.sample,

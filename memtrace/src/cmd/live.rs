@@ -110,6 +110,7 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         // On a terminal it is none more, since the next one stands in its place.
         has_early_report: trace.count.is_none() || io::stdout().is_terminal(),
         count: trace.count.map(NonZeroU64::get),
+        takes_census: true,
         settle: trace.settle,
         sample: trace.sample,
         max_memory: trace.max_memory,

@@ -5,6 +5,7 @@ pub mod shared;
 
 pub mod bundle;
 pub mod caches;
+pub mod census;
 pub mod check;
 pub mod diff;
 pub mod events;

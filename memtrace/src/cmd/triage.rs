@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
-use self::watch::{WatchError, watch};
+use self::watch::{WatchError, Watched, watch};
 use super::{
     exit::{Exit, Failure, Found},
     shared::{runtime::block_on, terminal},
@@ -76,8 +76,9 @@ impl Failure for TriageError {
 }
 
 pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError> {
-    let (window, tracing) = block_on(watch(args.duration)).map_err(TriageError::Runtime)??;
-    let page = Page::new(about(), &window, tracing);
+    let Watched { window, tracing, already } =
+        block_on(watch(args.duration)).map_err(TriageError::Runtime)??;
+    let page = Page::new(about(), &window, tracing, already);
     let text = match args.output {
         Output::Table => {
             let frame = Frame::wide(terminal::width().unwrap_or(WIDTH));

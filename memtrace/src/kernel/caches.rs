@@ -26,6 +26,8 @@ pub struct KernelCache {
     pub object_size: u64,
     /// Pages of one slab, as a power of two.
     pub order: u32,
+    /// Objects of one slab.
+    pub objects: u32,
 }
 
 /// Lists all slab caches.
@@ -75,12 +77,14 @@ fn first_cache(memory: &Memory, layout: &Layout) -> Result<u64, MemoryError> {
 fn read_unchecked(memory: &Memory, layout: &Layout, address: u64) -> Result<KernelCache, MemoryError> {
     let at = |offset: u32| address.wrapping_add(u64::from(offset));
     let name = memory.string(memory.u64(at(layout.cache.name))?)?;
+    let order_objects = memory.u32(at(layout.cache.order_objects))?;
     Ok(KernelCache {
         address,
         name: String::from_utf8(name).unwrap_or_default(),
         size: u64::from(memory.u32(at(layout.cache.size))?),
         object_size: u64::from(memory.u32(at(layout.cache.object_size))?),
-        order: memory.u32(at(layout.cache.order_objects))? >> 16,
+        order: order_objects >> 16,
+        objects: order_objects & 0xffff,
     })
 }
 

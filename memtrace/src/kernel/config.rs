@@ -1,7 +1,7 @@
 //! The configuration that programs are loaded with: see [`memtrace_common::config`].
 
 use memtrace_common::config::{
-    CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, TaskFilter,
+    CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, Slabs, TaskFilter,
 };
 
 use super::{
@@ -46,5 +46,7 @@ pub(super) fn new(
         cgroups: options.cgroups,
         stacks: options.stacks,
         pids: options.pid_namespace,
+        // Tracing programs do not look at slabs.
+        slabs: Slabs::default(),
     }
 }

@@ -5,9 +5,11 @@ use memtrace_common::config::{
 };
 
 use super::{
+    census::signs::SignFields,
     functions::{self, Functions},
     inspect::fields::Fields,
     reason::Reason,
+    slabs::layout::SlabsLayout,
     types::{KernelTypes, TypesError},
 };
 
@@ -31,6 +33,10 @@ pub struct Layout {
     pub page_node: Result<PageNode, Reason>,
     /// For inspecting objects.
     pub inspect: Fields,
+    /// For looking at slabs, or why they cannot be.
+    pub slabs: Result<SlabsLayout, Reason>,
+    /// For what objects tell of their past.
+    pub signs: SignFields,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
@@ -130,6 +136,8 @@ impl Layout {
             },
             page_node: page_node(types).map_err(|error| error.to_string()),
             inspect: Fields::find(types),
+            slabs: SlabsLayout::find(types).map_err(|error| error.to_string()),
+            signs: SignFields::find(types),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
             functions,

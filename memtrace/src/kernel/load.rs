@@ -31,12 +31,9 @@ use super::{
     rings::{RingSizes, Rings},
 };
 
-/// The backup of a probe on the same tracepoint, if it needs one. A free is often interrupted by a batch of RCU callbacks, which
-/// free; an interrupt that allocates during a traced allocation is rare, and missing that is not a leak.
+/// The backup of a probe on the same tracepoint, if it needs one: an allocation that nobody saw cannot be found out later, unlike a free.
 fn backup_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
     match probe {
-        program::KMEM_CACHE_FREE => Some(program::KMEM_CACHE_FREE_BACKUP),
-        program::KFREE => Some(program::KFREE_BACKUP),
         program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_BACKUP),
         program::KMALLOC if preempts_probes => Some(program::KMALLOC_BACKUP),
         _ => None,

@@ -1,16 +1,19 @@
 //! Reads the kernel's memory on demand, through the `peek` program: what drgn does through /proc/kcore, on hosts that have none.
 //! Reads race with the kernel, so callers check what they find; a bad address is an error, never a fault.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    os::fd::{AsFd as _, BorrowedFd},
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, TestRun as _,
-    maps::{Array, MapData, MapError},
+    maps::{Array, Map, MapData, MapError},
     programs::{ProgramError, RawTracePoint, RawTracePointRunOptions},
 };
 use memtrace_common::{
     names,
-    peek::{PEEK_CURRENT_TASK, PEEK_LEN, Peek},
+    peek::{PEEK_CURRENT_TASK, PEEK_LEN, PEEK_THIS_CPU, Peek},
 };
 use rustix::io::Errno;
 
@@ -125,8 +128,28 @@ impl Memory {
         Ok(u64::from_ne_bytes(*task))
     }
 
+    /// A map of which each processor has a value of its own.
+    pub fn counters(&self) -> BorrowedFd<'_> {
+        match self.ebpf.map(names::map::COUNTERS) {
+            Some(Map::PerCpuArray(counters)) => counters.fd().as_fd(),
+            _ => unreachable!("the object has this map"),
+        }
+    }
+
+    /// The address of that map's value of a processor.
+    pub fn on_cpu(&self, cpu: u32) -> Result<u64, MemoryError> {
+        let peek = self.run_on(Some(cpu), PEEK_THIS_CPU, 0)?;
+        let (value, _) = peek.bytes.split_first_chunk().expect("an answer is longer than 8 bytes");
+        Ok(u64::from_ne_bytes(*value))
+    }
+
     fn run(&self, address: u64, len: usize) -> Result<Peek, MemoryError> {
+        self.run_on(None, address, len)
+    }
+
+    fn run_on(&self, cpu: Option<u32>, address: u64, len: usize) -> Result<Peek, MemoryError> {
         let mut options = RawTracePointRunOptions::new();
+        options.cpu = cpu;
         options.args[0] = address;
         options.args[1] = len as u64;
         let program = self.ebpf.program(names::program::PEEK).expect("loaded in open");
@@ -148,7 +171,7 @@ impl Readable for Memory {
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
         let mut at = address;
         for chunk in bytes.chunks_mut(PEEK_LEN) {
-            if at == PEEK_CURRENT_TASK {
+            if at <= PEEK_THIS_CPU {
                 return Err(MemoryError::Fault(at));
             }
             let peek = self.run(at, chunk.len())?;

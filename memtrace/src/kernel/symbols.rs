@@ -36,6 +36,14 @@ impl Symbols {
     }
 }
 
+impl Symbols {
+    /// The function or table that begins at an address; tables only where the kernel tells them (CONFIG_KALLSYMS_ALL).
+    pub fn beginning_at(&self, address: Address) -> Option<String> {
+        let Symbol { name, module, .. } = self.0.beginning_at(address)?;
+        Some(format!("{name}{}", suffix(module)))
+    }
+}
+
 impl CallSites for Symbols {
     /// `__d_alloc+0x2b`, or `ovl_alloc_inode+0x1c [overlay]`; None below all functions.
     fn name(&self, address: Address) -> Option<String> {

@@ -28,6 +28,8 @@ pub enum Avoid {
     Arguments,
     /// The second program at each tracepoint, which sees events for which the kernel skips the first.
     Backups,
+    /// Asking the kernel's memory whether what is outstanding is allocated.
+    Verify,
     /// Names of dentries, by any hook.
     Names,
     /// Forks, execs and exits of processes.

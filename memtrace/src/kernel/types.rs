@@ -91,6 +91,11 @@ impl KernelTypes {
     /// Offset of a field in a structure, in bytes. The path goes through nested structures (`d_name.len`), and
     /// members of anonymous structures and unions count as the outer one's, as in C.
     pub fn offset(&self, structure: &str, path: &str) -> Result<u32, TypesError> {
+        self.find(structure, path).map(|(offset, _)| offset / 8)
+    }
+
+    /// Offset of a field that may be a part of a byte, in bits.
+    pub fn bit_offset(&self, structure: &str, path: &str) -> Result<u32, TypesError> {
         self.find(structure, path).map(|(offset, _)| offset)
     }
 
@@ -100,6 +105,7 @@ impl KernelTypes {
         ty.array_length().ok_or_else(|| TypesError::NoSuchField(structure.to_owned(), format!("{path}[]")))
     }
 
+    /// Its offset in bits, and its type.
     fn find(&self, structure: &str, path: &str) -> Result<(u32, Type<'_>), TypesError> {
         let no_such_field = || TypesError::NoSuchField(structure.to_owned(), path.to_owned());
         let mut current = self.structure(structure)?;
@@ -215,7 +221,7 @@ fn is_pointer_to(ty: Type<'_>, structure: &[u8]) -> bool {
     target.is_some_and(|ty| ty.kind == Kind::Struct && ty.name() == structure)
 }
 
-/// Finds a member by name, in anonymous members too: its offset in bytes and its type behind qualifiers and typedefs.
+/// Finds a member by name, in anonymous members too: its offset in bits and its type behind qualifiers and typedefs.
 fn field<'a>(structure: Type<'a>, name: &[u8]) -> Option<(u32, Type<'a>)> {
     let mut structures = vec![(0, structure)];
     // In a file that no compiler wrote, anonymous members may go in circles.
@@ -223,7 +229,7 @@ fn field<'a>(structure: Type<'a>, name: &[u8]) -> Option<(u32, Type<'a>)> {
     while let Some((start, structure)) = structures.pop() {
         for member in structure.members() {
             let Some(ty) = member.ty.and_then(Type::resolved) else { continue };
-            let offset = u32::checked_add(start, member.bit_offset / 8)?;
+            let offset = u32::checked_add(start, member.bit_offset)?;
             if !member.name.is_empty() {
                 if member.name == name {
                     return Some((offset, ty));

@@ -4,6 +4,7 @@
 //! The types here are the interface, and only that: what the view looks like inside may change without them.
 
 mod ages;
+pub mod census;
 mod difference;
 mod names;
 mod object;
@@ -91,6 +92,8 @@ objects! {
         pub(super) ages: Vec<AgeBucket> = all(&snapshot.ages, AgeBucket::of),
         pub(super) generations: Vec<Generation> = all(&snapshot.cohorts, Generation::of),
         pub(super) directories: Vec<Directory<'a>> = all(&snapshot.directories, Directory::of),
+        /// What the slab held at the start; in the final snapshot alone.
+        pub(super) census: Option<census::Census<'a>> = snapshot.census.as_deref().filter(|_| snapshot.is_final).map(census::Census::of),
         pub(super) trust: Trust = Trust::of(&snapshot.trust),
         pub(super) notes: &'a [String] = &snapshot.notes,
     }
@@ -267,6 +270,9 @@ objects! {
         recursion_misses: u64,
         refused: u64,
         unresolved: u64,
+        verified_objects: Option<u64> = trust.verified.map(|verified| verified.objects),
+        refuted_objects: Option<u64> = trust.verified.map(|verified| verified.refuted),
+        is_verified: bool = trust.is_verified(),
         slabinfo_agreement: Option<f64> = trust.slabinfo_agreement.filter(|share| share.is_finite()),
     }
 }

@@ -33,6 +33,7 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
         ages,
         generations,
         directories,
+        census,
         trust,
         notes,
     } = json::Snapshot::of(snapshot);
@@ -47,6 +48,8 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
         lines("age", &ages)?,
         lines("generation", &generations)?,
         lines("directory", &directories)?,
+        // It says itself what it is.
+        census.iter().map(line_of).collect::<io::Result<String>>()?,
         lines("note", &all(notes, |text| Note { text }))?,
         lines("trust", [&trust])?,
     ]
@@ -55,12 +58,14 @@ pub fn report(snapshot: &view::Snapshot) -> io::Result<String> {
 
 /// Its last line is always `total`.
 pub fn difference(difference: &Difference) -> io::Result<String> {
-    let json::Difference { header, total, caches, rows, rest, notes } = json::Difference::of(difference);
+    let json::Difference { header, total, caches, rows, rest, census, notes } =
+        json::Difference::of(difference);
     Ok([
         line_of(&header)?,
         lines("cache", &caches)?,
         lines("row", &rows)?,
         lines("rest", &rest)?,
+        lines("census", &census)?,
         lines("note", &all(notes, |text| Note { text }))?,
         lines("total", [&total])?,
     ]

@@ -1,11 +1,15 @@
 //! Snapshots for the tests of every output.
 
+pub(crate) mod census;
 pub(crate) mod difference;
 mod findings;
 pub(crate) mod incident;
 mod profiles;
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 pub(crate) use self::{
     findings::{ended, findings, only_caches, too_few, verdict},
@@ -17,7 +21,7 @@ use crate::{
     view::{
         AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
         Cohort, Context, Directory, GfpFlags, Keys, NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row,
-        Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust, Verdict,
+        Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust, Verdict, Verified,
         reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     },
 };
@@ -110,6 +114,7 @@ pub(crate) fn dentry() -> Snapshot {
             (205_762, 4_607),
         ]),
         directories: Vec::new(),
+        census: None,
         trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
         notes: Vec::new(),
     }
@@ -431,6 +436,7 @@ pub(crate) fn lossy() -> Snapshot {
             recursion_misses: 3,
             refused: 9,
             unresolved: 1,
+            verified: Some(Verified { objects: 9_000, outstanding: 9_412, refuted: 271, is_whole: false }),
             slabinfo_agreement: Some(0.875),
         },
         notes: vec![
@@ -481,6 +487,11 @@ pub(crate) fn hostile() -> Snapshot {
     }
 }
 
+/// The slab was full when the session began.
+pub(crate) fn after_a_wreck() -> Snapshot {
+    Snapshot { census: Some(Arc::new(census::wreck())), ..verdict() }
+}
+
 pub(crate) fn empty() -> Snapshot {
     Snapshot {
         own_cost: OwnCost {
@@ -521,6 +532,7 @@ pub(crate) fn all() -> Vec<Snapshot> {
         caches(By::Cache),
         by_pid(),
         started(),
+        after_a_wreck(),
         stacks(),
         verdict(),
         Snapshot { verdict: Some(Verdict::default()), ..verdict() },

@@ -5,6 +5,8 @@ pub struct Kallsyms {
     text: Vec<u8>,
     /// By address: where each name stands in the text, with its module.
     starts: Vec<(u64, u32)>,
+    /// Likewise of data, which most kernels hide.
+    data: Vec<(u64, u32)>,
 }
 
 /// The function that an address is in.
@@ -18,14 +20,18 @@ pub struct Symbol {
 }
 
 impl Kallsyms {
-    /// Lines of `ffffffff81234560 t function [module]`; other kinds than `t`, `T`, `w` and `W` are no functions. None where all
+    /// Lines of `ffffffff81234560 t function [module]`; other kinds than `t`, `T`, `w` and `W` are no functions. Others are data. None where all
     /// addresses are hidden.
     pub fn parse(text: Vec<u8>) -> Option<Self> {
-        let mut starts = Vec::new();
+        let (mut starts, mut data) = (Vec::new(), Vec::new());
         let mut at = 0;
         for line in text.split(|&byte| byte == b'\n') {
-            if let Some((address, name)) = function(line) {
-                starts.push((address, (at + name) as u32));
+            if let Some((address, kind, name)) = symbol(line) {
+                let list = match kind {
+                    b't' | b'T' | b'w' | b'W' => &mut starts,
+                    _ => &mut data,
+                };
+                list.push((address, (at + name) as u32));
             }
             at += line.len() + 1;
         }
@@ -35,26 +41,42 @@ impl Kallsyms {
         // Stable, so that of aliases the first stays first.
         starts.sort_by_key(|(address, _)| *address);
         starts.dedup_by_key(|(address, _)| *address);
-        Some(Self { text, starts })
+        data.sort_by_key(|(address, _)| *address);
+        Some(Self { text, starts, data })
+    }
+
+    /// The function or data that begins at an address.
+    pub fn beginning_at(&self, address: u64) -> Option<Symbol> {
+        let name = [&self.starts, &self.data].into_iter().find_map(|list| {
+            let index = list.partition_point(|(start, _)| *start < address);
+            list.get(index).filter(|(start, _)| *start == address)
+        });
+        self.named(name?.1, 0)
     }
 
     /// None below all functions.
     pub fn symbol(&self, address: u64) -> Option<Symbol> {
         let index = self.starts.partition_point(|(start, _)| *start <= address).checked_sub(1)?;
         let (start, name) = self.starts[index];
+        self.named(name, address - start)
+    }
+
+    /// The symbol whose name is there in the text.
+    fn named(&self, name: u32, offset: u64) -> Option<Symbol> {
         let line = self.text[name as usize..].split(|&byte| byte == b'\n').next()?;
         let mut words = line.split(u8::is_ascii_whitespace).map(String::from_utf8_lossy);
         let name = words.next()?.into_owned();
-        Some(Symbol { name, module: words.next().map(|module| module.into_owned()), offset: address - start })
+        Some(Symbol { name, module: words.next().map(|module| module.into_owned()), offset })
     }
 }
 
-/// Address, and where in the line the name begins.
-fn function(line: &[u8]) -> Option<(u64, usize)> {
+/// Address, kind, and where in the line the name begins.
+fn symbol(line: &[u8]) -> Option<(u64, u8, usize)> {
     let digits = line.iter().position(|&byte| byte == b' ')?;
     let address = u64::from_str_radix(str::from_utf8(&line[..digits]).ok()?, 16).ok()?;
-    let is_function = matches!(line.get(digits + 1)?, b't' | b'T' | b'w' | b'W');
-    (is_function && line.get(digits + 2) == Some(&b' ')).then_some((address, digits + 3))
+    let kind = *line.get(digits + 1)?;
+    let is_known = matches!(kind, b't' | b'T' | b'w' | b'W' | b'd' | b'D' | b'r' | b'R' | b'b' | b'B');
+    (is_known && line.get(digits + 2) == Some(&b' ')).then_some((address, kind, digits + 3))
 }
 
 #[cfg(test)]
@@ -73,6 +95,9 @@ mod tests {
         assert_eq!(symbols.symbol(0xffff_ffff_8123_4701), symbol("__d_alloc", None, 0x1a1));
         assert_eq!(symbols.symbol(0xffff_ffff_c000_101c), symbol("ovl_alloc_inode", Some("[overlay]"), 0x1c));
         assert_eq!(symbols.symbol(0x1000), None);
+        assert_eq!(symbols.beginning_at(0xffff_ffff_8123_4700), symbol("data", None, 0));
+        assert_eq!(symbols.beginning_at(0xffff_ffff_c000_1000), symbol("ovl_alloc_inode", Some("[overlay]"), 0));
+        assert_eq!(symbols.beginning_at(0xffff_ffff_8123_4561), None);
     }
 
     proptest! {

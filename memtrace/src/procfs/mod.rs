@@ -20,6 +20,7 @@ pub mod zoneinfo;
 
 use std::{
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -109,6 +110,11 @@ impl Files {
     /// Free pages in the per-CPU lists, which MemFree leaves out.
     pub fn pcp_free_pages(&self) -> Option<u64> {
         self.read("proc/zoneinfo").map(|text| zoneinfo::pcp_free_pages(&text))
+    }
+
+    /// The page frames of each zone of memory, holes included.
+    pub fn zones(&self) -> Vec<Range<u64>> {
+        self.read("proc/zoneinfo").map(|text| zoneinfo::zones(&text)).unwrap_or_default()
     }
 
     pub fn pressure(&self) -> Option<Pressure> {

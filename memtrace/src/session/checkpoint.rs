@@ -38,6 +38,7 @@ impl Session {
             },
             growth: self.comparison.growth().clone(),
             notes: self.notes(&trust, is_final),
+            census: self.census.clone(),
             trust,
         })
     }
@@ -65,6 +66,7 @@ impl Session {
                 .and_then(|stopped| stopped.unknown_frees)
                 .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
+            verified: self.verification.verified(&self.ledger),
             recursion_misses: events.recursion_misses(),
             refused: tally.refused,
             unresolved: counters.unresolved,

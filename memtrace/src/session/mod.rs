@@ -9,6 +9,7 @@
 pub mod options;
 pub mod error;
 pub mod budget;
+pub mod census;
 pub mod sink;
 mod host;
 mod caches;
@@ -30,6 +31,7 @@ mod checkpoint;
 mod record;
 mod tick;
 mod settle;
+mod verify;
 mod unmatched;
 mod run;
 

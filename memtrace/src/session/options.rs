@@ -38,6 +38,8 @@ pub struct Options {
     pub stacks: Option<StacksOption>,
     /// Incidents to compare a leak with.
     pub incidents: Incidents,
+    /// Find out what the slab holds at the start, if it is much.
+    pub takes_census: bool,
     /// How long to follow frees after the session stops tracing allocations.
     pub settle: Duration,
     /// Follow one object in this many, chosen by address.

@@ -44,12 +44,13 @@ impl Session {
         let outstanding = self.outstanding();
         let Some(sink) = &mut self.sink else { return };
         let BlockEnd { is_report, forgot_ended } = end;
-        sink.close_block(BlockFooter {
-            checkpoint: checkpoint.clone(),
-            is_report,
-            forgot_ended,
-            outstanding,
-        });
+        let mut checkpoint = checkpoint.clone();
+        // The first block that can have the census does; of a ring only the last one may be left.
+        if self.census_is_recorded && !checkpoint.is_final {
+            checkpoint.census = None;
+        }
+        self.census_is_recorded |= checkpoint.census.is_some();
+        sink.close_block(BlockFooter { checkpoint, is_report, forgot_ended, outstanding });
     }
 
     /// Between reports: ends a block that has become long or large.

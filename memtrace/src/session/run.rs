@@ -1,10 +1,11 @@
 //! A session from its start to its last report.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
+    census::{self, CensusError, Taking},
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
     govern::Outcome,
@@ -20,6 +21,7 @@ use crate::{
     evidence::recording::Written,
     kernel::{attach::Attached, clock, events::Events},
     output::Output,
+    view::Census,
 };
 
 /// The first report comes this soon, however long the interval is: an engineer wants to see that it works.
@@ -75,9 +77,10 @@ async fn run_with(
     let Ready { mut attached, state } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, sink)?;
     session.state.notes.extend(signals.mark_problem());
+    let mut census = options.takes_census.then(|| census::of_session(&options)).flatten();
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
-    let end = session.watch(&options, &mut attached, &reporter, &mut signals).await?;
+    let end = session.watch(&options, &mut attached, &reporter, &mut signals, &mut census).await?;
     if end == End::Unread {
         drop(attached);
         session.finish_sink()?;
@@ -89,11 +92,17 @@ async fn run_with(
     // While everything is still traced. With a flood in the rings this would keep the probes on the host: then the last
     // comparison has to do.
     if session.drain(&mut attached.events)? < MAX_DRAINED {
+        session.verify(&mut attached.events)?;
         session.compare(&mut attached.events)?;
     }
     // Following frees would cost the host more.
     let settle = if end == End::OverBudget { Duration::ZERO } else { options.settle };
     session.settle(&mut attached, settle, &mut signals).await?;
+    // Of a session that was short there is what was seen so far.
+    if let Some(census) = &mut census {
+        census.end();
+        session.take_census(census.result().await);
+    }
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
     let last = session.tick(&mut events, true)?;
@@ -112,6 +121,7 @@ enum Wake {
     EarlyReport,
     Measure,
     Drain,
+    Census(Box<Result<Census, CensusError>>),
 }
 
 struct Timers {
@@ -140,7 +150,7 @@ impl Timers {
     }
 
     /// In the order of their urgency.
-    async fn next(&mut self, signals: &mut Signals) -> Wake {
+    async fn next(&mut self, signals: &mut Signals, census: &mut Option<Taking>) -> Wake {
         tokio::select! {
             biased;
             mark = signals.next() => mark.map_or(Wake::End, Wake::Mark),
@@ -153,6 +163,7 @@ impl Timers {
                 self.early_report = None;
                 Wake::Report
             }
+            taken = result_of_some(census) => Wake::Census(Box::new(taken)),
             () = sleep_until(self.measure) => Wake::Measure,
             _ = self.drain.tick() => Wake::Drain,
         }
@@ -167,6 +178,14 @@ async fn sleep_until_some(deadline: Option<Instant>) {
     }
 }
 
+/// None: for ever. There is none afterwards.
+async fn result_of_some(census: &mut Option<Taking>) -> Result<Census, CensusError> {
+    let Some(taking) = census else { return std::future::pending().await };
+    let result = taking.result().await;
+    *census = None;
+    result
+}
+
 impl Session {
     async fn watch(
         &mut self,
@@ -174,11 +193,12 @@ impl Session {
         attached: &mut Attached,
         reporter: &Reporter,
         signals: &mut Signals,
+        census: &mut Option<Taking>,
     ) -> Result<End, SessionError> {
         let mut timers = Timers::start(options, self.meter.due());
         let mut reports = 0;
         loop {
-            match timers.next(signals).await {
+            match timers.next(signals, census).await {
                 Wake::End => return Ok(End::Asked),
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
                 Wake::EarlyReport => self.report(attached, reporter)?,
@@ -190,6 +210,7 @@ impl Session {
                     }
                     self.report(attached, reporter)?;
                 }
+                Wake::Census(taken) => self.take_census(*taken),
                 Wake::Measure => {
                     if self.measure(&mut attached.events)? == Outcome::Over {
                         return Ok(End::OverBudget);
@@ -206,6 +227,18 @@ impl Session {
             }
             if let Some(end) = self.end_of_outputs(reporter) {
                 return Ok(end);
+            }
+        }
+    }
+
+    /// Without one, a note says why.
+    fn take_census(&mut self, taken: Result<Census, CensusError>) {
+        match taken {
+            Ok(census) => self.census = Some(Arc::new(census)),
+            Err(error) => {
+                let why = error.to_string();
+                let why = why.lines().next().unwrap_or_default();
+                self.state.notes.push(format!("whose the slab is that was there before is not known: {why}"));
             }
         }
     }

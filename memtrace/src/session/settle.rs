@@ -17,12 +17,16 @@ use super::{
 };
 use crate::{
     kernel::{attach::Attached, clock, events::Events},
+    stream::event::TimeNs,
     view::Settled,
 };
 
 /// Surviving objects are inspected this often meanwhile, with this pause.
 const MAX_INSPECTIONS: u32 = 10;
 const INSPECT_EVERY: Duration = Duration::from_millis(50);
+
+/// Asking the kernel's memory about all that is outstanding takes no longer.
+const MAX_VERIFIED: Duration = Duration::from_millis(500);
 
 /// After detaching, probes that were running may still emit: how long to wait for the counts to agree.
 const MAX_BALANCE: Duration = Duration::from_secs(1);
@@ -38,9 +42,30 @@ impl Session {
         attached.stop_allocations();
         let at = clock::now();
         self.stopped = Some(Stopped { at, unknown_frees: None });
-        if time.is_zero() {
-            return Ok(());
+        if !time.is_zero() {
+            self.follow_frees(at, attached, time, signals).await?;
         }
+        self.verify_rest(&mut attached.events)
+    }
+
+    /// While frees are still traced: one that is not would count as unseen.
+    fn verify_rest(&mut self, events: &mut Events) -> Result<(), SessionError> {
+        self.catch_up(events)?;
+        self.verify_all();
+        let deadline = Instant::now() + MAX_VERIFIED;
+        while Instant::now() < deadline && self.verify_more(events)? {
+            self.drain(events)?;
+        }
+        Ok(())
+    }
+
+    async fn follow_frees(
+        &mut self,
+        at: TimeNs,
+        attached: &mut Attached,
+        time: Duration,
+        signals: &mut Signals,
+    ) -> Result<(), SessionError> {
         let start = Instant::now();
         self.catch_up(&mut attached.events)?;
         let outstanding = self.ledger.outstanding();

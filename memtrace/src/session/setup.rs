@@ -188,7 +188,7 @@ fn memory_budget(options: &Options, caches: Option<usize>) -> MemoryBudget {
     }
 }
 
-fn check_privileges() -> Result<(), SetupError> {
+pub(super) fn check_privileges() -> Result<(), SetupError> {
     let missing = privileges::missing_capabilities()?;
     if missing.is_empty() {
         return Ok(());

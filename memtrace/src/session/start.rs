@@ -7,10 +7,11 @@ use super::{
     sink::{EventSink, RecordingTarget, SinkConfig, recording::RecordingSink, stream::StreamSink},
     slabinfo::SlabinfoSeries,
     state::{Session, State},
+    verify::Verification,
 };
 use crate::{
     evidence::recording::{Header, file::WriteError},
-    kernel::clock,
+    kernel::{clock, trials::Avoid},
     procfs::Files,
     stream::{event::TimeNs, ledger::Batch},
     view::build::Builder,
@@ -28,6 +29,7 @@ impl State {
             ledger,
             batch: Batch::default(),
             builder: Builder::new(options.report_options.clone()),
+            verification: Verification::new(options.interval, options.avoid.contains(&Avoid::Verify)),
             slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),
@@ -36,6 +38,8 @@ impl State {
             undecodable: 0,
             ended_pids: Vec::new(),
             stopped: None,
+            census: None,
+            census_is_recorded: false,
             settled: None,
             state: self,
         })

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
     own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
+    verify::Verification,
 };
 use crate::{
     attribution::stack::Stacks,
@@ -14,7 +15,7 @@ use crate::{
         event::{StackId, TimeNs},
         ledger::{Batch, Ledger},
     },
-    view::{Settled, build::Builder},
+    view::{Census, Settled, build::Builder},
 };
 
 /// What the host, the kernel and the options give the session at its start, and what it learns of them later.
@@ -51,6 +52,7 @@ pub struct Session {
     /// Empty between two drains.
     pub batch: Batch,
     pub builder: Builder,
+    pub verification: Verification,
     pub slabinfo: SlabinfoSeries,
     pub comparison: Comparison,
     pub meter: Meter,
@@ -62,6 +64,10 @@ pub struct Session {
     /// Requested processes that ended, with when.
     pub ended_pids: Vec<(u32, Duration)>,
     pub stopped: Option<Stopped>,
+    /// What the slab held at the start, once that is known.
+    pub census: Option<Arc<Census>>,
+    /// The recording has it.
+    pub census_is_recorded: bool,
     pub settled: Option<Settled>,
 }
 

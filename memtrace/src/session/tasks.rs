@@ -58,7 +58,7 @@ fn notes(processes_are_left_out: bool, cgroups_left_out: usize) -> Vec<String> {
     });
     let cgroups = (cgroups_left_out > 0).then(|| {
         format!(
-            "the cgroup table is full: {cgroups_left_out} cgroups that hold objects have no names and show as `(gone: N)`"
+            "the cgroup table is full: {cgroups_left_out} cgroups that hold objects have no names and show as `(cgroup N)`"
         )
     });
     processes.into_iter().chain(cgroups).collect()
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(notes(false, 0), [""; 0]);
         insta::assert_snapshot!(notes(true, 1_234).join("\n"), @r"
         the process table is full: reports do not say what newer processes run, or who started them
-        the cgroup table is full: 1234 cgroups that hold objects have no names and show as `(gone: N)`
+        the cgroup table is full: 1234 cgroups that hold objects have no names and show as `(cgroup N)`
         ");
     }
 }

@@ -17,6 +17,7 @@ impl Session {
         self.drain(&mut attached.events)?;
         self.note_ended_pids();
         self.inspect(&mut attached.events)?;
+        self.verify(&mut attached.events)?;
         let snapshot = self.tick(&mut attached.events, false)?;
         reporter.show(snapshot);
         Ok(())

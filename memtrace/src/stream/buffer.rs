@@ -30,6 +30,7 @@ enum Stored {
         pattern: Option<u32>,
         name: u32,
     },
+    Refuted(ObjectId),
     Period(u32),
     Read(TimeNs),
     Mark {
@@ -78,6 +79,7 @@ impl EntryBuffer {
                 pattern: pattern.map(&mut text),
                 name: text(name),
             },
+            Entry::Refuted(object) => Stored::Refuted(object),
             Entry::Period(period) => Stored::Period(period),
             Entry::Read(time) => Stored::Read(time),
             Entry::Mark(time, label) => Stored::Mark { time, label: text(label) },
@@ -118,6 +120,7 @@ impl Stored {
                 let pattern = pattern.map(&mut text);
                 Entry::Label(object, Label { kind, filesystem, directory, name: text(name), pattern })
             }
+            Self::Refuted(object) => Entry::Refuted(object),
             Self::Period(period) => Entry::Period(period),
             Self::Read(time) => Entry::Read(time),
             Self::Mark { time, label } => Entry::Mark(time, text(label)),

@@ -7,6 +7,8 @@ pub enum Entry<'a> {
     Event(Event<'a>),
     /// An object was inspected.
     Label(ObjectId, Label<'a>),
+    /// The kernel's memory shows that an object is free, though nobody saw its free.
+    Refuted(ObjectId),
     /// From here on, one object in this many is followed.
     Period(u32),
     /// The entries that follow were read from the rings at this time: frees carry no time of their own.

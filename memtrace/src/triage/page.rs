@@ -12,7 +12,10 @@ use super::{
     tracing::Tracing,
     window::{CacheRow, CgroupRow, ProcessRow, Window},
 };
-use crate::procfs::{cgroup::Version, dentry_state::DentryState, slab::MissingSource};
+use crate::{
+    procfs::{cgroup::Version, dentry_state::DentryState, slab::MissingSource},
+    view::Census,
+};
 
 /// Of each list: the biggest, and those that grew most.
 const BIGGEST: usize = 5;
@@ -33,6 +36,8 @@ pub struct Page {
     /// The suspect first, if anybody is accused.
     pub candidates: Vec<Candidate>,
     pub tracing: Tracing,
+    /// What the slab held at the beginning. None where that is little, or not known.
+    pub census: Option<Census>,
     pub parts: Vec<PartRow>,
     /// Empty where there is only one.
     pub nodes: Vec<NodeRow>,
@@ -130,7 +135,16 @@ impl Page {
         Duration::try_from_secs_f64(self.available as f64 / seen.max(claimed)).ok()
     }
 
-    pub fn new(about: About, window: &Window, tracing: Tracing) -> Self {
+    pub fn new(
+        about: About,
+        window: &Window,
+        tracing: Tracing,
+        already: Option<Result<Census, String>>,
+    ) -> Self {
+        let (census, no_census) = match already.transpose() {
+            Ok(census) => (census, None),
+            Err(why) => (None, Some(format!("whose the slab is that is there already: {why}"))),
+        };
         let (short, candidates) = judge(window, &tracing);
         let after = &window.after;
         let processes =
@@ -147,6 +161,7 @@ impl Page {
             short,
             candidates,
             tracing,
+            census,
             parts: parts(window),
             nodes: nodes(after),
             signs: Signs::of(window),
@@ -155,7 +170,7 @@ impl Page {
             cgroups,
             cgroup_version: after.cgroups.version,
             caches: Top::new(window.caches(), 0, |row| row.bytes, |row| row.growth),
-            notes: notes(after),
+            notes: notes(after).into_iter().chain(no_census).collect(),
         }
     }
 }

@@ -83,7 +83,7 @@ fn very_many_processes_and_cgroups_are_bounded_and_it_is_said() {
         proportional: Default::default(),
     };
     let about = About { host: "many".to_owned(), kernel: "6.12".to_owned(), time: SystemTime::UNIX_EPOCH };
-    let page = Page::new(about, &window, Tracing::failed(Vec::new(), ""));
+    let page = Page::new(about, &window, Tracing::failed(Vec::new(), ""), None);
     assert!(page.processes.left_out == 0 && page.cgroups.left_out > 90_000, "{page:?}");
     assert!(window.processes().iter().all(|row| row.growth == 0), "who was not read has not grown");
     assert!(window.commands().iter().all(|command| command.growth <= 0));

@@ -1,6 +1,6 @@
 //! What a tracing session of the window says: who holds what grew.
 
-use crate::view::{Finding, KnownIncident, NameGroup, Row, Snapshot, finding::Doubt};
+use crate::view::{Census, Finding, KnownIncident, NameGroup, Row, Snapshot, finding::Doubt};
 
 /// The outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Tracing {
     /// The session's last report.
     pub fn last(&self) -> Option<&Snapshot> {
         self.traced.as_ref().ok().map(|traced| &*traced.last)
+    }
+
+    /// What the slab held when the session began, if it found out.
+    pub fn census(&self) -> Option<&Census> {
+        self.last()?.census.as_deref()
     }
 
     /// None where there is no telling: nothing was traced, or for too short a time.

@@ -51,8 +51,10 @@ impl Bias {
         // Of frees that nobody saw, reused pointers are only the ones that came to light.
         let Totals { frees, objects, .. } = snapshot.totals();
         let has_partial = caches.iter().any(|cache| cache.partial.is_some());
-        let are_unseen = trust.reused_pointers > frees / NEGLIGIBLE && !has_partial;
-        let high = trust.lost_frees.saturating_add(trust.missed());
+        let is_verified = trust.is_verified();
+        let are_unseen = trust.reused_pointers > frees / NEGLIGIBLE && !has_partial && !is_verified;
+        // What was freed unseen is out of the figures, where the kernel was asked.
+        let high = if is_verified { 0 } else { trust.lost_frees.saturating_add(trust.missed()) };
         let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.missed()];
         let low = low.into_iter().fold(0, u64::saturating_add);
         let too_high = Off::unless_unknown(are_unseen || unexplained < 0 || is_out, high, sampling.period);

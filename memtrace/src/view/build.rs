@@ -104,6 +104,7 @@ impl Builder {
             ages,
             cohorts,
             directories: directories.unwrap_or_default(),
+            census: checkpoint.census.clone(),
             trust,
             notes: notes.collect(),
         }

@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{reconcile::Growth, sampling::Sampling};
+use super::{census::Census, reconcile::Growth, sampling::Sampling};
 use crate::{
     procfs::meminfo::SlabMemory,
     stream::event::{Address, TimeNs},
@@ -33,6 +34,8 @@ pub struct Checkpoint {
     /// Without the agreement with slabinfo, which the view works out.
     pub trust: Trust,
     pub notes: Vec<String>,
+    /// What the slab held at the start. None where that is not known, or not yet.
+    pub census: Option<Arc<Census>>,
 }
 
 impl Default for Checkpoint {
@@ -51,6 +54,7 @@ impl Default for Checkpoint {
             growth: HashMap::new(),
             trust: Trust::default(),
             notes: Vec::new(),
+            census: None,
         }
     }
 }
@@ -119,6 +123,8 @@ pub struct Trust {
     pub unknown_frees: u64,
     /// Allocations at an address that was outstanding: the kernel freed that object without telling.
     pub reused_pointers: u64,
+    /// What asking the kernel's memory about outstanding objects came to. None where it was not asked.
+    pub verified: Option<Verified>,
     /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
     /// backup.
     pub recursion_misses: u64,
@@ -131,7 +137,30 @@ pub struct Trust {
     pub slabinfo_agreement: Option<f64>,
 }
 
+/// Outstanding objects that the kernel's memory was asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Of those that are followed.
+    pub objects: u64,
+    /// As many were outstanding.
+    pub outstanding: u64,
+    /// Objects that turned out to be free, since the start: nobody saw their frees, and they are not outstanding any more.
+    pub refuted: u64,
+    /// All that are outstanding were asked about, but for the latest.
+    pub is_whole: bool,
+}
+
 impl Trust {
+    /// No object that the kernel freed unseen is left in the figures.
+    pub fn is_verified(&self) -> bool {
+        self.verified.is_some_and(|verified| verified.is_whole)
+    }
+
+    /// Frees that nobody saw, as far as they came to light: they are not outstanding any more.
+    pub fn unseen_frees(&self) -> u64 {
+        self.reused_pointers.saturating_add(self.verified.map_or(0, |verified| verified.refuted))
+    }
+
     pub fn lost(&self) -> u64 {
         self.lost_allocs.saturating_add(self.lost_frees).saturating_add(self.lost_names)
     }

@@ -14,7 +14,10 @@ pub use self::change::{
     CacheChange, Change, Difference, DifferentKeys, Held, Order, Rates, RestChange, RowChange, Seen, Side,
     Taken,
 };
-use super::snapshot::{CacheTotals, Row, Snapshot, Sort};
+use super::{
+    census::compare::compare,
+    snapshot::{CacheTotals, Row, Snapshot, Sort},
+};
 
 /// What is outstanding after and was not before.
 pub fn difference(before: Taken<'_>, after: Taken<'_>, order: Order) -> Result<Difference, DifferentKeys> {
@@ -44,6 +47,12 @@ pub fn difference(before: Taken<'_>, after: Taken<'_>, order: Order) -> Result<D
         unchanged: unchanged.len() as u64,
         rest: (!hidden.is_empty() || !rest.change.is_none()).then_some(rest),
         caches: cache_changes(before.snapshot, after.snapshot, order.sort),
+        census: before
+            .snapshot
+            .census
+            .as_deref()
+            .zip(after.snapshot.census.as_deref())
+            .and_then(|(before, after)| compare(before, after)),
         notes: notes::all(&before, &after, &rows),
         rows,
     })

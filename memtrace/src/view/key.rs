@@ -153,7 +153,7 @@ impl KeyPart {
 /// A short name of a cgroup: the container or unit, or else its path.
 pub fn cgroup(id: CgroupId, path: Option<&[u8]>) -> Vec<u8> {
     let Some(path) = path else {
-        return if id == 0 { UNKNOWN.into() } else { format!("(gone: {id})").into_bytes() };
+        return if id == 0 { UNKNOWN.into() } else { format!("(cgroup {id})").into_bytes() };
     };
     Owner::from_path(path).name().map_or_else(|| path.to_vec(), String::into_bytes)
 }

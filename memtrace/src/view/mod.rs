@@ -11,6 +11,7 @@ pub mod alloc_context;
 pub mod lookups;
 pub mod key;
 pub mod names;
+pub mod census;
 pub mod checkpoint;
 pub mod reconcile;
 mod points;
@@ -31,7 +32,8 @@ pub mod diff;
 pub use self::{
     ages::{AgeBucket, Cohort},
     alloc_context::{AllocContext, Context, GfpFlags},
-    checkpoint::{Checkpoint, OwnCost, Settled, Trust},
+    census::Census,
+    checkpoint::{Checkpoint, OwnCost, Settled, Trust, Verified},
     diff::Difference,
     finding::{Finding, KnownIncident, Verdict},
     key::{By, Keys},

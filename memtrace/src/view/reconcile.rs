@@ -37,7 +37,7 @@ pub fn traced(
     let missing = |cache: Address| lost(cache) + lost(NO_CACHE) + skipped;
     let mut by_name: HashMap<String, Traced> = HashMap::with_capacity(caches.len());
     for (&address, cache) in caches {
-        let reused = ledger.reused(address);
+        let reused = ledger.unseen_frees(address);
         let unknown_frees = ledger.unknown_frees(address);
         let of_cache = Traced { reused, unknown_frees, missing: missing(address), ..Traced::default() };
         let sum = by_name.entry(cache.name.clone()).or_default();

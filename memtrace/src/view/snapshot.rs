@@ -1,11 +1,15 @@
 //! One report, as plain data.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use super::{
     By, Finding,
     ages::{AgeBucket, Cohort},
     alloc_context::AllocContext,
+    census::Census,
     checkpoint::{OwnCost, Settled, Trust},
     finding::Verdict,
     key::Keys,
@@ -68,6 +72,8 @@ pub struct Snapshot {
     pub cohorts: Vec<Cohort>,
     /// Of the final report: where most dentries are, parents before what is in them.
     pub directories: Vec<Directory>,
+    /// What the slab held at the start. None where that is not known, or not yet.
+    pub census: Option<Arc<Census>>,
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,

@@ -2,15 +2,13 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command},
 };
 
-use memtrace::attribution::cgroup::Hierarchy;
-use rustix::mount::{MountFlags, mount};
-
 use crate::{
     Test,
+    cgroup::Cgroup,
     host::{self, directory_on_disk},
     objects::cache_of_512_bytes,
     program::{self, NameStyle, Task, requests},
@@ -272,43 +270,6 @@ fn stacks_of_processes_that_are_gone() {
     assert!(all > 20 && known * 10 >= all * 9, "{known} of {all}: {last}");
 }
 
-/// A cgroup of ours, removed when dropped.
-struct Cgroup(PathBuf);
-
-impl Cgroup {
-    fn new(name: &str) -> Self {
-        let mount = mount_point();
-        let path = mount.join(name);
-        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self(path)
-    }
-
-    fn add(&self, pid: u32) {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("root may move processes");
-    }
-
-    fn remove(&self) {
-        fs::remove_dir(&self.0).expect("nobody is in it");
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
-/// Where cgroups are. A VM has them nowhere until they are mounted.
-fn mount_point() -> PathBuf {
-    if let Ok(hierarchy) = Hierarchy::find() {
-        return hierarchy.mount().to_owned();
-    }
-    let path = Path::new("/sys/fs/cgroup");
-    assert!(host::is_our_own(), "no cgroups are mounted");
-    mount("none", path, "cgroup2", MountFlags::empty(), None).expect("the kernel has cgroups");
-    path.to_owned()
-}
-
 fn a_cgroup_keeps_its_name_when_it_is_removed() {
     let [comm, name] = ["names", "group"].map(unique);
     let cgroup = Cgroup::new(&name);
@@ -330,19 +291,11 @@ fn a_cgroup_keeps_its_name_when_it_is_removed() {
     };
     session.until("1000 objects of the cgroup", is_there);
     // Its process goes elsewhere, so that it can be removed.
-    Cgroup(cgroup.0.parent().expect("it is in another").to_owned()).leave_to(names.pid());
+    cgroup.leave(names.pid());
     cgroup.remove();
     let last = session.interrupt();
     assert!(is_there(&last), "{last}");
     assert!(last.rows[0].key.ends_with(&format!("{name}, {comm}")), "{last}");
-}
-
-impl Cgroup {
-    /// Takes a process in without being ours.
-    fn leave_to(self, pid: u32) {
-        self.add(pid);
-        std::mem::forget(self);
-    }
 }
 
 /// Starts a process that looks up names in a directory, and waits for its end. Returns its number.

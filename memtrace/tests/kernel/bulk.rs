@@ -35,7 +35,7 @@ fn bulk_frees_by_rcu_are_seen() {
     let comm = unique("undos");
     let mut workload = Workload::start(&comm, &undos);
     let mut session = Session::start(&["--cache", &cache]);
-    let blind = Session::start(&["--cache", &cache, "--avoid", "bulk"]);
+    let blind = Session::start(&["--cache", &cache, "--avoid", "bulk,verify"]);
     workload.go();
     session.until("all undo operations", |report| report.row(&comm).allocs >= UNDOS);
     workload.release();

@@ -66,6 +66,7 @@ fn what_cannot_be_asked_for_is_a_usage_error() {
 
 fn an_unknown_cache_is_a_usage_error_that_names_the_nearest() {
     check(&["--cache", "dentri"], 2, &["dentri", "dentry", "memtrace caches"]);
+    check(&["census", "--cache", "dentri"], 2, &["dentri", "dentry", "memtrace caches"]);
 }
 
 fn a_glob_without_match_is_a_usage_error() {
@@ -83,6 +84,11 @@ fn without_privileges_the_command_to_run_is_shown() {
         &as_nobody(&["--cache", "dentry"]),
         1,
         &["CAP_BPF", "CAP_PERFMON", "sudo", "--cache dentry"],
+    );
+    check_output(
+        &as_nobody(&["census", "-c", "dentry"]),
+        1,
+        &["CAP_BPF", "CAP_PERFMON", "sudo", "census -c dentry"],
     );
 }
 

@@ -20,6 +20,8 @@ mod ages;
 mod attribution;
 mod budget;
 mod bulk;
+mod census;
+mod cgroup;
 mod elsewhere;
 mod bundle;
 mod errors;
@@ -46,6 +48,7 @@ mod settle;
 mod snapshot;
 mod soak;
 mod terminal;
+mod torture;
 mod triage;
 mod untraced;
 mod ways;
@@ -141,7 +144,10 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    let asked = program::run_if_asked().or_else(soak::run_if_asked).or_else(scenes::play_if_asked);
+    let asked = program::run_if_asked()
+        .or_else(soak::run_if_asked)
+        .or_else(torture::run_if_asked)
+        .or_else(scenes::play_if_asked);
     if let Some(code) = asked {
         return code;
     }
@@ -161,6 +167,7 @@ fn main() -> ExitCode {
     let tests = [
         objects::tests(ways),
         attribution::tests(),
+        census::tests(),
         verdict::tests(),
         ages::tests(),
         filters::tests(),

@@ -193,6 +193,8 @@ pub struct Trust {
     pub lost_frees: u64,
     pub lost_names: u64,
     pub reused_pointers: u64,
+    pub refuted_objects: Option<u64>,
+    pub is_verified: bool,
     pub refused: u64,
     pub unresolved: u64,
     /// Probes that the kernel skipped; it does not say for which events.

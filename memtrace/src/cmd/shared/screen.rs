@@ -20,6 +20,7 @@ use crate::{
     output::{
         Output, Shown,
         documents::report,
+        model::Keep,
         render::terminal::{self, Frame, Line, Style},
         shown,
     },
@@ -36,10 +37,15 @@ pub struct Screen<W: Write> {
 
 enum Place {
     Terminal(Terminal),
-    /// A pipe or a file; whether a block was written to it already.
-    Stream {
-        begun: bool,
-    },
+    /// A pipe or a file.
+    Stream(Stream),
+}
+
+/// What was written already.
+#[derive(Default)]
+struct Stream {
+    begun: bool,
+    said_what_was_there: bool,
 }
 
 struct Terminal {
@@ -79,7 +85,7 @@ impl<W: Write> Screen<W> {
     }
 
     pub fn stream(out: W, width: WidthArgs) -> Self {
-        Screen { out, width, place: Place::Stream { begun: false } }
+        Screen { out, width, place: Place::Stream(Stream::default()) }
     }
 }
 
@@ -87,14 +93,7 @@ impl<W: Write> Output for Screen<W> {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         let bytes = match &mut self.place {
             Place::Terminal(terminal) => terminal.refresh(snapshot, self.width)?,
-            Place::Stream { begun } => {
-                let gap = if std::mem::replace(begun, true) { "\n" } else { "" };
-                format!(
-                    "{gap}{}",
-                    terminal::text(&report::block(snapshot), self.width.frame(false), Style::Plain)
-                )
-                .into_bytes()
-            }
+            Place::Stream(stream) => stream.next(snapshot, self.width.frame(false)).into_bytes(),
         };
         // In one piece, so that no half of a block is ever seen.
         shown(self.out.write_all(&bytes).and_then(|()| self.out.flush()))
@@ -107,6 +106,19 @@ impl<W: Write> Drop for Screen<W> {
             // Nobody is left to tell if this fails.
             let _ = queue!(self.out, cursor::Show).and_then(|()| self.out.flush());
         }
+    }
+}
+
+impl Stream {
+    /// The next block. What was there before the session is said once, and at the end.
+    fn next(&mut self, snapshot: &Snapshot, frame: Frame) -> String {
+        let mut blocks = report::block(snapshot);
+        if self.said_what_was_there && !snapshot.is_final {
+            blocks.retain(|block| block.keep != Keep::Already);
+        }
+        self.said_what_was_there |= snapshot.census.is_some();
+        let gap = if std::mem::replace(&mut self.begun, true) { "\n" } else { "" };
+        gap.to_owned() + &terminal::text(&blocks, frame, Style::Plain)
     }
 }
 
@@ -257,6 +269,22 @@ mod tests {
             session(&[(sample::dentry(), WINDOW), (sample::by_pid(), WINDOW), (sample::empty(), WINDOW)]);
         assert_eq!(screen, format!("$ memtrace\n{}", plain(&sample::empty(), WINDOW)));
         assert!(hidden);
+    }
+
+    /// On a terminal it stays; a file has it once, and at the end.
+    #[test]
+    fn what_was_there_before_is_said_once() {
+        let going_on = Snapshot { is_final: false, ..sample::after_a_wreck() };
+        let window = Size { columns: 120, rows: 60 };
+        let (screen, _) = session(&[(going_on.clone(), window), (going_on.clone(), window)]);
+        assert_eq!(screen.matches("already there: ").count(), 1, "{screen}");
+        let written = Written::default();
+        let mut file = Screen::stream(written.clone(), WidthArgs::default());
+        let said = [&sample::verdict(), &going_on, &going_on, &sample::after_a_wreck()].map(|snapshot| {
+            assert_eq!(file.show(snapshot).unwrap(), Shown::Yes);
+            String::from_utf8(written.take()).unwrap().matches("already there: ").count()
+        });
+        assert_eq!(said, [0, 1, 0, 1]);
     }
 
     #[test]

@@ -108,6 +108,8 @@ fn options(duration: Duration) -> Options {
         has_early_report: true,
         stacks: None,
         incidents: Incidents::built_in(),
+        // Triage takes its own.
+        takes_census: false,
         settle: SETTLE,
         sample: 1,
         max_memory: Some(MAX_MEMORY),

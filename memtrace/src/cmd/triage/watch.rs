@@ -18,12 +18,16 @@ use crate::{
             memory::{self, ProcessList},
         },
     },
-    session::Signals,
+    session::{
+        Signals,
+        census::{self, CensusOptions, Taking},
+    },
     triage::{
         sample::{Glance, Sample},
         tracing::Tracing,
         window::{Look, Window},
     },
+    view::Census,
 };
 
 /// Glances are this far apart, or a tenth of the window where it is short.
@@ -64,13 +68,32 @@ impl Failure for WatchError {
     }
 }
 
+/// What there is to judge.
+pub struct Watched {
+    pub window: Window,
+    pub tracing: Tracing,
+    pub already: Already,
+}
+
+/// What the slab held at the beginning, or why that is not known. None where there is so little that it does not matter.
+pub type Already = Option<Result<Census, String>>;
+
 /// Ends with the time, or earlier with Ctrl-C.
-pub async fn watch(time: Duration) -> Result<(Window, Tracing), WatchError> {
+pub async fn watch(time: Duration) -> Result<Watched, WatchError> {
     let files = Files::live();
     let mut signals = Signals::new().map_err(WatchError::Signals)?;
     let opening = Opening::take(&files)?;
+    let census = opening.census();
     let (between, tracing) = between(&files, time, &mut signals).await?;
-    Ok((opening.close(&files, between)?, tracing))
+    Ok(Watched { window: opening.close(&files, between)?, tracing, already: result(census).await })
+}
+
+/// Ends a census that is not over yet.
+async fn result(census: Option<Taking>) -> Already {
+    let mut census = census?;
+    census.end();
+    let result = census.result().await;
+    Some(result.map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Watches while something else traces, for as long as that takes.
@@ -126,6 +149,13 @@ impl Opening {
         let sample = Sample::take(files)?;
         let proportional = proportional(files, biggest(&sample.processes));
         Ok(Self { sample, proportional })
+    }
+
+    /// What is there already, if it is much.
+    fn census(&self) -> Option<Taking> {
+        let meminfo = &self.sample.glance.meminfo;
+        let slab = meminfo.slab_memory()?.slab;
+        census::is_worth_it(slab, meminfo.total()).then(|| Taking::start(CensusOptions::default()))
     }
 
     fn close(self, files: &Files, between: Between) -> Result<Window, HostError> {

@@ -180,6 +180,7 @@ pub fn put(encoder: &mut Encoder, definitions: &Definitions, footer: &BlockFoote
     definitions.put(out);
     footer.put(out);
     encoder.finish(out);
+    footer.put_additions(out);
 }
 
 /// A block that is read. Its entries are read as they are asked for.
@@ -194,10 +195,15 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     pub fn read(plain: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(plain);
-        Ok(Self {
+        let mut block = Self {
             definitions: Definitions::read(&mut cursor)?,
             footer: BlockFooter::read(&mut cursor)?,
             columns: Columns::read(&mut cursor)?,
-        })
+        };
+        // Version 1 ends here.
+        if !cursor.is_empty() {
+            block.footer.read_additions(&mut cursor)?;
+        }
+        Ok(block)
     }
 }

@@ -32,6 +32,9 @@ const MARK: u64 = 4;
 /// From here on, frees and allocations take turns: the n-th of either table has `FIRST_OF_TABLES + 2 n`, or one more.
 const FIRST_OF_TABLES: u64 = 5;
 
+/// In place of the kind of object that a label tells: there is none, the object is free. Since version 2.
+const IS_FREE: u8 = 255;
+
 /// In the column of places: an odd one. Others are one more than their difference.
 const ODD: u64 = 0;
 const WORD: u64 = 8;
@@ -254,6 +257,12 @@ impl Encoder {
                 self.put_place(LABEL, object.ptr);
                 self.put_label(object.time, label);
             }
+            Entry::Refuted(object) => {
+                put_varint(&mut self.codes, LABEL);
+                self.put_place(LABEL, object.ptr);
+                put_varint(&mut self.own_texts, object.time);
+                put_option(&mut self.own_texts, Some(IS_FREE), |out, kind| out.push(kind));
+            }
             Entry::Period(period) => {
                 put_varint(&mut self.codes, PERIOD);
                 put_varint(&mut self.own_texts, (*period).into());
@@ -419,7 +428,8 @@ impl<'a> Entries<'_, 'a> {
             LABEL => {
                 let ptr = self.place(LABEL)?;
                 let time = self.own_texts.varint()?;
-                Ok(Entry::Label(ObjectId { ptr, time }, self.label()?))
+                let object = ObjectId { ptr, time };
+                Ok(self.label()?.map_or(Entry::Refuted(object), |label| Entry::Label(object, label)))
             }
             PERIOD => self.own_texts.period().map(Entry::Period),
             _ => Ok(Entry::Mark(self.time()?, self.own_texts.bytes()?)),
@@ -453,11 +463,17 @@ impl<'a> Entries<'_, 'a> {
         text.copied().ok_or(Malformed("the number of a text"))
     }
 
-    fn label(&mut self) -> Result<Label<'a>, Malformed> {
+    /// None where the object is free.
+    fn label(&mut self) -> Result<Option<Label<'a>>, Malformed> {
+        let mut ahead = self.own_texts;
+        if ahead.bool()? && ahead.byte()? == IS_FREE {
+            self.own_texts = ahead;
+            return Ok(None);
+        }
         let kind = self.own_texts.option(kind)?;
         let (filesystem, directory) = (self.text()?, self.text()?);
         let pattern = if self.own_texts.bool()? { Some(self.text()?) } else { None };
-        Ok(Label { kind, filesystem, directory, name: self.own_texts.bytes()?, pattern })
+        Ok(Some(Label { kind, filesystem, directory, name: self.own_texts.bytes()?, pattern }))
     }
 }
 

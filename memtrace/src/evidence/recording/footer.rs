@@ -3,16 +3,18 @@
 use std::{
     collections::HashMap,
     hash::Hash,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::wire::{
-    Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_signed, put_varint,
+use super::{
+    census,
+    wire::{Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_signed, put_varint},
 };
 use crate::{
     procfs::meminfo::SlabMemory,
     view::{
-        Checkpoint, OwnCost, Sampling, Settled, Trust,
+        Checkpoint, OwnCost, Sampling, Settled, Trust, Verified,
         checkpoint::{Losses, Slabinfo},
         reconcile::Growth,
     },
@@ -44,6 +46,18 @@ impl BlockFooter {
         put_varint(out, self.outstanding.objects);
         put_varint(out, self.outstanding.bytes);
         put_moment(out, &self.checkpoint);
+    }
+
+    /// What version 2 added, behind all else in a block.
+    pub fn put_additions(&self, out: &mut Vec<u8>) {
+        put_option(out, self.checkpoint.trust.verified, put_verified);
+        put_option(out, self.checkpoint.census.as_deref(), |out, census| census::put(census, out));
+    }
+
+    pub fn read_additions(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        self.checkpoint.trust.verified = cursor.option(verified)?;
+        self.checkpoint.census = cursor.option(census::read)?.map(Arc::new);
+        Ok(())
     }
 
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
@@ -100,6 +114,8 @@ fn checkpoint(cursor: &mut Cursor<'_>) -> Result<Checkpoint, Malformed> {
         growth: cursor.list(|cursor| Ok((cursor.text()?, growth(cursor)?)))?,
         trust: trust(cursor)?,
         notes: cursor.list(Cursor::text)?,
+        // Among the additions.
+        census: None,
     })
 }
 
@@ -223,6 +239,8 @@ fn put_trust(out: &mut Vec<u8>, trust: &Trust) {
         refused,
         unresolved,
         slabinfo_agreement: _,
+        // At the footer's end.
+        verified: _,
     } = *trust;
     let lost = [lost_allocs, lost_frees, lost_names];
     let figures = [emitted, applied, unknown_frees, reused_pointers, recursion_misses, refused, unresolved];
@@ -245,6 +263,24 @@ fn trust(cursor: &mut Cursor<'_>) -> Result<Trust, Malformed> {
         refused,
         unresolved,
         slabinfo_agreement: None,
+        verified: None,
+    })
+}
+
+fn put_verified(out: &mut Vec<u8>, verified: Verified) {
+    let Verified { objects, outstanding, refuted, is_whole } = verified;
+    put_varint(out, objects);
+    put_varint(out, outstanding);
+    put_varint(out, refuted);
+    put_bool(out, is_whole);
+}
+
+fn verified(cursor: &mut Cursor<'_>) -> Result<Verified, Malformed> {
+    Ok(Verified {
+        objects: cursor.figure()?,
+        outstanding: cursor.figure()?,
+        refuted: cursor.figure()?,
+        is_whole: cursor.bool()?,
     })
 }
 

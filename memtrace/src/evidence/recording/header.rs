@@ -9,7 +9,7 @@ use crate::{kernel::gfp::GfpNames, stream::event::TimeNs, view::event::Source};
 /// How a recording begins.
 pub const MAGIC: [u8; 8] = *b"MEMTRACE";
 /// Raised when older readers would misread what is written.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Magic, version, the body's length, and its checksum.
 pub const FIXED_LEN: usize = 20;
 /// A body is a few hundred bytes.

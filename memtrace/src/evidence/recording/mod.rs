@@ -10,6 +10,7 @@
 pub mod wire;
 pub mod columns;
 pub mod definitions;
+mod census;
 pub mod footer;
 pub mod block;
 pub mod header;

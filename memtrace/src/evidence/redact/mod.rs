@@ -10,6 +10,7 @@
 //! Tokens come from a hash with a key that is made for one [`Redactor`], told to nobody and gone with it: without the key a guess
 //! cannot be checked.
 
+mod census;
 mod kept;
 pub mod recording;
 mod triage;

@@ -1,6 +1,6 @@
 //! A recording, written again with tokens for names.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{LEFT_OUT, Redactor};
 use crate::{
@@ -90,6 +90,9 @@ impl Copy<'_> {
             return Ok(None);
         };
         footer.checkpoint.notes.iter_mut().for_each(redact_note);
+        let census = footer.checkpoint.census.take();
+        footer.checkpoint.census =
+            census.map(|census| Arc::new(self.redactor.census(Arc::unwrap_or_clone(census))));
         let threads = columns.common.iter().filter(|Common { task, .. }| task.is_kthread);
         self.kernel_threads.extend(threads.map(|common| common.task.process()));
         // What is left of a block that could not be copied to its end.
@@ -182,7 +185,9 @@ impl Redactor {
                 push(&Entry::Label(object, Label { kind, filesystem, directory, name, pattern }));
             }
             Entry::Mark(time, label) => push(&Entry::Mark(time, &self.mark(label))),
-            Entry::Event(Event::Free(_)) | Entry::Period(_) | Entry::Read(_) => push(entry),
+            Entry::Event(Event::Free(_)) | Entry::Refuted(_) | Entry::Period(_) | Entry::Read(_) => {
+                push(entry)
+            }
         }
     }
 }

@@ -215,6 +215,7 @@ impl EventWriter {
             Entry::Event(Event::Free(free)) => self.free(free),
             Entry::Event(Event::Name(name)) => self.name(name),
             Entry::Label(object, label) => self.look(object.ptr, label),
+            Entry::Refuted(object) => self.free(Free { ptr: object.ptr, cache: None }),
             Entry::Mark(time, label) => {
                 self.view_of(EventKind::Mark, time).map(|view| EventView { name: Some(label), ..view })
             }

@@ -8,7 +8,10 @@ pub mod state;
 mod survey;
 pub mod window;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use self::{
     filter::Filter,
@@ -26,7 +29,7 @@ use crate::{
     stream::ledger::OriginDetail,
     text::time::rfc3339_millis,
     view::{
-        Checkpoint, Snapshot,
+        Census, Checkpoint, Snapshot,
         build::{Builder, ReportOptions},
         profile::Profile,
         series::Series,
@@ -98,6 +101,7 @@ pub fn report(reader: &Reader, ask: &Query, progress: &mut dyn FnMut(Step)) -> R
         state,
         builder: Builder::new(ask.report_options.clone()),
         base,
+        census: None,
         series: Gatherer::default(),
         last: None,
         damaged: Vec::new(),
@@ -143,6 +147,8 @@ struct Replay {
     state: State,
     builder: Builder,
     base: Option<BlockFooter>,
+    /// Some blocks have it.
+    census: Option<Arc<Census>>,
     series: Gatherer,
     last: Option<(Checkpoint, Snapshot)>,
     damaged: Vec<Place>,
@@ -177,6 +183,8 @@ impl Replay {
             Some(base) => self.own(window::since(base, &footer.checkpoint)),
             None => footer.checkpoint.clone(),
         };
+        self.census = footer.checkpoint.census.clone().or(self.census.take());
+        checkpoint.census.clone_from(&self.census);
         // Whoever made the file may have made up its times.
         let before = self.last.as_ref().map(|(checkpoint, _)| (checkpoint.elapsed, checkpoint.now));
         let (elapsed, now) = before.unwrap_or_default();
@@ -201,6 +209,9 @@ impl Replay {
         trust.emitted = trust.accounted();
         trust.unknown_frees = tally.unknown_frees;
         trust.reused_pointers = tally.reused_pointers;
+        if let Some(verified) = &mut trust.verified {
+            verified.refuted = tally.refuted;
+        }
         trust.refused = tally.refused;
         checkpoint
     }

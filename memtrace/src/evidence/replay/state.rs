@@ -131,7 +131,7 @@ fn text_of(entry: &Entry<'_>) -> usize {
             filesystem.len() + directory.len() + name.len() + pattern.map_or(0, <[u8]>::len)
         }
         Entry::Mark(_, label) => label.len(),
-        Entry::Event(_) | Entry::Period(_) | Entry::Read(_) => 0,
+        Entry::Event(_) | Entry::Refuted(_) | Entry::Period(_) | Entry::Read(_) => 0,
     }
 }
 
@@ -275,6 +275,9 @@ impl State {
         match *entry {
             Entry::Event(event) => self.ledger.apply(event),
             Entry::Label(object, label) => self.ledger.label(object, &label),
+            Entry::Refuted(object) => {
+                self.ledger.refute(object);
+            }
             // It only rises, where nobody has changed the file.
             Entry::Period(period) if period > self.period => {
                 self.take(PERIOD_STEPS + self.ledger.outstanding() as u64);

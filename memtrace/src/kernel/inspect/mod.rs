@@ -57,11 +57,12 @@ const SOCKETS: &str = "sock_inode_cache";
 /// What an inspection found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    kind: ObjectKind,
-    filesystem: Vec<u8>,
-    directory: Vec<u8>,
-    name: Vec<u8>,
-    pattern: Option<Vec<u8>>,
+    pub kind: ObjectKind,
+    /// As in [`Label`], and so are the others.
+    pub filesystem: Vec<u8>,
+    pub directory: Vec<u8>,
+    pub name: Vec<u8>,
+    pub pattern: Option<Vec<u8>>,
 }
 
 impl Inspection {

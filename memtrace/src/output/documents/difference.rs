@@ -6,9 +6,12 @@ use crate::{
         phrases::{self, verdict},
         tables,
     },
-    view::{Difference, diff::Side},
+    text::human,
+    view::{Difference, census::Comparison, diff::Side},
 };
 
+/// Changes of what was there before.
+const CENSUS_ROWS: usize = 8;
 /// Of many caches, how many have a line on a terminal.
 pub const CACHES_SHOWN: usize = 8;
 
@@ -34,11 +37,30 @@ pub fn document(difference: &Difference, max_caches: usize) -> Vec<Block> {
         verdict_of("before", &difference.before),
         verdict_of("after", &difference.after),
     ];
+    blocks.extend(difference.census.iter().flat_map(census));
     blocks.extend(difference.notes.iter().map(|note| {
         let note = Sentence::from("note: ") + Sentence::outside(note);
         Block::sentence(note).tone(Tone::Warning).keep(Keep::Note)
     }));
     blocks
+}
+
+/// What was there when the two sessions began, and who has more or less of it than chance explains.
+fn census(census: &Comparison) -> Vec<Block> {
+    let [before, after] = [census.bytes_before, census.bytes_after].map(human::bytes);
+    let slab = format!("{before} of slab before, {after} after");
+    let rows = census.rows.iter().take(CENSUS_ROWS).map(|row| {
+        let change = format!("{:>10}  ", human::bytes_change(row.bytes()));
+        let text = Sentence::from(change) + phrases::census::changed(row);
+        Block::new(Content::Sentence { text, indent: 0, hang: 12 })
+    });
+    let none =
+        census.rows.is_empty().then(|| Block::sentence("nobody has more or less of it than chance explains"));
+    let head = [
+        Block::new(Content::Section("Already there when they began")),
+        Block::sentence(format!("already there: {slab}")),
+    ];
+    head.into_iter().chain(rows).chain(none).collect()
 }
 
 fn verdict_of(name: &str, side: &Side) -> Block {

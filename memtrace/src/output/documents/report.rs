@@ -20,6 +20,8 @@ const MIN_SHARE: f64 = 0.01;
 /// Rows with stacks, and stacks of each.
 const STACKED_ROWS: usize = 3;
 const STACKS_OF_EACH: usize = 3;
+/// Rows of each cache of what was there before.
+const CENSUS_ROWS: usize = 5;
 
 /// For a terminal.
 pub fn block(snapshot: &Snapshot) -> Vec<Block> {
@@ -30,6 +32,7 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
         caches(snapshot),
         host(snapshot),
         own_cost(&snapshot.own_cost),
+        already(snapshot),
         below(Keep::Blank, rows(snapshot)),
         below(Keep::Blank, stacks(snapshot)),
         below(Keep::Age, ages(snapshot)),
@@ -59,6 +62,7 @@ pub fn page(snapshot: &Snapshot) -> Vec<Block> {
         section("Kept, by time of allocation", cohorts(snapshot)),
         section("Slab caches", vec![caches]),
         section("Directories", directories(snapshot, 0.0)),
+        snapshot.census.as_ref().map(|census| super::census::part(census, CENSUS_ROWS)).unwrap_or_default(),
         section("Trust", trust_of(snapshot)),
         section("Notes", notes(snapshot)),
     ]
@@ -151,6 +155,15 @@ fn host(snapshot: &Snapshot) -> Vec<Block> {
         ])
     });
     facts.map(|block| block.tone(Tone::Quiet).keep(Keep::Host)).into_iter().collect()
+}
+
+/// Whose the slab was at the start; while the session goes on, of the largest cache.
+fn already(snapshot: &Snapshot) -> Vec<Block> {
+    let Some(census) = &snapshot.census else { return Vec::new() };
+    let caches = if snapshot.is_final { usize::MAX } else { 1 };
+    let there = phrases::census::already_there(census).into_iter().take(caches);
+    let line = |cache| Block::sentence(Sentence::from("already there: ") + cache).keep(Keep::Already);
+    there.map(|cache| line(cache).tone(Tone::Quiet)).collect()
 }
 
 /// Nothing is shown before anything is known.

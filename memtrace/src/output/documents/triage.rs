@@ -5,6 +5,7 @@ use crate::{
     output::{
         model::{Block, Command, Content, Fact, Sentence, Table, Tone},
         phrases::{
+            census,
             triage::{self as phrases, headline},
             verdict,
         },
@@ -28,6 +29,7 @@ const MAX_OTHERS: usize = 3;
 const MAX_BESIDE: usize = 2;
 const MAX_REASONS: usize = 5;
 const MAX_ADVICE: usize = 4;
+const CENSUS_ROWS: usize = 5;
 /// Of the time.
 const WAITED: f64 = 0.01;
 
@@ -65,6 +67,7 @@ pub fn ticket(page: &Page) -> Vec<Block> {
         }),
         top(&page.caches, "caches", "", tables::slab_caches),
         tracing(&page.tracing),
+        slab_at_the_beginning(page),
         by_hand(page),
         section("Not known", list(page.notes.iter().map(Sentence::outside))),
     ]
@@ -74,7 +77,8 @@ pub fn ticket(page: &Page) -> Vec<Block> {
 /// Who, where, why we think so, what to do now.
 fn summary(page: &Page) -> Vec<Block> {
     let Some(suspect) = page.suspect() else {
-        return [vec![title(page), paragraph(headline(page))], others(page), usage(page)].concat();
+        return [vec![title(page), paragraph(headline(page))], already(page), others(page), usage(page)]
+            .concat();
     };
     let place = phrases::place_of(suspect).map(|place| paragraph(Sentence::from("where: ") + place));
     let mut reasons = phrases::short(&page.short, page);
@@ -83,12 +87,20 @@ fn summary(page: &Page) -> Vec<Block> {
     [
         vec![title(page), paragraph(headline(page)).tone(Tone::Alarm), who(page)],
         place.into_iter().collect(),
+        already(page),
         usage(page),
         section("Why", list(reasons)),
         section("Now", list(now(page))),
         section("Also", others(page)),
     ]
     .concat()
+}
+
+/// Whose the slab is that was there at the beginning.
+fn already(page: &Page) -> Vec<Block> {
+    let Some(census) = &page.census else { return Vec::new() };
+    let there = census::already_there(census);
+    there.into_iter().map(|cache| paragraph(Sentence::from("already there: ") + cache)).collect()
 }
 
 fn who(page: &Page) -> Block {
@@ -221,6 +233,10 @@ fn tracing(tracing: &Tracing) -> Vec<Block> {
     // What is left of each part of the time says it; how old that is does not say more.
     let last = Snapshot { ages: Vec::new(), ..(**last).clone() };
     [vec![Block::heading(title)], report::block(&last)].concat()
+}
+
+fn slab_at_the_beginning(page: &Page) -> Vec<Block> {
+    page.census.as_ref().map(|census| super::census::part(census, CENSUS_ROWS)).unwrap_or_default()
 }
 
 fn by_hand(page: &Page) -> Vec<Block> {

@@ -5,6 +5,7 @@
 //! style and the script whose digests it names. Text from the host is escaped as for a terminal, then for HTML by `maud`; the
 //! script only ever sets it as text.
 
+mod already;
 mod data;
 mod detail;
 mod difference;
@@ -65,6 +66,7 @@ pub fn report(snapshot: &Snapshot, recorded: Recorded<'_>) -> io::Result<String>
             (tables::rows(snapshot, &recorded.series.rows))
             (tables::caches(snapshot, &recorded.series.caches))
             (tables::directories(snapshot))
+            (already::section(snapshot))
             (stacks("Call stacks", "The calls that led to what is outstanding. Callers are above what they call."))
             (tables::ages(&snapshot.ages))
             (trust::notes("Notes", &snapshot.notes))

@@ -56,6 +56,17 @@ fn nothing_to_tell() {
 }
 
 #[test]
+fn what_was_there_before() {
+    let of = |snapshot| {
+        let page = skeleton(&page_of(&of_snapshot(snapshot)));
+        page.find("<section id=\"already\"")
+            .map(|at| page[at..].split("</section>").next().unwrap().to_owned())
+    };
+    insta::assert_snapshot!(of(sample::after_a_wreck()).expect("it is there"));
+    assert_eq!(of(sample::verdict()), None);
+}
+
+#[test]
 fn limited_trust() {
     let page = skeleton(&page_of(&of_snapshot(sample::lossy())));
     let (_, trust) = page.split_once("id=\"trust\"").unwrap();

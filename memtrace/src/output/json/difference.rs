@@ -8,7 +8,11 @@ use super::{
 };
 use crate::{
     text::{escape, time::rfc3339},
-    view::{self, diff},
+    view::{
+        self,
+        census::{Payer, compare},
+        diff,
+    },
 };
 
 /// Raised when a field goes or changes its meaning; not when one is added.
@@ -22,6 +26,8 @@ objects! {
         pub(in crate::output) caches: Vec<Cache<'a>> = all(&difference.caches, Cache::of),
         pub(in crate::output) rows: Vec<Row<'a>> = all(&difference.rows, Row::of),
         pub(in crate::output) rest: Option<Rest> = difference.rest.as_ref().map(Rest::of),
+        /// What was there when the sessions began.
+        pub(in crate::output) census: Option<Comparison<'a>> = difference.census.as_ref().map(Comparison::of),
         pub(in crate::output) notes: &'a [String] = &difference.notes,
     }
 
@@ -97,6 +103,27 @@ objects! {
         rows: u64,
         #[serde(flatten)]
         change: Change = Change::of(&rest.change),
+    }
+}
+
+objects! {
+    pub(in crate::output) struct Comparison<'a> of census: &'a compare::Comparison {
+        bytes_before: u64,
+        bytes_after: u64,
+        /// Those that changed by more than chance explains.
+        rows: Vec<CensusRow<'a>> = all(&census.rows, CensusRow::of),
+    }
+
+    struct CensusRow<'a> of row: &'a compare::RowChange {
+        cache: Option<&'a str> = row.cache.as_deref(),
+        cgroup: Option<Cow<'a, str>> = row.cgroup.as_deref().map(escape::json),
+        removed: bool = matches!(row.payer, Some(Payer::RemovedOf(_))),
+        path: Option<Cow<'a, str>> = row.place.as_ref().map(|place| escape::json(&place.directory)),
+        pattern: Option<Cow<'a, str>> = row.place.as_ref().map(|place| escape::json(&place.pattern)),
+        bytes_before: u64 = row.before.bytes,
+        bytes_before_ci95: (u64, u64) = row.before.ci95,
+        bytes_after: u64 = row.after.bytes,
+        bytes_after_ci95: (u64, u64) = row.after.ci95,
     }
 }
 

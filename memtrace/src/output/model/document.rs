@@ -71,6 +71,8 @@ pub enum Keep {
     Problem,
     Cache,
     Host,
+    /// What was there before.
+    Already,
     Note,
     Directory,
     Age,

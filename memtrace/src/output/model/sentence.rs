@@ -1,6 +1,6 @@
 //! Words of ours, and names among them.
 
-use crate::text::escape;
+use crate::text::{escape, width};
 
 /// A space where no line breaks.
 pub const BOUND: char = '\u{a0}';
@@ -75,6 +75,14 @@ impl Sentence {
             Span::Words(words) | Span::Strong(words) => words.clone(),
             Span::Name(bytes) => escape::terminal(bytes).into_owned(),
             Span::Outside(text) | Span::Advice(text) => escape::terminal(text.as_bytes()).into_owned(),
+        })
+    }
+
+    /// The same, for lines with so many cells. Of a path that is longer the beginning goes.
+    pub fn bound_text_within(&self, cells: usize) -> String {
+        self.map(|span| match span {
+            Span::Name(bytes) => width::cut_path(&escape::terminal(bytes), cells).into_owned(),
+            other => Sentence(vec![other.clone()]).bound_text(),
         })
     }
 

@@ -63,6 +63,7 @@ fn whole_of(lines: &[Map<String, Value>], r#type: &str) -> Map<String, Value> {
     whole.insert("rest".to_owned(), facts("rest").pop().unwrap_or_default());
     if r#type == "diff" {
         whole.insert("total".to_owned(), facts("total").pop().unwrap());
+        whole.insert("census".to_owned(), facts("census").pop().unwrap_or_default());
     } else {
         for (list, of) in [
             ("findings", "finding"),
@@ -74,6 +75,9 @@ fn whole_of(lines: &[Map<String, Value>], r#type: &str) -> Map<String, Value> {
         }
         whole.insert("verdict".to_owned(), facts("verdict").pop().unwrap_or_default());
         whole.insert("trust".to_owned(), facts("trust").pop().unwrap());
+        // It is an object of its own elsewhere too.
+        let census = lines.iter().find(|line| line["type"] == "census");
+        whole.insert("census".to_owned(), census.map_or(Value::Null, |line| Value::Object(line.clone())));
     }
     whole
 }

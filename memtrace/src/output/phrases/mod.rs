@@ -1,5 +1,6 @@
 //! One wording for all formats.
 
+pub mod census;
 pub mod place;
 pub mod provenance;
 pub mod triage;

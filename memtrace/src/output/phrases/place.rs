@@ -23,13 +23,16 @@ pub fn of_group(group: &NameGroup) -> Name {
 
 /// Directory and pattern in one; of sockets the protocol and the service.
 pub fn path(group: &NameGroup) -> Vec<u8> {
-    let directory = directory(group);
-    let between: &[u8] = match (group.kind, directory.last()) {
-        (Some(Class::Socket), _) => b" ",
-        (_, None | Some(b'/' | b':')) => b"",
+    join(directory(group), &group.pattern, group.kind == Some(Class::Socket))
+}
+
+pub fn join(directory: &[u8], pattern: &[u8], is_socket: bool) -> Vec<u8> {
+    let between: &[u8] = match directory.last() {
+        _ if is_socket => b" ",
+        None | Some(b'/' | b':') => b"",
         _ => b"/",
     };
-    [directory, between, &group.pattern].concat()
+    [directory, between, pattern].concat()
 }
 
 /// The whole path, or the name where only that is known.
@@ -45,7 +48,7 @@ fn aside(group: &NameGroup) -> String {
     match group.file_type {
         // The name says it.
         None | Some(FileType::Regular | FileType::Anonymous) => String::new(),
-        Some(file_type) => self::file_type(file_type).to_owned(),
+        Some(kind) => file_type(kind).to_owned(),
     }
 }
 
@@ -53,7 +56,7 @@ fn share(share: f64, is_estimate: bool) -> String {
     if is_estimate { human::about(share) } else { human::percent(share) }
 }
 
-fn file_type(file_type: FileType) -> &'static str {
+pub fn file_type(file_type: FileType) -> &'static str {
     match file_type {
         FileType::CharDevice => "character device",
         FileType::BlockDevice => "block device",

@@ -5,7 +5,7 @@ use crate::{
     output::model::{BOUND, Sentence, bound},
     text::{escape, human},
     view::{
-        Row, Settled, Snapshot, Trust,
+        Row, Settled, Snapshot, Trust, Verified,
         bias::{Bias, Off},
         reconcile,
     },
@@ -35,7 +35,8 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         Some(judgement(snapshot)),
         Some(events),
         sampled,
-        frees(trust.reused_pointers, "unseen"),
+        verified(trust),
+        frees(if trust.verified.is_none() { trust.reused_pointers } else { 0 }, "unseen"),
         count(trust.missed(), "missed"),
         count(trust.refused, "refused"),
         count(trust.unresolved, "unresolved"),
@@ -43,6 +44,20 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         frees(trust.unknown_frees, "of other objects"),
     ];
     facts.into_iter().flatten().map(|fact| bound(&fact)).collect()
+}
+
+/// `verified 9,412 of 9,412: 278 had been freed unseen`.
+fn verified(trust: &Trust) -> Option<String> {
+    let Verified { objects, outstanding, .. } = trust.verified?;
+    let unseen = trust.unseen_frees();
+    if outstanding == 0 && unseen == 0 {
+        return None;
+    }
+    let asked = format!("verified {} of {}", human::grouped(objects), human::grouped(outstanding));
+    Some(match unseen {
+        0 => asked,
+        _ => format!("{asked}: {} had been freed unseen", human::grouped(unseen)),
+    })
 }
 
 fn judgement(snapshot: &Snapshot) -> String {
@@ -72,11 +87,11 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
         human::number(trust.lost_frees, "object")
     );
     let problems = [
-        problem(trust.lost_frees, "free", &lost_frees),
+        problem(if trust.is_verified() { 0 } else { trust.lost_frees }, "free", &lost_frees),
         problem(trust.lost_allocs, "alloc", "lost: as many objects may be missing above"),
         problem(trust.lost_names, "name", "lost: those objects are counted, but not named"),
         problem(
-            trust.reused_pointers,
+            if trust.is_verified() { 0 } else { trust.reused_pointers },
             "free",
             "unseen, as addresses that were handed out again show: more objects may only look leaked",
         ),

@@ -1,8 +1,10 @@
 //! What changed between the samples.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{by_several, caches, crowd, dentry, hostile, lossy, partial, row, sampled, verdict};
+use super::{
+    after_a_wreck, by_several, caches, census, crowd, dentry, hostile, lossy, partial, row, sampled, verdict,
+};
 use crate::view::{
     By, Difference, Row, Sampling, Snapshot, Sort,
     diff::{Order, Taken, difference},
@@ -31,6 +33,16 @@ pub(crate) fn leak() -> Difference {
     after.time += Duration::from_secs(86_400);
     after.rows.push(Row { names: after.rows[1].names.clone(), ..row("backup", 700, 900, 200, 60.0) });
     between(&before, &after)
+}
+
+/// What was there when the sessions began has changed too: one grew, one went.
+pub(crate) fn wreck() -> Difference {
+    let mut was = census::wreck();
+    was.rows.remove(1);
+    let nss = &mut was.rows[0];
+    (nss.bytes, nss.bytes_ci95) = (nss.bytes / 3, (nss.bytes / 3 - (1 << 28), nss.bytes / 3 + (1 << 28)));
+    let before = Snapshot { census: Some(Arc::new(was)), ..verdict() };
+    between(&before, &after_a_wreck())
 }
 
 /// The same, most of it cut.
@@ -114,6 +126,7 @@ pub(crate) fn all() -> Vec<Difference> {
     };
     vec![
         leak(),
+        wreck(),
         cut(),
         two_hosts(),
         doubtful(),

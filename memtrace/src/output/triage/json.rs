@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     output::{
-        json::{Snapshot, all, line_of, nanos, objects},
+        json::{Snapshot, all, census::Census, line_of, nanos, objects},
         phrases::place,
     },
     text::{escape, time::rfc3339},
@@ -40,6 +40,8 @@ objects! {
         short: Shortage<'a> = Shortage::of(&page.short),
         findings: Vec<Candidate<'a>> = all(&page.candidates, Candidate::of),
         tracing: Tracing<'a> = Tracing::of(&page.tracing),
+        /// What the slab held at the beginning; null where that is little, or not known.
+        census: Option<Census<'a>> = page.census.as_ref().map(Census::of),
         memory: Memory = Memory::of(page),
         nodes: Vec<Node> = all(&page.nodes, Node::of),
         signs: Signs = Signs::of(&page.signs),

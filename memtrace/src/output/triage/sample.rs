@@ -41,7 +41,7 @@ pub fn dentries() -> Page {
         is_big: true,
         ..candidate(Kind::Slab(Filling::NegativeDentries), 39_400 * MIB, 14 * MIB as i64)
     }];
-    Page { tracing, ..page(candidates) }
+    Page { tracing, census: Some(output::sample::census::wreck()), ..page(candidates) }
 }
 
 fn traced() -> Tracing {
@@ -50,7 +50,8 @@ fn traced() -> Tracing {
 }
 
 pub fn nothing() -> Page {
-    Page { signs: Signs::default(), nodes: Vec::new(), dentries: None, ..page(Vec::new()) }
+    let census = Some(output::sample::census::wreck());
+    Page { signs: Signs::default(), nodes: Vec::new(), dentries: None, census, ..page(Vec::new()) }
 }
 
 /// Somebody copies files, somebody else compiles, and a service has just been started.
@@ -159,6 +160,7 @@ pub fn hostile() -> Page {
         caches: Top { rows: caches, of: 1, left_out: 0 },
         notes: vec![name.clone()],
         tracing: Tracing::failed(vec![name.clone()], name),
+        census: Some(output::sample::census::hostile()),
         ..page(candidates)
     };
     page.processes.rows.truncate(1);
@@ -296,6 +298,7 @@ fn page(candidates: Vec<Candidate>) -> Page {
         candidates,
         tracing: Tracing::failed(vec!["all".to_owned()], "memtrace may not trace the kernel"),
         short: Shortage::default(),
+        census: None,
         parts: parts.collect(),
         nodes: vec![node(0, 8000), node(1, 1000)],
         signs: Signs {

@@ -155,12 +155,14 @@ fn parts_add_up_to_the_total() {
     assert_eq!(json.pointer("/memory/total").and_then(Value::as_i64), Some(sum));
 }
 
-/// With that of snapshots, for `tracing.snapshot`.
+/// With those of snapshots and censuses, which are in it.
 fn schema() -> Value {
     let mut schema: Value =
         serde_json::from_str(include_str!("../../../../docs/triage.schema.json")).unwrap();
     schema["$defs"]["snapshot"] =
         serde_json::from_str(include_str!("../../../../docs/snapshot.schema.json")).unwrap();
+    schema["$defs"]["census"] =
+        serde_json::from_str(include_str!("../../../../docs/census.schema.json")).unwrap();
     schema
 }
 

@@ -29,6 +29,7 @@ pub use self::{
     aged::Aged,
     ages::AllocSpan,
     batch::Batch,
+    objects::SHARDS as PARTS,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
 };
 use self::{
@@ -72,6 +73,8 @@ pub struct Tally {
     pub unknown_frees: u64,
     /// Allocations at an outstanding address: a free that fired no event. The older object counts as freed.
     pub reused_pointers: u64,
+    /// Objects that turned out to be free when the kernel's memory was asked: frees that nobody saw.
+    pub refuted: u64,
     /// Allocations that were refused because the ledger is full.
     pub refused: u64,
 }
@@ -107,7 +110,8 @@ pub struct Ledger {
     objects: Objects,
     origins: Origins,
     groups: Groups,
-    reused: HashMap<Address, u64, FixedState>,
+    /// Frees that nobody saw, by cache: of objects whose addresses were handed out again, and of those that were refuted.
+    unseen_frees: HashMap<Address, u64, FixedState>,
     unknown_frees: HashMap<CacheTag, u64, FixedState>,
     tally: Tally,
     most_objects: usize,
@@ -157,7 +161,7 @@ impl Ledger {
             objects: Objects::new(),
             origins: Origins::new(bounds.origins),
             groups: Groups::new(bounds.groups),
-            reused: HashMap::default(),
+            unseen_frees: HashMap::default(),
             unknown_frees: HashMap::default(),
             tally: Tally::default(),
             most_objects: bounds.objects,
@@ -260,7 +264,7 @@ impl Ledger {
     /// Memory that it takes, about.
     pub fn bytes(&self) -> usize {
         const COUNT: usize = 32;
-        let counts = self.reused.len() + self.unknown_frees.len();
+        let counts = self.unseen_frees.len() + self.unknown_frees.len();
         self.objects.len() * BYTES_PER_OBJECT + self.origins.bytes() + self.groups.bytes() + counts * COUNT
     }
 
@@ -326,6 +330,11 @@ impl Ledger {
         self.objects.iter().map(|(ptr, object)| self.held(ptr, object))
     }
 
+    /// One of [`PARTS`] parts of all outstanding objects that are followed, in an order that has nothing to do with who or when.
+    pub fn part(&self, part: usize) -> impl Iterator<Item = Held<'_>> {
+        self.objects.of_shard(part).map(|(ptr, object)| self.held(ptr, object))
+    }
+
     fn held(&self, ptr: Address, object: Object) -> Held<'_> {
         Held {
             object: ObjectId { ptr, time: object.time * TICK_NS },
@@ -365,9 +374,21 @@ impl Ledger {
         }
     }
 
-    /// Allocations of a cache that reused an outstanding address.
-    pub fn reused(&self, cache: Address) -> u64 {
-        self.reused.get(&cache).copied().unwrap_or(0)
+    /// Removes an object that turned out to be free. False where it has been freed since, or its address handed out again.
+    pub fn refute(&mut self, object: ObjectId) -> bool {
+        let slot = self.objects.slot(HashPlace::new(object.ptr));
+        let known = self.objects.get(slot).filter(|known| known.time == tick(object.time));
+        let Some(known) = known else { return false };
+        self.tally.refuted += 1;
+        self.objects.remove(slot);
+        let cache = self.release(known);
+        *self.unseen_frees.entry(cache).or_default() += 1;
+        true
+    }
+
+    /// Frees of a cache's objects that nobody saw: their addresses were handed out again, or they were refuted.
+    pub fn unseen_frees(&self, cache: Address) -> u64 {
+        self.unseen_frees.get(&cache).copied().unwrap_or(0)
     }
 
     /// Frees of a cache's objects that were not outstanding.
@@ -424,7 +445,7 @@ impl Ledger {
     fn reuse(&mut self, object: Object) {
         self.tally.reused_pointers += 1;
         let cache = self.release(object);
-        *self.reused.entry(cache).or_default() += 1;
+        *self.unseen_frees.entry(cache).or_default() += 1;
     }
 
     fn free(&mut self, place: HashPlace, free: &Free) {

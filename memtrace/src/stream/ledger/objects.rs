@@ -14,7 +14,7 @@ use super::{
 };
 use crate::stream::event::Address;
 
-const SHARDS: usize = 1 << (HASH_BITS - KEY_BITS);
+pub const SHARDS: usize = 1 << (HASH_BITS - KEY_BITS);
 
 /// Objects are aligned to 8 bytes at least: the lowest bits of their addresses tell nothing.
 const ALIGNMENT_BITS: u32 = 3;
@@ -101,10 +101,15 @@ impl Objects {
 
     /// All, but starting somewhere else for each `start`.
     pub fn iter_from(&self, start: usize) -> impl Iterator<Item = (Address, Object)> {
-        (0..SHARDS).map(move |index| start.wrapping_add(index) % SHARDS).flat_map(|shard| {
-            let address = move |key| HashPlace { shard: shard as u32, key }.address();
-            self.shards[shard].iter().map(move |(key, object)| (address(key), object))
-        })
+        (0..SHARDS)
+            .map(move |index| start.wrapping_add(index) % SHARDS)
+            .flat_map(|shard| self.of_shard(shard))
+    }
+
+    /// Those of one shard.
+    pub fn of_shard(&self, shard: usize) -> impl Iterator<Item = (Address, Object)> {
+        let address = move |key| HashPlace { shard: shard as u32, key }.address();
+        self.shards[shard].iter().map(move |(key, object)| (address(key), object))
     }
 
     /// Reads what will be read to find an object, so that it is in the CPU's cache then.

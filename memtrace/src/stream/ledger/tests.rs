@@ -30,6 +30,11 @@ enum Step {
         parent: &'static [u8],
         name: &'static [u8],
     },
+    /// An object of this age turned out to be free.
+    Refute {
+        ptr: Address,
+        age: TimeNs,
+    },
     /// Naming an object that was looked at when one of this age was there.
     Label {
         ptr: Address,
@@ -92,6 +97,7 @@ fn step(world: World) -> impl Strategy<Value = Step> {
         3 => ptr.clone().prop_map(Step::Free),
         3 => (ptr.clone(), parent.clone(), name.clone())
             .prop_map(|(ptr, parent, name)| Step::Name { ptr, parent, name }),
+        1 => (ptr.clone(), 0..8_u64).prop_map(|(ptr, age)| Step::Refute { ptr, age: age * UNIT }),
         1 => (ptr, 0..8_u64, parent, name)
             .prop_map(|(ptr, age, parent, name)| Step::Label { ptr, age: age * UNIT, parent, name }),
     ]
@@ -118,6 +124,9 @@ fn apply(ledger: &mut Ledger, time: TimeNs, step: &Step) {
             let object = ObjectId { ptr, time: time.saturating_sub(age) };
             ledger.label(object, &Label::named(parent, name));
         }
+        (None, &Step::Refute { ptr, age }) => {
+            ledger.refute(ObjectId { ptr, time: time.saturating_sub(age) });
+        }
         _ => {}
     }
 }
@@ -128,7 +137,7 @@ fn event(time: TimeNs, step: &Step) -> Option<Event<'static>> {
         Step::Alloc { alloc, late } => Some(Event::Alloc(Alloc { time: time - late, ..alloc })),
         Step::Free(ptr) => Some(Event::Free(Free { ptr, cache: Some(7) })),
         Step::Name { ptr, parent, name } => Some(Event::Name(Name { dentry: ptr, name, parent })),
-        Step::Label { .. } => None,
+        Step::Label { .. } | Step::Refute { .. } => None,
     }
 }
 
@@ -170,7 +179,7 @@ proptest! {
         prop_assert_eq!(ledger.tally(), model.tally);
         prop_assert_eq!(ledger.outstanding(), model.objects.len());
         for cache in 99..103 {
-            prop_assert_eq!(ledger.reused(cache), model.reused.get(&cache).copied().unwrap_or(0));
+            prop_assert_eq!(ledger.unseen_frees(cache), model.unseen_frees.get(&cache).copied().unwrap_or(0));
         }
         prop_assert_eq!(seen_in_ledger(&ledger, &times), seen_in_model(&model, &times));
     }
@@ -182,7 +191,7 @@ proptest! {
         let mut batch = Batch::default();
         let mut ends = lengths.iter().cycle();
         let mut left = *ends.next().unwrap();
-        let steps: Vec<_> = steps.into_iter().filter(|step| !matches!(step, Step::Label { .. })).collect();
+        let steps: Vec<_> = steps.into_iter().filter(|step| !matches!(step, Step::Label { .. } | Step::Refute { .. })).collect();
         for (index, step) in steps.iter().enumerate() {
             batch.add(event(time_of(index), step).unwrap(), &mut ledger);
             left -= 1;
@@ -219,7 +228,7 @@ proptest! {
         let tally = ledger.tally();
         let sum = |of: fn(&Origin) -> u64| ledger.origins().map(of).sum::<u64>();
         prop_assert_eq!(sum(|origin| origin.allocs), tally.allocs - tally.refused);
-        prop_assert_eq!(sum(|origin| origin.frees), tally.frees - tally.unknown_frees + tally.reused_pointers);
+        prop_assert_eq!(sum(|origin| origin.frees), tally.frees - tally.unknown_frees + tally.reused_pointers + tally.refuted);
         prop_assert_eq!(sum(Origin::outstanding), ledger.outstanding() as u64);
         prop_assert!(ledger.outstanding() <= most_objects);
         let all = ledger.allocated_until(TimeNs::MAX);

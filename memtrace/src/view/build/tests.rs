@@ -444,7 +444,7 @@ fn rows_are_told_apart_by_all_keys() {
         "key objects",
         &[
             "(unknown), curl 6",
-            "(gone: 99), curl 5",
+            "(cgroup 99), curl 5",
             "cron.service, cron 4",
             "/jobs/7, curl 3",
             "cron.service, curl 2",

@@ -43,6 +43,8 @@ pub fn cache_totals(ledger: &Ledger, checkpoint: &Checkpoint, lookups: Lookups<'
 fn without_events(cache: &CacheInfo, checkpoint: &Checkpoint, traced: Option<&Traced>) -> CacheTotals {
     let slabinfo = checkpoint.slabinfo.get(&cache.name);
     let growth = checkpoint.growth.get(&cache.name);
+    // Where the kernel was asked which objects are allocated, no unseen free is left.
+    let suspected = traced.filter(|_| !checkpoint.trust.is_verified());
     CacheTotals {
         name: cache.name.clone(),
         aliases: cache.aliases.clone(),
@@ -56,7 +58,7 @@ fn without_events(cache: &CacheInfo, checkpoint: &Checkpoint, traced: Option<&Tr
         lost_frees: 0,
         slabinfo_objects: slabinfo.map(|slabinfo| slabinfo.objects),
         slabinfo_objects_per_s: slabinfo.and_then(|slabinfo| slabinfo.objects_per_s),
-        partial: traced.and_then(|traced| Partial::find(traced, growth)),
+        partial: suspected.and_then(|traced| Partial::find(traced, growth)),
         growth: growth.copied(),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::view::{
+    census::Comparison,
     checkpoint::Trust,
     finding::Verdict,
     key::Keys,
@@ -57,6 +58,8 @@ pub struct Difference {
     pub rest: Option<RestChange>,
     /// All that changed.
     pub caches: Vec<CacheChange>,
+    /// What was there when the sessions began. None where that is not known of both, or is the same.
+    pub census: Option<Comparison>,
     /// One sentence each: why the two may not be comparable.
     pub notes: Vec<String>,
 }

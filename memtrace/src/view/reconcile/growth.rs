@@ -22,7 +22,7 @@ pub struct Traced {
     pub frees: u64,
     /// Seen, of objects from before.
     pub unknown_frees: u64,
-    /// Not seen: the object's address was handed out again.
+    /// Not seen: the object's address was handed out again, or the kernel's memory showed that it is free.
     pub reused: u64,
     /// Events that may be missing: lost, or of probes that the kernel skipped.
     pub missing: u64,

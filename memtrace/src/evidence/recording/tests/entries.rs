@@ -13,6 +13,7 @@ pub enum Owned {
     Free(Free),
     Name { dentry: u64, name: Vec<u8>, parent: Vec<u8> },
     Label { object: ObjectId, kind: Option<ObjectKind>, texts: [Vec<u8>; 3], pattern: Option<Vec<u8>> },
+    Refuted(ObjectId),
     Period(u32),
     Read(u64),
     Mark(u64, Vec<u8>),
@@ -28,6 +29,7 @@ impl Owned {
                 let (kind, pattern) = (*kind, pattern.as_deref());
                 Entry::Label(*object, Label { kind, filesystem, directory, name, pattern })
             }
+            Self::Refuted(object) => Entry::Refuted(*object),
             Self::Period(period) => Entry::Period(*period),
             Self::Read(time) => Entry::Read(*time),
             Self::Mark(time, label) => Entry::Mark(*time, label),
@@ -96,6 +98,7 @@ fn entries<N: Strategy<Value = u64> + Clone + 'static>(
             .prop_map(|(ptr, cache)| Owned::Free(Free { ptr, cache: cache.map(|cache| cache as u32) })),
         3 => (ptr.clone(), text(), text())
             .prop_map(|(dentry, name, parent)| Owned::Name { dentry, name, parent }),
+        1 => (ptr.clone(), time.clone()).prop_map(|(ptr, time)| Owned::Refuted(ObjectId { ptr, time })),
         3 => (ptr, time.clone(), option::of(kind()), [text(), text(), text()], option::of(text()))
             .prop_map(|(ptr, time, kind, texts, pattern)| Owned::Label {
                 object: ObjectId { ptr, time },

@@ -25,7 +25,7 @@ use crate::{
     procfs::meminfo::SlabMemory,
     stream::event::ProcessId,
     view::{
-        Checkpoint, OwnCost, Sampling, Settled, Trust,
+        Checkpoint, OwnCost, Sampling, Settled, Trust, Verified,
         checkpoint::{Losses, Slabinfo},
         lookups::CacheInfo,
         reconcile::Growth,
@@ -111,7 +111,11 @@ fn own_cost() -> impl Strategy<Value = OwnCost> {
 }
 
 fn trust() -> impl Strategy<Value = Trust> {
-    [(); 10].map(|()| figure()).prop_map(|figures| Trust {
+    let verified = option::of((figure(), figure(), figure(), any::<bool>())).prop_map(|of| {
+        of.map(|(objects, outstanding, refuted, is_whole)| Verified { objects, outstanding, refuted, is_whole })
+    });
+    ([(); 10].map(|()| figure()), verified).prop_map(|(figures, verified)| Trust {
+        verified,
         emitted: figures[0],
         applied: figures[1],
         lost_allocs: figures[2],
@@ -160,6 +164,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
                 growth: HashMap::from_iter(growth),
                 trust,
                 notes,
+                census: None,
             }
         },
     )
@@ -227,12 +232,16 @@ proptest! {
         let footer = BlockFooter { checkpoint, is_report, forgot_ended, outstanding };
         let mut out = Vec::new();
         footer.put(&mut out);
+        footer.put_additions(&mut out);
         let mut cursor = Cursor::new(&out);
-        prop_assert_eq!(BlockFooter::read(&mut cursor), Ok(footer.clone()));
+        let mut read = BlockFooter::read(&mut cursor).unwrap();
+        read.read_additions(&mut cursor).unwrap();
+        prop_assert_eq!(&read, &footer);
         prop_assert!(cursor.is_empty());
         // Maps have no order, files do.
         let mut again = Vec::new();
-        BlockFooter::read(&mut Cursor::new(&out)).unwrap().put(&mut again);
+        read.put(&mut again);
+        read.put_additions(&mut again);
         prop_assert_eq!(out, again);
     }
 

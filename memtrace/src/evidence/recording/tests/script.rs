@@ -218,6 +218,9 @@ pub fn apply(ledger: &mut Ledger, entry: &Entry<'_>) {
     match *entry {
         Entry::Event(event) => ledger.apply(event),
         Entry::Label(object, label) => ledger.label(object, &label),
+        Entry::Refuted(object) => {
+            ledger.refute(object);
+        }
         Entry::Period(period) => ledger.set_period(period),
         Entry::Read(_) | Entry::Mark(..) => {}
     }

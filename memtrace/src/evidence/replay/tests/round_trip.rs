@@ -1,6 +1,6 @@
 //! A ledger that read a file equals the one that saw the events.
 
-use std::{fs, time::SystemTime};
+use std::{fs, sync::Arc, time::SystemTime};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -18,8 +18,10 @@ use crate::{
                 script::{self, Pipe, STARTED, Stretch},
             },
         },
+        redact::recording::rewrite,
         replay::window::{WindowError, wall},
     },
+    output,
     stream::{event::Free, ledger::OriginDetail},
     view::{Checkpoint, Settled},
 };
@@ -113,6 +115,43 @@ fn a_session_is_replayed_with_its_names_and_reports() {
     assert!(curl.stacks.iter().any(|stack| stack.frames[1] == "main"), "{:?}", curl.stacks);
     assert!(curl.names.iter().any(|name| name.path.as_deref() == Some(b"/var/spool")), "{:?}", curl.names);
     assert_eq!((report.series.points.len(), &report.series.marks[0].label[..]), (6, &b"deploy"[..]));
+}
+
+/// It comes in one of the first blocks, and once more at the end; parts of the recording before it know nothing of it.
+#[test]
+fn a_census_is_of_the_whole_session() {
+    let mut stretches = script::session(1, 5, 100);
+    let census = Arc::new(output::sample::census::wreck());
+    for at in [1, 4] {
+        stretches[at].footer.checkpoint.census = Some(Arc::clone(&census));
+    }
+    let (_directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let of = |to: Option<usize>| {
+        let to = to.map(|last| at(end_of(&stretches[last])));
+        replay(&path, &Query { to, ..ask(By::Comm) }).snapshot.census
+    };
+    assert_eq!((of(None), of(Some(2)), of(Some(0))), (Some(Arc::clone(&census)), Some(census), None));
+}
+
+/// With tokens for names, and nothing else changed.
+#[test]
+fn a_census_is_redacted() {
+    let mut stretches = script::session(1, 3, 100);
+    stretches[2].footer.checkpoint.census = Some(Arc::new(output::sample::census::wreck()));
+    let (directory, path) = place();
+    script::record_to(&path, None, &stretches);
+    let copy = directory.path().join("copy");
+    let mut sink = Sink::create(&copy, false, None).unwrap();
+    let redactor = crate::evidence::redact::Redactor::default();
+    rewrite(&Reader::open(&path).unwrap(), &mut sink, &redactor, &mut |_| {}).unwrap();
+    let redacted = replay(&copy, &ask(By::Comm)).snapshot.census.unwrap();
+    let text =
+        format!("{redacted:?}{:?}", redacted.rows.iter().map(|row| &row.traits.place).collect::<Vec<_>>());
+    assert!(!text.contains("nssdb") && !text.contains("web-1"), "{text}");
+    let place = redacted.rows[0].traits.place.as_ref().unwrap();
+    assert!(place.directory.starts_with(b"/etc/") && place.pattern.starts_with(b".<n>_"), "{place:?}");
+    assert_eq!(redacted.rows[0].bytes, output::sample::census::wreck().rows[0].bytes);
 }
 
 /// What one process gave up comes late; what the other lost as it ended, it held until the end.

@@ -25,6 +25,11 @@ fn a_leak_began() {
 }
 
 #[test]
+fn what_was_there_before_has_changed() {
+    assert_snapshot!(plain(&difference::wreck(), Some(80)));
+}
+
+#[test]
 fn in_a_file() {
     assert_snapshot!(plain(&difference::leak(), None));
 }

@@ -36,6 +36,14 @@ fn one_cache_with_names() {
 }
 
 #[test]
+fn what_was_there_before() {
+    assert_snapshot!(plain(&sample::after_a_wreck(), wide(80)));
+    let going_on = Snapshot { is_final: false, ..sample::after_a_wreck() };
+    let said = |snapshot: &Snapshot| plain(snapshot, wide(80)).matches("already there: ").count();
+    assert_eq!((said(&going_on), said(&sample::verdict())), (1, 0));
+}
+
+#[test]
 fn in_a_file() {
     assert_snapshot!(plain(&sample::dentry(), Frame::default()));
 }

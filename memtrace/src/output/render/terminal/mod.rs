@@ -169,7 +169,9 @@ fn draw_block(block: &Block, width: Option<usize>) -> Vec<Line> {
         }
         Content::Section(_) => Vec::new(),
         Content::Sentence { text, indent, hang } => {
-            wrapped(&format!("{:indent$}{}", "", text.bound_text()), *hang)
+            // A comma may follow a name.
+            let text = text.bound_text_within(room.saturating_sub((*indent).max(*hang) + 1));
+            wrapped(&format!("{:indent$}{text}", ""), *hang)
         }
         Content::List { items, indent } => items
             .iter()

@@ -19,7 +19,7 @@ pub struct Model {
     /// One object in so many is followed, and stands for so many.
     pub period: u32,
     pub tally: Tally,
-    pub reused: BTreeMap<Address, u64>,
+    pub unseen_frees: BTreeMap<Address, u64>,
     pub totals: BTreeMap<Who, Totals>,
     /// Outstanding, in the order in which they came.
     pub objects: Vec<Object>,
@@ -43,7 +43,7 @@ impl Default for Model {
         Self {
             period: 1,
             tally: Tally::default(),
-            reused: BTreeMap::new(),
+            unseen_frees: BTreeMap::new(),
             totals: BTreeMap::new(),
             objects: Vec::new(),
         }
@@ -81,6 +81,14 @@ impl Model {
                 let then = time.saturating_sub(*age);
                 self.call(|object| object.ptr == *ptr && object.time == to_tick(then), parent, name);
             }
+            Step::Refute { ptr, age } => {
+                let then = to_tick(time.saturating_sub(*age));
+                if self.objects.iter().any(|object| object.ptr == *ptr && object.time == then) {
+                    self.tally.refuted += 1;
+                    let cache = self.take(*ptr).expect("it is there").who.0;
+                    *self.unseen_frees.entry(cache).or_default() += 1;
+                }
+            }
         }
     }
 
@@ -93,7 +101,7 @@ impl Model {
         }
         if let Some(older) = self.take(alloc.ptr) {
             self.tally.reused_pointers += 1;
-            *self.reused.entry(older.who.0).or_default() += 1;
+            *self.unseen_frees.entry(older.who.0).or_default() += 1;
         }
         if self.objects.len() == most_objects {
             self.tally.refused += 1;

@@ -1,0 +1,187 @@
+//! Asks the kernel's memory whether objects that are believed to be allocated are.
+//!
+//! A free that nobody saw leaves an object in the ledger for ever: one whose probe was skipped, whose event found its ring full, or
+//! that fires no tracepoint, as bulk frees and `kfree_rcu` do not. But the object lies on a list of free ones then, or its page is of
+//! another slab or of none.
+//!
+//! What is not found free may still be: a processor may have taken it to what it has at hand meanwhile. So "free" is certain, of the
+//! moment of the look, and "allocated" is not.
+
+use std::collections::HashMap;
+
+use memtrace_common::{
+    census::{Look, NO_SLOT, SCAN_PAGES, SLOTS},
+    config::Pages,
+    page,
+};
+
+use super::{
+    discover::Kernel,
+    memory::MemoryError,
+    slabs::{
+        SlabsError,
+        at_hand::AtHand,
+        layout::SlabsLayout,
+        looker::{Looker, Scanned},
+        shape::{Shape, Slab},
+        topology::Topology,
+        verdict::{self, State},
+    },
+};
+use crate::stream::event::Address;
+
+/// Times that a slab is looked at which changes meanwhile.
+const TRIES: usize = 3;
+
+pub struct Verifier {
+    looker: Looker,
+    layout: SlabsLayout,
+    pages: Pages,
+    topology: Topology,
+    /// By the caches' addresses; None for those whose slabs we cannot read.
+    caches: HashMap<Address, Option<Cache>>,
+}
+
+struct Cache {
+    shape: Shape,
+    /// As of this step.
+    at_hand: Option<AtHand>,
+}
+
+/// What is at an object's place.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A slab of the cache that the object is said to be of.
+    Slab(SlabView),
+    /// Something else: the slab was given back.
+    Other,
+    /// It cannot be read, or goes on changing.
+    Unknown,
+}
+
+/// Which objects of a slab are allocated.
+#[derive(Clone, Debug)]
+pub struct SlabView {
+    slab: Slab,
+    shape: Shape,
+    look: Look,
+    /// Objects that a processor or a node has at hand.
+    in_sheaves: Vec<Address>,
+}
+
+impl SlabView {
+    /// The objects of the slab, and whether they are free.
+    pub fn objects(&self) -> impl Iterator<Item = (Address, bool)> {
+        (0..verdict::objects(&self.look)).map(|number| {
+            let object = self.shape.object(self.slab, number);
+            let in_sheaf = self.in_sheaves.contains(&object);
+            (object, verdict::state(&self.look, number, in_sheaf) == State::Free)
+        })
+    }
+}
+
+impl Verifier {
+    pub fn open(kernel: &Kernel) -> Result<Self, SlabsError> {
+        let pages = kernel.pages.clone().map_err(SlabsError::Pages)?;
+        let layout = kernel.layout.slabs.clone().map_err(SlabsError::Layout)?;
+        Ok(Self {
+            looker: Looker::open(&kernel.layout, layout.slabs)?,
+            topology: Topology::find(&kernel.memory, &layout.anchor)?,
+            layout,
+            pages,
+            caches: HashMap::new(),
+        })
+    }
+
+    /// Begins a step: caches may have come and gone, and what processors have at hand is read again. Only of objects that were
+    /// allocated before this, free ones are told from others for certain: an object that was at hand a moment ago may be in use now.
+    pub fn begin(&mut self) {
+        self.caches.clear();
+    }
+
+    /// The page that an object begins in.
+    pub fn page_of(&self, object: Address) -> u64 {
+        page::address_of(object, self.pages.base, self.pages.page_shift, self.pages.page_size)
+    }
+
+    /// What is at each of these pages, [`SCAN_PAGES`] at most, of which the objects are said to be of these caches.
+    pub fn look_at(&mut self, kernel: &Kernel, pages: &[(u64, Address)]) -> Result<Vec<Found>, MemoryError> {
+        let addresses: Vec<u64> = pages.iter().map(|(page, _)| *page).collect();
+        debug_assert!(addresses.len() <= SCAN_PAGES);
+        let scanned = self.looker.scan(&addresses)?;
+        pages.iter().zip(scanned).map(|(&(_, cache), scanned)| self.found(kernel, cache, scanned)).collect()
+    }
+
+    fn found(&mut self, kernel: &Kernel, cache: Address, scanned: Scanned) -> Result<Found, MemoryError> {
+        if scanned.head == 0 {
+            return Ok(Found::Unknown);
+        }
+        if scanned.cache != cache {
+            return Ok(Found::Other);
+        }
+        if !self.knows(kernel, cache)? {
+            return Ok(Found::Unknown);
+        }
+        for _ in 0..TRIES {
+            match self.look(kernel, cache, scanned)? {
+                Some(found) => return Ok(found),
+                None => continue,
+            }
+        }
+        Ok(Found::Unknown)
+    }
+
+    fn knows(&mut self, kernel: &Kernel, address: Address) -> Result<bool, MemoryError> {
+        if let Some(known) = self.caches.get(&address) {
+            return Ok(known.is_some());
+        }
+        let found = super::caches::read(&kernel.memory, &kernel.layout, address);
+        let shape = found.map(|cache| Shape::read(&kernel.memory, &self.layout, &cache)).transpose()?;
+        let cache = shape.filter(Shape::is_readable).map(|shape| Cache { shape, at_hand: None });
+        let is_known = cache.is_some();
+        self.caches.insert(address, cache);
+        Ok(is_known)
+    }
+
+    /// None where it changed meanwhile.
+    fn look(
+        &mut self,
+        kernel: &Kernel,
+        address: Address,
+        scanned: Scanned,
+    ) -> Result<Option<Found>, MemoryError> {
+        let Some(Some(cache)) = self.caches.get_mut(&address) else { return Ok(Some(Found::Unknown)) };
+        let slab = Slab::at(scanned.head, &self.pages);
+        let at_hand = cache
+            .at_hand
+            .get_or_insert_with(|| AtHand::read(&kernel.memory, &self.layout, &self.topology, address));
+        let cpu = at_hand.cpu(slab.head);
+        let stride = *self.layout.stride.as_ref().unwrap_or(&0);
+        let look = self.looker.look(&cache.shape.question(slab, stride, cpu, [NO_SLOT; SLOTS]))?;
+        let Some(look) = look.filter(|look| look.cache == address) else {
+            cache.at_hand = None;
+            return Ok(None);
+        };
+        let objects = verdict::objects(&look);
+        // KFENCE has pages of one object each, and its own way to say which are free.
+        if !verdict::is_marked(&look, self.layout.mark)
+            || objects > cache.shape.objects.into()
+            || (objects <= 1 && cache.shape.objects > 1)
+        {
+            return Ok(Some(Found::Unknown));
+        }
+        // A processor has taken it since we looked which slabs the processors have.
+        if verdict::is_frozen(&look) && look.freelist == 0 && cpu == 0 {
+            cache.at_hand = None;
+            return Ok(None);
+        }
+        let in_sheaves =
+            (0..objects).map(|number| cache.shape.object(slab, number)).filter(|&object| at_hand.has(object));
+        Ok(Some(Found::Slab(SlabView {
+            slab,
+            in_sheaves: in_sheaves.collect(),
+            shape: cache.shape.clone(),
+            look,
+        })))
+    }
+}

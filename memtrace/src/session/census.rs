@@ -1,0 +1,221 @@
+//! Takes a census: what the slab holds now, and whose it is.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::task::JoinHandle;
+
+use super::{error::SetupError, host::Host, options::Options, setup::check_privileges};
+use crate::{
+    attribution::cgroup::{Cgroups, Hierarchy},
+    kernel::{
+        census::{self as kernel_census, CensusError as KernelError, Sample, sample::Charge},
+        clock,
+        discover::{DiscoverError, Kernel},
+        symbols::Symbols,
+    },
+    procfs::{
+        Files,
+        slab::{self, ResolveError, Selection, SlabCaches, SlabError},
+    },
+    view::{
+        Census,
+        census::{
+            By, Now,
+            build::{CountedCache, Inputs, build},
+        },
+    },
+};
+
+/// What to find out.
+#[derive(Clone, Debug)]
+pub struct CensusOptions {
+    /// As after `--cache`.
+    pub caches: Vec<String>,
+    pub by: Vec<By>,
+    /// Half the width of the interval of what is half of all that is asked for.
+    pub error: f64,
+    pub seed: u64,
+    /// It ends after this time, with what it has.
+    pub time: Duration,
+}
+
+impl Default for CensusOptions {
+    fn default() -> Self {
+        Self {
+            caches: vec!["all".to_owned()],
+            by: vec![By::Cache, By::Cgroup, By::Place],
+            error: 0.02,
+            seed: fastrand::u32(..).into(),
+            time: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Less slab than this is nobody's concern: bytes, or a share of all memory.
+const LEAST_BYTES: u64 = 256 << 20;
+const LEAST_SHARE: f64 = 0.02;
+
+/// Beside a session, which does not need it.
+pub fn of_session(options: &Options) -> Option<Taking> {
+    let meminfo = Files::live().meminfo().ok()?;
+    let slab = meminfo.slab_memory()?.slab;
+    let is_much = slab >= LEAST_BYTES && slab as f64 >= meminfo.total() as f64 * LEAST_SHARE;
+    let options = CensusOptions { caches: options.caches.clone(), ..CensusOptions::default() };
+    is_much.then(|| Taking::start(options))
+}
+
+/// Whether so much slab is worth a census that nobody asked for.
+pub fn is_worth_it(slab: u64, total: u64) -> bool {
+    slab >= LEAST_BYTES || slab as f64 >= total as f64 * LEAST_SHARE
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CensusError {
+    #[error(transparent)]
+    Privileges(#[from] SetupError),
+    #[error(transparent)]
+    Slab(#[from] SlabError),
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    #[error("there can be no census: {0}\n`memtrace caches` says how large each cache is")]
+    Kernel(#[from] KernelError),
+}
+
+/// One that is being taken by a thread of its own.
+pub struct Taking {
+    result: JoinHandle<Result<Census, CensusError>>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Taking {
+    pub fn start(options: CensusOptions) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_over);
+        let goes_on = move || !flag.load(Ordering::Relaxed);
+        let result = tokio::task::spawn_blocking(move || take(&options, goes_on));
+        Self { result, is_over }
+    }
+
+    /// Ends it early: what was seen so far counts.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    pub async fn result(&mut self) -> Result<Census, CensusError> {
+        match (&mut self.result).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// `goes_on` is asked all the time: false ends it with what was seen so far.
+pub fn take(options: &CensusOptions, mut goes_on: impl FnMut() -> bool) -> Result<Census, CensusError> {
+    check_privileges()?;
+    let files = Files::live();
+    let before = files.slab_caches()?;
+    let selection = slab::resolve(&options.caches, &before)?;
+    let kernel = Kernel::discover(&[])?;
+    let mut sample = kernel_census::take(&kernel, &kernel_options(options, &selection, &kernel), &mut goes_on)?;
+    name_pointers(&mut sample);
+    let (cgroups, no_names) = cgroups(&sample);
+    let host = Host::read();
+    let mut census = build(&Inputs {
+        sample: &sample,
+        counted: &counted(&before, &files, &selection),
+        takes_all: selection.all,
+        by: &options.by,
+        error: options.error,
+        page_size: rustix::param::page_size() as u64,
+        now: Now { time: SystemTime::now(), uptime: Duration::from_nanos(clock::now()) },
+        host: &host.name,
+        kernel: &host.kernel,
+        cgroup: &|id| cgroups.path(id).map(<[u8]>::to_vec),
+    });
+    census.notes.splice(0..0, selection.notes);
+    census.notes.extend(before.missing.as_ref().map(ToString::to_string));
+    census.notes.extend(no_names.map(|why| format!("cgroups have no names: {why}")));
+    census.notes.extend(uncharged());
+    Ok(census)
+}
+
+/// Says what objects point to that have no names. Where the kernel hides its symbols, nothing tells them apart.
+fn name_pointers(sample: &mut Sample) {
+    let slots = || sample.caches.iter().flat_map(|cache| &cache.pages).flat_map(|page| &page.slots);
+    if slots().all(|slot| slot.words.is_empty()) {
+        return;
+    }
+    let Ok(symbols) = Symbols::read() else { return };
+    let pages = sample.caches.iter_mut().flat_map(|cache| &mut cache.pages);
+    for slot in pages.flat_map(|page| &mut page.slots) {
+        slot.points_to = slot.words.iter().find_map(|&word| symbols.beginning_at(word));
+    }
+}
+
+fn kernel_options(options: &CensusOptions, selection: &Selection, kernel: &Kernel) -> kernel_census::Options {
+    let selected = kernel.caches.iter().filter(|cache| !selection.all && selection.contains(&cache.name));
+    kernel_census::Options {
+        error: options.error,
+        seed: options.seed,
+        time: options.time,
+        caches: selected.map(|cache| cache.address).collect(),
+    }
+}
+
+/// What slabinfo said before, and says now.
+fn counted(before: &SlabCaches, files: &Files, selection: &Selection) -> Vec<CountedCache> {
+    let mut after = SlabCaches { caches: before.caches.clone(), missing: None };
+    if let Ok(lines) = files.slabinfo() {
+        after.update(&lines);
+    }
+    let selected =
+        before.caches.iter().zip(&after.caches).filter(|(cache, _)| selection.contains(&cache.name));
+    let counted = selected.map(|(before, after)| CountedCache {
+        name: before.name.clone(),
+        aliases: before.aliases.clone(),
+        reclaimable: before.reclaimable,
+        before: before.counts,
+        after: after.counts,
+    });
+    counted.collect()
+}
+
+/// Those that objects are charged to; why they have no names, if they have none.
+fn cgroups(sample: &Sample) -> (Cgroups, Option<String>) {
+    let (hierarchy, why) = match Hierarchy::find() {
+        Ok(hierarchy) => {
+            let why = hierarchy.why_nameless().map(str::to_owned);
+            (Some(hierarchy), why)
+        }
+        Err(why) => (None, Some(why.to_string())),
+    };
+    let mut cgroups = Cgroups::new(hierarchy);
+    let slots = sample.caches.iter().flat_map(|cache| &cache.pages).flat_map(|page| &page.slots);
+    for slot in slots {
+        match slot.charge {
+            Charge::Cgroup(id) | Charge::Removed { ancestor: id, .. } => cgroups.learn(id),
+            Charge::Nobody | Charge::Unknown => {}
+        }
+    }
+    (cgroups, why)
+}
+
+/// Why nothing is charged, where the host was told so.
+fn uncharged() -> Option<String> {
+    let line = fs::read_to_string("/proc/cmdline").ok()?;
+    let is_off = |option: &str| {
+        let value = option.strip_prefix("cgroup.memory=").unwrap_or_default();
+        value.split(',').any(|part| part == "nokmem") || option == "cgroup_disable=memory"
+    };
+    let option = line.split_ascii_whitespace().find(|option| is_off(option))?;
+    Some(format!("objects are charged to no cgroup: the kernel was started with {option}"))
+}

@@ -1,0 +1,160 @@
+//! What the slab held before anybody traced: a sample of the kernel's memory against what a test made.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
+    path::Path,
+    process::Command,
+};
+
+use memtrace::kernel::{
+    census::{
+        self, Options, Sample,
+        sample::{Charge, SampledCache, Slot, State},
+    },
+    discover::Kernel,
+};
+
+use serde_json::Value;
+
+use crate::{
+    Test,
+    cgroup::Cgroup,
+    host::{self, directory_on_disk},
+    program::{NameStyle, Task},
+    tests,
+    workload::{Workload, unique},
+};
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = tests![Tracing, EachKernel: pages_are_of_slabs_as_the_kernel_says];
+    tests.extend(tests![Disk, EachKernel: dentries_of_a_removed_cgroup_are_found_afterwards]);
+    tests.into_iter().map(|test| Test { name: format!("census_{}", test.name), ..test }).collect()
+}
+
+/// Bit of a page in /proc/kpageflags (include/uapi/linux/kernel-page-flags.h).
+const KPF_SLAB: u64 = 1 << 7;
+
+/// Others allocate and free meanwhile.
+fn pages_are_of_slabs_as_the_kernel_says() {
+    let Ok(flags) = File::open("/proc/kpageflags") else {
+        eprintln!("skipped: this kernel has no CONFIG_PROC_PAGE_MONITOR");
+        return;
+    };
+    let kernel = Kernel::discover(&[]).expect("sessions find it too");
+    let frames = census::slab_frames(&kernel, 1, 100_000).expect("this kernel's slabs are understood");
+    assert!(frames.len() > 10_000, "{}", frames.len());
+    let says = |frame: u64| {
+        let mut bytes = [0; 8];
+        let is_there = flags.read_exact_at(&mut bytes, frame * 8).is_ok();
+        is_there && u64::from_ne_bytes(bytes) & KPF_SLAB != 0
+    };
+    let slabs = frames.iter().filter(|(_, is_slab)| *is_slab).count();
+    let differ = frames.iter().filter(|(frame, is_slab)| says(*frame) != *is_slab).count();
+    println!("{slabs} of {} frames are of slabs; {differ} differ", frames.len());
+    assert!(slabs > 100, "{slabs}");
+    assert!(differ * 500 <= frames.len(), "{differ} of {}, {slabs} of slabs", frames.len());
+}
+
+const PLANTED: usize = 30_000;
+
+/// The wreck of an incident: who asked for the names is gone, and so is its cgroup.
+fn dentries_of_a_removed_cgroup_are_found_afterwards() {
+    let disk = directory_on_disk();
+    let cgroup = Cgroup::charged(&unique("pod"));
+    let within = disk.path().to_owned();
+    let task = Task::NegativeDentries { within, count: PLANTED, names: NameStyle::DoesNotExist };
+    let mut names = Workload::start(unique("names"), &task);
+    cgroup.add(names.pid());
+    names.go();
+    let id = cgroup.id();
+    let kernel = Kernel::discover(&[]).expect("sessions find it too");
+
+    let sample = of_dentries(&kernel, 1);
+    let directory = disk.path().join("db");
+    let planted: Vec<Slot> = in_directory(&sample, &directory);
+    is_as_planted(&sample, planted.len());
+    let charged = planted.iter().filter(|slot| slot.charge == Charge::Cgroup(id)).count();
+    assert!(charged * 100 >= planted.len() * 99, "{charged} of {}", planted.len());
+    let asked_once = planted.iter().filter(|slot| slot.signs.asked_once == Some(true)).count();
+    assert!(asked_once * 100 >= planted.len() * 95, "{asked_once} of {}", planted.len());
+
+    cgroup.leave(names.pid());
+    cgroup.remove();
+    // The kernel takes some time to hand the charges on.
+    let orphaned = (2..200).map(|seed| of_dentries(&kernel, seed)).find(|sample| {
+        let planted = in_directory(sample, &directory);
+        planted.iter().all(|slot| slot.charge != Charge::Cgroup(id))
+    });
+    let sample = orphaned.expect("a removed cgroup has no charges");
+    let planted = in_directory(&sample, &directory);
+    is_as_planted(&sample, planted.len());
+    let removed: HashSet<_> = planted
+        .iter()
+        .filter_map(|slot| match slot.charge {
+            Charge::Removed { removed, .. } => Some(removed),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(removed.len(), 1, "of one cgroup: {:?}", planted.first());
+    the_command_tells(&directory);
+    names.end();
+}
+
+fn the_command_tells(directory: &Path) {
+    let arguments = ["census", "-c", "dentry", "--error", "5%", "-o", "json"];
+    let output = Command::new(host::memtrace()).args(arguments).output().expect("memtrace starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let census: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(census.pointer("/caches/0/agrees"), Some(&true.into()), "{census:#}");
+    let rows = census["rows"].as_array().expect("there are rows");
+    let is_it =
+        |row: &&Value| row["path"].as_str().map(str::as_bytes) == Some(directory.as_os_str().as_bytes());
+    let row = rows.iter().find(is_it).unwrap_or_else(|| panic!("{census:#}"));
+    assert_eq!(row["pattern"], ".<n>_dOeSnotExist_.db");
+    assert_eq!((&row["negative_share"], &row["removed_cgroups"]), (&1.0.into(), &1.into()), "{row:#}");
+    let (_, objects) = host::slabinfo().into_iter().find(|(name, _)| name == "dentry").expect("it is there");
+    let share = PLANTED as f64 / objects as f64;
+    let [low, high] = [0, 1].map(|end| row["share_ci95"][end].as_f64().expect("a share"));
+    // By 95 % intervals alone one run in twenty would fail.
+    let room = high - low;
+    assert!(low - room < share && share < high + room, "{share} is far from {low} to {high}");
+}
+
+fn of_dentries(kernel: &Kernel, seed: u64) -> Sample {
+    let dentry = kernel.caches.iter().find(|cache| cache.name == "dentry").expect("there is one");
+    let options = Options { seed, error: 0.05, caches: vec![dentry.address], ..Options::default() };
+    let sample = census::take(kernel, &options, &mut || true).expect("this kernel's slabs are understood");
+    println!("{} of {} frames, {:?}, {} changed", sample.drawn, sample.frames, sample.cost, sample.changed);
+    sample
+}
+
+fn cache(sample: &Sample) -> &SampledCache {
+    let [cache] = &sample.caches[..] else { panic!("one cache was asked for") };
+    cache
+}
+
+/// Of a directory, allocated.
+fn in_directory(sample: &Sample, directory: &Path) -> Vec<Slot> {
+    let slots = cache(sample).pages.iter().flat_map(|page| &page.slots);
+    let is_in = |slot: &&Slot| {
+        let inspection = slot.inspection.as_ref();
+        slot.state == State::Allocated
+            && inspection.is_some_and(|it| it.label().directory == directory.as_os_str().as_bytes())
+    };
+    slots.filter(is_in).cloned().collect()
+}
+
+/// As many as chance allows: within five standard deviations.
+fn is_as_planted(sample: &Sample, seen: usize) {
+    let slots = cache(sample).pages.iter().flat_map(|page| &page.slots);
+    let slots = slots.filter(|slot| slot.state == State::Allocated).count();
+    let (_, objects) = host::slabinfo().into_iter().find(|(name, _)| name == "dentry").expect("it is there");
+    let share = PLANTED as f64 / objects as f64;
+    // Two neighbours tell as much as one.
+    let deviation = (share * (1.0 - share) / (slots as f64 / 2.0)).sqrt();
+    let found = seen as f64 / slots as f64;
+    println!("{found:.4} of {slots} slots, planted {share:.4} +- {deviation:.4}");
+    assert!((found - share).abs() < 5.0 * deviation, "{found} of {slots}, planted {share} +- {deviation}");
+}
