@@ -39,9 +39,7 @@ objects! {
         rows: Vec<Row<'a>> = all(&census.rows, |row| Row::of(row, census)),
         notes: &'a [String] = &census.notes,
     }
-}
 
-objects! {
     struct Cache<'a> of cache: &'a CacheCensus {
         name: &'a str = &cache.name,
         aliases: &'a [String] = &cache.aliases,
@@ -57,9 +55,7 @@ objects! {
         /// Why it has no rows, if so.
         untold: Option<String> = words::untold(cache).map(|why| why.text()),
     }
-}
 
-objects! {
     struct Row<'a> of row: &'a ViewRow, census: &'a view::Census {
         key: String = keys(row, census).join(KEYS_BETWEEN),
         keys: Vec<String> = keys(row, census),
