@@ -50,6 +50,7 @@ struct Cache {
 
 /// What is at an object's place.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is looked at at once")]
 pub enum Found {
     /// A slab of the cache that the object is said to be of.
     Slab(SlabView),

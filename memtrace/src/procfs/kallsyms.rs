@@ -96,7 +96,10 @@ mod tests {
         assert_eq!(symbols.symbol(0xffff_ffff_c000_101c), symbol("ovl_alloc_inode", Some("[overlay]"), 0x1c));
         assert_eq!(symbols.symbol(0x1000), None);
         assert_eq!(symbols.beginning_at(0xffff_ffff_8123_4700), symbol("data", None, 0));
-        assert_eq!(symbols.beginning_at(0xffff_ffff_c000_1000), symbol("ovl_alloc_inode", Some("[overlay]"), 0));
+        assert_eq!(
+            symbols.beginning_at(0xffff_ffff_c000_1000),
+            symbol("ovl_alloc_inode", Some("[overlay]"), 0)
+        );
         assert_eq!(symbols.beginning_at(0xffff_ffff_8123_4561), None);
     }
 

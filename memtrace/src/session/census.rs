@@ -125,7 +125,8 @@ pub fn take(options: &CensusOptions, mut goes_on: impl FnMut() -> bool) -> Resul
     let before = files.slab_caches()?;
     let selection = slab::resolve(&options.caches, &before)?;
     let kernel = Kernel::discover(&[])?;
-    let mut sample = kernel_census::take(&kernel, &kernel_options(options, &selection, &kernel), &mut goes_on)?;
+    let mut sample =
+        kernel_census::take(&kernel, &kernel_options(options, &selection, &kernel), &mut goes_on)?;
     name_pointers(&mut sample);
     let (cgroups, no_names) = cgroups(&sample);
     let host = Host::read();

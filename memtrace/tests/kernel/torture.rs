@@ -128,7 +128,8 @@ fn hold_a_session() {
     let [leak, flood] = ["leak", "flood"].map(unique);
     let mut leaking = Workload::start(&leak, &Task::OpenFiles(FILES as usize));
     let mut flooding = Flood::start(&flood, 2_000);
-    let session = Session::start(&[&CACHES_OF_PIPES[..], &["--ring-bytes", "65536", "--by", "comm,cache"]].concat());
+    let session =
+        Session::start(&[&CACHES_OF_PIPES[..], &["--ring-bytes", "65536", "--by", "comm,cache"]].concat());
     leaking.go();
     flooding.begin();
     flooding.done();
@@ -175,7 +176,8 @@ fn modules(_: &Disturbance) {
 /// Takes a block of memory away, and gives it back, where the machine lets us.
 fn memory(disturbance: &Disturbance) {
     let blocks = fs::read_dir("/sys/devices/system/memory").into_iter().flatten().flatten();
-    let blocks: Vec<_> = blocks.map(|entry| entry.path().join("state")).filter(|state| state.exists()).collect();
+    let blocks: Vec<_> =
+        blocks.map(|entry| entry.path().join("state")).filter(|state| state.exists()).collect();
     let Some(state) = blocks.get(disturbance.rounds.load(Relaxed) as usize % blocks.len().max(1)) else {
         return thread::sleep(Duration::from_secs(1));
     };

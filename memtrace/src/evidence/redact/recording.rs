@@ -186,7 +186,7 @@ impl Redactor {
             }
             Entry::Mark(time, label) => push(&Entry::Mark(time, &self.mark(label))),
             Entry::Event(Event::Free(_)) | Entry::Refuted(_) | Entry::Period(_) | Entry::Read(_) => {
-                push(entry)
+                push(entry);
             }
         }
     }

@@ -47,7 +47,8 @@ pub fn take(
     let start = Instant::now();
     let all = sampler.draw(PILOT_FRAMES, &mut goes_on)?;
     if all {
-        let pilot = Pilot { drawn: sampler.sample.drawn, pages: sampler.pages_seen(), elapsed: start.elapsed() };
+        let pilot =
+            Pilot { drawn: sampler.sample.drawn, pages: sampler.pages_seen(), elapsed: start.elapsed() };
         let left = deadline.saturating_duration_since(start);
         let frames = plan::frames_to_draw(pilot, options.error, left, sampler.frames.total());
         sampler.draw(frames, &mut goes_on)?;

@@ -112,7 +112,12 @@ fn own_cost() -> impl Strategy<Value = OwnCost> {
 
 fn trust() -> impl Strategy<Value = Trust> {
     let verified = option::of((figure(), figure(), figure(), any::<bool>())).prop_map(|of| {
-        of.map(|(objects, outstanding, refuted, is_whole)| Verified { objects, outstanding, refuted, is_whole })
+        of.map(|(objects, outstanding, refuted, is_whole)| Verified {
+            objects,
+            outstanding,
+            refuted,
+            is_whole,
+        })
     });
     ([(); 10].map(|()| figure()), verified).prop_map(|(figures, verified)| Trust {
         verified,
