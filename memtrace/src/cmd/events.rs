@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use super::{
     exit::{Exit, Failure},
     shared::{
-        number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace, when,
+        number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace,
     },
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
             self,
             events::{EventQuery, StreamError},
             filter::FilterError,
+            when,
             window::When,
         },
     },
@@ -240,6 +241,7 @@ fn options(args: EventsArgs) -> Options {
         interval: INTERVAL,
         duration: live.duration,
         count: None,
+        has_directories: false,
         has_early_report: false,
         // Frees after the end are of no interest.
         settle: Duration::ZERO,

@@ -10,6 +10,7 @@ pub mod options;
 pub mod error;
 pub mod budget;
 pub mod sink;
+pub mod requests;
 mod host;
 mod caches;
 mod tasks;
@@ -19,6 +20,7 @@ mod inspect;
 mod own_cost;
 pub mod marks;
 mod signals;
+mod wishes;
 mod reporter;
 mod state;
 mod setup;
@@ -36,6 +38,6 @@ mod run;
 pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
-    run::{record, run, stream},
+    run::{record, run, run_asked, stream},
     signals::Signals,
 };

@@ -12,8 +12,8 @@ use super::{
     drain::DRAIN_EVERY,
     error::SessionError,
     record::BlockEnd,
-    signals::Signals,
     state::{Session, Stopped},
+    wishes::Wishes,
 };
 use crate::{
     kernel::{attach::Attached, clock, events::Events},
@@ -33,7 +33,7 @@ impl Session {
         &mut self,
         attached: &mut Attached,
         time: Duration,
-        signals: &mut Signals,
+        wishes: &mut Wishes,
     ) -> Result<(), SessionError> {
         attached.stop_allocations();
         let at = clock::now();
@@ -53,7 +53,7 @@ impl Session {
         while self.ledger.outstanding() > 0 {
             tokio::select! {
                 biased;
-                () = signals.end() => break,
+                () = wishes.end() => break,
                 () = sleep_until(start + time) => break,
                 _ = drain.tick() => {
                     self.drain(&mut attached.events)?;

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     attribution::stack::Stacks,
+    evidence::replay::filter::Filter,
     kernel::{clock, discover::Kernel, gfp::GfpNames, nodes::Nodes, symbols::Symbols},
     knowledge::incidents::Incidents,
     stream::{
@@ -51,6 +52,8 @@ pub struct Session {
     /// Empty between two drains.
     pub batch: Batch,
     pub builder: Builder,
+    /// Of what is traced, what reports show.
+    pub shown: Filter,
     pub slabinfo: SlabinfoSeries,
     pub comparison: Comparison,
     pub meter: Meter,

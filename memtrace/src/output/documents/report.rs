@@ -8,7 +8,7 @@ use crate::{
         tables,
     },
     text::{human, time::rfc3339_seconds},
-    view::{By, OwnCost, Row, Snapshot, Verdict, bias::Bias, snapshot::Totals},
+    view::{By, Finding, OwnCost, Row, Snapshot, Verdict, bias::Bias, snapshot::Totals},
 };
 
 /// Of many caches, how many have a line above the rows.
@@ -41,6 +41,28 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
         notes(snapshot),
     ]
     .concat()
+}
+
+/// What stands above whatever else is shown of it: what, when, of which caches, and what it comes to.
+pub fn head(snapshot: &Snapshot) -> Vec<Block> {
+    let verdict = snapshot.verdict.as_ref().filter(|verdict| verdict.first().is_some());
+    [
+        vec![title(snapshot)],
+        verdict.map(|verdict| verdict_of(verdict, false)).unwrap_or_default(),
+        vec![trust_line(snapshot).tone(tone_of_trust(snapshot)).keep(Keep::Trust)],
+        caches(snapshot),
+        host(snapshot),
+        own_cost(&snapshot.own_cost),
+    ]
+    .concat()
+}
+
+/// What there is to say of a finding below its accusation, at length.
+pub fn finding(finding: &Finding) -> Vec<Block> {
+    let line = |(sentence, tone, _)| Block::sentence(sentence).indented(2).tone(tone);
+    let claim = Block::sentence(verdict::accusation(finding));
+    let claim = if finding.is_accusation() { claim.tone(Tone::Alarm) } else { claim };
+    std::iter::once(claim).chain(of_finding(finding).into_iter().map(line)).collect()
 }
 
 /// For a ticket.
@@ -141,6 +163,21 @@ fn caches(snapshot: &Snapshot) -> Vec<Block> {
     }
 }
 
+/// What the snapshot knows of the host's memory.
+pub fn memory(snapshot: &Snapshot) -> Vec<Block> {
+    let lines = snapshot.meminfo.map(|meminfo| {
+        let line = |what: &str, bytes| Block::sentence(format!("{what:14}{}", human::bytes(bytes)));
+        let available = meminfo.available.map(|bytes| line("available", bytes));
+        let slab = [
+            line("slab", meminfo.slab),
+            line("  reclaimable", meminfo.sreclaimable),
+            line("  unreclaimable", meminfo.sunreclaim),
+        ];
+        slab.into_iter().chain(available).collect::<Vec<_>>()
+    });
+    lines.unwrap_or_default()
+}
+
 fn host(snapshot: &Snapshot) -> Vec<Block> {
     let facts = snapshot.meminfo.map(|meminfo| {
         Block::facts([
@@ -236,24 +273,28 @@ fn verdict_of(verdict: &Verdict, in_full: bool) -> Vec<Block> {
 fn details(verdict: &Verdict, in_full: bool) -> Vec<(Sentence, Tone, Keep)> {
     let Some(first) = verdict.first() else { return Vec::new() };
     let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
-    let mut all: Vec<_> = verdict::place_of(first).into_iter().map(warning).collect();
     let others = verdict.accused().skip(1).map(|other| Sentence::from("also: ") + verdict::accusation(other));
     if !in_full {
-        all.extend(others.take(1).map(warning));
-        return all;
+        let place = verdict::place_of(first).into_iter();
+        return place.chain(others.take(1)).map(warning).collect();
     }
-    all.push(warning(verdict::evidence(first)));
-    all.push(warning(verdict::consequence(first).into()));
-    all.extend(first.known.first().into_iter().flat_map(verdict::remedy).map(warning));
-    all.push((verdict::learn_more(first), Tone::Quiet, Keep::Note));
-    all.extend(first.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
-    all.extend(others.take(MAX_ALSO).map(warning));
+    of_finding(first).into_iter().chain(others.take(MAX_ALSO).map(warning)).collect()
+}
+
+fn of_finding(finding: &Finding) -> Vec<(Sentence, Tone, Keep)> {
+    let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
+    let mut all: Vec<_> = verdict::place_of(finding).into_iter().map(warning).collect();
+    all.push(warning(verdict::evidence(finding)));
+    all.push(warning(verdict::consequence(finding).into()));
+    all.extend(finding.known.first().into_iter().flat_map(verdict::remedy).map(warning));
+    all.push((verdict::learn_more(finding), Tone::Quiet, Keep::Note));
+    all.extend(finding.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
     all
 }
 
 fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let tone = if Bias::of(snapshot).is_negligible { Tone::Quiet } else { Tone::Alarm };
+    let tone = tone_of_trust(snapshot);
     // Before the end, rows need the room more than explanations.
     let (summary, keep) = match snapshot.is_final {
         true => (Block::sentence(format!("trust: {}", trust::summary(snapshot))), Keep::Problem),
@@ -261,6 +302,10 @@ fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
     };
     let problem = |problem| Block::sentence(problem).indented(2).tone(Tone::Warning).keep(keep);
     std::iter::once(summary.tone(tone).keep(Keep::Trust)).chain(problems.into_iter().map(problem)).collect()
+}
+
+fn tone_of_trust(snapshot: &Snapshot) -> Tone {
+    if Bias::of(snapshot).is_negligible { Tone::Quiet } else { Tone::Alarm }
 }
 
 /// What of it fits into one line.

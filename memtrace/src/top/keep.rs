@@ -1,0 +1,40 @@
+//! Writes what is shown to a file, in the format that its name ends with.
+
+use std::path::Path;
+
+use crate::{
+    evidence::output_file::{FileError, Target},
+    output::{
+        self,
+        documents::report,
+        render::{
+            csv, markdown,
+            terminal::{self, Frame, Style},
+        },
+        tables,
+    },
+    text::escape,
+    view::Snapshot,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    #[error("a file's name ends with .txt, .json, .ndjson, .csv or .md, which says its format; {} does not", escape::path(.0))]
+    Format(std::path::PathBuf),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Refuses to write over what exists, and over what is read.
+pub fn write(path: &Path, snapshot: &Snapshot, inputs: &[&Path]) -> Result<(), KeepError> {
+    let text = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("txt") => Ok(terminal::text(&report::block(snapshot), Frame::PAGE, Style::Plain)),
+        Some("json") => output::json::line(snapshot),
+        Some("ndjson") => output::ndjson::report(snapshot),
+        Some("csv") => csv::text(&tables::rows::table(snapshot)),
+        Some("md") => Ok(markdown::text(&report::page(snapshot))),
+        _ => return Err(KeepError::Format(path.to_owned())),
+    };
+    let destination = Target { path, replace: false, inputs, is_binary: false }.open()?;
+    Ok(destination.write(path, |out| out.write_all(text?.as_bytes()))?)
+}
