@@ -147,7 +147,16 @@ fn definition() -> clap::Command {
 
 /// What a recording was made with cannot be chosen any more.
 const OF_SESSION: [&str; 11] = [
-    "stacks", "interval", "duration", "count", "settle", "sample", "max_memory", "max_cpu", "verbose", "avoid",
+    "stacks",
+    "interval",
+    "duration",
+    "count",
+    "settle",
+    "sample",
+    "max_memory",
+    "max_cpu",
+    "verbose",
+    "avoid",
     "ring_bytes",
 ];
 

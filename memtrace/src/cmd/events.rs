@@ -14,9 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{
-        number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace,
-    },
+    shared::{number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace},
 };
 use crate::{
     evidence::{

@@ -130,7 +130,8 @@ fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
         return printed(args, &reader, &query);
     }
     let at = args.at.as_ref();
-    let at = at.map(|_| with_bar(|step| replay::window(&reader, &query.filter, query.from.as_ref(), at, step)));
+    let at =
+        at.map(|_| with_bar(|step| replay::window(&reader, &query.filter, query.from.as_ref(), at, step)));
     let at = at.transpose()?.map(|window| window.end - window.first - 1);
     let named = caches.iter().filter(|name| *name != ALL).cloned().collect();
     let ReportOptions { by, sort, .. } = &query.report_options;

@@ -353,5 +353,4 @@ mod tests {
             assert!(!may_serve_kmalloc(name), "{name}");
         }
     }
-
 }

@@ -14,9 +14,7 @@ impl Wishes {
     /// Waits until somebody wishes that it ends.
     pub async fn end(&mut self) {
         let Self { signals, requests } = self;
-        let asked = async {
-            while !matches!(requests.next().await, Request::End) {}
-        };
+        let asked = async { while !matches!(requests.next().await, Request::End) {} };
         tokio::select! {
             () = signals.end() => {}
             () = asked => {}

@@ -1,4 +1,8 @@
-//! Figures over time in the cells of a terminal.
+//! Figures over time in the cells of a terminal, and the time of the day.
+
+use std::time::SystemTime;
+
+use crate::text::time::rfc3339_seconds;
 
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -36,6 +40,12 @@ fn columns(values: &[Option<u64>], width: usize) -> Vec<Option<u64>> {
 /// The column of a value.
 pub fn column(at: usize, values: usize, width: usize) -> usize {
     if values <= width { at } else { at * width / values }
+}
+
+/// In UTC, without the date.
+pub fn clock(time: SystemTime) -> String {
+    let text = rfc3339_seconds(time);
+    text.split_once('T').map_or(String::new(), |(_, time)| time.trim_end_matches('Z').to_owned())
 }
 
 #[cfg(test)]

@@ -170,6 +170,11 @@ impl History {
         self.first
     }
 
+    /// The first moment that can be shown.
+    pub fn beginning(&self) -> usize {
+        self.shown(self.first)
+    }
+
     /// The number of the last moment.
     pub fn last(&self) -> usize {
         (self.first + self.points.len()).saturating_sub(1)
@@ -279,9 +284,8 @@ impl History {
             return line.map(|line| line.bytes.clone()).unwrap_or_default();
         }
         let bytes = |row: &Row| row.bytes;
-        let of = |moment: &Arc<Moment>| {
-            moment.snapshot.rows.iter().find(|row| row.keys == keys).map_or(0, bytes)
-        };
+        let of =
+            |moment: &Arc<Moment>| moment.snapshot.rows.iter().find(|row| row.keys == keys).map_or(0, bytes);
         self.moments.values().map(of).collect()
     }
 
@@ -335,7 +339,8 @@ fn weight_of_row(row: &Row) -> usize {
     let cgroups = row.cgroups.iter().map(|cgroup| cgroup.path.as_ref().map_or(0, Vec::len) + 48);
     let frame = |frame: &String| frame.len() + size_of::<String>();
     let stacks = row.stacks.iter().map(|stack| stack.frames.iter().map(frame).sum::<usize>() + 32);
-    let command = row.process.as_ref().map_or(0, |process| process.program.len() + process.command_line.len());
+    let command =
+        row.process.as_ref().map_or(0, |process| process.program.len() + process.command_line.len());
     let spans = row.ages.len() * size_of::<AgeBucket>() + row.cohorts.len() * size_of::<Cohort>();
     let names = row.names.iter().map(name);
     let caches = row.caches.iter().map(|cache| cache.name.len() + 48);

@@ -78,7 +78,7 @@ pub const HELP: [(&str, &[(&str, &str)]); 4] = [
     (
         "Choose",
         &[
-            ("b", "group by: command, process, cgroup, slab cache, ..."),
+            ("b", "group by command, process, cgroup, ...; a capital letter adds one"),
             ("< >", "sort by bytes, objects, growth, age"),
             ("r", "turn the order round"),
             ("/", "only lines with this text"),

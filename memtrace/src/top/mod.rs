@@ -15,3 +15,5 @@ pub mod source;
 pub mod keep;
 pub mod terminal;
 pub mod run;
+#[cfg(test)]
+mod fixture;

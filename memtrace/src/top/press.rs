@@ -78,7 +78,7 @@ pub fn press(state: &mut State, key: Key, seen: Seen<'_>) -> Option<Ask> {
         Key::Char(c) => letter(state, c, seen),
         Key::Left => go(state, seen, |history, number| history.neighbour(number, false)),
         Key::Right => go(state, seen, |history, number| history.neighbour(number, true)),
-        Key::Home => go(state, seen, |history, _| history.away(history.first(), Duration::ZERO, true)),
+        Key::Home => go(state, seen, |history, _| history.beginning()),
         Key::End => now(state, seen),
         _ => None,
     }
@@ -312,3 +312,6 @@ fn looked(state: &mut State, seen: Seen<'_>) -> Option<Ask> {
     state.at = state.at.filter(|_| seen.history.is_recording());
     Some(Ask::Look)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,13 +22,9 @@ use super::{
     press::{Ask, press},
     source::{Look, Source, Told},
     state::State,
-    terminal::{Input, Screen, input},
+    terminal::{Input, Keyboard, Screen, is_gone},
 };
-use crate::{
-    evidence::Step,
-    output::render::terminal::Style,
-    view::Snapshot,
-};
+use crate::{evidence::Step, output::render::terminal::Style, view::Snapshot};
 
 /// Keys are waited for so long, then signals and moments have their turn.
 const TURN: Duration = Duration::from_millis(50);
@@ -77,6 +73,7 @@ impl<S: Source> Top<S> {
     pub fn run(mut self) -> io::Result<Option<Snapshot>> {
         let signals = Signals::listen()?;
         let mut screen = Screen::take()?;
+        let keyboard = Keyboard::listen()?;
         if self.history.is_recording() {
             self.show_missing();
         }
@@ -86,8 +83,12 @@ impl<S: Source> Top<S> {
             if is_changed {
                 self.draw(&mut screen)?;
             }
-            is_changed = self.take_input(&mut screen)?;
+            is_changed = self.take_input(&keyboard, &mut screen)?;
             is_changed |= self.take_signals(&signals, &mut screen)?;
+            if is_gone() {
+                self.source.end();
+                break;
+            }
         }
         drop(screen);
         let shown = self.state.moment(&self.history).filter(|_| self.history.is_recording());
@@ -131,13 +132,13 @@ impl<S: Source> Top<S> {
     }
 
     /// Whether the user did anything.
-    fn take_input(&mut self, screen: &mut Screen) -> io::Result<bool> {
+    fn take_input(&mut self, keyboard: &Keyboard, screen: &mut Screen) -> io::Result<bool> {
         let mut any = false;
         for _ in 0..MAX_AT_ONCE {
-            let Some(input) = input(if any { Duration::ZERO } else { TURN })? else { break };
+            let Some(input) = keyboard.next(if any { Duration::ZERO } else { TURN }) else { break };
             any = true;
             if let Input::Key(key) = input {
-                let seen = draw::seen(screen.area()?, &self.history);
+                let seen = draw::seen(screen.area()?, &self.state, &self.history);
                 if let Some(ask) = press(&mut self.state, key, seen) {
                     self.answer(ask, screen)?;
                 }

@@ -5,16 +5,22 @@ use std::{
     sync::{
         Once,
         atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc::{Receiver, channel},
     },
+    thread,
+    time::Duration,
 };
 
 use crossterm::{
     cursor,
     event::{self, Event, KeyEventKind},
     execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{
+        Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTSTP;
 
 use super::keys::Key;
@@ -26,7 +32,8 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// stopped by the kernel.
 pub fn is_interactive() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-    let is_in_front = rustix::termios::tcgetpgrp(stdin()).is_ok_and(|front| front == rustix::process::getpgrp());
+    let is_in_front =
+        rustix::termios::tcgetpgrp(stdin()).is_ok_and(|front| front == rustix::process::getpgrp());
     stdin().is_terminal() && stdout().is_terminal() && !is_dumb && is_in_front
 }
 
@@ -50,9 +57,12 @@ impl Screen {
         Ok(self.terminal.size()?.into())
     }
 
-    /// What stands there may not be what was drawn.
+    /// What stands there may not be what was drawn. ratatui's own way asks the terminal where the cursor is, and the answer would
+    /// be read as keys.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        execute!(stdout(), Clear(ClearType::All))?;
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
     }
 
     /// Stops this process as Ctrl-Z does; returns when it goes on.
@@ -103,14 +113,40 @@ pub enum Input {
     Resized,
 }
 
-/// Waits for what the user does next, but not for longer than this.
-pub fn input(most: std::time::Duration) -> io::Result<Option<Input>> {
-    if !event::poll(most)? {
-        return Ok(None);
+/// What the user does, read by a thread of its own: a terminal that is gone keeps crossterm's reader busy for ever, and must not
+/// keep anybody else.
+pub struct Keyboard(Receiver<Input>);
+
+impl Keyboard {
+    pub fn listen() -> io::Result<Self> {
+        let (sender, inputs) = channel();
+        let read = move || {
+            while let Ok(event) = event::read() {
+                let input = match event {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => Key::of(key).map(Input::Key),
+                    Event::Resize(..) => Some(Input::Resized),
+                    _ => None,
+                };
+                if input.is_some_and(|input| sender.send(input).is_err()) {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().name("keys".to_owned()).spawn(read)?;
+        Ok(Self(inputs))
     }
-    Ok(match event::read()? {
-        Event::Key(key) if key.kind != KeyEventKind::Release => Key::of(key).map(Input::Key),
-        Event::Resize(..) => Some(Input::Resized),
-        _ => None,
-    })
+
+    /// Waits for what comes next, but not for longer than this.
+    pub fn next(&self, most: Duration) -> Option<Input> {
+        self.0.recv_timeout(most).ok()
+    }
+}
+
+/// Whether nobody can see us any more: a closed window, a broken connection.
+pub fn is_gone() -> bool {
+    let stdin = stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut terminal, Some(&now)).is_ok() && terminal[0].revents().intersects(gone)
 }

@@ -96,7 +96,8 @@ impl Builder {
         let rest = cut(&mut rows, *sort, *top);
         let rows = with_details(rows, ledger, &self.timeline, checkpoint.now, lookups.stacks);
         let is_final = checkpoint.is_final;
-        let directories = (is_final || self.has_directories).then(|| tree::directories(ledger, lookups.shown(ledger)));
+        let directories =
+            (is_final || self.has_directories).then(|| tree::directories(ledger, lookups.shown(ledger)));
         let notes = checkpoint.notes.iter().cloned().chain(reconcile::note(&caches));
         let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..*trust };
         let (by, sort, older) = (by.clone(), *sort, *older);

@@ -55,7 +55,8 @@ impl Node<'_> {
         for (call, mut node) in next {
             let mut calls = vec![call.to_owned()];
             // As long as it does not part, and nothing ends in it.
-            while let Some((call, only)) = node.next.iter().next().filter(|(_, only)| only.objects == node.objects)
+            while let Some((call, only)) =
+                node.next.iter().next().filter(|(_, only)| only.objects == node.objects)
             {
                 calls.push((*call).to_owned());
                 node = only;

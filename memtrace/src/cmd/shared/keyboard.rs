@@ -88,7 +88,10 @@ pub fn words() -> Vec<String> {
     while let Some(word) = all.next() {
         if SAID_ANEW.contains(&&*word) {
             all.next();
-        } else if !SAID_ANEW.iter().any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))) {
+        } else if !SAID_ANEW
+            .iter()
+            .any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
+        {
             words.push(word);
         }
     }

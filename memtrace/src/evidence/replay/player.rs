@@ -54,6 +54,12 @@ impl Player {
         })
     }
 
+    /// How many entries lie between two checkpoints at first, and what all may take.
+    #[cfg(test)]
+    pub(super) fn keep_checkpoints(&mut self, apart: u64, most: usize) {
+        self.checkpoints = Checkpoints::new(apart, most);
+    }
+
     /// The blocks whose ends are moments.
     pub fn places(&self) -> &[Place] {
         &self.reader.places()[self.window.first..self.window.end]

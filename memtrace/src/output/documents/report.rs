@@ -26,7 +26,7 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
     let blank = |keep| vec![Block::new(Content::Section("")).keep(keep)];
     let below = |keep, blocks: Vec<Block>| [blank(keep), blocks].concat();
     [
-        vec![title(snapshot)],
+        vec![title(snapshot, snapshot.is_final)],
         caches(snapshot),
         host(snapshot),
         own_cost(&snapshot.own_cost),
@@ -43,18 +43,19 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
     .concat()
 }
 
-/// What stands above whatever else is shown of it: what, when, of which caches, and what it comes to.
+/// What stands above whatever else is shown of it, a line each: what, when, what it comes to, of which caches.
 pub fn head(snapshot: &Snapshot) -> Vec<Block> {
-    let verdict = snapshot.verdict.as_ref().filter(|verdict| verdict.first().is_some());
-    [
-        vec![title(snapshot)],
-        verdict.map(|verdict| verdict_of(verdict, false)).unwrap_or_default(),
-        vec![trust_line(snapshot).tone(tone_of_trust(snapshot)).keep(Keep::Trust)],
-        caches(snapshot),
-        host(snapshot),
-        own_cost(&snapshot.own_cost),
-    ]
-    .concat()
+    let accused = snapshot.verdict.as_ref().filter(|verdict| verdict.first().is_some());
+    let verdict = accused.map(|known| {
+        let claim = Sentence::strong("verdict:").words(" ") + verdict::claim(known);
+        Block::facts([Fact::new(0, claim)]).tone(if known.is_alarming() { Tone::Alarm } else { Tone::Quiet })
+    });
+    let place = accused.and_then(Verdict::first).and_then(verdict::place_of).map(|place| {
+        Block::facts([Fact::new(0, Sentence::from("  ") + place)]).tone(Tone::Warning).keep(Keep::Problem)
+    });
+    let lines = [Some(title(snapshot, false)), verdict, place].into_iter().flatten().collect();
+    let trust = trust_line(snapshot).tone(tone_of_trust(snapshot)).keep(Keep::Trust);
+    [lines, vec![trust], caches(snapshot), host(snapshot), own_cost(&snapshot.own_cost)].concat()
 }
 
 /// What there is to say of a finding below its accusation, at length.
@@ -102,13 +103,13 @@ pub fn trust_sentences(snapshot: &Snapshot) -> Vec<String> {
     std::iter::once(summary).chain(problems).chain(notes).map(|sentence| sentence.text()).collect()
 }
 
-fn title(snapshot: &Snapshot) -> Block {
+fn title(snapshot: &Snapshot, says_final: bool) -> Block {
     let elapsed = human::duration(snapshot.elapsed);
     let older = snapshot.older.map(|age| format!("older than {}", human::duration(age)));
     let facts = [
         Fact::label(0, "memtrace"),
         // The last block says so at once, where the eye is.
-        Fact::new(1, if snapshot.is_final { "FINAL" } else { "" }),
+        Fact::new(1, if says_final { "FINAL" } else { "" }),
         // What OBJECTS and BYTES count.
         Fact::new(2, format!("allocated in {elapsed}, not freed")),
         Fact::new(3, older.unwrap_or_default()),

@@ -8,6 +8,7 @@ use self::{
     trees::{directories, stacks},
 };
 use super::{
+    chart::clock,
     history::{History, Moment},
     state::{Page, State, View},
 };
@@ -17,7 +18,10 @@ use crate::{
         model::{Block, Cell, Table, Tone},
         phrases, tables,
     },
-    triage::{page::PartRow, sum::{Part, Sum}},
+    triage::{
+        page::PartRow,
+        sum::{Part, Sum},
+    },
     view::{
         Snapshot,
         build::rows::by_rank,
@@ -162,9 +166,8 @@ impl List {
             Cell::Name(name) => phrases::with_tail(&name.bytes, &name.tail).to_lowercase().contains(&words),
             cell => cell.text().to_lowercase().contains(&words),
         };
-        let shows = |cells: &Vec<Cell>| {
-            heads.iter().zip(cells).any(|(head, cell)| head.is_for_people && is_in(cell))
-        };
+        let shows =
+            |cells: &Vec<Cell>| heads.iter().zip(cells).any(|(head, cell)| head.is_for_people && is_in(cell));
         let kept: Vec<bool> = self.table.rows.iter().map(shows).collect();
         let mut keep = kept.iter();
         self.table.rows.retain(|_| keep.next() == Some(&true));
@@ -205,7 +208,7 @@ fn memory(moment: &Moment, history: &History) -> Vec<Block> {
         growth: now.get(part).saturating_sub(before.get(part)),
     });
     let since = since.map(|time| {
-        let since = format!("GREW since {}; who does it says memtrace triage", super::draw::clock(time));
+        let since = format!("GREW is since {}. memtrace triage says who it is.", clock(time));
         Block::sentence(since).tone(Tone::Quiet)
     });
     [Block::table(tables::triage::memory(now.total, &parts))].into_iter().chain(since).collect()

@@ -5,7 +5,7 @@ use crate::{
     knowledge::caches,
     output::{
         documents::report,
-        model::{Block, Cell, Content, Head, Name, Sentence, Table, Tone},
+        model::{BOUND, Block, Cell, Content, Head, Name, Sentence, Table, Tone},
         phrases::{self, place},
         tables::{
             self,
@@ -13,11 +13,7 @@ use crate::{
         },
     },
     text::{human, width},
-    top::{
-        chart,
-        history::History,
-        keys::HELP,
-    },
+    top::{chart, history::History, keys::HELP},
     view::{CgroupShare, Row, Snapshot, key},
 };
 
@@ -45,7 +41,8 @@ pub(super) fn row_page(keys: &[Vec<u8>], snapshot: &Snapshot, history: &History,
     let title = Sentence::default().names(keys.iter().map(Vec::as_slice), ", ");
     let title = Block::sentence(title).tone(Tone::Title);
     let Some(row) = snapshot.rows.iter().find(|row| row.keys == keys) else {
-        let words = "It is not among the rows of this moment: it held too little, or rows were by something else.";
+        let words =
+            "It is not among the rows of this moment: it held too little, or rows were by something else.";
         return vec![title, Block::sentence(words).tone(Tone::Quiet)];
     };
     let table = tables::rows::table(&Snapshot { rows: vec![row.clone()], rest: None, ..snapshot.clone() });
@@ -77,11 +74,13 @@ fn tables_of(row: &Row) -> Vec<Table> {
         let name = plain(cache.name.clone().into_bytes()).tail(human::bytes(cache.bytes));
         part(cache.objects, name)
     });
-    let places = row.names.iter().map(|group| {
-        part(group.objects, Name { tail: String::new(), ..place::name(group, row) })
-    });
+    let places = row
+        .names
+        .iter()
+        .map(|group| part(group.objects, Name { tail: String::new(), ..place::name(group, row) }));
     let cgroups = row.cgroups.iter().map(|share| part(share.objects, cgroup(share)));
-    let stacks = row.stacks.iter().map(|stack| part(stack.objects, plain(stack.frames.join(" < ").into_bytes())));
+    let stacks =
+        row.stacks.iter().map(|stack| part(stack.objects, plain(stack.frames.join(" < ").into_bytes())));
     let table = |title, whole, parts: Vec<Part>| shares::table(title, whole, &parts);
     vec![
         table("STARTED BY", row.objects, started_by.collect()),
@@ -110,10 +109,10 @@ fn facts(table: &Table) -> Sentence {
     let known = table.heads.iter().zip(cells).filter(is_known);
     known.enumerate().fold(Sentence::default(), |facts, (at, (head, cell))| {
         let gap = if at == 0 { "" } else { "  " };
-        let facts = facts.words(format!("{gap}{} ", head.in_detail.to_lowercase()));
+        let facts = facts.words(format!("{gap}{}{BOUND}", head.in_detail.to_lowercase()));
         match cell {
             Cell::Name(name) => facts.name(name.bytes.clone()),
-            cell => facts.words(cell.text()),
+            cell => facts.words(cell.text().replace(' ', &BOUND.to_string())),
         }
     })
 }
@@ -126,8 +125,16 @@ fn chart_of(bytes: &[u64], width: usize) -> Vec<Block> {
     }
     let values: Vec<_> = bytes.iter().copied().map(Some).collect();
     let drawing = chart::lines(&values, width.saturating_sub(1).max(1), CHART).join("\n");
-    let range = format!("bytes over the time that is remembered, {} to {}", human::bytes(*least), human::bytes(*most));
-    vec![Block::new(Content::Section("")), Block::new(Content::Code(drawing)), Block::sentence(range).tone(Tone::Quiet)]
+    let range = format!(
+        "bytes over the time that is remembered, {} to {}",
+        human::bytes(*least),
+        human::bytes(*most)
+    );
+    vec![
+        Block::new(Content::Section("")),
+        Block::new(Content::Code(drawing)),
+        Block::sentence(range).tone(Tone::Quiet),
+    ]
 }
 
 /// All that is known of a slab cache: who holds it, and what it is.

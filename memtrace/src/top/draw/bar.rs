@@ -2,11 +2,15 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{Pen, clock};
+use super::Pen;
 use crate::{
     output::model::Tone,
     text::{human, width},
-    top::{chart, history::History, state::State},
+    top::{
+        chart::{self, clock},
+        history::History,
+        state::State,
+    },
 };
 
 /// What stands below the chart, each at its moment.
@@ -34,12 +38,13 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, state: &State, history: &His
     if let Some(cell) = at_cursor.and_then(|x| buffer.cell_mut((area.x + x, area.y))) {
         cell.set_style(pen.chosen());
     }
-    if area.height < 2 {
+    let last = usize::from(area.height) - 1;
+    if last > 0 {
+        pen.line(buffer, area, last, &scale(history, width), pen.tone(Tone::Quiet));
+    }
+    if last < 2 {
         return;
     }
-    // Where there is no room for both, what is marked stands in front of the times.
-    let last = usize::from(area.height) - 1;
-    pen.line(buffer, area, last, &scale(history, width), pen.tone(Tone::Quiet));
     set(buffer, area, 1, history.peak().and_then(column), &PEAK.to_string(), pen, Tone::Title);
     for mark in &history.marks {
         set(buffer, area, 1, column(mark.moment), &MARK.to_string(), pen, Tone::Title);
@@ -64,7 +69,7 @@ fn scale(history: &History, width: usize) -> String {
     let Some((first, last)) = ends else { return String::new() };
     let (from, to) = (clock(first.time), clock(last.time));
     let most = history.points().filter_map(|(_, point)| point.bytes).max();
-    let most = most.map(|bytes| format!("at most {}", human::bytes(bytes))).unwrap_or_default();
+    let most = most.map(|bytes| format!("p: peak, {}", human::bytes(bytes))).unwrap_or_default();
     let used = history.points().len().min(width);
     let least = width::cells(&from) + width::cells(&to) + 2;
     // The end's time stands below the end, where there is room between the two.

@@ -2,8 +2,6 @@
 
 mod bar;
 
-use std::time::SystemTime;
-
 use ratatui::{
     Frame,
     buffer::Buffer,
@@ -13,6 +11,7 @@ use ratatui::{
 
 use super::{
     body::{self, Body, List},
+    chart::clock,
     history::History,
     press::Seen,
     state::{Asks, GROUPS, Prompt, State, View},
@@ -25,7 +24,7 @@ use crate::{
         phrases,
         render::terminal::{self, Frame as Room, Line, Style as Colours},
     },
-    text::{escape, human, time::rfc3339_seconds, width},
+    text::{escape, human, width},
 };
 
 /// A smaller window shows nothing of use.
@@ -49,7 +48,14 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(area: Rect) -> Self {
+    /// Help has all of it.
+    fn of(area: Rect, has_help: bool) -> Self {
+        if has_help {
+            let none = Rect { height: 0, ..area };
+            let body = Rect { height: area.height.saturating_sub(1), ..area };
+            let foot = Rect { y: area.y + body.height, height: area.height - body.height, ..area };
+            return Self { head: none, tabs: none, body, bar: none, foot };
+        }
         let bar = match area.height {
             ..14 => 1,
             14..20 => 2,
@@ -68,9 +74,9 @@ impl Parts {
 }
 
 /// The part that shows a view, in a window of this size: keys that page through it need to know.
-pub fn seen(area: Rect, history: &History) -> Seen<'_> {
-    let body = Parts::of(area).body;
-    Seen { history, width: body.width.into(), height: body.height.saturating_sub(1).into() }
+pub fn seen<'h>(area: Rect, state: &State, history: &'h History) -> Seen<'h> {
+    let body = Parts::of(area, state.has_help).body;
+    Seen { history, width: body.width.into(), height: body.height.into() }
 }
 
 pub fn draw(frame: &mut Frame<'_>, state: &State, history: &History, drawing: Drawing) {
@@ -79,19 +85,27 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, history: &History, drawing: Dr
     if area.width < LEAST.0 || area.height < LEAST.1 {
         return too_small(buffer, area);
     }
-    let parts = Parts::of(area);
+    let parts = Parts::of(area, state.has_help);
     let pen = Pen { colours: drawing.colours };
-    head(buffer, parts.head, state, history, pen);
-    tabs(buffer, parts.tabs, state, history, pen);
+    if !state.has_help {
+        head(buffer, parts.head, state, history, pen);
+        tabs(buffer, parts.tabs, state, history, pen);
+        bar::draw(buffer, parts.bar, state, history, pen);
+    }
+    let (mut is_list, mut has_more) = (false, false);
     match body::body(state, history, parts.body.width.into()) {
-        Body::List(list) => draw_list(buffer, parts.body, state, &list, pen),
+        Body::List(list) => {
+            is_list = true;
+            draw_list(buffer, parts.body, state, &list, pen);
+        }
         Body::Text(blocks) => {
             let lines = terminal::lines(&blocks, Room::wide(parts.body.width.into()));
+            has_more = lines.len() > state.scroll + usize::from(parts.body.height);
             draw_text(buffer, parts.body, state.scroll, &lines, pen);
         }
     }
-    bar::draw(buffer, parts.bar, state, history, pen);
-    foot(buffer, parts.foot, state, history, drawing.step, pen);
+    let hints = hints(state, history, is_list, has_more, parts.foot.width.into());
+    foot(buffer, parts.foot, state, history, drawing.step, &hints, pen);
 }
 
 fn too_small(buffer: &mut Buffer, area: Rect) {
@@ -153,9 +167,12 @@ fn tabs(buffer: &mut Buffer, area: Rect, state: &State, history: &History, pen: 
     for (number, view) in (1..).zip(View::ALL) {
         let is_chosen = view == state.view && !state.has_help;
         let style = if is_chosen { pen.chosen() } else { pen.tone(Tone::Quiet) };
-        let text = format!(" {number} {} ", view.title());
         // In a narrow window numbers have to do.
-        let text = if area.width < 70 && !is_chosen { format!(" {number} ") } else { text };
+        let text = match area.width < 80 && !is_chosen {
+            true => format!("{number}"),
+            false => format!("{number} {}", view.title()),
+        };
+        x += u16::from(number > 1);
         (x, _) = buffer.set_stringn(x, area.y, &text, (area.right() - x).into(), style);
     }
     let (text, tone) = when(state, history);
@@ -165,28 +182,29 @@ fn tabs(buffer: &mut Buffer, area: Rect, state: &State, history: &History, pen: 
     buffer.set_stringn(at, area.y, &text, room, pen.tone(tone));
 }
 
-/// Which moment is shown.
+/// Which moment is shown, and since when what changed.
 fn when(state: &State, history: &History) -> (String, Tone) {
-    let since = state.baseline.as_ref().and_then(|(number, _)| history.point(*number));
-    let since = since.map(|point| format!("changes since {}  ", clock(point.time))).unwrap_or_default();
+    let time = |number: usize| Some(clock(history.point(number)?.time));
+    let since = state.baseline.as_ref().and_then(|(number, _)| time(*number));
     let ago = |number: usize| {
         let (point, last) = (history.point(number)?, history.point(history.last())?);
-        Some((clock(point.time), last.elapsed.saturating_sub(point.elapsed)))
+        Some(last.elapsed.saturating_sub(point.elapsed))
     };
-    let (text, tone) = match (state.at.and_then(ago), history.is_recording()) {
-        (Some((at, ago)), true) => (format!("{at}  {} before the end", human::duration(ago)), Tone::Title),
-        (Some((at, ago)), false) => (format!("PAUSED {at}  {} ago", human::duration(ago)), Tone::Warning),
-        (None, true) if state.follows => ("FOLLOWING".to_owned(), Tone::Title),
-        (None, true) => ("END".to_owned(), Tone::Title),
-        (None, false) => ("LIVE".to_owned(), Tone::Title),
+    let (mode, tone) = match (state.at, history.is_recording()) {
+        (Some(_), true) => ("", Tone::Title),
+        (Some(_), false) => ("PAUSED ", Tone::Warning),
+        (None, true) if state.follows => ("FOLLOWING ", Tone::Title),
+        (None, true) => ("END ", Tone::Title),
+        (None, false) => ("LIVE ", Tone::Title),
     };
-    (since + &text, tone)
-}
-
-/// Of a moment the time of the day, in UTC.
-pub fn clock(time: SystemTime) -> String {
-    let text = rfc3339_seconds(time);
-    text.split_once('T').map_or(String::new(), |(_, time)| time.trim_end_matches('Z').to_owned())
+    let at = state.at.and_then(|number| Some((time(number)?, ago(number)?)));
+    let text = match (since, at) {
+        (Some(since), Some((at, _))) => format!("{mode}{since} to {at}"),
+        (Some(since), None) => format!("{mode}since {since}"),
+        (None, Some((at, ago))) => format!("{mode}{at} -{}", human::duration(ago)),
+        (None, None) => mode.trim_end().to_owned(),
+    };
+    (text, tone)
 }
 
 /// The titles stay, and so much of the lines around the selected one as there is room for.
@@ -233,6 +251,7 @@ fn foot(
     state: &State,
     history: &History,
     step: Option<Step>,
+    hints: &str,
     pen: Pen,
 ) {
     if let Some(prompt) = &state.prompt {
@@ -247,8 +266,7 @@ fn foot(
         let text = format!("{doing} … {}%", 100 * done / all.max(1));
         return pen.line(buffer, area, 0, &text, pen.tone(Tone::Warning));
     }
-    let text = hints(state, history, area.width.into());
-    pen.line(buffer, area, 0, &text, pen.tone(Tone::Quiet));
+    pen.line(buffer, area, 0, hints, pen.tone(Tone::Quiet));
 }
 
 fn asked(prompt: &Prompt, state: &State, history: &History, width: usize) -> String {
@@ -267,26 +285,30 @@ fn asked(prompt: &Prompt, state: &State, history: &History, width: usize) -> Str
         Asks::Mark => format!("mark: {typed}{cursor}"),
         Asks::File => format!("write to (.txt .json .ndjson .csv .md): {typed}{cursor}"),
         Asks::Group => {
-            let groups = GROUPS.iter().map(|(letter, by)| format!("{letter} {}", by.name()));
-            width::cut(&format!("group by: {}", groups.collect::<Vec<_>>().join("  ")), width).into_owned()
+            let groups = GROUPS.iter().map(|(letter, by)| format!("{letter}:{}", by.name()));
+            width::cut(&format!("by {}", groups.collect::<Vec<_>>().join(" ")), width).into_owned()
         }
     }
 }
 
 /// Those that matter here; as many as there is room for.
-fn hints(state: &State, history: &History, width: usize) -> String {
-    let is_list = state.pages.is_empty() && !state.has_help;
+fn hints(state: &State, history: &History, is_list: bool, has_more: bool, width: usize) -> String {
+    if state.has_help {
+        return format!("any key: back{}", if has_more { "  ↓ more" } else { "" });
+    }
+    let is_page = !state.pages.is_empty();
     let is_live = !history.is_recording();
     let hints = [
+        has_more.then_some("↓ more"),
         Some("q quit"),
         Some("? keys"),
-        (!is_list).then_some("Esc back"),
+        is_page.then_some("Esc back"),
         is_list.then_some("Enter open"),
         (is_live && state.at.is_none()).then_some("Space pause"),
         (is_live && state.at.is_some()).then_some("Space go on"),
         Some("← → time"),
         is_list.then_some("/ filter"),
-        is_list.then_some("b group"),
+        (!is_page).then_some("b group"),
         is_list.then_some("< > sort"),
         Some("B compare"),
         Some("w write"),
@@ -308,3 +330,6 @@ fn hints(state: &State, history: &History, width: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,8 @@ impl Source for Live {
     fn look(&mut self, look: &Look) -> bool {
         // Its globs were checked when they were typed.
         let Ok(filter) = Filter::new(&look.caches, &[], &[]) else { return false };
-        self.report_options = ReportOptions { by: look.by.clone(), sort: look.sort, ..self.report_options.clone() };
+        self.report_options =
+            ReportOptions { by: look.by.clone(), sort: look.sort, ..self.report_options.clone() };
         self.asker.ask(Request::Look(View { report_options: self.report_options.clone(), filter }));
         let is_other = (&look.by, &look.caches) != (&self.look.by, &self.look.caches);
         if is_other {
