@@ -42,6 +42,7 @@ impl Key {
             };
         }
         Some(match event.code {
+            KeyCode::Char(_) if event.modifiers.contains(KeyModifiers::ALT) => return None,
             KeyCode::Char(c) => Self::Char(c),
             KeyCode::Enter => Self::Enter,
             KeyCode::Esc => Self::Escape,

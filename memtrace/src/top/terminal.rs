@@ -32,8 +32,9 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// stopped by the kernel.
 pub fn is_interactive() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    // Of a terminal that controls nobody, the kernel does not say who is in front.
     let is_in_front =
-        rustix::termios::tcgetpgrp(stdin()).is_ok_and(|front| front == rustix::process::getpgrp());
+        rustix::termios::tcgetpgrp(stdin()).map_or(true, |front| front == rustix::process::getpgrp());
     stdin().is_terminal() && stdout().is_terminal() && !is_dumb && is_in_front
 }
 
