@@ -22,7 +22,7 @@ use crate::{procfs::slab::nearest::nearest, text::duration};
 /// Show which processes hold the kernel's slab memory.
 ///
 /// Traces allocations and frees of slab objects, and shows who allocated the objects that are still outstanding. Without a
-/// command, runs a live session until Ctrl-C and then prints the final table. It changes nothing on the host, and leaves
+/// command, runs a live session until q or Ctrl-C and then prints the final table; on a terminal, ? shows the keys. It changes nothing on the host, and leaves
 /// nothing behind, however it ends.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES, after_long_help = [EXAMPLES, DETAILS].join("\n\n"))]
@@ -45,6 +45,7 @@ Examples:
   sudo memtrace caches --sort growth        which caches grow fastest
   sudo memtrace record -o FILE -d 10m       record now, analyse later
   memtrace report FILE -o html --out P      turn a recording into a web page
+  memtrace top FILE                         go through a recording with keys
   memtrace explain dentry                   what a cache holds, and what helps
   sudo memtrace check                       what memtrace can do on this host";
 

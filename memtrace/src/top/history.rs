@@ -130,15 +130,10 @@ impl History {
                 let half = self.moments.len().div_ceil(2);
                 self.moments.keys().copied().take(half).skip(1).step_by(2).collect()
             };
-            let gone = if gone.is_empty() { vec![self.first_kept()] } else { gone };
             for number in gone {
                 self.bytes -= self.moments.remove(&number).map_or(0, |moment| weight(&moment));
             }
         }
-    }
-
-    fn first_kept(&self) -> usize {
-        self.moments.keys().next().copied().unwrap_or(self.first)
     }
 
     /// What is shown is looked at in another way: what was seen so far is not the same.
@@ -256,17 +251,10 @@ impl History {
         if elapsed > to || is_before { Err(outside) } else { Ok(self.shown(self.until(elapsed))) }
     }
 
-    /// By the wall clock, in the time of the points.
+    /// The time since the start, by the wall clock.
     fn elapsed_at(&self, time: SystemTime) -> Option<Duration> {
-        let at = self.points.partition_point(|point| point.time <= time);
-        match self.points.get(at) {
-            Some(_) if at == 0 && !self.is_recording => None,
-            Some(_) => Some(self.points[at.saturating_sub(1)].elapsed),
-            None => {
-                let last = self.points.back()?;
-                (time.duration_since(last.time).ok()? < Duration::from_secs(1)).then_some(last.elapsed)
-            }
-        }
+        let first = self.points.front()?;
+        time.duration_since(first.time.checked_sub(first.elapsed)?).ok()
     }
 
     /// When most was outstanding, of the moments that can be shown.
@@ -346,4 +334,63 @@ fn weight_of_row(row: &Row) -> usize {
     let caches = row.caches.iter().map(|cache| cache.name.len() + 48);
     let lists = names.chain(ancestors).chain(cgroups).chain(stacks).chain(caches);
     size_of::<Row>() + keys + command + spans + lists.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::{output::sample, top::fixture};
+
+    #[test]
+    fn a_session_remembers_so_many_moments() {
+        let history = fixture::session(700);
+        assert_eq!((history.first(), history.last(), history.points().len()), (100, 699, 600));
+        assert!(history.moment(99).is_none() && history.bytes <= MAX_BYTES);
+        assert_eq!(history.find(&When::After(Duration::from_secs(50))).ok(), None);
+    }
+
+    #[test]
+    fn where_room_is_short_some_of_all_the_time_stay() {
+        let mut history = History::bounded(600, 1 << 20, false);
+        let crowd = |second| {
+            let elapsed = Duration::from_secs(second);
+            Moment { snapshot: Snapshot { elapsed, ..sample::crowd() }, memory: None }
+        };
+        (1..=600).for_each(|second| history.add(crowd(second)));
+        assert!(history.bytes <= 1 << 20);
+        assert_eq!(history.bytes, history.moments.values().map(|moment| weight(moment)).sum::<usize>());
+        assert!(history.moments.len() > 10, "{}", history.moments.len());
+        assert!(history.moment(599).is_some() && history.beginning() < 10, "the first ones and the last one");
+        // A step goes to what is there.
+        let back = history.neighbour(599, false);
+        assert!(back < 599 && history.moment(back).is_some());
+        assert_eq!(history.neighbour(back, true), 599);
+        assert!(history.away(599, Duration::from_secs(60), false) <= 539);
+    }
+
+    #[test]
+    fn of_a_recording_what_is_near_stays() {
+        let mut history = History { max_bytes: 200_000, ..fixture::recording(300) };
+        (0..300).for_each(|number| history.put(number, fixture::moment(number as u64)));
+        assert!(history.bytes <= 200_000);
+        assert!(
+            history.moment(299).is_some() && history.moment(298).is_some() && history.moment(3).is_none()
+        );
+    }
+
+    #[test]
+    fn times_are_found_as_in_a_report() {
+        let history = fixture::recording(50);
+        let find = |when| history.find(&when).ok();
+        let seconds = Duration::from_secs;
+        assert_eq!(find(When::After(seconds(10))), Some(9));
+        assert_eq!(find(When::After(Duration::from_millis(10_900))), Some(9));
+        assert_eq!(find(When::BeforeEnd(seconds(10))), Some(39));
+        assert_eq!(find(When::At(UNIX_EPOCH + seconds(1_764_000_010))), Some(9));
+        assert_eq!(find(When::Peak), Some(49));
+        assert_eq!(find(When::After(seconds(51))), None);
+        assert_eq!(find(When::Mark("x".to_owned())), None);
+    }
 }

@@ -38,3 +38,36 @@ pub fn write(path: &Path, snapshot: &Snapshot, inputs: &[&Path]) -> Result<(), K
     let destination = Target { path, replace: false, inputs, is_binary: false }.open()?;
     Ok(destination.write(path, |out| out.write_all(text?.as_bytes()))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    #[test]
+    fn a_files_name_says_its_format() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = |name: &str| {
+            let path = directory.path().join(name);
+            write(&path, &sample::final_dentry(), &[]).map(|()| std::fs::read_to_string(path).unwrap())
+        };
+        assert!(written("a.txt").unwrap().starts_with("memtrace  FINAL"));
+        assert!(written("a.json").unwrap().starts_with('{'));
+        assert!(written("a.ndjson").unwrap().lines().count() > 3);
+        assert!(written("a.csv").unwrap().starts_with("host,"));
+        assert!(written("a.md").unwrap().starts_with('#'));
+        for name in ["a.html", "a", "a.txt"] {
+            assert!(written(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.txt");
+        std::fs::write(&path, "precious").unwrap();
+        let error = write(&path, &sample::dentry(), &[&path]).unwrap_err();
+        assert!(error.to_string().contains("is being read"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -148,8 +148,9 @@ impl<S: Source> Top<S> {
     }
 
     fn take_signals(&mut self, signals: &Signals, screen: &mut Screen) -> io::Result<bool> {
+        // A session gets them too, and a second wish to end would cut its settling short.
         if signals.end.swap(false, Relaxed) {
-            self.quit();
+            self.ends();
         }
         if signals.stop.swap(false, Relaxed) {
             screen.suspend()?;
@@ -164,6 +165,10 @@ impl<S: Source> Top<S> {
 
     fn quit(&mut self) {
         self.source.end();
+        self.ends();
+    }
+
+    fn ends(&mut self) {
         // A session ends when it has settled; its last report says what was.
         self.is_over = self.history.is_recording();
         self.state.message = Some("ending: following frees for a moment".to_owned());

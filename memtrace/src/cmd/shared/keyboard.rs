@@ -9,6 +9,7 @@ use super::{
     runtime::block_on,
     screen::Screen,
     terminal::{self, WidthArgs},
+    trace::ALL,
 };
 use crate::{
     cmd::exit::Found,
@@ -22,7 +23,7 @@ use crate::{
         run::Top,
         source::{
             Look,
-            live::{Live, Screen as LiveScreen},
+            live::{Command, Live, Screen as LiveScreen},
         },
         state::{State, View},
     },
@@ -55,7 +56,10 @@ pub fn session(
     let ReportOptions { by, sort, .. } = &options.report_options;
     let state = State { view: view.view, ..State::new(by.clone(), *sort) };
     let command = ["sudo".to_owned(), "memtrace".to_owned()].into_iter().chain(words()).collect();
-    let (source, reports) = Live::new(asker, options.report_options.clone(), Look::of(&state), command);
+    let report_options = options.report_options.clone();
+    let named = options.caches.iter().filter(|name| *name != ALL).cloned().collect();
+    let (source, reports) =
+        Live::new(asker, report_options, Look::of(&state), Command { words: command, named });
     let colours = terminal::style();
     let start = move || {
         let top = Top::new(source, state, History::live(), colours);
@@ -80,20 +84,42 @@ impl<O: Output> Output for Cut<O> {
     }
 }
 
-/// What stands on the command line, without what is said anew: how to look, and at which moment.
+/// What stands on the command line, without what is said anew: how to look, at what, and at which moment.
 pub fn words() -> Vec<String> {
-    const SAID_ANEW: [&str; 4] = ["--by", "--sort", "--view", "--at"];
+    without_said_anew(env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
+}
+
+fn without_said_anew(mut all: impl Iterator<Item = String>) -> Vec<String> {
+    const LONG: [&str; 5] = ["--by", "--sort", "--view", "--at", "--cache"];
+    const SHORT: &str = "-c";
     let mut words = Vec::new();
-    let mut all = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = all.next() {
-        if SAID_ANEW.contains(&&*word) {
+        let has_value =
+            LONG.iter().any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')));
+        if word == SHORT || LONG.contains(&&*word) {
+            // Its value is the next word.
             all.next();
-        } else if !SAID_ANEW
-            .iter()
-            .any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
-        {
+        } else if !has_value && !word.starts_with(SHORT) {
             words.push(word);
         }
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_anew_is_left_out() {
+        let check = |line: &str, expect: &str| {
+            let words = without_said_anew(line.split_whitespace().map(str::to_owned));
+            assert_eq!(words.join(" "), expect, "{line}");
+        };
+        check("", "");
+        check("top a.mt --by comm --sort=age -f", "top a.mt -f");
+        check("-c dentry,filp 1 5 --view who", "1 5");
+        check("-cdentry --cache filp --cache=x --comm curl -d 5s", "--comm curl -d 5s");
+        check("--at 5s", "");
+    }
 }

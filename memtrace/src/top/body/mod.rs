@@ -63,7 +63,7 @@ pub fn body(state: &State, history: &History, width: usize) -> Body {
         return Body::Text(help());
     }
     let Some(moment) = state.moment(history) else {
-        let words = if state.at.is_some() { "reading …" } else { "waiting for the first figures …" };
+        let words = if history.is_recording() { "reading …" } else { "waiting for the first figures …" };
         return Body::Text(vec![Block::sentence(words).tone(Tone::Quiet)]);
     };
     let snapshot = &moment.snapshot;

@@ -95,7 +95,7 @@ fn tables_of(row: &Row) -> Vec<Table> {
 fn cgroup(share: &CgroupShare) -> Name {
     let path = share.path.as_deref();
     let owner = path.map(Owner::from_path).filter(|owner| owner.container.is_some());
-    let container = owner.and_then(|owner| owner.name()).map(|name| name.to_string());
+    let container = owner.and_then(|owner| owner.name());
     let bytes = path.map_or_else(|| key::cgroup(share.id, None), <[u8]>::to_vec);
     Name { bytes, is_path: true, tail: container.unwrap_or_default(), ..Name::default() }
 }

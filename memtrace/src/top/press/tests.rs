@@ -46,7 +46,7 @@ fn summary((state, ask): (State, Option<Ask>)) -> String {
     if let Some(prompt) = &state.prompt {
         say(true, format!("{:?}: {:?}", prompt.asks, prompt.text));
     }
-    say(state.message.is_some(), format!("says {:?}", state.message.clone().unwrap_or_default()));
+    say(state.message.is_some(), format!("says {:?}", state.message.unwrap_or_default()));
     say(ask.is_some(), format!("asks {ask:?}"));
     words.join(", ")
 }

@@ -26,10 +26,17 @@ pub struct Live {
     reports: Receiver<Snapshot>,
     asker: Asker,
     report_options: ReportOptions,
-    /// As the session was started.
-    command: Vec<String>,
+    command: Command,
     look: Look,
     has_ended: bool,
+}
+
+/// How the session was started.
+pub struct Command {
+    /// Without what a look says.
+    pub words: Vec<String>,
+    /// Slab caches that are traced, names and globs; empty for all.
+    pub named: Vec<String>,
 }
 
 /// Where a session's reports go: to the screen, and the last one to whatever follows it.
@@ -50,7 +57,7 @@ impl Live {
         asker: Asker,
         report_options: ReportOptions,
         look: Look,
-        command: Vec<String>,
+        command: Command,
     ) -> (Self, SyncSender<Snapshot>) {
         let (sender, reports) = sync_channel(WAITING);
         (Self { reports, asker, report_options, command, look, has_ended: false }, sender)
@@ -141,11 +148,91 @@ impl Source for Live {
 
     /// A session begins now: what was cannot be seen again.
     fn command(&self, look: &Look, _: Option<Duration>) -> String {
-        shell::line(self.command.iter().cloned().chain(options(look)))
+        let Command { words, named } = &self.command;
+        let caches = if look.caches.is_empty() { named } else { &look.caches };
+        let look = Look { caches: caches.clone(), ..look.clone() };
+        shell::line(words.iter().cloned().chain(options(&look)))
     }
 }
 
 fn moment(snapshot: Snapshot) -> Moment {
     let memory = Glance::take(&Files::live()).ok().map(|glance| glance.sum);
     Moment { snapshot, memory }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::output::sample;
+
+    /// Says what it shows.
+    #[derive(Clone, Default)]
+    struct Table(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Table {
+        fn say(&self, word: &'static str) {
+            self.0.lock().unwrap().push(word);
+        }
+    }
+
+    impl Output for Table {
+        fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
+            self.say(if snapshot.is_final { "last table" } else { "table" });
+            Ok(Shown::Yes)
+        }
+    }
+
+    fn last() -> Snapshot {
+        Snapshot { is_final: true, ..sample::dentry() }
+    }
+
+    #[test]
+    fn the_last_table_comes_when_the_screen_is_gone() {
+        let table = Table::default();
+        let (sender, reports) = sync_channel(1);
+        let on_screen = table.clone();
+        let start = move || {
+            on_screen.say("screen");
+            Ok(std::thread::spawn(move || {
+                while reports.recv().is_ok() {}
+                on_screen.say("gone");
+                Ok(())
+            }))
+        };
+        let mut screen = Screen::new(sender, Box::new(table.clone()), start);
+        assert_eq!(screen.show(&sample::dentry()).unwrap(), Shown::Yes);
+        assert_eq!(screen.show(&sample::dentry()).unwrap(), Shown::Yes);
+        assert_eq!(screen.show(&last()).unwrap(), Shown::Yes);
+        assert_eq!(*table.0.lock().unwrap(), ["screen", "gone", "last table"]);
+    }
+
+    #[test]
+    fn a_screen_that_does_not_keep_up_holds_nobody_up() {
+        let (sender, reports) = sync_channel(1);
+        let (go_on, wait) = sync_channel::<()>(0);
+        let start = move || {
+            Ok(std::thread::spawn(move || {
+                let _ = wait.recv();
+                drop(reports);
+                Ok(())
+            }))
+        };
+        let mut screen = Screen::new(sender, Box::new(Table::default()), start);
+        (0..100).for_each(|_| assert_eq!(screen.show(&sample::dentry()).unwrap(), Shown::Yes));
+        drop(go_on);
+        assert_eq!(screen.show(&last()).unwrap(), Shown::Yes);
+    }
+
+    #[test]
+    fn a_terminal_that_fails_ends_the_session() {
+        let (sender, reports) = sync_channel(1);
+        let start = move || {
+            drop(reports);
+            Ok(std::thread::spawn(|| Err(io::ErrorKind::BrokenPipe.into())))
+        };
+        let mut screen = Screen::new(sender, Box::new(Table::default()), start);
+        assert_eq!(screen.show(&sample::dentry()).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
 }
