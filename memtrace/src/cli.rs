@@ -15,14 +15,14 @@ use clap_complete::Shell;
 use crate::cmd::{
     bundle::BundleArgs, caches::CachesArgs, census::CensusArgs, check::CheckArgs, diff::DiffArgs,
     events::EventsArgs, exit, explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs,
-    redact::RedactArgs, report::ReportArgs, triage::TriageArgs,
+    redact::RedactArgs, report::ReportArgs, top::TopArgs, triage::TriageArgs,
 };
 use crate::{procfs::slab::nearest::nearest, text::duration};
 
 /// Show which processes hold the kernel's slab memory.
 ///
 /// Traces allocations and frees of slab objects, and shows who allocated the objects that are still outstanding. Without a
-/// command, runs a live session until Ctrl-C and then prints the final table. It changes nothing on the host, and leaves
+/// command, runs a live session until q or Ctrl-C and then prints the final table; on a terminal, ? shows the keys. It changes nothing on the host, and leaves
 /// nothing behind, however it ends.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES, after_long_help = [EXAMPLES, DETAILS].join("\n\n"))]
@@ -46,6 +46,7 @@ Examples:
   sudo memtrace census                      whose the slab is that is there already
   sudo memtrace record -o FILE -d 10m       record now, analyse later
   memtrace report FILE -o html --out P      turn a recording into a web page
+  memtrace top FILE                         go through a recording with keys
   memtrace explain dentry                   what a cache holds, and what helps
   sudo memtrace check                       what memtrace can do on this host";
 
@@ -111,6 +112,11 @@ pub enum Command {
     /// block boundaries, at most a second apart. Damaged blocks are left out, with a note. A pipe works too: memtrace record -d 10s
     /// -o - | memtrace report -
     Report(ReportArgs),
+    /// Look at a session or a recording with keys: the live view
+    ///
+    /// On a terminal memtrace without a command is the same. Of a recording, it shows any moment: arrow keys go back and forth in
+    /// time. Where there is no terminal, it prints tables. Press ? for the keys.
+    Top(TopArgs),
     /// Show what is outstanding in one recording and not in another
     ///
     /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. The largest changes come first.
@@ -138,8 +144,30 @@ fn definition() -> clap::Command {
     let definition = Cli::command();
     let commands: Vec<String> =
         definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    definition.mut_arg("every", |every| every.value_parser(move |text: &str| interval(text, &commands)))
+    definition
+        .mut_arg("every", |every| every.value_parser(move |text: &str| interval(text, &commands)))
+        .mut_subcommand("top", |top| {
+            top.mut_args(|arg| {
+                let is_of_session = OF_SESSION.contains(&arg.get_id().as_str());
+                if is_of_session { arg.conflicts_with("file") } else { arg }
+            })
+        })
 }
+
+/// What a recording was made with cannot be chosen any more.
+const OF_SESSION: [&str; 11] = [
+    "stacks",
+    "interval",
+    "duration",
+    "count",
+    "settle",
+    "sample",
+    "max_memory",
+    "max_cpu",
+    "verbose",
+    "avoid",
+    "ring_bytes",
+];
 
 /// An interval stands where a command may: a misspelt command comes here too.
 fn interval(text: &str, commands: &[String]) -> Result<Duration, String> {

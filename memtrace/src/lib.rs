@@ -13,6 +13,7 @@ pub mod triage;
 pub mod output;
 pub mod evidence;
 pub mod session;
+pub mod top;
 pub mod cmd;
 
 pub mod cli;

@@ -47,6 +47,11 @@ fn long_help() {
 }
 
 #[test]
+fn help_of_top() {
+    insta::assert_snapshot!(help("top --help"));
+}
+
+#[test]
 fn help_of_caches() {
     insta::assert_snapshot!(help("caches --help"));
 }

@@ -16,13 +16,12 @@ use super::{
         select::SelectArgs,
         status::with_bar,
         terminal::{self, WidthArgs},
-        when,
     },
 };
 use crate::{
     evidence::{
         recording::{Reader, pipe},
-        replay::{self, Query, Report, window::When},
+        replay::{self, Query, Report, when, window::When},
     },
     output::{
         self, documents,

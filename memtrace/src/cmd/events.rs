@@ -14,9 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{
-        number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace, when,
-    },
+    shared::{number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace},
 };
 use crate::{
     evidence::{
@@ -26,6 +24,7 @@ use crate::{
             self,
             events::{EventQuery, StreamError},
             filter::FilterError,
+            when,
             window::When,
         },
     },
@@ -240,6 +239,7 @@ fn options(args: EventsArgs) -> Options {
         interval: INTERVAL,
         duration: live.duration,
         count: None,
+        has_directories: false,
         has_early_report: false,
         takes_census: false,
         // Frees after the end are of no interest.

@@ -12,6 +12,7 @@ use super::{
     exit::{Exit, Failure, Found},
     shared::{
         finding::FindingArgs,
+        keyboard::{self, ViewArgs},
         number,
         rows::RowArgs,
         runtime::block_on,
@@ -25,6 +26,7 @@ use crate::{
     output::{Output, json::JsonLines},
     session::{self, Options, SessionError, budget::CpuLimit},
     text::duration,
+    top::terminal::is_interactive,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -43,9 +45,12 @@ pub struct LiveArgs {
     #[arg(index = 2, value_name = "COUNT", value_parser = number::at_least_one::<NonZeroU64>, conflicts_with = "count")]
     pub times: Option<NonZeroU64>,
 
-    /// Output format: table, or one JSON object a line with exact numbers
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub output: Format,
+    /// Plain tables, or one JSON object a line with exact numbers [default: the live view on a terminal, tables elsewhere]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Format>,
+
+    #[command(flatten)]
+    pub view: ViewArgs,
 
     #[command(flatten)]
     pub width: WidthArgs,
@@ -82,8 +87,35 @@ pub fn run(args: LiveArgs) -> Result<Found, LiveError> {
     let mut trace = args.trace;
     trace.interval = args.every.unwrap_or(trace.interval);
     trace.count = args.times.or(trace.count);
-    let options = options(trace, args.rows)?;
-    let (output, outcome) = args.finding.watch(output(args.output, args.width));
+    let LiveArgs { rows, view, width, finding, .. } = args;
+    match args.output {
+        Some(format) => print(trace, rows, output(format, width), finding),
+        None => show(trace, rows, view, width, finding),
+    }
+}
+
+/// At the keyboard, where there is one; else as tables. What the BPF programs log would stand in the middle of a screen.
+pub fn show(
+    trace: TraceArgs,
+    rows: RowArgs,
+    view: ViewArgs,
+    width: WidthArgs,
+    finding: FindingArgs,
+) -> Result<Found, LiveError> {
+    if is_interactive() && !trace.verbose {
+        return Ok(keyboard::session(options(trace, rows)?, view, width, finding)?);
+    }
+    print(trace, rows, output(Format::Table, width), finding)
+}
+
+fn print(
+    trace: TraceArgs,
+    rows: RowArgs,
+    output: Box<dyn Output + Send>,
+    finding: FindingArgs,
+) -> Result<Found, LiveError> {
+    let options = options(trace, rows)?;
+    let (output, outcome) = finding.watch(output);
     block_on(session::run(options, output)).map_err(SessionError::Runtime)??;
     Ok(outcome.found())
 }
@@ -103,6 +135,7 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         pids: trace.pids,
         comms: trace.comms,
         report_options: rows.report_options(),
+        has_directories: false,
         stacks: trace.stacks,
         incidents: rows.incidents()?,
         interval: trace.interval,

@@ -15,4 +15,5 @@ pub mod mark;
 pub mod record;
 pub mod redact;
 pub mod report;
+pub mod top;
 pub mod triage;

@@ -18,7 +18,6 @@ use super::{
         select::SelectArgs,
         status::with_bar,
         terminal::{self, WidthArgs},
-        when,
     },
 };
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
         replay::{
             self, Query, Report,
             filter::FilterError,
+            when,
             window::{When, WindowError},
         },
     },

@@ -11,6 +11,7 @@ pub mod error;
 pub mod budget;
 pub mod census;
 pub mod sink;
+pub mod requests;
 mod host;
 mod caches;
 mod tasks;
@@ -20,6 +21,7 @@ mod inspect;
 mod own_cost;
 pub mod marks;
 mod signals;
+mod wishes;
 mod reporter;
 mod state;
 mod setup;
@@ -38,6 +40,6 @@ mod run;
 pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
-    run::{record, run, stream},
+    run::{record, run, run_asked, stream},
     signals::Signals,
 };

@@ -28,6 +28,8 @@ pub struct Options {
     /// Only allocations by processes of these names; empty for all.
     pub comms: Vec<CommPattern>,
     pub report_options: ReportOptions,
+    /// Each report says where dentries are, and not the final one alone.
+    pub has_directories: bool,
     pub interval: Duration,
     pub duration: Option<Duration>,
     /// End after this many reports, of which the last is the final one.

@@ -12,10 +12,12 @@ use super::{
     marks::Mark,
     options::Options,
     reporter::Reporter,
+    requests::{Request, Requests},
     setup::{self, Ready},
     signals::Signals,
     sink::{RecordingTarget, SinkConfig, SinkState, StreamTarget},
     state::Session,
+    wishes::Wishes,
 };
 use crate::{
     evidence::recording::Written,
@@ -46,7 +48,16 @@ enum End {
 
 /// Runs a session until a signal, its duration or its count ends it.
 pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(), SessionError> {
-    run_with(options, output, None).await.map(drop)
+    run_with(options, output, None, Requests::NONE).await.map(drop)
+}
+
+/// The same, while somebody at the keyboard asks for other reports.
+pub async fn run_asked(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    requests: Requests,
+) -> Result<(), SessionError> {
+    run_with(options, output, None, requests).await.map(drop)
 }
 
 /// The same, while its events go to a stream.
@@ -55,7 +66,7 @@ pub async fn stream(
     output: Box<dyn Output + Send>,
     target: StreamTarget,
 ) -> Result<(), SessionError> {
-    run_with(options, output, Some(SinkConfig::Stream(target))).await.map(drop)
+    run_with(options, output, Some(SinkConfig::Stream(target)), Requests::NONE).await.map(drop)
 }
 
 /// The same, recorded. Returns the size of the recording.
@@ -64,23 +75,25 @@ pub async fn record(
     output: Box<dyn Output + Send>,
     target: RecordingTarget,
 ) -> Result<Written, SessionError> {
-    Ok(run_with(options, output, Some(SinkConfig::Recording(target))).await?.unwrap_or_default())
+    let sink = Some(SinkConfig::Recording(target));
+    Ok(run_with(options, output, sink, Requests::NONE).await?.unwrap_or_default())
 }
 
 async fn run_with(
     options: Options,
     output: Box<dyn Output + Send>,
     sink: Option<SinkConfig>,
+    requests: Requests,
 ) -> Result<Option<Written>, SessionError> {
     let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
-    let mut signals = signals.map_err(SessionError::Signals)?;
+    let mut wishes = Wishes { signals: signals.map_err(SessionError::Signals)?, requests };
     let Ready { mut attached, state } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, sink)?;
-    session.state.notes.extend(signals.mark_problem());
+    session.state.notes.extend(wishes.signals.mark_problem());
     let mut census = options.takes_census.then(|| census::of_session(&options)).flatten();
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
-    let end = session.watch(&options, &mut attached, &reporter, &mut signals, &mut census).await?;
+    let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut census).await?;
     if end == End::Unread {
         drop(attached);
         session.finish_sink()?;
@@ -97,7 +110,7 @@ async fn run_with(
     }
     // Following frees would cost the host more.
     let settle = if end == End::OverBudget { Duration::ZERO } else { options.settle };
-    session.settle(&mut attached, settle, &mut signals).await?;
+    session.settle(&mut attached, settle, &mut wishes).await?;
     // Of a session that was short there is what was seen so far.
     if let Some(census) = &mut census {
         census.end();
@@ -115,6 +128,7 @@ async fn run_with(
 /// What a session waits for.
 enum Wake {
     End,
+    Request(Request),
     Mark(Mark),
     Report,
     /// The one that comes before the first interval is over.
@@ -150,10 +164,11 @@ impl Timers {
     }
 
     /// In the order of their urgency.
-    async fn next(&mut self, signals: &mut Signals, census: &mut Option<Taking>) -> Wake {
+    async fn next(&mut self, wishes: &mut Wishes, census: &mut Option<Taking>) -> Wake {
         tokio::select! {
             biased;
-            mark = signals.next() => mark.map_or(Wake::End, Wake::Mark),
+            mark = wishes.signals.next() => mark.map_or(Wake::End, Wake::Mark),
+            request = wishes.requests.next() => Wake::Request(request),
             () = sleep_until_some(self.end) => Wake::End,
             () = sleep_until_some(self.early_report) => {
                 self.early_report = None;
@@ -192,14 +207,16 @@ impl Session {
         options: &Options,
         attached: &mut Attached,
         reporter: &Reporter,
-        signals: &mut Signals,
+        wishes: &mut Wishes,
         census: &mut Option<Taking>,
     ) -> Result<End, SessionError> {
         let mut timers = Timers::start(options, self.meter.due());
         let mut reports = 0;
         loop {
-            match timers.next(signals, census).await {
-                Wake::End => return Ok(End::Asked),
+            match timers.next(wishes, census).await {
+                Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
+                Wake::Request(Request::Look(view)) => self.look(view),
+                Wake::Request(Request::Report) => self.report(attached, reporter)?,
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
                 Wake::EarlyReport => self.report(attached, reporter)?,
                 Wake::Report => {

@@ -12,8 +12,8 @@ use super::{
     drain::DRAIN_EVERY,
     error::SessionError,
     record::BlockEnd,
-    signals::Signals,
     state::{Session, Stopped},
+    wishes::Wishes,
 };
 use crate::{
     kernel::{attach::Attached, clock, events::Events},
@@ -37,13 +37,13 @@ impl Session {
         &mut self,
         attached: &mut Attached,
         time: Duration,
-        signals: &mut Signals,
+        wishes: &mut Wishes,
     ) -> Result<(), SessionError> {
         attached.stop_allocations();
         let at = clock::now();
         self.stopped = Some(Stopped { at, unknown_frees: None });
         if !time.is_zero() {
-            self.follow_frees(at, attached, time, signals).await?;
+            self.follow_frees(at, attached, time, wishes).await?;
         }
         self.verify_rest(&mut attached.events)
     }
@@ -64,7 +64,7 @@ impl Session {
         at: TimeNs,
         attached: &mut Attached,
         time: Duration,
-        signals: &mut Signals,
+        wishes: &mut Wishes,
     ) -> Result<(), SessionError> {
         let start = Instant::now();
         self.catch_up(&mut attached.events)?;
@@ -78,7 +78,7 @@ impl Session {
         while self.ledger.outstanding() > 0 {
             tokio::select! {
                 biased;
-                () = signals.end() => break,
+                () = wishes.end() => break,
                 () = sleep_until(start + time) => break,
                 _ = drain.tick() => {
                     self.drain(&mut attached.events)?;

@@ -1,6 +1,6 @@
 //! From the options to a session that runs.
 
-use std::{collections::HashSet, fmt::Write as _, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use memtrace_common::{config, sample};
 
@@ -48,7 +48,8 @@ use crate::{
         comm_pattern::CommPattern,
         event::{Address, Comm},
     },
-    view::{By, Sampling},
+    text::shell,
+    view::{By, Keys, Sampling},
 };
 
 /// One allocation in this many carries its stack: walking a stack takes as long as all else that a probe does, or several times
@@ -147,6 +148,25 @@ impl Names {
     }
 }
 
+impl State {
+    /// Finds the names that rows by these keys need and that nobody needed so far.
+    pub fn find_names(&mut self, by: &Keys) {
+        let (symbols, no_symbols) = find_if(by.contains(By::CallSite) && self.symbols.is_none(), symbols);
+        let needs_gfp = by.contains(By::Gfp) && self.gfp_names.is_none();
+        let (gfp_names, no_gfp_names) = find_if(needs_gfp, || gfp_names(&self.kernel));
+        let needs_nodes = by.contains(By::Node) && self.nodes.is_none();
+        let (nodes, no_nodes) = find_if(needs_nodes, || nodes(&self.kernel));
+        self.symbols = self.symbols.take().or(symbols.map(Arc::new));
+        self.gfp_names = self.gfp_names.take().or(gfp_names);
+        self.nodes = self.nodes.take().or(nodes);
+        for note in [no_symbols, no_gfp_names, no_nodes].into_iter().flatten() {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+}
+
 /// What is found where it is needed; else the note that says why not.
 fn find_if<T>(is_needed: bool, find: impl FnOnce() -> Result<T, String>) -> (Option<T>, Option<String>) {
     match is_needed.then(find) {
@@ -194,11 +214,7 @@ pub(super) fn check_privileges() -> Result<(), SetupError> {
         return Ok(());
     }
     let missing: Vec<_> = missing.iter().map(|capability| capability.name).collect();
-    let command = std::env::args_os().fold(String::new(), |mut command, argument| {
-        let separator = if command.is_empty() { "" } else { " " };
-        let _ = write!(command, "{separator}{}", quoted(&argument.to_string_lossy()));
-        command
-    });
+    let command = shell::line(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()));
     Err(SetupError::Privileges { missing: missing.join(" and "), command })
 }
 
@@ -208,15 +224,6 @@ fn check_memory() -> Result<(), SetupError> {
         Some(limit) if limit < memory::MIN => Err(SetupError::NoMemory(limit)),
         _ => Ok(()),
     }
-}
-
-/// As a shell takes it.
-fn quoted(argument: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
-    if !argument.is_empty() && argument.chars().all(is_plain) {
-        return argument.to_owned();
-    }
-    format!("'{}'", argument.replace('\'', r"'\''"))
 }
 
 fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
@@ -345,13 +352,5 @@ mod tests {
         for name in ["dentry", "ext4_inode_cache", "skbuff_head_cache", "x-", "radix-tree", "a-k"] {
             assert!(!may_serve_kmalloc(name), "{name}");
         }
-    }
-
-    #[test]
-    fn the_command_is_shown_as_a_shell_takes_it() {
-        assert_eq!(quoted("--cache"), "--cache");
-        assert_eq!(quoted("kmalloc-*"), "'kmalloc-*'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -10,7 +10,10 @@ use super::{
     verify::Verification,
 };
 use crate::{
-    evidence::recording::{Header, file::WriteError},
+    evidence::{
+        recording::{Header, file::WriteError},
+        replay::filter::Filter,
+    },
     kernel::{clock, trials::Avoid},
     procfs::Files,
     stream::{event::TimeNs, ledger::Batch},
@@ -23,12 +26,15 @@ impl State {
         let sink = sink.map(|config| self.open_sink(config, options, started)).transpose()?;
         let mut ledger = self.budget.ledger();
         ledger.set_detail(options.report_options.by.detail());
+        let builder = Builder::new(options.report_options.clone());
+        let builder = if options.has_directories { builder.with_directories() } else { builder };
         Ok(Session {
             sink,
             defined_stacks: 0,
             ledger,
             batch: Batch::default(),
-            builder: Builder::new(options.report_options.clone()),
+            builder,
+            shown: Filter::default(),
             verification: Verification::new(options.interval, options.avoid.contains(&Avoid::Verify)),
             slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),

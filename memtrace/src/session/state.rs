@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     attribution::stack::Stacks,
+    evidence::replay::filter::Filter,
     kernel::{clock, discover::Kernel, gfp::GfpNames, nodes::Nodes, symbols::Symbols},
     knowledge::incidents::Incidents,
     stream::{
@@ -53,6 +54,8 @@ pub struct Session {
     pub batch: Batch,
     pub builder: Builder,
     pub verification: Verification,
+    /// Of what is traced, what reports show.
+    pub shown: Filter,
     pub slabinfo: SlabinfoSeries,
     pub comparison: Comparison,
     pub meter: Meter,

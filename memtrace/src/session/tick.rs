@@ -4,6 +4,7 @@ use super::{
     error::SessionError,
     record::BlockEnd,
     reporter::Reporter,
+    requests::View,
     state::{Session, State},
 };
 use crate::{
@@ -37,6 +38,8 @@ impl Session {
 
     fn build(&mut self, checkpoint: &Checkpoint) -> Snapshot {
         let own_tgid = std::process::id();
+        let passed = self.shown.caches(self.state.caches.infos());
+        let passes = |cache| passed.get(&cache).copied().unwrap_or(!self.shown.is_on());
         let State { host, caches, tasks, symbols, stacks, gfp_names, incidents, .. } = &self.state;
         let lookups = Lookups {
             host: &host.name,
@@ -48,8 +51,24 @@ impl Session {
             stacks: stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
             gfp_names: gfp_names.as_ref(),
             incidents,
-            is_shown: &|origin| origin.task.tgid != own_tgid,
+            is_shown: &|origin| origin.task.tgid != own_tgid && passes(origin.cache),
         };
-        self.builder.snapshot(&self.ledger, checkpoint, lookups)
+        let mut snapshot = self.builder.snapshot(&self.ledger, checkpoint, lookups);
+        if self.shown.is_on() {
+            let is_shown = |name: &str| {
+                caches.infos().values().any(|info| info.name == name && self.shown.passes_cache(info))
+            };
+            snapshot.caches.retain(|cache| is_shown(&cache.name));
+        }
+        snapshot
+    }
+
+    /// Looks at the session in another way from now on. Objects that were allocated before may not tell what rows are by now.
+    pub fn look(&mut self, view: View) {
+        let View { report_options, filter } = view;
+        self.state.find_names(&report_options.by);
+        self.ledger.set_detail(report_options.by.detail());
+        self.builder.set_options(report_options);
+        self.shown = filter;
     }
 }

@@ -4,6 +4,7 @@ pub mod duration;
 pub mod escape;
 pub mod frame;
 pub mod human;
+pub mod shell;
 pub mod size;
 pub mod time;
 pub mod width;

@@ -1,7 +1,7 @@
 //! From the ledger to a [`Snapshot`]: groups, then rows, then what all rows come to.
 
 mod group;
-mod rows;
+pub mod rows;
 mod totals;
 
 use std::time::Duration;
@@ -34,12 +34,15 @@ pub struct ReportOptions {
 }
 
 /// Makes snapshots, and remembers the last one's totals for the rates.
+#[derive(Clone)]
 pub struct Builder {
     options: ReportOptions,
     rows: RowHistory,
     timeline: Timeline,
     /// Of all rows together.
     allocs: AllocsUntil,
+    /// Each snapshot has them, and not the final one alone.
+    has_directories: bool,
 }
 
 impl Builder {
@@ -49,6 +52,21 @@ impl Builder {
             rows: RowHistory::default(),
             timeline: Timeline::default(),
             allocs: AllocsUntil::default(),
+            has_directories: false,
+        }
+    }
+
+    /// Says where dentries are in each snapshot.
+    pub fn with_directories(self) -> Self {
+        Self { has_directories: true, ..self }
+    }
+
+    /// Makes other snapshots from now on. Whoever is grouped otherwise has no past.
+    pub fn set_options(&mut self, options: ReportOptions) {
+        if options.by != self.options.by {
+            *self = Self { has_directories: self.has_directories, ..Self::new(options) };
+        } else {
+            self.options = options;
         }
     }
 
@@ -78,7 +96,8 @@ impl Builder {
         let rest = cut(&mut rows, *sort, *top);
         let rows = with_details(rows, ledger, &self.timeline, checkpoint.now, lookups.stacks);
         let is_final = checkpoint.is_final;
-        let directories = is_final.then(|| tree::directories(ledger, lookups.shown(ledger)));
+        let directories =
+            (is_final || self.has_directories).then(|| tree::directories(ledger, lookups.shown(ledger)));
         let notes = checkpoint.notes.iter().cloned().chain(reconcile::note(&caches));
         let trust = Trust { slabinfo_agreement: reconcile::agreement(&caches), ..*trust };
         let (by, sort, older) = (by.clone(), *sort, *older);

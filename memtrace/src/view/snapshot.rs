@@ -93,6 +93,21 @@ impl Snapshot {
         before(self.time, self.settled.map(|settled| settled.time).unwrap_or_default())
     }
 
+    /// Only the first rows; the others are added to the rest.
+    pub fn cut_to(mut self, rows: usize) -> Self {
+        let cut = self.rows.split_off(rows.min(self.rows.len()));
+        if cut.is_empty() {
+            return self;
+        }
+        let rest = self.rest.unwrap_or_default();
+        self.rest = Some(cut.iter().fold(rest, |rest, row| Rest {
+            rows: rest.rows + 1,
+            objects: rest.objects.saturating_add(row.objects),
+            bytes: rest.bytes.saturating_add(row.bytes),
+        }));
+        self
+    }
+
     /// All caches added up.
     pub fn totals(&self) -> Totals {
         let sum = |of: fn(&CacheTotals) -> u64| self.caches.iter().map(of).fold(0, u64::saturating_add);

@@ -39,6 +39,7 @@ mod names;
 mod objects;
 mod outputs;
 mod program;
+mod pty;
 mod recording;
 mod runs;
 #[path = "../scenes/mod.rs"]

@@ -3,7 +3,10 @@
 mod hierarchy;
 mod owner;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 pub use self::{
     hierarchy::{Hierarchy, HierarchyError},
@@ -16,8 +19,9 @@ const MAX_CGROUPS: usize = 1 << 17;
 const MAX_BYTES: usize = 32 << 20;
 
 /// The cgroups that were seen: those that were removed keep their names.
+#[derive(Clone)]
 pub struct Cgroups {
-    hierarchy: Option<Hierarchy>,
+    hierarchy: Option<Arc<Hierarchy>>,
     /// Paths in the hierarchy, from its root; None for cgroups that were gone before their path was read.
     paths: HashMap<CgroupId, Option<Vec<u8>>>,
     /// Those that were learned since the last [`Self::take_changes`]; None unless [`Self::keep_changes`] was called.
@@ -31,6 +35,7 @@ pub struct Cgroups {
 impl Cgroups {
     /// None where the host has no cgroups that memtrace can read.
     pub fn new(hierarchy: Option<Hierarchy>) -> Self {
+        let hierarchy = hierarchy.map(Arc::new);
         Self { hierarchy, paths: HashMap::new(), learned: None, bytes: 0, left_out: HashSet::new() }
     }
 

@@ -24,7 +24,7 @@ struct Link {
 }
 
 /// All chains; each is its first link, and refers to the rest.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Chains {
     links: Vec<Link>,
     ids: HashMap<(Comm, ChainId), ChainId>,

@@ -29,7 +29,7 @@ impl Command {
 }
 
 /// Each command once: a leak is often the same one, started again and again.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Commands(HashSet<Arc<Command>>);
 
 impl Commands {

@@ -61,7 +61,7 @@ pub struct Definition {
     pub has_ended: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Processes {
     /// Several where a number was used again.
     by_tgid: HashMap<u32, Vec<Process>>,

@@ -1,7 +1,8 @@
-//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`]) with their values ([`when`], [`number`]),
-//! what the terminal is ([`terminal`]), the table on it ([`screen`]), what stands on it meanwhile ([`status`], [`progress`]), and the event loop ([`runtime`]).
+//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`]) with their numbers ([`number`]),
+//! what the terminal is ([`terminal`]), the table on it ([`screen`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), and a session with somebody who presses keys ([`keyboard`]).
 
 pub mod finding;
+pub mod keyboard;
 pub mod number;
 pub mod output;
 pub mod progress;
@@ -12,4 +13,3 @@ pub mod select;
 pub mod status;
 pub mod terminal;
 pub mod trace;
-pub mod when;

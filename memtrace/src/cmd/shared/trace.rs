@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Stands for all caches.
-const ALL: &str = "all";
+pub const ALL: &str = "all";
 
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {

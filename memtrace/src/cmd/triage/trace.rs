@@ -105,6 +105,7 @@ fn options(duration: Duration) -> Options {
         interval: (duration / REPORTS).max(MIN_INTERVAL).min(duration),
         duration: Some(duration),
         count: None,
+        has_directories: false,
         has_early_report: true,
         stacks: None,
         incidents: Incidents::built_in(),

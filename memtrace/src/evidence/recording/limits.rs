@@ -109,6 +109,12 @@ impl Unpacked {
         Self { limits, bytes: Cell::new(0), copied: Cell::new(0) }
     }
 
+    /// What was unpacked so far does not count any more: who looks at a part again and again asks each time anew.
+    pub fn start_anew(&self) {
+        self.bytes.set(0);
+        self.copied.set(0);
+    }
+
     /// Before a block is unpacked: of so many bytes, from so many.
     pub fn block(&self, plain: u64, packed: u64) -> Result<(), TooMuch> {
         if plain > self.limits.block {

@@ -130,6 +130,11 @@ impl Reader {
         &self.gaps
     }
 
+    /// What was read so far does not count towards the limits any more.
+    pub fn start_anew(&self) {
+        self.unpacked.start_anew();
+    }
+
     /// A block's bytes, for [`Self::block`].
     pub fn plain(&self, place: &Place) -> Result<Vec<u8>, BlockError> {
         let mut bytes = [0; FRAME_LEN];

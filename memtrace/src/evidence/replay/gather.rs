@@ -17,7 +17,7 @@ const BIGGEST: usize = 20;
 const MAX_POINTS: usize = 2_000;
 
 /// Gathers a series, bounded in points and lines.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Gatherer {
     points: Vec<Point>,
     /// One report in so many is a point.
@@ -27,7 +27,7 @@ pub struct Gatherer {
     rows: Lines,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Lines(HashMap<Vec<u8>, Held>);
 
 /// Objects and bytes at each point.

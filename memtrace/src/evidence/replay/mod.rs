@@ -4,9 +4,11 @@
 pub mod events;
 pub mod filter;
 mod gather;
+pub mod player;
 pub mod state;
 mod survey;
 pub mod window;
+pub mod when;
 
 use std::{
     sync::Arc,
@@ -90,22 +92,8 @@ pub fn window(
 
 /// Makes the report of a window.
 pub fn report(reader: &Reader, ask: &Query, progress: &mut dyn FnMut(Step)) -> Result<Report, WindowError> {
-    let header = &reader.header;
     let window = window(reader, &ask.filter, ask.from.as_ref(), ask.to.as_ref(), progress)?;
-    let base = base(reader, window)?;
-    let by = ask.report_options.by.detail();
-    let apart =
-        OriginDetail { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
-    let state = State::new(header, ask.filter.clone(), ask.incidents.clone(), apart).within(reader.limits);
-    let mut replay = Replay {
-        state,
-        builder: Builder::new(ask.report_options.clone()),
-        base,
-        census: None,
-        series: Gatherer::default(),
-        last: None,
-        damaged: Vec::new(),
-    };
+    let mut replay = Replay::start(reader, ask, window)?;
     let places = &reader.places()[window.first..window.end];
     for (done, place) in places.iter().enumerate() {
         progress(Step { doing: "reading", done, all: places.len() });
@@ -143,6 +131,7 @@ fn end(checkpoint: &mut Checkpoint) {
 }
 
 /// A window that is being read.
+#[derive(Clone)]
 struct Replay {
     state: State,
     builder: Builder,
@@ -155,12 +144,36 @@ struct Replay {
 }
 
 impl Replay {
+    fn start(reader: &Reader, ask: &Query, window: Window) -> Result<Self, TooMuch> {
+        let by = ask.report_options.by.detail();
+        let apart =
+            OriginDetail { call_sites: ask.call_sites || by.call_sites, nodes: ask.nodes || by.nodes, ..by };
+        let state = State::new(&reader.header, ask.filter.clone(), ask.incidents.clone(), apart);
+        Ok(Self {
+            state: state.within(reader.limits),
+            builder: Builder::new(ask.report_options.clone()),
+            base: base(reader, window)?,
+            census: None,
+            series: Gatherer::default(),
+            last: None,
+            damaged: Vec::new(),
+        })
+    }
+
     fn read(&mut self, reader: &Reader, place: &Place, is_last: bool) -> Result<(), TooMuch> {
+        if let Some(footer) = self.apply(reader, place)? {
+            self.close(&footer, is_last);
+        }
+        self.state.check()
+    }
+
+    /// Applies a block's entries. How things stood at its end; None where that cannot be read.
+    fn apply(&mut self, reader: &Reader, place: &Place) -> Result<Option<BlockFooter>, TooMuch> {
         let plain = intact(reader.plain(place))?;
         let Some(block) = plain.as_deref().map(|plain| intact(reader.block(plain))).transpose()?.flatten()
         else {
             self.damaged.push(*place);
-            return Ok(());
+            return Ok(None);
         };
         // The session followed frees for a while after its end: this block has these, and nothing else.
         if block.footer.checkpoint.settled.is_some() && place.start == place.end {
@@ -174,16 +187,18 @@ impl Replay {
             }
         }
         self.state.check()?;
-        self.close(block.footer, is_last);
-        self.state.check()
+        if let Some(census) = &block.footer.checkpoint.census {
+            self.census = Some(Arc::clone(census));
+        }
+        Ok(Some(block.footer))
     }
 
-    fn close(&mut self, footer: BlockFooter, is_last: bool) {
+    /// The moment at a block's end.
+    fn moment(&self, footer: &BlockFooter, is_last: bool) -> Checkpoint {
         let mut checkpoint = match &self.base {
             Some(base) => self.own(window::since(base, &footer.checkpoint)),
             None => footer.checkpoint.clone(),
         };
-        self.census = footer.checkpoint.census.clone().or(self.census.take());
         checkpoint.census.clone_from(&self.census);
         // Whoever made the file may have made up its times.
         let before = self.last.as_ref().map(|(checkpoint, _)| (checkpoint.elapsed, checkpoint.now));
@@ -193,12 +208,17 @@ impl Replay {
         if is_last {
             end(&mut checkpoint);
         }
+        checkpoint
+    }
+
+    fn close(&mut self, footer: &BlockFooter, is_last: bool) {
         if footer.is_report || is_last {
+            let checkpoint = self.moment(footer, is_last);
             let snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
             self.series.add(&checkpoint, &snapshot);
             self.last = Some((checkpoint, snapshot));
         }
-        self.state.close(&footer);
+        self.state.close(footer);
     }
 
     /// A moment with what the ledger counted itself, since it did not see all.

@@ -72,6 +72,7 @@ pub(super) fn shortened(label: &[u8]) -> &[u8] {
     &label[..label.len().min(MAX_LABEL)]
 }
 
+#[derive(Clone)]
 pub struct State {
     pub ledger: Ledger,
     pub caches: Caches,
@@ -100,6 +101,7 @@ pub struct State {
 }
 
 /// For names: a block may bring new ones without end.
+#[derive(Clone)]
 struct Room(usize);
 
 impl Room {
@@ -144,7 +146,7 @@ fn stack_bytes(calls: &[String]) -> usize {
 }
 
 /// Names of places in the kernel.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct RecordedNames(HashMap<Address, String>);
 
 impl RecordedNames {
@@ -159,6 +161,7 @@ impl CallSites for RecordedNames {
     }
 }
 
+#[derive(Clone)]
 pub struct RecordedStacks {
     period: u32,
     names: HashMap<StackId, Vec<String>>,
@@ -234,7 +237,7 @@ impl State {
     }
 
     /// Memory that all of it takes, and a report of it, about.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let rows = self.ledger.origin_count() * ROW_BYTES;
         let tasks = self.processes.count() * PROCESS_BYTES;
         let cgroups = self.cgroups.count() * CGROUP_BYTES + self.cgroups.path_bytes();

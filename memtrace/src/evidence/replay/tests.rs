@@ -4,11 +4,12 @@ mod damage;
 mod fixture;
 mod limits;
 mod peak;
+mod player;
 mod ring;
 mod round_trip;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     time::Duration,

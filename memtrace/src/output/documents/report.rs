@@ -8,7 +8,7 @@ use crate::{
         tables,
     },
     text::{human, time::rfc3339_seconds},
-    view::{By, OwnCost, Row, Snapshot, Verdict, bias::Bias, snapshot::Totals},
+    view::{By, Finding, OwnCost, Row, Snapshot, Verdict, bias::Bias, snapshot::Totals},
 };
 
 /// Of many caches, how many have a line above the rows.
@@ -28,7 +28,7 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
     let blank = |keep| vec![Block::new(Content::Section("")).keep(keep)];
     let below = |keep, blocks: Vec<Block>| [blank(keep), blocks].concat();
     [
-        vec![title(snapshot)],
+        vec![title(snapshot, snapshot.is_final)],
         caches(snapshot),
         host(snapshot),
         own_cost(&snapshot.own_cost),
@@ -44,6 +44,29 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
         notes(snapshot),
     ]
     .concat()
+}
+
+/// What stands above whatever else is shown of it, a line each: what, when, what it comes to, of which caches.
+pub fn head(snapshot: &Snapshot) -> Vec<Block> {
+    let accused = snapshot.verdict.as_ref().filter(|verdict| verdict.first().is_some());
+    let verdict = accused.map(|known| {
+        let claim = Sentence::strong("verdict:").words(" ") + verdict::claim(known);
+        Block::facts([Fact::new(0, claim)]).tone(if known.is_alarming() { Tone::Alarm } else { Tone::Quiet })
+    });
+    let place = accused.and_then(Verdict::first).and_then(verdict::place_of).map(|place| {
+        Block::facts([Fact::new(0, Sentence::from("  ") + place)]).tone(Tone::Warning).keep(Keep::Problem)
+    });
+    let lines = [Some(title(snapshot, false)), verdict, place].into_iter().flatten().collect();
+    let trust = trust_line(snapshot).tone(tone_of_trust(snapshot)).keep(Keep::Trust);
+    [lines, vec![trust], caches(snapshot), host(snapshot), own_cost(&snapshot.own_cost)].concat()
+}
+
+/// What there is to say of a finding below its accusation, at length.
+pub fn finding(finding: &Finding) -> Vec<Block> {
+    let line = |(sentence, tone, _)| Block::sentence(sentence).indented(2).tone(tone);
+    let claim = Block::sentence(verdict::accusation(finding));
+    let claim = if finding.is_accusation() { claim.tone(Tone::Alarm) } else { claim };
+    std::iter::once(claim).chain(of_finding(finding).into_iter().map(line)).collect()
 }
 
 /// For a ticket.
@@ -84,13 +107,13 @@ pub fn trust_sentences(snapshot: &Snapshot) -> Vec<String> {
     std::iter::once(summary).chain(problems).chain(notes).map(|sentence| sentence.text()).collect()
 }
 
-fn title(snapshot: &Snapshot) -> Block {
+fn title(snapshot: &Snapshot, says_final: bool) -> Block {
     let elapsed = human::duration(snapshot.elapsed);
     let older = snapshot.older.map(|age| format!("older than {}", human::duration(age)));
     let facts = [
         Fact::label(0, "memtrace"),
         // The last block says so at once, where the eye is.
-        Fact::new(1, if snapshot.is_final { "FINAL" } else { "" }),
+        Fact::new(1, if says_final { "FINAL" } else { "" }),
         // What OBJECTS and BYTES count.
         Fact::new(2, format!("allocated in {elapsed}, not freed")),
         Fact::new(3, older.unwrap_or_default()),
@@ -143,6 +166,21 @@ fn caches(snapshot: &Snapshot) -> Vec<Block> {
             vec![Block::facts(facts).keep(Keep::Cache), lines(&caches[..shown], 1).keep(Keep::MoreCaches)]
         }
     }
+}
+
+/// What the snapshot knows of the host's memory.
+pub fn memory(snapshot: &Snapshot) -> Vec<Block> {
+    let lines = snapshot.meminfo.map(|meminfo| {
+        let line = |what: &str, bytes| Block::sentence(format!("{what:14}{}", human::bytes(bytes)));
+        let available = meminfo.available.map(|bytes| line("available", bytes));
+        let slab = [
+            line("slab", meminfo.slab),
+            line("  reclaimable", meminfo.sreclaimable),
+            line("  unreclaimable", meminfo.sunreclaim),
+        ];
+        slab.into_iter().chain(available).collect::<Vec<_>>()
+    });
+    lines.unwrap_or_default()
 }
 
 fn host(snapshot: &Snapshot) -> Vec<Block> {
@@ -249,24 +287,28 @@ fn verdict_of(verdict: &Verdict, in_full: bool) -> Vec<Block> {
 fn details(verdict: &Verdict, in_full: bool) -> Vec<(Sentence, Tone, Keep)> {
     let Some(first) = verdict.first() else { return Vec::new() };
     let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
-    let mut all: Vec<_> = verdict::place_of(first).into_iter().map(warning).collect();
     let others = verdict.accused().skip(1).map(|other| Sentence::from("also: ") + verdict::accusation(other));
     if !in_full {
-        all.extend(others.take(1).map(warning));
-        return all;
+        let place = verdict::place_of(first).into_iter();
+        return place.chain(others.take(1)).map(warning).collect();
     }
-    all.push(warning(verdict::evidence(first)));
-    all.push(warning(verdict::consequence(first).into()));
-    all.extend(first.known.first().into_iter().flat_map(verdict::remedy).map(warning));
-    all.push((verdict::learn_more(first), Tone::Quiet, Keep::Note));
-    all.extend(first.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
-    all.extend(others.take(MAX_ALSO).map(warning));
+    of_finding(first).into_iter().chain(others.take(MAX_ALSO).map(warning)).collect()
+}
+
+fn of_finding(finding: &Finding) -> Vec<(Sentence, Tone, Keep)> {
+    let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
+    let mut all: Vec<_> = verdict::place_of(finding).into_iter().map(warning).collect();
+    all.push(warning(verdict::evidence(finding)));
+    all.push(warning(verdict::consequence(finding).into()));
+    all.extend(finding.known.first().into_iter().flat_map(verdict::remedy).map(warning));
+    all.push((verdict::learn_more(finding), Tone::Quiet, Keep::Note));
+    all.extend(finding.doubts.iter().map(|doubt| warning(format!("but {}", verdict::doubt(*doubt)).into())));
     all
 }
 
 fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
     let problems = trust::problems(&snapshot.trust, snapshot.is_final);
-    let tone = if Bias::of(snapshot).is_negligible { Tone::Quiet } else { Tone::Alarm };
+    let tone = tone_of_trust(snapshot);
     // Before the end, rows need the room more than explanations.
     let (summary, keep) = match snapshot.is_final {
         true => (Block::sentence(format!("trust: {}", trust::summary(snapshot))), Keep::Problem),
@@ -274,6 +316,10 @@ fn trust_of(snapshot: &Snapshot) -> Vec<Block> {
     };
     let problem = |problem| Block::sentence(problem).indented(2).tone(Tone::Warning).keep(keep);
     std::iter::once(summary.tone(tone).keep(Keep::Trust)).chain(problems.into_iter().map(problem)).collect()
+}
+
+fn tone_of_trust(snapshot: &Snapshot) -> Tone {
+    if Bias::of(snapshot).is_negligible { Tone::Quiet } else { Tone::Alarm }
 }
 
 /// What of it fits into one line.

@@ -202,7 +202,8 @@ fn memory(page: &Page) -> Vec<Block> {
             human::count_change(row.negative_growth)
         )
     });
-    [table(tables::memory(page), dentries), table(tables::nodes(&page.nodes), None)].concat()
+    [table(tables::memory(page.total, &page.parts), dentries), table(tables::nodes(&page.nodes), None)]
+        .concat()
 }
 
 /// The first rows, and how many there are beside them.

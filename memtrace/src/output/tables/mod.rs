@@ -5,5 +5,7 @@ pub mod difference;
 pub mod directories;
 pub mod keys;
 pub mod rows;
+pub mod shares;
 pub mod slab_caches;
+pub mod stacks;
 pub mod triage;

@@ -7,7 +7,7 @@ use crate::{
     },
     procfs::cgroup::Version,
     triage::{
-        page::{NodeRow, Page, PartRow},
+        page::{NodeRow, PartRow},
         window::{CacheRow, CgroupRow, ProcessRow},
     },
 };
@@ -18,9 +18,8 @@ const MIN_PART: u64 = 64 << 10;
 /// A name that is longer would push the figures out of sight.
 const NAME: Kind = Kind::Text(Room { least: 16, good: 30, most: 60 });
 
-pub fn memory(page: &Page) -> Table {
+pub fn memory(total: u64, parts: &[PartRow]) -> Table {
     type Of<'a> = Column<'a, PartRow>;
-    let total = page.total;
     let columns = [
         Of::new("memory", "MEMORY", NAME, |row| Cell::words(row.part.name())).key(),
         // It is what is left of the sum, and may be less than nothing.
@@ -33,7 +32,7 @@ pub fn memory(page: &Page) -> Table {
     ];
     let is_shown =
         |row: &&PartRow| row.bytes.unsigned_abs() >= MIN_PART || row.growth.unsigned_abs() >= MIN_PART;
-    let mut table = Table::new("memory", &columns, page.parts.iter().filter(is_shown));
+    let mut table = Table::new("memory", &columns, parts.iter().filter(is_shown));
     table.total = Some(vec![Cell::Blank, Cell::Bytes(total), Cell::Share(1.0), Cell::Blank]);
     table
 }

@@ -55,7 +55,7 @@ pub struct AllocSpan {
 }
 
 /// Spans in order; they have no time in common.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ages {
     /// Kept apart, because most events belong to it. May have no objects.
     newest: Span,

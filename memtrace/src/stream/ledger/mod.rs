@@ -106,6 +106,7 @@ pub struct Held<'a> {
     pub name: Option<NamedObjects<'a>>,
 }
 
+#[derive(Clone)]
 pub struct Ledger {
     objects: Objects,
     origins: Origins,

@@ -73,6 +73,7 @@ fn hash(hasher: &FixedState, directory: &[u8], pattern: &[u8]) -> u64 {
     hasher.hash_one((directory, pattern))
 }
 
+#[derive(Clone)]
 pub struct Groups {
     groups: Vec<Group>,
     by_name: HashTable<GroupId>,

@@ -47,6 +47,7 @@ pub struct Slot {
 }
 
 /// All outstanding objects.
+#[derive(Clone)]
 pub struct Objects {
     shards: Vec<Shard>,
     len: usize,

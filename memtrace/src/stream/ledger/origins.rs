@@ -57,6 +57,7 @@ pub(super) type Called = HashMap<GroupId, u64, FixedState>;
 
 /// Running totals since attach. Where only a sample of all objects is followed, each stands for as many as the sampling
 /// period says: these are estimates then.
+#[derive(Clone)]
 pub struct Origin {
     pub key: OriginKey,
     pub allocs: u64,
@@ -142,6 +143,7 @@ impl Origin {
     }
 }
 
+#[derive(Clone)]
 pub struct Origins {
     origins: Vec<Origin>,
     /// By their keys' hashes, which are kept beside so that growth reads no origin.

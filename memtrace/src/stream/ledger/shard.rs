@@ -15,7 +15,7 @@ const OVERHANG: usize = 8;
 const FULL: usize = 7;
 const SPARSE: usize = 3;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Shard {
     /// [`Entry::VACANT`] where there is none.
     entries: Vec<Entry>,

@@ -11,7 +11,7 @@ pub type SignedNs = i64;
 const MAX: usize = 8;
 
 /// Where the parts of a session end. Moments are on the clock of the events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Timeline {
     /// Of each part, the last its latest report.
     ends: Vec<(SignedNs, Duration)>,

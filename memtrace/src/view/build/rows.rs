@@ -39,13 +39,13 @@ const ROWS_WITH_STACKS: usize = 20;
 const MAX_STACKS: usize = 100;
 
 /// What is remembered of all rows from one snapshot to the next.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct RowHistory {
     rows: HashMap<RowKey, Previous>,
     elapsed: Duration,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Previous {
     totals: Totals,
     history: History,
@@ -198,7 +198,7 @@ fn stack_shares(stacked: &Stacked, stacks: &dyn StackNames) -> Vec<StackShare> {
 }
 
 /// Biggest first; equals in a fixed order, so that rows do not jump.
-pub(super) fn by_rank(a: &Row, b: &Row, sort: Sort) -> std::cmp::Ordering {
+pub fn by_rank(a: &Row, b: &Row, sort: Sort) -> std::cmp::Ordering {
     let primary = match sort {
         Sort::Bytes => b.bytes.cmp(&a.bytes),
         Sort::Objects => b.objects.cmp(&a.objects),

@@ -55,6 +55,10 @@ impl Line {
         &self.text
     }
 
+    pub fn tone(&self) -> Tone {
+        self.tone
+    }
+
     /// The line as it is written, without a newline.
     pub fn paint(&self, style: Style) -> String {
         let paint = match (style, self.tone) {
@@ -72,6 +76,11 @@ impl Line {
 /// The document as one text, each line ended by a newline.
 pub fn text(blocks: &[Block], frame: Frame, style: Style) -> String {
     lines(blocks, frame).iter().map(|line| line.paint(style) + "\n").collect()
+}
+
+/// A table's titles, where it has some, then a line for each row and for what stands below them.
+pub fn table_lines(table: &Table, width: usize) -> Vec<(Option<Part>, String)> {
+    layout::lines(table, Some(width))
 }
 
 /// The document, line by line. A table that is live is cut where the frame is too low for it.

@@ -1,8 +1,9 @@
-//! Times in a recording, on the command line.
+//! Times in a recording, as they are written on the command line and at the keyboard.
 
 use std::time::SystemTime;
 
-use crate::{evidence::replay::window::When, text::duration};
+use super::window::When;
+use crate::text::duration;
 
 const PEAK: &str = "peak";
 const MARK: &str = "mark:";

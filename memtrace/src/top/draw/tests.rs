@@ -1,0 +1,162 @@
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use ratatui::{Terminal, backend::TestBackend};
+
+use super::*;
+use crate::{
+    output::sample,
+    top::{fixture, history::Moment, keys, press::press},
+    view::{By, Sort},
+};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+fn drawing(colours: Colours) -> Drawing {
+    Drawing { colours, step: None }
+}
+
+fn buffer(state: &State, history: &History, (width, height): (u16, u16), drawing: Drawing) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(frame, state, history, drawing)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// What stands on the screen; the line that is selected between arrows.
+fn text(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let line = |y| {
+        let mut text = String::new();
+        let mut x = 0;
+        while x < area.width {
+            let symbol = buffer[(x, y)].symbol();
+            text += symbol;
+            x += u16::try_from(width::cells(symbol).max(1)).unwrap();
+        }
+        let is_selected = buffer[(area.width - 1, y)].modifier.contains(Modifier::REVERSED);
+        format!("{}{}\n", text.trim_end(), if is_selected { "  ←" } else { "" })
+    };
+    (0..area.height).map(line).collect()
+}
+
+fn after(history: &History, script: &str, (width, height): (u16, u16)) -> State {
+    let mut state = State::new(By::Comm.into(), Sort::Bytes);
+    let area = Rect::new(0, 0, width, height);
+    for key in keys::script(script) {
+        let seen = seen(area, &state, history);
+        press(&mut state, key, seen);
+    }
+    state
+}
+
+fn screen(history: &History, script: &str, size: (u16, u16)) -> String {
+    text(&buffer(&after(history, script, size), history, size, drawing(Colours::Plain)))
+}
+
+/// All views in three windows.
+#[test]
+fn views() {
+    let history = fixture::session(40);
+    for size in SIZES {
+        for (number, view) in (1..).zip(View::ALL) {
+            let name = format!("{}_{}x{}", view.title(), size.0, size.1);
+            assert_snapshot!(name, screen(&history, &number.to_string(), size));
+        }
+    }
+}
+
+#[test]
+fn the_page_of_a_row() {
+    assert_snapshot!(screen(&fixture::session(40), "<Enter>", (80, 40)));
+}
+
+#[test]
+fn the_page_of_a_cache() {
+    assert_snapshot!(screen(&fixture::session(40), "2<Enter>", (80, 40)));
+}
+
+#[test]
+fn help() {
+    assert_snapshot!(screen(&fixture::session(2), "?", (80, 30)));
+}
+
+#[test]
+fn a_moment_back_with_a_baseline() {
+    let mut history = fixture::session(40);
+    history.add_marks(vec![crate::top::history::Mark { moment: 12, label: b"deploy".to_vec() }]);
+    assert_snapshot!(screen(&history, "{}{B<End><Left><Left>", (80, 24)));
+}
+
+#[test]
+fn a_prompt_and_what_it_finds() {
+    let history = fixture::session(12);
+    assert_snapshot!(screen(&history, "/post", (80, 14)));
+    let last = |script| screen(&history, script, (80, 14)).lines().last().unwrap().to_owned();
+    assert_snapshot!(
+        ["b", "cden", "gpe", "mdep", "wa.c", "/x<Enter>", "/post<Enter>", "bz", "gx<Enter>"]
+            .map(last)
+            .join("\n")
+    );
+}
+
+#[test]
+fn a_recording_that_is_read() {
+    let history = fixture::recording(40);
+    let state = after(&history, "<Left>", (80, 14));
+    let step = Some(Step { doing: "reading", done: 21, all: 100 });
+    let drawing = Drawing { step, ..drawing(Colours::Plain) };
+    assert_snapshot!(text(&buffer(&state, &history, (80, 14), drawing)));
+}
+
+#[test]
+fn too_small_a_window_says_so() {
+    let history = fixture::session(3);
+    assert_snapshot!(screen(&history, "", (30, 5)), @r"
+    memtrace needs 40x10; this
+    window has 30x5
+    ");
+    assert_snapshot!(screen(&history, "", (40, 10)));
+}
+
+#[test]
+fn the_selected_line_is_in_sight() {
+    let mut history = History::live();
+    history.add(Moment { snapshot: sample::crowd(), memory: None });
+    let down = "<Down>".repeat(14);
+    assert_snapshot!(screen(&history, &down, (80, 16)));
+}
+
+#[test]
+fn names_from_outside_do_nothing() {
+    let mut history = History::live();
+    history.add(Moment { snapshot: sample::hostile(), memory: None });
+    for script in ["", "<Enter>", "2", "2<Enter>", "3", "4", "5", "6"] {
+        let screen = screen(&history, script, (120, 40));
+        assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{screen:?}");
+    }
+    assert_snapshot!(screen(&history, "", (100, 16)));
+}
+
+#[test]
+fn no_colour_means_none() {
+    let history = fixture::session(40);
+    for script in ["1", "2", "3", "4", "5", "6", "<Enter>", "?", " ", "/x", "bz"] {
+        let state = after(&history, script, (80, 24));
+        let plain = buffer(&state, &history, (80, 24), drawing(Colours::Plain));
+        assert!(plain.content().iter().all(|cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset)));
+        let coloured = buffer(&state, &history, (80, 24), drawing(Colours::Colour));
+        assert_eq!(text(&plain), text(&coloured), "colours change nothing else");
+        assert!(coloured.content().iter().all(|cell| cell.bg == Color::Reset), "on any ground");
+    }
+    let alarm = buffer(&after(&history, "", (80, 24)), &history, (80, 24), drawing(Colours::Colour));
+    assert!(alarm.content().iter().any(|cell| cell.fg == Color::Red), "a verdict strikes the eye");
+}
+
+proptest! {
+    #[test]
+    fn any_window_can_be_drawn(width in 1_u16..310, height in 1_u16..110, view in 0_usize..6, keys in "[1-6 B?<>r/xj]{0,5}") {
+        let history = fixture::session(30);
+        let script = format!("{}{keys}", view + 1);
+        let screen = screen(&history, &script, (width, height));
+        prop_assert_eq!(screen.lines().count(), usize::from(height));
+    }
+}

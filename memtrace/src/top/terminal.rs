@@ -1,0 +1,153 @@
+//! The terminal: taken, and given back as it was, however this process ends but for SIGKILL.
+
+use std::{
+    io::{self, IsTerminal as _, Stdout, stdin, stdout},
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc::{Receiver, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossterm::{
+    cursor,
+    event::{self, Event, KeyEventKind},
+    execute,
+    terminal::{
+        Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    },
+};
+use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGTSTP;
+
+use super::keys::Key;
+
+/// Whether the terminal is ours.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether somebody sits at a terminal that understands more than lines, and it is ours: who runs in the background would be
+/// stopped by the kernel.
+pub fn is_interactive() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    // Of a terminal that controls nobody, the kernel does not say who is in front.
+    let is_in_front =
+        rustix::termios::tcgetpgrp(stdin()).map_or(true, |front| front == rustix::process::getpgrp());
+    stdin().is_terminal() && stdout().is_terminal() && !is_dumb && is_in_front
+}
+
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    pub fn take() -> io::Result<Self> {
+        give_back_on_panic();
+        take()?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
+        Ok(Self { terminal })
+    }
+
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.terminal.draw(draw).map(drop)
+    }
+
+    pub fn area(&self) -> io::Result<Rect> {
+        Ok(self.terminal.size()?.into())
+    }
+
+    /// What stands there may not be what was drawn. ratatui's own way asks the terminal where the cursor is, and the answer would
+    /// be read as keys.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        execute!(stdout(), Clear(ClearType::All))?;
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
+    }
+
+    /// Stops this process as Ctrl-Z does; returns when it goes on.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
+        take()?;
+        self.redraw()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    IS_TAKEN.store(true, SeqCst);
+    execute!(stdout(), EnterAlternateScreen, cursor::Hide).inspect_err(|_| give_back())
+}
+
+/// Once, whoever comes first. A terminal that is gone cannot be given back.
+fn give_back() {
+    if IS_TAKEN.swap(false, SeqCst) {
+        let _ = execute!(stdout(), cursor::Show, LeaveAlternateScreen);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// A message on the screen that goes away is none.
+fn give_back_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            hook(panic);
+        }));
+    });
+}
+
+/// What the user did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    Key(Key),
+    Resized,
+}
+
+/// What the user does, read by a thread of its own: a terminal that is gone keeps crossterm's reader busy for ever, and must not
+/// keep anybody else.
+pub struct Keyboard(Receiver<Input>);
+
+impl Keyboard {
+    pub fn listen() -> io::Result<Self> {
+        let (sender, inputs) = channel();
+        let read = move || {
+            while let Ok(event) = event::read() {
+                let input = match event {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => Key::of(key).map(Input::Key),
+                    Event::Resize(..) => Some(Input::Resized),
+                    _ => None,
+                };
+                if input.is_some_and(|input| sender.send(input).is_err()) {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().name("keys".to_owned()).spawn(read)?;
+        Ok(Self(inputs))
+    }
+
+    /// Waits for what comes next, but not for longer than this.
+    pub fn next(&self, most: Duration) -> Option<Input> {
+        self.0.recv_timeout(most).ok()
+    }
+}
+
+/// Whether nobody can see us any more: a closed window, a broken connection.
+pub fn is_gone() -> bool {
+    let stdin = stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut terminal, Some(&now)).is_ok() && terminal[0].revents().intersects(gone)
+}

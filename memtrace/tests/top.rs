@@ -1,0 +1,120 @@
+//! `memtrace top FILE` on a terminal, and where there is none. No root is needed.
+
+#[path = "kernel/pty.rs"]
+mod pty;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use rustix::process::Signal;
+
+use self::pty::Terminal;
+
+fn memtrace() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_memtrace"))
+}
+
+fn v1() -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/recording/v1.mt");
+    path.to_str().expect("it is UTF-8").to_owned()
+}
+
+fn start(arguments: &[&str]) -> Terminal {
+    let file = v1();
+    Terminal::start(memtrace(), &[&["top", &file][..], arguments].concat(), true, (120, 30))
+}
+
+/// Without a terminal.
+fn plain(arguments: &[&str]) -> Output {
+    Command::new(memtrace()).args(arguments).stdin(Stdio::null()).output().expect("memtrace starts")
+}
+
+/// Without the bar: what comes later may not have been read.
+fn body(screen: &str) -> Vec<&str> {
+    screen.lines().take(20).collect()
+}
+
+#[test]
+fn a_recording_is_looked_at_forth_and_back() {
+    let mut terminal = start(&[]);
+    terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+    let end = terminal.shows();
+    terminal.press("\x1b[D\x1b[D");
+    terminal.until(|screen| screen.contains(" -2.0 s"));
+    terminal.press("bs");
+    terminal.until(|screen| screen.contains("CACHE") && screen.contains("by cache"));
+    // The command line that it shows, shows the same.
+    terminal.press("y");
+    terminal.until(|screen| screen.contains("--at"));
+    let shown = terminal.shows();
+    let (above, foot) = shown.rsplit_once('\n').expect("there are lines");
+    let arguments: Vec<_> = foot.split_whitespace().skip(3).collect();
+    assert!(foot.starts_with("memtrace top ") && arguments.contains(&"--by"), "{foot}");
+    let mut again = start(&arguments);
+    again.until(|screen| body(screen) == body(above));
+    // And is where it began.
+    terminal.press("bc\x1b[F");
+    terminal.until(|screen| body(screen) == body(&end));
+    terminal.resize((39, 30));
+    terminal.until(|screen| screen.contains("needs 40x10"));
+    terminal.resize((120, 30));
+    terminal.until(|screen| body(screen) == body(&end));
+    terminal.press("q");
+    assert!(terminal.ended().success());
+    terminal.assert_given_back();
+    assert!(terminal.shows().contains("trust: "), "a last table: {}", terminal.shows());
+}
+
+#[test]
+fn whatever_ends_it_gives_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut terminal = start(&[]);
+        terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+        assert!(terminal.screen.screen().alternate_screen());
+        terminal.signal(signal);
+        assert!(terminal.ended().success());
+        terminal.assert_given_back();
+    }
+    let mut terminal = start(&[]);
+    terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+    terminal.press("\x03");
+    assert!(terminal.ended().success());
+    terminal.assert_given_back();
+}
+
+#[test]
+fn a_closed_window_ends_it() {
+    let mut terminal = start(&[]);
+    terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+    terminal.hang_up();
+    // Nobody is there to see the last table.
+    assert!(terminal.process.wait().is_ok());
+}
+
+#[test]
+fn what_is_no_recording_is_said_before_the_screen_is_taken() {
+    let mut terminal = Terminal::start(memtrace(), &["top", "/bin/sh"], true, (80, 24));
+    assert_eq!(terminal.ended().code(), Some(2));
+    terminal.assert_given_back();
+    assert_eq!(terminal.shows(), "");
+    for (arguments, exit) in [
+        (&["top", "/nowhere.mt"][..], 1),
+        (&["top", &v1(), "--at", "1h"], 2),
+        (&["top", &v1(), "-c", "a["], 2),
+        (&["top", &v1(), "-i", "5s"], 2),
+        (&["top", "--at", "5s"], 2),
+    ] {
+        assert_eq!(plain(arguments).status.code(), Some(exit), "{arguments:?}");
+    }
+}
+
+#[test]
+fn without_a_terminal_it_is_the_report() {
+    let file = v1();
+    let report = plain(&["report", &file, "--at", "3s", "--by", "cache"]);
+    let top = plain(&["top", &file, "--at", "3s", "--by", "cache"]);
+    assert!(report.status.success() && top.status.success());
+    assert_eq!(String::from_utf8_lossy(&top.stdout), String::from_utf8_lossy(&report.stdout));
+}
