@@ -21,7 +21,7 @@ fn after(history: &History, script: &str) -> (State, Option<Ask>) {
 fn summary((state, ask): (State, Option<Ask>)) -> String {
     let mut words = vec![format!("{} by {}", state.view.title(), state.by.names())];
     let mut say = |is_other: bool, word: String| words.extend(is_other.then_some(word));
-    say(state.sort != Sort::Bytes, format!("sort {}", state.sort.name()));
+    say(state.sort != Sort::Bytes, format!("sort {}", state.sort.into_str()));
     say(state.is_reversed, "reversed".to_owned());
     say(!state.filter.is_empty(), format!("filter {:?}", state.filter));
     say(!state.caches.is_empty(), format!("caches {}", state.caches.join(",")));
