@@ -17,7 +17,7 @@ use super::{
     tracing::{Claim, Tracing},
     window::{CacheRow, Command, Movement, TmpfsRow, Window, difference},
 };
-use crate::knowledge::caches::bookkeeping_of;
+use crate::{knowledge::caches::bookkeeping_of, view::finding};
 
 const MIB: u64 = 1 << 20;
 
@@ -380,17 +380,24 @@ fn claimed(window: &Window, mut caches: Vec<CacheRow>, mut claims: Vec<Claim>) -
 
 fn of_caches(window: &Window, caches: Vec<CacheRow>, claims: Vec<Claim>) -> Candidate {
     let negative = negative(window);
-    let filling = filling(&caches, true, negative);
+    let mut filling = filling(&caches, true, negative);
+    // Who is accused by the trace is accused of what that saw, whatever others do with names meanwhile.
+    let is_flood = match claims.first() {
+        Some(claim) => claim.kind == finding::Kind::Flood,
+        None => filling == Filling::NegativeDentries,
+    };
+    if is_flood && filling == Filling::Dentries {
+        filling = Filling::NegativeDentries;
+    }
     let (bytes, grown) = (total(&caches, |cache| cache.bytes), growth(&caches));
     let usual_growth = SLAB.growth(window.sum().total);
-    let is_names = filling == Filling::NegativeDentries;
     Candidate {
-        charge: Some(if is_names { Charge::Flood } else { Charge::Leak }),
+        charge: Some(if is_flood { Charge::Flood } else { Charge::Leak }),
         usual_growth,
         grows: grown >= signed(usual_growth),
         caches: most(caches, grown, |cache| cache.growth),
         claims,
-        negative: negative.filter(|_| is_names),
+        negative: negative.filter(|_| is_flood),
         ..Candidate::new(Kind::Slab(filling), bytes, grown)
     }
 }

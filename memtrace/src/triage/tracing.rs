@@ -1,6 +1,9 @@
 //! What a tracing session of the window says: who holds what grew.
 
-use crate::view::{Census, Finding, KnownIncident, NameGroup, Row, Snapshot, finding::Doubt};
+use crate::view::{
+    Census, Finding, KnownIncident, NameGroup, Row, Snapshot,
+    finding::{Doubt, Kind},
+};
 
 /// The outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +24,8 @@ pub struct Traced {
 /// Whose objects of a cache leak or flood it, by the trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
+    /// A leak or a flood.
+    pub kind: Kind,
     pub cache: String,
     /// Others that grow with it.
     pub with: Vec<String>,
@@ -87,6 +92,7 @@ impl Tracing {
 impl Claim {
     fn of(finding: &Finding) -> Self {
         Self {
+            kind: finding.kind,
             cache: finding.cache.clone(),
             with: finding.with.clone(),
             comm: finding.comm.clone().unwrap_or_else(|| finding.keys.join(&b", "[..])),

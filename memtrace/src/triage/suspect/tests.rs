@@ -439,6 +439,17 @@ fn each_leaker_is_a_finding() {
     );
 }
 
+/// Others make names of files that exist meanwhile: whose names do not is said by the trace.
+#[test]
+fn a_flood_is_none_the_less_a_flood_beside_names_that_exist() {
+    let names = |n: u64| with_caches(&[("dentry", 100 + 8 * n, n * 40_000)]);
+    let window = window(&[names(0), names(1)]);
+    let claims = traced(output::sample::verdict()).claims().expect("there is a verdict");
+    let candidate = of_caches(&window, window.caches(), claims);
+    assert_eq!(candidate.kind, Kind::Slab(Filling::NegativeDentries));
+    assert_eq!(candidate.charge, Some(Charge::Flood));
+}
+
 /// Where page cache fills what nobody needs, who writes a file makes tasks wait until it is taken back.
 #[test]
 fn who_waits_where_much_is_available_waits_for_page_cache() {
