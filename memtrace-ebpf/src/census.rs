@@ -3,7 +3,8 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use memtrace_common::{
     census::{
-        BEGINNING, Charged, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, STEPS, VECTOR_FLAGS,
+        BEGINNING, Charged, Look, MAX_OBJECTS, NO_SLOT, Objects, Question, SCAN_PAGES, SLOTS, STEPS,
+        VECTOR_FLAGS,
     },
     page,
 };
@@ -79,17 +80,7 @@ pub fn look(ctx: RawTracePointContext) -> Option<()> {
         (*look).flags = flags;
         (*look).page_type = page_type.into();
     }
-    let heads = [before.freelist, if before.cpu_slab == question.slab { before.cpu_freelist } else { 0 }];
-    for (index, head) in heads.into_iter().enumerate() {
-        let list = question.lists[index];
-        let start = if list == BEGINNING { head } else { list };
-        let rest = mark_free(start, question.first, question.size, question.link, question.random);
-        if rest == CHANGED {
-            return None;
-        }
-        // SAFETY: as above; `index` is within the array.
-        unsafe { (*look).lists[index] = rest };
-    }
+    mark_lists(look, &question, &before)?;
     if config!(slabs.vector) != 0 && before.vector & !VECTOR_FLAGS != 0 {
         let charges = Charges::of(&question, &before);
         let first = question.round * u64::from(STEPS);
@@ -106,6 +97,23 @@ pub fn look(ctx: RawTracePointContext) -> Option<()> {
     if State::read(&question)? == before {
         // SAFETY: as above.
         unsafe { (*look).is_whole = 1 };
+    }
+    Some(())
+}
+
+/// Marks the objects on the slab's list of free ones, and on its processor's.
+#[inline(always)]
+fn mark_lists(look: *mut Look, question: &Question, before: &State) -> Option<()> {
+    let heads = [before.freelist, if before.cpu_slab == question.slab { before.cpu_freelist } else { 0 }];
+    for (index, head) in heads.into_iter().enumerate() {
+        let list = question.lists[index];
+        let start = if list == BEGINNING { head } else { list };
+        let rest = mark_free(start, question.first, question.size, question.link, question.random);
+        if rest == CHANGED {
+            return None;
+        }
+        // SAFETY: `look` is the live map value, and `index` is within its array.
+        unsafe { (*look).lists[index] = rest };
     }
     Some(())
 }

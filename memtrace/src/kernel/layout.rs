@@ -5,7 +5,7 @@ use memtrace_common::config::{
 };
 
 use super::{
-    census::signs::SignFields,
+    census::sign_fields::SignFields,
     functions::{self, Functions},
     inspect::fields::Fields,
     reason::Reason,

@@ -33,6 +33,7 @@ mod checkpoint;
 mod record;
 mod tick;
 mod settle;
+mod verification;
 mod verify;
 mod unmatched;
 mod run;

@@ -7,7 +7,7 @@ use super::{
     sink::{EventSink, RecordingTarget, SinkConfig, recording::RecordingSink, stream::StreamSink},
     slabinfo::SlabinfoSeries,
     state::{Session, State},
-    verify::Verification,
+    verification::Verification,
 };
 use crate::{
     evidence::{

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
     own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
-    verify::Verification,
+    verification::Verification,
 };
 use crate::{
     attribution::stack::Stacks,

@@ -4,97 +4,33 @@
 //! that arrived. If its free was seen, it is in the rings by now; if its address was handed out again, the entry has a later time.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
 use foldhash::fast::FixedState;
 use memtrace_common::{census::SCAN_PAGES, generation};
 
-use super::{error::SessionError, state::Session};
+use super::{error::SessionError, state::Session, verification::Verification};
 use crate::{
     kernel::{
         clock,
         events::Events,
         memory::MemoryError,
-        reason::Reason,
         verify::{Found, Verifier},
     },
     stream::{
         entry::Entry,
         event::{Address, ObjectId, TimeNs},
-        ledger::{Ledger, PARTS},
+        ledger::PARTS,
     },
-    view::Verified,
 };
-
-/// Asking takes this part of a report's interval, within these bounds.
-const SHARE: u32 = 100;
-const LEAST: Duration = Duration::from_millis(2);
-const MOST: Duration = Duration::from_millis(50);
 
 /// Between two drains.
 const STEP: Duration = Duration::from_millis(5);
 
 /// Younger objects are left for the next time: an entry must tell by its time that it is not another object's.
 const LEAST_AGE: Duration = Duration::from_millis(10);
-
-/// Which objects were asked about.
-pub struct Verification {
-    verifier: Option<Verifier>,
-    /// Why the kernel's memory cannot be asked, or that it is not to be.
-    pub unavailable: Option<Reason>,
-    /// Where the pass is: the ledger's part to come.
-    part: usize,
-    /// Pages that were looked at in this pass.
-    pages: HashSet<u64, FixedState>,
-    /// Objects that were asked about in this pass, and in the one before.
-    asked: u64,
-    asked_before: u64,
-    /// A pass has ended since the last report.
-    is_whole: bool,
-    /// What it may take for each report.
-    time: Duration,
-}
-
-impl Verification {
-    /// For a session with a report each `interval`.
-    pub fn new(interval: Duration, is_avoided: bool) -> Self {
-        Self {
-            verifier: None,
-            unavailable: is_avoided.then(|| crate::kernel::reason::ON_REQUEST.to_owned()),
-            part: 0,
-            pages: HashSet::default(),
-            asked: 0,
-            asked_before: 0,
-            is_whole: false,
-            time: (interval / SHARE).clamp(LEAST, MOST),
-        }
-    }
-
-    /// How far it is. None where the kernel's memory was not asked.
-    pub fn verified(&self, ledger: &Ledger) -> Option<Verified> {
-        if self.unavailable.is_some() {
-            return None;
-        }
-        let outstanding = ledger.outstanding() as u64;
-        let is_whole = self.is_whole || outstanding == 0;
-        let asked = if is_whole { outstanding } else { self.asked.max(self.asked_before).min(outstanding) };
-        Some(Verified { objects: asked, outstanding, refuted: ledger.tally().refuted, is_whole })
-    }
-
-    /// Always false: nothing goes on.
-    fn give_up(&mut self, why: &dyn std::error::Error) -> bool {
-        self.unavailable = Some(why.to_string());
-        false
-    }
-
-    fn begin_pass(&mut self) {
-        self.part = 0;
-        self.pages.clear();
-        self.asked_before = std::mem::take(&mut self.asked);
-    }
-}
 
 /// What one step found.
 #[derive(Default)]

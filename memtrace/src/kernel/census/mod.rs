@@ -7,6 +7,7 @@ pub mod frames;
 pub mod plan;
 pub mod sample;
 mod sampler;
+pub mod sign_fields;
 pub mod signs;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ use super::{
     frames::Frames,
     plan::{self, PILOT_FRAMES, Pilot},
     sample::{Charge, Sample, SampledCache, SampledPage, Signs, Slot, State},
+    signs,
 };
 use crate::kernel::{
     discover::Kernel,
@@ -298,7 +299,7 @@ impl<'a> Sampler<'a> {
             slot.words = self.words(address, cache.shape.size);
         }
         if let (State::Allocated, Some(kind)) = (slot.state, cache.inspectable) {
-            let signs = self.kernel.layout.signs.read(&self.kernel.memory, kind, address);
+            let signs = signs::read(&self.kernel.layout.signs, &self.kernel.memory, kind, address);
             let (signs, is_dead) = signs.unwrap_or_default();
             if is_dead {
                 slot.state = State::BeingFreed;
