@@ -27,6 +27,9 @@ const FINE: f64 = 0.0095;
 const LEAST: f64 = 0.000_5;
 /// Of all slab, or of a cache.
 const LARGE: f64 = 0.2;
+/// Of all slab: names that were made for nothing are news much earlier.
+const WRECK: f64 = 0.03;
+const MOST: f64 = 0.8;
 const MOST_CACHES: usize = 2;
 const MOST_ROWS: usize = 2;
 /// Cells of a row's figures.
@@ -210,11 +213,25 @@ fn clock(clock: Clock) -> &'static str {
     }
 }
 
-/// Of each cache that is a large part of the slab, who has a large part of it.
+/// Of each cache that is a large part of the slab, who has a large part of it; and whose names were made for nothing, where that is
+/// not little.
 pub fn already_there(census: &Census) -> Vec<Sentence> {
     let least = census.bytes() as f64 * LARGE;
-    let caches = census.caches.iter().enumerate().filter(|(_, cache)| cache.bytes as f64 >= least);
-    caches.take(MOST_CACHES).map(|(at, _)| whose(census, at)).collect()
+    let is_large = |at: usize| census.caches[at].bytes as f64 >= least;
+    let is_flooded =
+        |at: usize| census.rows.iter().any(|row| row.traits.cache == Some(at) && is_wreck(row, census));
+    let all = 0..census.caches.len();
+    let large = all.clone().filter(|&at| is_large(at)).take(MOST_CACHES);
+    let shown: Vec<usize> = large.collect();
+    let flooded = all.filter(|at| !shown.contains(at) && is_flooded(*at));
+    shown.iter().copied().chain(flooded).map(|at| whose(census, at)).collect()
+}
+
+/// Names that do not exist, that nobody asked for again, and that take a part of all slab that is worth a word.
+fn is_wreck(row: &Row, census: &Census) -> bool {
+    let is_most = |share: Option<f64>| share.is_some_and(|share| share >= MOST);
+    let bytes = row.bytes as f64;
+    is_most(row.negative_share) && is_most(row.asked_once_share) && bytes >= census.bytes() as f64 * WRECK
 }
 
 /// `dentry, 38.6 GiB: 71% ±2 curl.service: /etc/pki/nssdb/.<n>_dOeSnotExist_.db, negative 100%; 24% ±2 ...`.
@@ -226,7 +243,9 @@ fn whose(census: &Census, at: usize) -> Sentence {
         return sentence + why;
     }
     let rows = || census.rows.iter().filter(|row| row.traits.cache == Some(at));
-    let large: Vec<&Row> = rows().take_while(|row| row.share >= LARGE).take(MOST_ROWS).collect();
+    let (wrecks, others): (Vec<&Row>, Vec<&Row>) = rows().partition(|row| is_wreck(row, census));
+    let large = others.into_iter().filter(|row| row.share >= LARGE);
+    let large: Vec<&Row> = wrecks.into_iter().chain(large).take(MOST_ROWS).collect();
     // Where nobody has much of it, who has most.
     let shown = if large.is_empty() { rows().take(1).collect() } else { large };
     shown.into_iter().enumerate().fold(sentence, |sentence, (at, row)| {
@@ -286,4 +305,23 @@ pub fn untold(cache: &CacheCensus) -> Option<Sentence> {
 pub fn percent(share: f64) -> String {
     let text = format!("{:.3}", share * 100.0);
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample::census::wreck;
+
+    /// In a host's slab that is mostly inodes.
+    #[test]
+    fn names_for_nothing_are_told_of_a_cache_that_is_no_large_part() {
+        let mut census = wreck();
+        let inodes =
+            census.caches.iter_mut().find(|cache| cache.name == "ext4_inode_cache").expect("it is there");
+        inodes.bytes = 500 << 30;
+        assert_eq!(already_there(&census).len(), 2, "inodes, and the dentries of the flood");
+        // Who is asked again was not made for nothing.
+        census.rows.iter_mut().for_each(|row| row.asked_once_share = Some(0.4));
+        assert_eq!(already_there(&census).len(), 1);
+    }
 }
