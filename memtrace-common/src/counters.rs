@@ -21,7 +21,7 @@ pub struct Counters {
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
     /// Not a count: the object of the last event that each probe emitted, by `LAST_SEEN_*`; 0 once its backup has seen it.
-    pub last_seen: [u64; 2],
+    pub last_seen: [u64; 4],
 }
 
 /// Key of the map `LOSSES`, which counts lost events.
@@ -36,7 +36,9 @@ pub struct LossKey {
 
 /// Indices in [`Counters::last_seen`].
 pub const LAST_SEEN_CACHE_ALLOC: usize = 0;
-pub const LAST_SEEN_KMALLOC: usize = 1;
+pub const LAST_SEEN_CACHE_FREE: usize = 1;
+pub const LAST_SEEN_KMALLOC: usize = 2;
+pub const LAST_SEEN_KFREE: usize = 3;
 
 impl ByKind {
     /// Events about objects.
@@ -45,4 +47,4 @@ impl ByKind {
     }
 }
 
-const _: () = assert!(size_of::<Counters>() == 11 * 8);
+const _: () = assert!(size_of::<Counters>() == 13 * 8);

@@ -25,7 +25,7 @@ pub const KIND_ALLOC_STACK: u16 = 8;
 pub const FLAG_KTHREAD: u16 = 1 << 0;
 /// In [`AllocEvent`]: the current task was a worker of io_uring (`PF_IO_WORKER`).
 pub const FLAG_IO_WORKER: u16 = 1 << 2;
-/// Sent by a backup program, which may repeat an allocation that the probe sent.
+/// Sent by a backup program, which may repeat an allocation or a free that the probe sent.
 pub const FLAG_MAY_REPEAT: u16 = 1 << 1;
 
 /// Instead of a cache's address where it is unknown: it may be one that is not traced.

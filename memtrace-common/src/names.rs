@@ -41,6 +41,8 @@ pub mod program {
     // Backups: on the same tracepoint as the program they stand in for.
     pub const KMEM_CACHE_ALLOC_BACKUP: &str = "kmem_cache_alloc_backup";
     pub const KMALLOC_BACKUP: &str = "kmalloc_backup";
+    pub const KMEM_CACHE_FREE_BACKUP: &str = "kmem_cache_free_backup";
+    pub const KFREE_BACKUP: &str = "kfree_backup";
 
     // Trampolines, for kernels whose tracepoints do not carry the cache.
     pub const ALLOC_FEXIT: &str = "alloc_fexit";

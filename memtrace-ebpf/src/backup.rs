@@ -1,14 +1,17 @@
-//! Backup programs, for allocations that interrupt a probe.
+//! Backup programs, for events that interrupt a probe.
 //!
 //! The kernel does not run a program that is already running on that CPU (Linux commit 05b24ff9b2cf ("bpf: Prevent bpf program
-//! recursion for raw tracepoint probes") (in v6.1)). Where tracepoints can be preempted, all allocations of other tasks in that time
-//! would be missed. So there probes on allocations have a backup: the same code as a second program on the same tracepoint. It runs
-//! after the probe, and emits the event only if the probe did not. Frees need none: userspace finds out from the kernel's memory what
-//! was freed unseen.
+//! recursion for raw tracepoint probes") (in v6.1)). An interrupt in the middle of a free probe often runs a batch of RCU
+//! callbacks, which free objects. Userspace finds out from the kernel's memory that these are free, unless their addresses have been
+//! handed out again to tasks that a filter leaves out. Where tracepoints can be preempted, all allocations of other tasks in that time
+//! are missed too, and these nobody can find out. So where tasks are filtered probes on frees have a backup, and where tracepoints can be
+//! preempted, those on allocations: the same code as a second program on the same tracepoint. It runs after the probe, and emits the
+//! event only if the probe did not.
 //!
 //! The probe notes the object's address in a slot of this CPU. An interrupt between the two programs may overwrite the note; then
-//! the backup repeats an event. An allocation is marked as one that may repeat, and arrives before anyone else can have the object. An
-//! event is missed only if an interrupt hits while both programs run, and the kernel counts the runs that it skips.
+//! the backup repeats an event. A repeated free is harmless: the tracepoint fires before the object is freed, so the address cannot
+//! be in use again. An allocation is marked as one that may repeat, and arrives before anyone else can have the object. An event is
+//! missed only if an interrupt hits while both programs run, and the kernel counts the runs that it skips.
 
 use crate::this_cpu::ThisCpu;
 

@@ -10,7 +10,7 @@ use memtrace_common::{
     counters::LossKey,
     event::{
         AllocEvent, AllocStackEvent, FLAG_IO_WORKER, FLAG_KTHREAD, FLAG_MAY_REPEAT, FreeEvent, Header,
-        KIND_ALLOC, KIND_ALLOC_STACK, KIND_FREE, MAX_FRAMES, NameEvent, cache_tag,
+        KIND_ALLOC, KIND_ALLOC_STACK, KIND_FREE, MAX_FRAMES, NO_CACHE, NameEvent, cache_tag,
     },
     ring::{self, PAGE_SHIFT},
     sample,
@@ -125,9 +125,20 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
     }
 }
 
-/// `cache` is [`NO_CACHE`] where it is not known by now. None if it is lost.
+/// None if it is lost.
 #[inline(always)]
-pub fn free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
+pub fn free(cpu: ThisCpu, role: Role, ptr: u64, cache: u64) -> Option<()> {
+    submit_free(cpu, ptr, cache, if role == Role::Backup { FLAG_MAY_REPEAT } else { 0 })
+}
+
+/// The free of an object whose cache is unknown by now. None if it is lost.
+#[inline(always)]
+pub fn free_of_any_cache(cpu: ThisCpu, ptr: u64) -> Option<()> {
+    submit_free(cpu, ptr, NO_CACHE, 0)
+}
+
+#[inline(always)]
+fn submit_free(cpu: ThisCpu, ptr: u64, cache: u64, flags: u16) -> Option<()> {
     let Some(mut record) = reserve::<FreeEvent>(cpu, Kind::Free, ptr) else {
         count_loss(cache, KIND_FREE);
         return None;
@@ -135,7 +146,7 @@ pub fn free(cpu: ThisCpu, ptr: u64, cache: u64) -> Option<()> {
     let event = record.as_mut_ptr();
     // SAFETY: `event` is a reserved record of this type.
     unsafe {
-        (&raw mut (*event).header).write(Header { kind: KIND_FREE, flags: 0 });
+        (&raw mut (*event).header).write(Header { kind: KIND_FREE, flags });
         // As above.
         (&raw mut (*event).ptr).write_volatile(cache);
         (&raw mut (*event).cache_tag).write(cache_tag((&raw const (*event).ptr).read_volatile()));

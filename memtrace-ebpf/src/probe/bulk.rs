@@ -133,12 +133,13 @@ fn free_element(element: u64, cache: u64) -> Option<()> {
     if filter::traces_cache(cache) { free(ptr, cache) } else { None }
 }
 
+/// A trampoline has no backup, so it leaves no note for one.
 #[inline(always)]
 fn free(ptr: u64, cache: u64) -> Option<()> {
     if !filter::follows(ptr) {
         return None;
     }
-    emit::free(ThisCpu::get()?, ptr, cache)
+    emit::free(ThisCpu::get()?, Role::Probe, ptr, cache)
 }
 
 /// Address of an element of an array of pointers.

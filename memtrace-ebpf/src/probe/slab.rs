@@ -13,8 +13,8 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use memtrace_common::{
     config::NO_ARGUMENT,
-    counters::{LAST_SEEN_CACHE_ALLOC, LAST_SEEN_KMALLOC},
-    event::{NO_CACHE, NO_GFP},
+    counters::{LAST_SEEN_CACHE_ALLOC, LAST_SEEN_CACHE_FREE, LAST_SEEN_KFREE, LAST_SEEN_KMALLOC},
+    event::NO_GFP,
 };
 
 use crate::{
@@ -41,19 +41,18 @@ pub fn kmem_cache_alloc_backup(ctx: RawTracePointContext) -> Option<()> {
 /// Exists only before v6.1, when the kernel did not skip programs: it needs no backup.
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc_node")]
 pub fn kmem_cache_alloc_node(ctx: RawTracePointContext) -> Option<()> {
-    Handed { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role: Role::Probe }
-        .alloc_by_page(&ctx, Call::of_cache_tracepoint(&ctx))
+    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role: Role::Probe };
+    object.alloc_by_page(&ctx, Call::of_cache_tracepoint(&ctx))
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_free")]
 pub fn kmem_cache_free(ctx: RawTracePointContext) -> Option<()> {
-    let object = Freed(ctx.arg(1));
-    match (config!(arguments.free_cache), config!(arguments.free_is_late)) {
-        (NO_ARGUMENT, 0) => object.free_by_page(&ctx),
-        (NO_ARGUMENT, _) => object.late_free(&ctx),
-        (2, _) => object.free(&ctx, ctx.arg(2)),
-        _ => None,
-    }
+    cache_free(&ctx, Role::Probe)
+}
+
+#[raw_tracepoint(tracepoint = "kmem_cache_free")]
+pub fn kmem_cache_free_backup(ctx: RawTracePointContext) -> Option<()> {
+    cache_free(&ctx, Role::Backup)
 }
 
 #[raw_tracepoint(tracepoint = "kmalloc")]
@@ -75,7 +74,12 @@ pub fn kmalloc_node(ctx: RawTracePointContext) -> Option<()> {
 /// Also frees objects of named caches: since v6.4 `kfree` may be called for them.
 #[raw_tracepoint(tracepoint = "kfree")]
 pub fn kfree(ctx: RawTracePointContext) -> Option<()> {
-    Freed(ctx.arg(1)).free_by_page(&ctx)
+    any_free(&ctx, Role::Probe)
+}
+
+#[raw_tracepoint(tracepoint = "kfree")]
+pub fn kfree_backup(ctx: RawTracePointContext) -> Option<()> {
+    any_free(&ctx, Role::Backup)
 }
 
 #[fexit(function = "kmem_cache_alloc")]
@@ -85,7 +89,7 @@ pub fn alloc_fexit(ctx: FExitContext) -> Option<()> {
         3 => argument::<3>(&ctx),
         _ => return None,
     };
-    Handed::by_trampoline(ptr).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
+    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_lru")]
@@ -95,7 +99,7 @@ pub fn alloc_lru_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Handed::by_trampoline(ptr).alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
+    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_node")]
@@ -105,7 +109,7 @@ pub fn alloc_node_fexit(ctx: FExitContext) -> Option<()> {
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Handed::by_trampoline(ptr).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
+    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fentry(function = "kmem_cache_free")]
@@ -113,17 +117,28 @@ pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
     if !filter::traces_cache(ctx.arg(0)) {
         return None;
     }
-    let object = Freed(ctx.arg(1));
+    let object = Object::of_trampoline(ctx.arg(1), LAST_SEEN_CACHE_FREE);
     // The tag is computed from the cache, so it must be a number.
-    object.send(&ctx, object.cpu()?, number::<0>(&ctx)?)
+    object.send_free(&ctx, object.take()?, number::<0>(&ctx)?)
 }
 
 #[inline(always)]
 fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let object = Handed { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role };
+    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role };
     match config!(arguments.alloc_cache) {
         NO_ARGUMENT => object.alloc_by_page(ctx, Call::of_cache_tracepoint(ctx)),
         2 => object.alloc(ctx, Call::of_cache_tracepoint(ctx), ctx.arg(2)),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn cache_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
+    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_FREE, role };
+    match (config!(arguments.free_cache), config!(arguments.free_is_late)) {
+        (NO_ARGUMENT, 0) => object.free_by_page(ctx),
+        (NO_ARGUMENT, _) => object.late_free(ctx),
+        (2, _) => object.free(ctx, ctx.arg(2)),
         _ => None,
     }
 }
@@ -136,7 +151,12 @@ fn slab_kmalloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
         return None;
     }
     let call = Call::of_tracepoint(ctx, config!(arguments.kmalloc_gfp));
-    Handed { ptr: ctx.arg(1), index: LAST_SEEN_KMALLOC, role }.alloc_by_page(ctx, call)
+    Object { ptr: ctx.arg(1), index: LAST_SEEN_KMALLOC, role }.alloc_by_page(ctx, call)
+}
+
+#[inline(always)]
+fn any_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
+    Object { ptr: ctx.arg(1), index: LAST_SEEN_KFREE, role }.free_by_page(ctx)
 }
 
 /// How the allocator was called.
@@ -170,20 +190,20 @@ impl Call {
     }
 }
 
-/// An object that is handed out, and which of two programs this is.
+/// The object of an event, and which of two programs this is.
 #[derive(Clone, Copy)]
-struct Handed {
+struct Object {
     ptr: u64,
     /// One of `LAST_SEEN_*`.
     index: usize,
     role: Role,
 }
 
-impl Handed {
-    /// A trampoline has no backup. It uses the slot of the tracepoint, which is not attached then.
+impl Object {
+    /// For a trampoline, which has no backup. It uses the slot of the tracepoint, which is not attached then.
     #[inline(always)]
-    fn by_trampoline(ptr: u64) -> Self {
-        Self { ptr, index: LAST_SEEN_CACHE_ALLOC, role: Role::Probe }
+    fn of_trampoline(ptr: u64, index: usize) -> Self {
+        Self { ptr, index, role: Role::Probe }
     }
 
     #[inline(always)]
@@ -191,18 +211,49 @@ impl Handed {
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send(ctx, self.take()?, call, cache)
+        self.send_alloc(ctx, self.take()?, call, cache)
+    }
+
+    #[inline(always)]
+    fn free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
+        if !filter::traces_cache(cache) {
+            return None;
+        }
+        self.send_free(ctx, self.take()?, cache)
     }
 
     /// Where the tracepoint does not name the cache.
     #[inline(always)]
     fn alloc_by_page(self, ctx: &impl EbpfContext, call: Call) -> Option<()> {
         let cpu = self.take()?;
-        let cache = cache_of(ctx, cpu, self.ptr)?;
+        let cache = self.cache(ctx, cpu)?;
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send(ctx, cpu, call, cache)
+        self.send_alloc(ctx, cpu, call, cache)
+    }
+
+    #[inline(always)]
+    fn free_by_page(self, ctx: &impl EbpfContext) -> Option<()> {
+        let cpu = self.take()?;
+        let cache = self.cache(ctx, cpu)?;
+        if !filter::traces_cache(cache) {
+            return None;
+        }
+        self.send_free(ctx, cpu, cache)
+    }
+
+    /// The slab may have been freed with its last object, and then its page says nothing. So all frees are sent, by the probe alone:
+    /// kernels on which this tracepoint fires late skip no program, and the object may be in use again when a backup runs.
+    #[inline(always)]
+    fn late_free(self, ctx: &impl EbpfContext) -> Option<()> {
+        if self.role == Role::Backup || !filter::follows(self.ptr) {
+            return None;
+        }
+        if emit::free_of_any_cache(ThisCpu::get()?, self.ptr).is_none() {
+            warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
+        }
+        Some(())
     }
 
     /// This CPU, if the object is followed and this program emits the event.
@@ -216,7 +267,17 @@ impl Handed {
     }
 
     #[inline(always)]
-    fn send(self, ctx: &impl EbpfContext, cpu: ThisCpu, call: Call, cache: u64) -> Option<()> {
+    fn cache(self, ctx: &impl EbpfContext, cpu: ThisCpu) -> Option<u64> {
+        let cache = kernel::slab_cache_of(self.ptr);
+        if cache.is_none() {
+            cpu.count_unresolved();
+            warn!(ctx, "the page of {:x} cannot be read: its cache is unknown", self.ptr);
+        }
+        cache
+    }
+
+    #[inline(always)]
+    fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call: Call, cache: u64) -> Option<()> {
         if cache == config!(caches.of_caches) {
             generation::begin(self.ptr);
         }
@@ -228,62 +289,12 @@ impl Handed {
         }
         Some(())
     }
-}
-
-/// An object that is given back. A free that the kernel skips the program for needs no backup: userspace asks the kernel's memory
-/// whether what looks outstanding is allocated.
-#[derive(Clone, Copy)]
-struct Freed(u64);
-
-impl Freed {
-    #[inline(always)]
-    fn free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
-        if !filter::traces_cache(cache) {
-            return None;
-        }
-        self.send(ctx, self.cpu()?, cache)
-    }
 
     #[inline(always)]
-    fn free_by_page(self, ctx: &impl EbpfContext) -> Option<()> {
-        let cpu = self.cpu()?;
-        let cache = cache_of(ctx, cpu, self.0)?;
-        if !filter::traces_cache(cache) {
-            return None;
-        }
-        self.send(ctx, cpu, cache)
-    }
-
-    /// The slab may have been freed with its last object, and then its page says nothing. So all frees are sent.
-    #[inline(always)]
-    fn late_free(self, ctx: &impl EbpfContext) -> Option<()> {
-        if emit::free(self.cpu()?, self.0, NO_CACHE).is_none() {
-            warn!(ctx, "the ring is full: lost the free of {:x}", self.0);
+    fn send_free(self, ctx: &impl EbpfContext, cpu: ThisCpu, cache: u64) -> Option<()> {
+        if emit::free(cpu, self.role, self.ptr, cache).is_none() {
+            warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
         }
         Some(())
     }
-
-    /// This CPU, if the object is followed.
-    #[inline(always)]
-    fn cpu(self) -> Option<ThisCpu> {
-        if filter::follows(self.0) { ThisCpu::get() } else { None }
-    }
-
-    #[inline(always)]
-    fn send(self, ctx: &impl EbpfContext, cpu: ThisCpu, cache: u64) -> Option<()> {
-        if emit::free(cpu, self.0, cache).is_none() {
-            warn!(ctx, "the ring is full: lost the free of {:x}", self.0);
-        }
-        Some(())
-    }
-}
-
-#[inline(always)]
-fn cache_of(ctx: &impl EbpfContext, cpu: ThisCpu, ptr: u64) -> Option<u64> {
-    let cache = kernel::slab_cache_of(ptr);
-    if cache.is_none() {
-        cpu.count_unresolved();
-        warn!(ctx, "the page of {:x} cannot be read: its cache is unknown", ptr);
-    }
-    cache
 }

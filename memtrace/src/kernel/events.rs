@@ -97,7 +97,7 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
-            last_seen: [0; 2],
+            last_seen: [0; 4],
         }))
     }
 

@@ -31,9 +31,15 @@ use super::{
     rings::{RingSizes, Rings},
 };
 
-/// The backup of a probe on the same tracepoint, if it needs one: an allocation that nobody saw cannot be found out later, unlike a free.
-fn backup_of(probe: &str, preempts_probes: bool) -> Option<&'static str> {
+/// The backup of a probe on the same tracepoint, if it needs one.
+///
+/// What a probe on frees misses, the kernel's memory tells later, unless the address has been handed out again to somebody who is not
+/// traced: then the object is allocated, and looks like the old one. An allocation that nobody saw cannot be found out later; but an
+/// interrupt that allocates during a traced allocation is rare.
+fn backup_of(probe: &str, filters_tasks: bool, preempts_probes: bool) -> Option<&'static str> {
     match probe {
+        program::KMEM_CACHE_FREE if filters_tasks => Some(program::KMEM_CACHE_FREE_BACKUP),
+        program::KFREE if filters_tasks => Some(program::KFREE_BACKUP),
         program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_BACKUP),
         program::KMALLOC if preempts_probes => Some(program::KMALLOC_BACKUP),
         _ => None,
@@ -60,6 +66,8 @@ pub struct Loaded {
     log: KernelLog,
     rings: Rings,
     backups: bool,
+    /// Not all processes' allocations are traced.
+    filters_tasks: bool,
     preempts_probes: bool,
     /// Why names are unavailable, if they were asked for.
     pub names_unavailable: Option<String>,
@@ -89,6 +97,7 @@ impl Loaded {
             log,
             rings,
             backups: options.backups,
+            filters_tasks: !filters.follow_all_tasks(),
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
             unavailable: Unavailable::default(),
@@ -230,7 +239,7 @@ impl Loaded {
 
     /// Loads a raw tracepoint's program, which has the tracepoint's name, and its backup after it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        let backup = backup_of(name, self.preempts_probes).filter(|_| self.backups);
+        let backup = backup_of(name, self.filters_tasks, self.preempts_probes).filter(|_| self.backups);
         self.probes.push(Probe { name, backup });
         for program_name in [Some(name), backup].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);

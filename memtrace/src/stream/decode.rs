@@ -200,8 +200,9 @@ fn alloc(record: AllocEvent) -> Alloc {
 }
 
 fn free(record: FreeEvent) -> Event<'static> {
-    let FreeEvent { header: _, cache_tag: tag, ptr } = record;
-    Event::Free(Free { ptr, cache: (tag != cache_tag(NO_CACHE)).then_some(tag) })
+    let FreeEvent { header, cache_tag: tag, ptr } = record;
+    let is_told = tag != cache_tag(NO_CACHE) && header.flags & FLAG_MAY_REPEAT == 0;
+    Event::Free(Free { ptr, cache: is_told.then_some(tag) })
 }
 
 /// A name's record is read field by field, so that the names themselves are not copied.

@@ -314,6 +314,7 @@ proptest! {
         let header = Header { kind: KIND_FREE, flags };
         let cache = tag.map(NonZeroU32::get);
         let bytes = bytes_of(&FreeEvent { header, cache_tag: cache.unwrap_or(cache_tag(NO_CACHE)), ptr });
+        let cache = cache.filter(|_| flags & FLAG_MAY_REPEAT == 0);
         prop_assert_eq!(object(&bytes), Ok(Event::Free(Free { ptr, cache })));
     }
 
