@@ -242,7 +242,11 @@ fn whose(census: &Census, at: usize) -> Sentence {
     if let Some(why) = untold(cache) {
         return sentence + why;
     }
-    let rows = || census.rows.iter().filter(|row| row.traits.cache == Some(at));
+    let is_held = |row: &&Row| row.traits.content == Content::Object;
+    let rows = || census.rows.iter().filter(|row| row.traits.cache == Some(at)).filter(is_held);
+    if rows().next().is_none() {
+        return sentence.words("only free places were seen");
+    }
     let (wrecks, others): (Vec<&Row>, Vec<&Row>) = rows().partition(|row| is_wreck(row, census));
     let large = others.into_iter().filter(|row| row.share >= LARGE);
     let large: Vec<&Row> = wrecks.into_iter().chain(large).take(MOST_ROWS).collect();
