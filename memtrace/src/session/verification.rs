@@ -9,7 +9,7 @@ use crate::{
         reason::{ON_REQUEST, Reason},
         verify::Verifier,
     },
-    stream::ledger::Ledger,
+    stream::{event::Address, ledger::Ledger},
     view::Verified,
 };
 
@@ -25,6 +25,8 @@ pub struct Verification {
     pub unavailable: Option<Reason>,
     /// Where the pass is: the ledger's part to come.
     pub part: usize,
+    /// Pages of that part which are still to be looked at, with the caches of their objects.
+    pub waiting: Vec<(u64, Address)>,
     /// Pages that were looked at in this pass.
     pub pages: HashSet<u64, FixedState>,
     /// Objects that were asked about in this pass, and in the one before.
@@ -43,6 +45,7 @@ impl Verification {
             verifier: None,
             unavailable: is_avoided.then(|| ON_REQUEST.to_owned()),
             part: 0,
+            waiting: Vec::new(),
             pages: HashSet::default(),
             asked: 0,
             asked_before: 0,
@@ -70,6 +73,7 @@ impl Verification {
 
     pub fn begin_pass(&mut self) {
         self.part = 0;
+        self.waiting.clear();
         self.pages.clear();
         self.asked_before = std::mem::take(&mut self.asked);
     }

@@ -113,11 +113,15 @@ impl Session {
             verifier.begin();
         }
         while self.verification.part < PARTS && Instant::now() < end {
-            let pages = self.pages_of_part(before);
-            for pages in pages.chunks(SCAN_PAGES) {
-                self.ask(pages, before, &mut step)?;
+            if self.verification.waiting.is_empty() {
+                self.verification.waiting = self.pages_of_part(before);
             }
-            self.verification.part += 1;
+            let waiting = &mut self.verification.waiting;
+            let pages = waiting.split_off(waiting.len().saturating_sub(SCAN_PAGES));
+            self.ask(&pages, before, &mut step)?;
+            if self.verification.waiting.is_empty() {
+                self.verification.part += 1;
+            }
         }
         Ok(step)
     }
