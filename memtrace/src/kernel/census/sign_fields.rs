@@ -22,7 +22,7 @@ pub struct SignFields {
 impl SignFields {
     pub fn find(types: &KernelTypes) -> Self {
         let field = |structure, path| types.offset(structure, path).ok();
-        // Before Linux commit 2773d282cd5b ("docs: dcache: ..."), these were macros, of which BTF knows nothing.
+        // Older kernels have macros of these values, of which BTF knows nothing.
         let flag = |enumeration, name, before| types.enumerator(enumeration, name).unwrap_or(before);
         Self {
             dentry_flags: field("dentry", "d_flags"),

@@ -73,7 +73,7 @@ pub struct BarnFields {
 
 #[derive(Clone, Copy, Debug)]
 pub enum BarnPointer {
-    /// The entry itself has it: Linux commit of v7.1 that made `kmem_cache_per_node_ptrs`.
+    /// The entry itself has it: `kmem_cache_per_node_ptrs`, from v7.1.
     InEntry(u32),
     /// `kmem_cache_node` has it.
     InNode(u32),
@@ -127,7 +127,7 @@ fn slabs(types: &KernelTypes, vector: u32) -> Result<Slabs, TypesError> {
         in_object: in_object.map_or(0, |bit| 1 << (bit - counters * 8)),
         freelist: slab(types, "freelist")?,
         counters,
-        // Linux commit 46df8e73a4a3 ("mm: free up PG_slab") (in v6.11) gave it a place in `struct slab`.
+        // Linux commit 46df8e73a4a3 ("mm: free up PG_slab") (in v6.10) made it say which pages are of slabs.
         page_type: types.first_offset(&[("slab", "__page_type"), ("page", "page_type")])?,
         flags: types.offset("page", "flags")?,
         vector,
