@@ -20,7 +20,7 @@ const SMALLEST_RINGS: u64 = 8 << 20;
 /// A CPU that does nothing but allocate and free writes up to 90 MB of events a second: a reader that stalls for a second
 /// loses nothing.
 const RINGS_PER_CPU: u64 = 128 << 20;
-/// Of one cache, by default: a CPU also does other things. A few caches together have as much as all.
+/// Of one cache, by default: a CPU also does other things. Three caches that go together, as those of pipes, write as much as all.
 const RINGS_OF_A_CACHE: u64 = 32 << 20;
 
 /// What there is, in bytes.
@@ -48,9 +48,8 @@ impl MemoryBudget {
         let (available, limit) = (available.unwrap_or(host), limit.unwrap_or(u64::MAX));
         let share = (host.min(limit) / DEFAULT_SHARE).min(available / AVAILABLE_SHARE).max(MIN_DEFAULT);
         let budget = Self::new(share.min((limit / LIMIT_PART).max(MIN)), cpus);
-        let of_caches =
-            caches.map_or(u64::MAX, |caches| RINGS_OF_A_CACHE.saturating_mul(caches.max(1) as u64));
-        let most = of_caches.min(RINGS_PER_CPU) * cpus as u64;
+        let of_caches = if caches == Some(1) { RINGS_OF_A_CACHE } else { RINGS_PER_CPU };
+        let most = of_caches * cpus as u64;
         Self { rings: budget.rings.min(most), ..budget }
     }
 
