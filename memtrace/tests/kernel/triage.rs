@@ -3,6 +3,8 @@
 
 use std::{
     fmt,
+    fs::File,
+    io::{Read as _, Seek as _},
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -64,18 +66,24 @@ fn total_memory() -> u64 {
 }
 
 /// Ended when dropped.
-struct Triage(Option<Child>);
+struct Triage {
+    process: Option<Child>,
+    /// What it says: more than a pipe holds, and nobody reads until it has ended.
+    said: File,
+}
 
 impl Triage {
     fn start(window: Duration) -> Self {
         let mut command = Command::new(host::memtrace());
         let window = format!("{}s", window.as_secs());
-        command.args(["triage", "-o", "json", "-d", &window]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(Some(command.spawn().expect("memtrace starts")))
+        let said = tempfile::tempfile().expect("there is a directory for temporary files");
+        let stdout = said.try_clone().expect("a descriptor is free");
+        command.args(["triage", "-o", "json", "-d", &window]).stdout(stdout).stderr(Stdio::piped());
+        Self { process: Some(command.spawn().expect("memtrace starts")), said }
     }
 
     fn process(&mut self) -> &mut Child {
-        self.0.as_mut().expect("it was not waited for yet")
+        self.process.as_mut().expect("it was not waited for yet")
     }
 
     fn has_ended(&mut self) -> bool {
@@ -83,15 +91,18 @@ impl Triage {
     }
 
     fn answer(mut self) -> Answer {
-        let process = self.0.take().expect("it was not waited for yet");
-        Answer::of(&process.wait_with_output().expect("it is our child"))
+        let process = self.process.take().expect("it was not waited for yet");
+        let mut output = process.wait_with_output().expect("it is our child");
+        self.said.rewind().expect("it is a file");
+        self.said.read_to_end(&mut output.stdout).expect("it is ours");
+        Answer::of(&output)
     }
 }
 
 impl Drop for Triage {
     fn drop(&mut self) {
         // A test that failed leaves it running.
-        if let Some(mut process) = self.0.take() {
+        if let Some(mut process) = self.process.take() {
             let _ = process.kill();
             let _ = process.wait();
         }
