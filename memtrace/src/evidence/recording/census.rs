@@ -2,9 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::wire::{Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_varint};
+use super::{
+    columns::FILE_TYPES,
+    wire::{Cursor, Malformed, put_bool, put_bytes, put_f64, put_list, put_option, put_varint},
+};
 use crate::{
-    stream::event::{FileType, NodeId},
+    stream::event::NodeId,
     view::{
         Census,
         census::{By, CacheCensus, Clock, Content, Interval, Kind, Payer, Period, Place, Row, Told, Traits},
@@ -29,17 +32,6 @@ const CLOCKS: [Clock; 7] = [
     Clock::Date,
     Clock::Uuid,
 ];
-const FILE_TYPES: [FileType; 8] = [
-    FileType::Regular,
-    FileType::Directory,
-    FileType::Symlink,
-    FileType::Fifo,
-    FileType::Socket,
-    FileType::CharDevice,
-    FileType::BlockDevice,
-    FileType::Anonymous,
-];
-
 pub fn put(census: &Census, out: &mut Vec<u8>) {
     put_time(out, census.time);
     put_text(out, &census.host);

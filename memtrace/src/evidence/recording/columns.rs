@@ -477,7 +477,8 @@ impl<'a> Entries<'_, 'a> {
     }
 }
 
-const FILE_TYPES: [FileType; 8] = [
+/// Files name a type by its place here.
+pub(super) const FILE_TYPES: [FileType; 8] = [
     FileType::Regular,
     FileType::Directory,
     FileType::Symlink,
