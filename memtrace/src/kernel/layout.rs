@@ -95,6 +95,13 @@ pub struct PageNode {
     pub bits: u32,
 }
 
+impl PageNode {
+    /// The node that a page's flags say.
+    pub fn of(self, flags: u64) -> u64 {
+        flags.checked_shr(u64::BITS - self.bits).unwrap_or(0)
+    }
+}
+
 impl Layout {
     pub fn from_types(types: &KernelTypes) -> Result<Self, TypesError> {
         let cache = |field| types.offset("kmem_cache", field);

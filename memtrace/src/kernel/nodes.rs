@@ -81,7 +81,7 @@ impl ByPage {
         let Pages { base, page_shift, page_size, .. } = self.pages;
         let page = page::address_of(object, base, page_shift, page_size);
         let Some(flags) = read(page.wrapping_add(u64::from(self.page_node.flags))) else { return NO_NODE };
-        let Some(node) = node_of(flags, self.page_node.bits, &self.possible) else { return NO_NODE };
+        let Some(node) = node_of(flags, self.page_node, &self.possible) else { return NO_NODE };
         if self.blocks.len() == MAX_BLOCKS {
             self.blocks.clear();
         }
@@ -91,9 +91,8 @@ impl ByPage {
 }
 
 /// What a page's flags say; None if there is no such node, so that they were misread.
-fn node_of(flags: u64, bits: u32, possible: &[NodeId]) -> Option<NodeId> {
-    let node = flags.checked_shr(u64::BITS - bits).unwrap_or(0);
-    NodeId::try_from(node).ok().filter(|node| possible.contains(node))
+fn node_of(flags: u64, page_node: PageNode, possible: &[NodeId]) -> Option<NodeId> {
+    NodeId::try_from(page_node.of(flags)).ok().filter(|node| possible.contains(node))
 }
 
 /// Empty where there is no such file.
@@ -142,9 +141,9 @@ mod tests {
 
     #[test]
     fn kernels_for_one_node_have_no_bits_for_it() {
-        assert_eq!(node_of(u64::MAX, 0, &[0]), Some(0));
-        assert_eq!(node_of(u64::MAX, 1, &[0, 1]), Some(1));
-        assert_eq!(node_of(u64::MAX >> 1, 1, &[0, 1]), Some(0));
+        assert_eq!(node_of(u64::MAX, PageNode { flags: 0, bits: 0 }, &[0]), Some(0));
+        assert_eq!(node_of(u64::MAX, PageNode { flags: 0, bits: 1 }, &[0, 1]), Some(1));
+        assert_eq!(node_of(u64::MAX >> 1, PageNode { flags: 0, bits: 1 }, &[0, 1]), Some(0));
     }
 
     #[test]
@@ -158,7 +157,7 @@ mod tests {
         #[test]
         fn flags_tell_the_node_in_their_uppermost_bits(id in 0..1024_u16, rest in any::<u64>()) {
             let flags = u64::from(id) << 54 | rest >> 10;
-            prop_assert_eq!(node_of(flags, 10, &[id]), Some(id));
+            prop_assert_eq!(node_of(flags, PageNode { flags: 0, bits: 10 }, &[id]), Some(id));
         }
     }
 }

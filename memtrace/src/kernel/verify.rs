@@ -20,11 +20,9 @@ use super::{
     memory::MemoryError,
     slabs::{
         SlabsError,
-        at_hand::AtHand,
-        layout::SlabsLayout,
-        looker::{Looker, Scanned},
+        looker::Scanned,
+        reader::{SlabCache, SlabReader},
         shape::{Shape, Slab},
-        topology::Topology,
         verdict::{self, State},
     },
 };
@@ -34,18 +32,9 @@ use crate::stream::event::Address;
 const TRIES: usize = 3;
 
 pub struct Verifier {
-    looker: Looker,
-    layout: SlabsLayout,
-    pages: Pages,
-    topology: Topology,
+    reader: SlabReader,
     /// By the caches' addresses; None for those whose slabs we cannot read.
-    caches: HashMap<Address, Option<Cache>>,
-}
-
-struct Cache {
-    shape: Shape,
-    /// As of this step.
-    at_hand: Option<AtHand>,
+    caches: HashMap<Address, Option<SlabCache>>,
 }
 
 /// What is at an object's place.
@@ -83,15 +72,7 @@ impl SlabView {
 
 impl Verifier {
     pub fn open(kernel: &Kernel) -> Result<Self, SlabsError> {
-        let pages = kernel.pages.clone().map_err(SlabsError::Pages)?;
-        let layout = kernel.layout.slabs.clone().map_err(SlabsError::Layout)?;
-        Ok(Self {
-            looker: Looker::open(&kernel.layout, layout.slabs)?,
-            topology: Topology::find(&kernel.memory, &layout.anchor)?,
-            layout,
-            pages,
-            caches: HashMap::new(),
-        })
+        Ok(Self { reader: SlabReader::open(kernel)?, caches: HashMap::new() })
     }
 
     /// Begins a step: caches may have come and gone, and what processors have at hand is read again. Only of objects that were
@@ -102,14 +83,15 @@ impl Verifier {
 
     /// The page that an object begins in.
     pub fn page_of(&self, object: Address) -> u64 {
-        page::address_of(object, self.pages.base, self.pages.page_shift, self.pages.page_size)
+        let Pages { base, page_shift, page_size, .. } = self.reader.pages;
+        page::address_of(object, base, page_shift, page_size)
     }
 
     /// What is at each of these pages, [`SCAN_PAGES`] at most, of which the objects are said to be of these caches.
     pub fn look_at(&mut self, kernel: &Kernel, pages: &[(u64, Address)]) -> Result<Vec<Found>, MemoryError> {
         let addresses: Vec<u64> = pages.iter().map(|(page, _)| *page).collect();
         debug_assert!(addresses.len() <= SCAN_PAGES);
-        let scanned = self.looker.scan(&addresses)?;
+        let scanned = self.reader.looker.scan(&addresses)?;
         pages.iter().zip(scanned).map(|(&(_, cache), scanned)| self.found(kernel, cache, scanned)).collect()
     }
 
@@ -137,8 +119,9 @@ impl Verifier {
             return Ok(known.is_some());
         }
         let found = super::caches::read(&kernel.memory, &kernel.layout, address);
-        let shape = found.map(|cache| Shape::read(&kernel.memory, &self.layout, &cache)).transpose()?;
-        let cache = shape.filter(Shape::is_readable).map(|shape| Cache { shape, at_hand: None });
+        let shape =
+            found.map(|cache| Shape::read(&kernel.memory, &self.reader.layout, &cache)).transpose()?;
+        let cache = shape.filter(Shape::is_readable).map(SlabCache::new);
         let is_known = cache.is_some();
         self.caches.insert(address, cache);
         Ok(is_known)
@@ -152,37 +135,15 @@ impl Verifier {
         scanned: Scanned,
     ) -> Result<Option<Found>, MemoryError> {
         let Some(Some(cache)) = self.caches.get_mut(&address) else { return Ok(Some(Found::Unknown)) };
-        let slab = Slab::at(scanned.head, &self.pages);
-        let at_hand = cache
-            .at_hand
-            .get_or_insert_with(|| AtHand::read(&kernel.memory, &self.layout, &self.topology, address));
-        let cpu = at_hand.cpu(slab.head);
-        let stride = *self.layout.stride.as_ref().unwrap_or(&0);
-        let look = self.looker.look(&cache.shape.question(slab, stride, cpu, [NO_SLOT; SLOTS]))?;
-        let Some(look) = look.filter(|look| look.cache == address) else {
-            cache.at_hand = None;
+        let slab = Slab::at(scanned.head, &self.reader.pages);
+        let Some(look) = self.reader.look(&kernel.memory, cache, slab, [NO_SLOT; SLOTS])? else {
             return Ok(None);
         };
-        let objects = verdict::objects(&look);
-        // KFENCE has pages of one object each, and its own way to say which are free.
-        if !verdict::is_marked(&look, self.layout.mark)
-            || objects > cache.shape.objects.into()
-            || (objects <= 1 && cache.shape.objects > 1)
-        {
+        if !verdict::is_regular(&look, self.reader.layout.mark, cache.shape.objects) {
             return Ok(Some(Found::Unknown));
         }
-        // A processor has taken it since we looked which slabs the processors have.
-        if verdict::is_frozen(&look) && look.freelist == 0 && cpu == 0 {
-            cache.at_hand = None;
-            return Ok(None);
-        }
-        let in_sheaves =
-            (0..objects).map(|number| cache.shape.object(slab, number)).filter(|&object| at_hand.has(object));
-        Ok(Some(Found::Slab(SlabView {
-            slab,
-            in_sheaves: in_sheaves.collect(),
-            shape: cache.shape.clone(),
-            look,
-        })))
+        let objects = (0..verdict::objects(&look)).map(|number| cache.shape.object(slab, number));
+        let in_sheaves = objects.filter(|&object| cache.has_at_hand(object)).collect();
+        Ok(Some(Found::Slab(SlabView { slab, in_sheaves, shape: cache.shape.clone(), look })))
     }
 }

@@ -15,9 +15,10 @@ use super::{error::SetupError, host::Host, options::Options, setup::check_privil
 use crate::{
     attribution::cgroup::{Cgroups, Hierarchy},
     kernel::{
-        census::{self as kernel_census, CensusError as KernelError, Sample, sample::Charge},
+        census::{self as kernel_census, Sample, sample::Charge},
         clock,
         discover::{DiscoverError, Kernel},
+        slabs::SlabsError,
         symbols::Symbols,
     },
     procfs::{
@@ -87,7 +88,7 @@ pub enum CensusError {
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     #[error("there can be no census: {0}\n`memtrace caches` says how large each cache is")]
-    Kernel(#[from] KernelError),
+    Kernel(#[from] SlabsError),
 }
 
 /// One that is being taken by a thread of its own.

@@ -16,7 +16,6 @@ pub use self::{
     sample::Sample,
     sampler::{slab_frames, take},
 };
-pub use super::slabs::SlabsError as CensusError;
 
 /// What a census is to do.
 #[derive(Clone, Debug)]

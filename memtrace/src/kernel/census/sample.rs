@@ -37,7 +37,7 @@ pub struct Cost {
     pub elapsed: Duration,
     /// In the kernel, looking whether frames are of a slab.
     pub scanning: Duration,
-    /// The longest that the kernel could not be preempted.
+    /// The longest call, with what the host did meanwhile: the kernel could not be preempted in a part of it.
     pub longest_run: Duration,
 }
 

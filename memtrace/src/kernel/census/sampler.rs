@@ -5,28 +5,30 @@ use std::{collections::HashMap, time::Instant};
 use memtrace_common::{
     census::{Look, NO_SLOT, SCAN_PAGES, SLOTS},
     config::Pages,
+    page,
 };
 
 use super::{
-    CensusError, Options,
+    Options,
     frames::Frames,
     plan::{self, PILOT_FRAMES, Pilot},
     sample::{Charge, Sample, SampledCache, SampledPage, Signs, Slot, State},
     signs,
 };
-use crate::kernel::{
-    discover::Kernel,
-    inspect::{Inspectable, Inspector},
-    layout::PageNode,
-    memory::{MemoryError, Readable as _},
-    slabs::{
-        at_hand::AtHand,
-        layout::SlabsLayout,
-        looker::{Looker, Scanned},
-        shape::{Shape, Slab},
-        topology::Topology,
-        verdict,
+use crate::{
+    kernel::{
+        discover::Kernel,
+        inspect::{Inspectable, Inspector},
+        memory::{MemoryError, Readable as _},
+        slabs::{
+            SlabsError,
+            looker::Scanned,
+            reader::{SlabCache, SlabReader},
+            shape::{Shape, Slab},
+            verdict,
+        },
     },
+    stream::event::{NO_NODE, NodeId},
 };
 
 /// Frames of a pass. Only whole passes count: a part of one would not be of all memory.
@@ -41,7 +43,7 @@ pub fn take(
     kernel: &Kernel,
     options: &Options,
     goes_on: &mut dyn FnMut() -> bool,
-) -> Result<Sample, CensusError> {
+) -> Result<Sample, SlabsError> {
     let mut sampler = Sampler::open(kernel, options)?;
     let deadline = sampler.start + options.time;
     let mut goes_on = || Instant::now() < deadline && goes_on();
@@ -58,11 +60,11 @@ pub fn take(
 }
 
 /// Which frames of a draw are of slabs, to compare with /proc/kpageflags. Empty where frames have no numbers for us.
-pub fn slab_frames(kernel: &Kernel, seed: u64, count: u64) -> Result<Vec<(u64, bool)>, CensusError> {
+pub fn slab_frames(kernel: &Kernel, seed: u64, count: u64) -> Result<Vec<(u64, bool)>, SlabsError> {
     let mut sampler = Sampler::open(kernel, &Options { seed, ..Options::default() })?;
     let mut frames = Vec::new();
     for pages in sampler.frames.draw(&mut sampler.random, count).chunks(SCAN_PAGES) {
-        for (page, scanned) in pages.iter().zip(sampler.looker.scan(pages)?) {
+        for (page, scanned) in pages.iter().zip(sampler.reader.looker.scan(pages)?) {
             let is_slab = sampler.by_address.contains_key(&scanned.cache);
             frames.extend(sampler.frames.frame(*page).map(|frame| (frame, is_slab)));
         }
@@ -72,11 +74,8 @@ pub fn slab_frames(kernel: &Kernel, seed: u64, count: u64) -> Result<Vec<(u64, b
 
 struct Sampler<'a> {
     kernel: &'a Kernel,
-    layout: &'a SlabsLayout,
-    pages: &'a Pages,
     frames: Frames,
-    looker: Looker,
-    topology: Topology,
+    reader: SlabReader,
     inspector: Inspector<'a>,
     caches: Vec<Cache>,
     /// Indices of `caches`.
@@ -87,11 +86,10 @@ struct Sampler<'a> {
 }
 
 struct Cache {
-    shape: Shape,
+    slabs: SlabCache,
     inspectable: Option<Inspectable>,
     /// Asked for.
     is_wanted: bool,
-    at_hand: Option<AtHand>,
     sampled: SampledCache,
 }
 
@@ -103,24 +101,21 @@ enum Page {
 }
 
 impl<'a> Sampler<'a> {
-    fn open(kernel: &'a Kernel, options: &Options) -> Result<Self, CensusError> {
+    fn open(kernel: &'a Kernel, options: &Options) -> Result<Self, SlabsError> {
         let start = Instant::now();
-        let pages = kernel.pages.as_ref().map_err(|why| CensusError::Pages(why.clone()))?;
-        let layout = kernel.layout.slabs.as_ref().map_err(|why| CensusError::Layout(why.clone()))?;
+        let reader = SlabReader::open(kernel)?;
+        let Pages { base, page_shift, page_size, .. } = reader.pages;
         let memory = &kernel.memory;
-        let known = pages.base.wrapping_add(
-            (kernel.caches.first().map_or(0, |cache| cache.address) >> pages.page_shift)
-                .wrapping_mul(pages.page_size.into()),
-        );
-        let frames = Frames::find(memory, &layout.anchor, pages, known)?;
+        let first = kernel.caches.first().map_or(0, |cache| cache.address);
+        let known = page::address_of(first, base, page_shift, page_size);
+        let frames = Frames::find(memory, &reader.layout.anchor, &reader.pages, known)?;
         let mut caches = Vec::new();
         for cache in &kernel.caches {
             let is_wanted = options.caches.is_empty() || options.caches.contains(&cache.address);
             caches.push(Cache {
-                shape: Shape::read(memory, layout, cache)?,
+                slabs: SlabCache::new(Shape::read(memory, &reader.layout, cache)?),
                 inspectable: Inspectable::of_cache(&cache.name, cache.address, &kernel.layout),
                 is_wanted,
-                at_hand: None,
                 sampled: SampledCache {
                     address: cache.address,
                     name: cache.name.clone(),
@@ -130,20 +125,18 @@ impl<'a> Sampler<'a> {
                 },
             });
         }
-        let by_address = caches.iter().enumerate().map(|(index, cache)| (cache.shape.cache, index)).collect();
+        let by_address =
+            caches.iter().enumerate().map(|(index, cache)| (cache.sampled.address, index)).collect();
         let sample = Sample {
             seed: options.seed,
             frames: frames.total(),
-            charges_unavailable: layout.stride.as_ref().err().cloned(),
+            charges_unavailable: reader.layout.stride.as_ref().err().cloned(),
             ..Sample::default()
         };
         Ok(Self {
             kernel,
-            layout,
-            pages,
             frames,
-            looker: Looker::open(&kernel.layout, layout.slabs)?,
-            topology: Topology::find(memory, &layout.anchor)?,
+            reader,
             inspector: Inspector::new(memory, &kernel.layout),
             caches,
             by_address,
@@ -173,13 +166,13 @@ impl<'a> Sampler<'a> {
     /// Draws frames all over memory, and reads those that are of slabs.
     fn pass(&mut self) -> Result<(), MemoryError> {
         // What was at hand a moment ago may be in use now.
-        self.caches.iter_mut().for_each(|cache| cache.at_hand = None);
+        self.caches.iter_mut().for_each(|cache| cache.slabs.forget_at_hand());
         let drawn = self.frames.draw(&mut self.random, PASS);
         self.sample.drawn += drawn.len() as u64;
         let mut found = Vec::new();
         let start = Instant::now();
         for pages in drawn.chunks(SCAN_PAGES) {
-            for (&page, scanned) in pages.iter().zip(self.looker.scan(pages)?) {
+            for (&page, scanned) in pages.iter().zip(self.reader.looker.scan(pages)?) {
                 let index = self.by_address.get(&scanned.cache).copied();
                 if let Some(index) = index.filter(|&index| self.caches[index].is_wanted) {
                     found.push((page, scanned, index));
@@ -212,28 +205,18 @@ impl<'a> Sampler<'a> {
     }
 
     fn read(&mut self, page: u64, scanned: Scanned, index: usize) -> Result<Page, MemoryError> {
-        let slab = Slab::at(scanned.head, self.pages);
-        if !self.caches[index].shape.is_readable() {
+        let slab = Slab::at(scanned.head, &self.reader.pages);
+        if !self.caches[index].slabs.shape.is_readable() {
             return Ok(Page::Strange);
         }
-        self.refresh(index);
         let Some(look) = self.look(slab, index, [NO_SLOT; SLOTS])? else { return Ok(Page::Changed) };
-        if look.cache != scanned.cache {
-            return Ok(Page::Changed);
-        }
-        let objects = verdict::objects(&look);
-        let shape = &self.caches[index].shape;
-        // KFENCE has pages of one object each.
-        if !verdict::is_marked(&look, self.layout.mark)
-            || objects == 0
-            || objects > shape.objects.into()
-            || (objects == 1 && shape.objects > 1)
-        {
+        let shape = &self.caches[index].slabs.shape;
+        if !verdict::is_regular(&look, self.reader.layout.mark, shape.objects) {
             return Ok(Page::Strange);
         }
-        let page_bytes = 1 << self.pages.page_shift;
-        let number = page.wrapping_sub(slab.head) / u64::from(self.pages.page_size);
-        let here = shape.beginning_in(number, page_bytes, objects);
+        let Pages { page_shift, page_size, .. } = self.reader.pages;
+        let number = page.wrapping_sub(slab.head) / u64::from(page_size);
+        let here = shape.beginning_in(number, 1 << page_shift, verdict::objects(&look));
         let mut read = SampledPage {
             objects: (here.end - here.start) as u32,
             node: self.node(look.flags),
@@ -254,35 +237,18 @@ impl<'a> Sampler<'a> {
                 || (verdict::has(&look.free, number) == verdict::has(&after.free, number)
                     && look.charges[place].objcg == after.charges[place].objcg)
         });
-        Ok(if same && after.cache == scanned.cache { Page::Read(read) } else { Page::Changed })
-    }
-
-    /// Reads what the cache has at hand, where that was not done, or a processor has taken the slab since.
-    fn refresh(&mut self, index: usize) {
-        let cache = &mut self.caches[index];
-        if cache.at_hand.is_none() {
-            let memory = &self.kernel.memory;
-            cache.at_hand = Some(AtHand::read(memory, self.layout, &self.topology, cache.shape.cache));
-        }
+        Ok(if same { Page::Read(read) } else { Page::Changed })
     }
 
     fn look(&mut self, slab: Slab, index: usize, slots: [u64; SLOTS]) -> Result<Option<Look>, MemoryError> {
-        let cache = &mut self.caches[index];
-        let cpu = cache.at_hand.as_ref().map_or(0, |at_hand| at_hand.cpu(slab.head));
-        let stride = *self.layout.stride.as_ref().unwrap_or(&0);
-        let look = self.looker.look(&cache.shape.question(slab, stride, cpu, slots))?;
-        // A processor has taken it since we looked which slabs the processors have.
-        if look.is_none_or(|look| verdict::is_frozen(&look) && cpu == 0) {
-            cache.at_hand = None;
-        }
-        Ok(look)
+        self.reader.look(&self.kernel.memory, &mut self.caches[index].slabs, slab, slots)
     }
 
     fn slot(&mut self, slab: Slab, index: usize, look: &Look, place: usize, number: u64) -> Slot {
         let cache = &self.caches[index];
-        let address = cache.shape.object(slab, number);
-        let in_sheaf = cache.at_hand.as_ref().is_some_and(|at_hand| at_hand.has(address));
-        let charge = match &self.layout.stride {
+        let address = cache.slabs.shape.object(slab, number);
+        let in_sheaf = cache.slabs.has_at_hand(address);
+        let charge = match &self.reader.layout.stride {
             Ok(_) => verdict::charge(look.charges[place]),
             Err(_) => Charge::Unknown,
         };
@@ -296,7 +262,7 @@ impl<'a> Sampler<'a> {
             points_to: None,
         };
         if slot.state == State::Allocated && cache.inspectable.is_none() {
-            slot.words = self.words(address, cache.shape.size);
+            slot.words = self.words(address, cache.slabs.shape.size);
         }
         if let (State::Allocated, Some(kind)) = (slot.state, cache.inspectable) {
             let signs = signs::read(&self.kernel.layout.signs, &self.kernel.memory, kind, address);
@@ -333,18 +299,15 @@ impl<'a> Sampler<'a> {
         slots
     }
 
-    fn node(&self, flags: u64) -> u16 {
-        match &self.kernel.layout.page_node {
-            Ok(PageNode { bits, .. }) => flags.checked_shr(u64::BITS - bits).unwrap_or(0) as u16,
-            Err(_) => crate::stream::event::NO_NODE,
-        }
+    fn node(&self, flags: u64) -> NodeId {
+        self.kernel.layout.page_node.as_ref().map_or(NO_NODE, |page_node| page_node.of(flags) as NodeId)
     }
 
     fn finish(mut self) -> Sample {
         let wanted = self.caches.into_iter().filter(|cache| cache.is_wanted);
         self.sample.caches = wanted.map(|cache| cache.sampled).collect();
         self.sample.cost.elapsed = self.start.elapsed();
-        self.sample.cost.longest_run = self.looker.longest_run();
+        self.sample.cost.longest_run = self.reader.looker.longest_run();
         self.sample
     }
 }

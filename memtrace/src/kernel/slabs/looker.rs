@@ -26,7 +26,7 @@ pub struct Looker {
     ebpf: Ebpf,
     scan: Array<MapData, Scan>,
     look: Array<MapData, Look>,
-    /// The longest run so far: none can be interrupted by another task.
+    /// The longest call so far, with what the host did meanwhile: the kernel cannot be preempted in a part of it.
     longest_run: Duration,
 }
 

@@ -1,11 +1,13 @@
 //! Slabs in the kernel's memory: which objects of one are allocated, and whom they are charged to.
 //!
 //! `looker` runs the programs that look; `shape`, `at_hand` and `verdict` turn what they see into objects that are allocated or free.
+//! `reader` puts them together.
 
 pub mod at_hand;
 pub mod layout;
 pub mod looker;
 pub mod own_file;
+pub mod reader;
 pub mod shape;
 pub mod topology;
 pub mod verdict;

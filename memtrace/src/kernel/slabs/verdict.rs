@@ -37,12 +37,26 @@ pub fn objects(look: &Look) -> u64 {
 }
 
 /// A processor allocates from the slab, and has its free objects.
-pub fn is_frozen(look: &Look) -> bool {
+fn is_frozen(look: &Look) -> bool {
     look.counters & 1 << 31 != 0
 }
 
+/// A processor has taken the slab since we read which slabs the processors have: its free objects are not to be seen. Up to v6.7
+/// slabs that wait for a processor are frozen too, but have their list: Linux commit 8cd3fa428b56 (in v6.8).
+pub fn is_taken(look: &Look, cpu: u64) -> bool {
+    is_frozen(look) && look.freelist == 0 && cpu == 0
+}
+
+/// Whether a slab is laid out as those of its cache are, which have up to so many objects. KFENCE has pages of one object each, and its
+/// own way to say which are free.
+pub fn is_regular(look: &Look, mark: Mark, most: u32) -> bool {
+    let objects = objects(look);
+    let is_of_kfence = objects == 1 && most > 1;
+    is_marked(look, mark) && (1..=most.into()).contains(&objects) && !is_of_kfence
+}
+
 /// Whether a page says of itself that it is a slab's, where it can.
-pub fn is_marked(look: &Look, mark: Mark) -> bool {
+fn is_marked(look: &Look, mark: Mark) -> bool {
     match mark {
         Mark::Type(kind) => look.page_type >> 24 == u64::from(kind),
         Mark::Flag(bit) => look.flags & 1 << bit != 0,
@@ -106,6 +120,22 @@ mod tests {
         assert_eq!((objects(&look), is_frozen(&look)), (21, true));
         let look = Look { counters: 1 << 32 | 32 << 16 | 20, ..look };
         assert_eq!((objects(&look), is_frozen(&look)), (32, false));
+    }
+
+    #[test]
+    fn slabs_that_are_not_like_their_cache_s() {
+        let of = |objects: u64| Look { counters: objects << 16, ..look() };
+        let is_regular = |objects, most| is_regular(&of(objects), Mark::Unknown, most);
+        assert!(is_regular(21, 21) && is_regular(10, 21) && is_regular(1, 1));
+        assert!(!is_regular(22, 21) && !is_regular(0, 21) && !is_regular(1, 21));
+        assert!(!super::is_regular(&of(21), Mark::Type(0xf5), 21));
+    }
+
+    #[test]
+    fn a_slab_is_taken_when_its_objects_are_out_of_sight() {
+        let frozen = Look { counters: 1 << 31 | 21 << 16 | 21, ..look() };
+        assert!(is_taken(&frozen, 0) && !is_taken(&frozen, 64));
+        assert!(!is_taken(&Look { freelist: 8, ..frozen }, 0) && !is_taken(&look(), 0));
     }
 
     #[test]
