@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use thiserror::Error;
 
 use super::{
     exit::{Exit, Failure},
-    shared::{number, runtime::block_on, status::StatusLine, terminal::WidthArgs},
+    shared::{number, output::PageFormat, runtime::block_on, status::StatusLine, terminal::WidthArgs},
 };
 use crate::{
     output::{
@@ -57,18 +57,10 @@ pub struct CensusArgs {
 
     /// Output format: text, one JSON object with all rows, or Markdown for a ticket
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub output: Output,
+    pub output: PageFormat,
 
     #[command(flatten)]
     pub width: WidthArgs,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    #[default]
-    Table,
-    Json,
-    Markdown,
 }
 
 #[derive(Debug, Error)]
@@ -96,12 +88,12 @@ impl Failure for CensusCommandError {
 pub fn run(args: &CensusArgs, out: &mut impl Write) -> Result<(), CensusCommandError> {
     let census = block_on(take(options(args))).map_err(CensusCommandError::Runtime)??;
     let text = match args.output {
-        Output::Json => json::census::line(&census)?,
-        Output::Table => {
+        PageFormat::Json => json::census::line(&census)?,
+        PageFormat::Table => {
             let frame = args.width.frame(io::stdout().is_terminal());
             render::terminal::text(&document(&census, args.top.get()), frame, Style::Plain)
         }
-        Output::Markdown => render::markdown::text(&document(&census, args.top.get())),
+        PageFormat::Markdown => render::markdown::text(&document(&census, args.top.get())),
     };
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)

@@ -8,13 +8,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use thiserror::Error;
 
 use self::watch::{WatchError, Watched, watch};
 use super::{
     exit::{Exit, Failure, Found},
-    shared::{runtime::block_on, terminal},
+    shared::{output::PageFormat, runtime::block_on, terminal},
 };
 use crate::{
     output::{
@@ -40,19 +40,11 @@ pub struct TriageArgs {
 
     /// Output format: text, one JSON object, or Markdown for a ticket
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub output: Output,
+    pub output: PageFormat,
 
     /// Show processes, cgroups, slab caches, the trace, and steps to do by hand too; the other formats always have them
     #[arg(long)]
     pub details: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    #[default]
-    Table,
-    Json,
-    Markdown,
 }
 
 #[derive(Debug, Error)]
@@ -80,13 +72,13 @@ pub fn run(args: &TriageArgs, out: &mut impl Write) -> Result<Found, TriageError
         block_on(watch(args.duration)).map_err(TriageError::Runtime)??;
     let page = Page::new(about(), &window, tracing, already);
     let text = match args.output {
-        Output::Table => {
+        PageFormat::Table => {
             let frame = Frame::wide(terminal::width().unwrap_or(WIDTH));
             let length = if args.details { Length::Details } else { Length::Page };
             render::terminal::text(&document(&page, length), frame, Style::Plain)
         }
-        Output::Json => triage::json::line(&page).map_err(TriageError::Write)?,
-        Output::Markdown => render::markdown::text(&ticket(&page)),
+        PageFormat::Json => triage::json::line(&page).map_err(TriageError::Write)?,
+        PageFormat::Markdown => render::markdown::text(&ticket(&page)),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(TriageError::Write)?;
     Ok(if page.suspect().is_none() { Found::Nothing } else { Found::Suspect })

@@ -1,13 +1,22 @@
-//! Where the commands that make something of a recording write it.
+//! Where the commands that make something of a recording write it, and as what those write that say one page.
 
 use std::{
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::evidence::output_file::{self, Target};
+
+/// What a page is for: somebody who reads it, a program, a ticket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PageFormat {
+    #[default]
+    Table,
+    Json,
+    Markdown,
+}
 
 #[derive(Args, Clone, Debug)]
 pub struct OutputArgs {
