@@ -19,13 +19,13 @@ pub enum Contender {
     Bare,
     /// one empty program on each tracepoint that memtrace attaches to for one cache
     Floor,
-    /// as many empty programs there as memtrace attaches (it has backups)
+    /// two empty programs on each of these: backups on frees cost at least that
     #[value(name = "floor-x2")]
     #[serde(rename = "floor-x2")]
     FloorTwice,
     /// one empty program on each tracepoint that memtrace attaches to for all caches
     FloorAll,
-    /// as many empty programs there as memtrace attaches
+    /// two empty programs on each of these
     #[value(name = "floor-all-x2")]
     #[serde(rename = "floor-all-x2")]
     FloorAllTwice,
