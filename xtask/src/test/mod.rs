@@ -84,7 +84,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         summary.add(row);
     }
     progress.save()?;
-    print!("{}{}{summary}", progress.table(), summary.slowest());
+    print!("{}{}{}{summary}", progress.table(), summary.slowest(), summary.failures());
     Ok(if summary.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::counts::Counts;
-use super::transcript::{Timed, Transcript};
+use super::transcript::{Failure, Timed, Transcript};
 
 /// What one part ran.
 pub struct Row {
@@ -18,6 +18,7 @@ pub struct Row {
     pub notes: Vec<String>,
     pub took: Duration,
     tests: Vec<Timed>,
+    failures: Vec<Failure>,
     left_out: Vec<String>,
 }
 
@@ -30,6 +31,7 @@ impl Row {
             notes: Vec::new(),
             took: Duration::ZERO,
             tests: Vec::new(),
+            failures: Vec::new(),
             left_out: Vec::new(),
         }
     }
@@ -43,6 +45,7 @@ impl Row {
             _ => {}
         }
         self.tests.extend(transcript.tests);
+        self.failures.extend(transcript.failures);
         self.left_out.extend(transcript.left_out);
     }
 
@@ -54,6 +57,11 @@ impl Row {
     pub fn fail(&mut self, note: String) {
         self.counts.failed += 1;
         self.notes.push(note);
+    }
+
+    /// Where it ran, or what it is where that does not matter.
+    fn place(&self) -> &str {
+        if self.on.is_empty() { self.what } else { &self.on }
     }
 
     /// It cannot be run here.
@@ -90,10 +98,21 @@ impl Summary {
         tests.sort_by_key(|(test, _)| Reverse(test.took));
         let mut text = String::from("\nslowest tests\n");
         for (Timed { name, took }, row) in tests.iter().take(SLOWEST) {
-            let on = if row.on.is_empty() { row.what } else { &row.on };
-            text.push_str(&format!("{:>8.1} s  {name}, {on}\n", took.as_secs_f64()));
+            text.push_str(&format!("{:>8.1} s  {name}, {}\n", took.as_secs_f64(), row.place()));
         }
         text
+    }
+
+    /// The tests that failed, each with what it said first: whoever has only the end of a long log starts here.
+    pub fn failures(&self) -> String {
+        let failures =
+            self.0.iter().flat_map(|row| row.failures.iter().map(move |failure| (failure, row.place())));
+        let text: String = failures
+            .map(|(Failure { name, said }, place)| {
+                format!("  {name}, {place}\n    {}\n", said.join("\n    "))
+            })
+            .collect();
+        if text.is_empty() { text } else { format!("\nfailed tests\n{text}") }
     }
 
     fn total(&self) -> Counts {
@@ -187,6 +206,14 @@ kernel tests   6.1          0       0       1    0 s
         summary.add(row("a", "left to another machine: one\nleft to another machine: two\n", None));
         summary.add(row("b", "test one ... ok\ntest two ... ignored\n", None));
         assert_eq!(summary.ran_nowhere(), ["two"].into());
+    }
+
+    #[test]
+    fn failed_tests_are_named_with_what_they_said() {
+        let mut summary = Summary::default();
+        summary.add(row("6.1", "test one ...\n3 of 4\nFAILED\ntest two ... ok\n", None));
+        assert_eq!(summary.failures(), "\nfailed tests\n  one, 6.1\n    3 of 4\n");
+        assert_eq!(Summary::default().failures(), "");
     }
 
     #[test]

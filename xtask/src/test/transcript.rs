@@ -11,6 +11,17 @@ pub struct Timed {
     pub took: Duration,
 }
 
+/// A test that failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub name: String,
+    /// What it printed, up to a backtrace: at most `MAX_SAID` lines.
+    pub said: Vec<String>,
+}
+
+/// Enough for a message and what it compares.
+const MAX_SAID: usize = 12;
+
 /// Reads the output of a program of libtest or libtest-mimic, and prints each line behind a label.
 pub struct Transcript {
     pub label: String,
@@ -18,12 +29,17 @@ pub struct Transcript {
     /// It came to its end: it said how many tests passed.
     pub has_result: bool,
     pub tests: Vec<Timed>,
+    pub failures: Vec<Failure>,
     /// Tests that the program has and does not run on this machine.
     pub left_out: Vec<String>,
     /// When the last test ended.
     since: Instant,
     /// A test that printed something of its own before its outcome.
     unfinished: Option<String>,
+    /// What is being printed by a test: since it started, or where libtest repeats it at the end.
+    said: Vec<String>,
+    /// The failure that libtest repeats the output of.
+    repeated: Option<usize>,
 }
 
 impl Transcript {
@@ -33,9 +49,12 @@ impl Transcript {
             counts: Counts::default(),
             has_result: false,
             tests: Vec::new(),
+            failures: Vec::new(),
             left_out: Vec::new(),
             since: Instant::now(),
             unfinished: None,
+            said: Vec::new(),
+            repeated: None,
         }
     }
 
@@ -54,10 +73,19 @@ impl Transcript {
         } else if let Some(counts) = Counts::parse(line) {
             self.counts += counts;
             self.has_result = true;
+            self.repeated = None;
+        } else if let Some(name) = repeated_test(line) {
+            self.repeated = self.failures.iter().position(|failure| failure.name == name);
         } else if let Some((name, rest)) = started_test(line) {
             self.unfinished = Some(name.to_owned());
+            self.said.clear();
             self.outcome(rest, now);
+        } else if line == "failures:" {
+            self.repeated = None;
+        } else if let Some(failure) = self.repeated {
+            note(&mut self.failures[failure].said, line);
         } else {
+            note(&mut self.said, line);
             self.outcome(line, now);
         }
     }
@@ -70,10 +98,30 @@ impl Transcript {
         // libtest runs tests side by side and says itself how long each took; others' run one after another.
         let took = words.next().and_then(reported_time).unwrap_or(now - self.since);
         self.since = now;
+        if outcome == "FAILED" {
+            let mut said = std::mem::take(&mut self.said);
+            said.retain(|line| line != "FAILED");
+            self.failures.push(Failure { name: name.clone(), said });
+        }
         if !outcome.starts_with("ignored") {
             self.tests.push(Timed { name, took });
         }
     }
+}
+
+/// Keeps a line of what a test said. A backtrace and what comes after it is of no use in a summary.
+fn note(said: &mut Vec<String>, line: &str) {
+    let is_over = said.len() >= MAX_SAID || said.last().is_some_and(|last| last == BACKTRACE);
+    if !is_over && !line.is_empty() {
+        said.push(line.to_owned());
+    }
+}
+
+const BACKTRACE: &str = "stack backtrace:";
+
+/// `---- NAME stdout ----`
+fn repeated_test(line: &str) -> Option<&str> {
+    line.strip_prefix("---- ")?.strip_suffix(" stdout ----")
 }
 
 /// `test NAME ... `, and what follows: nothing yet where the test prints something of its own first.
@@ -138,6 +186,51 @@ mod tests {
             ],
             &[("a::b", 250), ("a::c - should panic", 1500)],
             [6, 1, 0],
+        );
+    }
+
+    #[track_caller]
+    fn check_failures(lines: &[&str], expected: &[(&str, &[&str])]) {
+        let mut transcript = Transcript::new("x");
+        lines.iter().for_each(|line| transcript.line(line));
+        let found: Vec<_> = transcript.failures.iter().map(|f| (f.name.as_str(), f.said.clone())).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, said)| (*name, said.iter().map(|line| (*line).to_owned()).collect()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_failed_test_has_what_it_said() {
+        // libtest-mimic prints it as it comes, libtest at the end.
+        check_failures(
+            &[
+                "running 2 tests",
+                "test one ...",
+                "of 2",
+                "stack backtrace:",
+                "0: main",
+                "FAILED",
+                "test two ... ok",
+            ],
+            &[("one", &["of 2", "stack backtrace:"])],
+        );
+        check_failures(
+            &[
+                "running 2 tests",
+                "test a::b ... ok <0.250s>",
+                "test a::c ... FAILED <1.500s>",
+                "",
+                "failures:",
+                "",
+                "---- a::c stdout ----",
+                "thread panicked: left == right",
+                "failures:",
+                "    a::c",
+                "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured",
+            ],
+            &[("a::c", &["thread panicked: left == right"])],
         );
     }
 
