@@ -49,7 +49,7 @@ pub const SCENES: &[Scene] = &[
     Scene::leak("posix-timers", |stage| stage.hold(100.0, |_| posix_timer())),
     Scene::leak("churning", beside_churn),
     Scene::leak("bursts", |stage| stage.to(|seconds| seconds.floor() * 100.0, keep_null)),
-    Scene::leak("two-fast", |stage| stage.hold(250.0, |_| open_null())),
+    Scene::leak("two-fast", |stage| stage.hold(220.0, |_| open_null())),
     Scene::leak("two-slow", |stage| stage.hold(180.0, |_| open_null())),
     Scene::leak("brief", brief),
 ];
