@@ -11,7 +11,11 @@ pub const SCENES: &[Scene] = &[
     Scene::flood("missing", |stage| stage.each(5_000.0, |number| look_up(&stage.directory, number))),
     Scene::flood("missing-slow", |stage| stage.each(200.0, |number| look_up(&stage.directory, number))),
     Scene::flood("temporary", |stage| stage.each(500.0, |number| make_and_remove(&stage.directory, number))),
-    Scene::flood("sysfs", |stage| stage.each(500.0, |number| look_up(Path::new("/sys/class/net"), number))),
+    // No directory of its own: names that another run asked for would be there already.
+    Scene::flood("sysfs", |stage| {
+        let first = u64::from(std::process::id()) << 32;
+        stage.each(500.0, |number| look_up(Path::new("/sys/class/net"), first + number));
+    }),
     Scene::flood("search-path", search_path),
     Scene::flood("curls", curls),
     Scene::flood("beside-files", beside_files),

@@ -95,7 +95,8 @@ fn areas(stage: &Stage) {
         rustix::mm::mmap_anonymous(std::ptr::null_mut(), BYTES, protection, rustix::mm::MapFlags::PRIVATE)
     };
     let all = all.expect("addresses are free").cast::<u8>();
-    stage.each(500.0, |number| {
+    // Each is two areas more, and the kernel allows 65,530 of a process: enough for 90 s.
+    stage.each(350.0, |number| {
         let writable = rustix::mm::MprotectFlags::READ | rustix::mm::MprotectFlags::WRITE;
         // SAFETY: within the mapping, which nobody uses.
         let _ =
