@@ -13,6 +13,7 @@ use super::{
     shared::{
         finding::FindingArgs,
         keyboard::{self, ViewArgs},
+        lines::Lines,
         number,
         rows::RowArgs,
         runtime::block_on,
@@ -45,7 +46,8 @@ pub struct LiveArgs {
     #[arg(index = 2, value_name = "COUNT", value_parser = number::at_least_one::<NonZeroU64>, conflicts_with = "count")]
     pub times: Option<NonZeroU64>,
 
-    /// Plain tables, or one JSON object a line with exact numbers [default: the live view on a terminal, tables elsewhere]
+    /// Plain tables; a line for each report, as vmstat; or a JSON object a line, with exact numbers [default: the live view on a
+    /// terminal, tables elsewhere]
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Format>,
 
@@ -63,6 +65,7 @@ pub struct LiveArgs {
 pub enum Format {
     #[default]
     Table,
+    Line,
     Json,
 }
 
@@ -89,7 +92,7 @@ pub fn run(args: LiveArgs) -> Result<Found, LiveError> {
     trace.count = args.times.or(trace.count);
     let LiveArgs { rows, view, width, finding, .. } = args;
     match args.output {
-        Some(format) => print(trace, rows, output(format, width), finding),
+        Some(format) => print(trace, rows, format, width, finding),
         None => show(trace, rows, view, width, finding),
     }
 }
@@ -103,19 +106,23 @@ pub fn show(
     finding: FindingArgs,
 ) -> Result<Found, LiveError> {
     if is_interactive() && !trace.verbose {
-        return Ok(keyboard::session(options(trace, rows)?, view, width, finding)?);
+        let options = Options { has_early_report: true, ..options(trace, rows)? };
+        return Ok(keyboard::session(options, view, width, finding)?);
     }
-    print(trace, rows, output(Format::Table, width), finding)
+    print(trace, rows, Format::Table, width, finding)
 }
 
 fn print(
     trace: TraceArgs,
     rows: RowArgs,
-    output: Box<dyn Output + Send>,
+    format: Format,
+    width: WidthArgs,
     finding: FindingArgs,
 ) -> Result<Found, LiveError> {
-    let options = options(trace, rows)?;
-    let (output, outcome) = finding.watch(output);
+    let mut options = options(trace, rows)?;
+    // It is none more, since the next one stands in its place.
+    options.has_early_report |= format == Format::Table && io::stdout().is_terminal();
+    let (output, outcome) = finding.watch(output(format, width));
     block_on(session::run(options, output)).map_err(SessionError::Runtime)??;
     Ok(outcome.found())
 }
@@ -124,6 +131,7 @@ fn print(
 pub fn output(format: Format, width: WidthArgs) -> Box<dyn Output + Send> {
     match format {
         Format::Table => Box::new(Screen::stdout(terminal::style(), width)),
+        Format::Line => Box::new(Lines::stdout(terminal::style(), width)),
         Format::Json => Box::new(JsonLines::new(io::stdout())),
     }
 }
@@ -140,8 +148,8 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         incidents: rows.incidents()?,
         interval: trace.interval,
         duration: trace.duration,
-        // On a terminal it is none more, since the next one stands in its place.
-        has_early_report: trace.count.is_none() || io::stdout().is_terminal(),
+        // With a count, it would be one more.
+        has_early_report: trace.count.is_none(),
         count: trace.count.map(NonZeroU64::get),
         takes_census: true,
         settle: trace.settle,

@@ -13,6 +13,8 @@ pub const COUNT_WIDTH: usize = 7;
 pub const RATE_WIDTH: usize = 8;
 /// Greatest width of [`growth`]: `+99.9 k/s`.
 pub const GROWTH_WIDTH: usize = 9;
+/// Greatest width of [`bytes_growth`]: `+1023 KiB/s`.
+pub const BYTES_GROWTH_WIDTH: usize = 11;
 /// Greatest width of [`duration`]: `59 m 59 s`.
 pub const DURATION_WIDTH: usize = 9;
 /// Greatest width of [`percent`]: `>99%`.
@@ -116,6 +118,11 @@ pub fn rate(per_s: f64) -> String {
 pub fn growth(per_s: f64) -> String {
     let text = rate(per_s);
     if per_s > 0.0 && per_s.is_finite() && text != "0 /s" { format!("+{text}") } else { text }
+}
+
+/// How fast memory grows or shrinks: `+1.9 MiB/s`.
+pub fn bytes_growth(per_s: f64) -> String {
+    format!("{}/s", bytes_change(per_s.round() as i64))
 }
 
 /// Time that has passed, rounded down: `850 ms`, `12.3 s`, `4 m 10 s`, `3 h 2 m`, `5 d 7 h`, `250 d`.

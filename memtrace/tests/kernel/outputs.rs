@@ -27,6 +27,7 @@ pub fn tests() -> Vec<Test> {
         a_full_disk_leaves_no_bundle,
         a_limit_on_file_sizes_is_as_a_full_disk,
         a_recording_goes_through_a_pipe,
+        a_line_for_each_report_as_many_as_asked_for,
     ]
 }
 
@@ -222,4 +223,23 @@ fn a_recording_goes_through_a_pipe() {
     let rows = report["rows"].as_array().into_iter().flatten();
     let objects: u64 = rows.filter(|row| row["comm"] == comm).filter_map(|row| row["objects"].as_u64()).sum();
     assert_eq!(objects, FILES as u64, "{report}");
+}
+
+fn a_line_for_each_report_as_many_as_asked_for() {
+    let comm = unique("line");
+    let mut workload = Workload::start(&comm, &Task::OpenFiles(300));
+    // The first report of a long interval does not come early, or it would be one more.
+    let session = Command::new(host::memtrace())
+        .args(["-c", "filp", "--comm", &comm, "-o", "line", "1.5", "3"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("memtrace starts");
+    workload.go();
+    let output = session.wait_with_output().expect("it is our child");
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("it is text");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[0].starts_with("TIME") && lines[0].ends_with("FINDING"), "{text}");
+    assert!(lines[1..].iter().all(|line| line.split_whitespace().count() >= 8), "{text}");
 }

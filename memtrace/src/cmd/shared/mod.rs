@@ -1,8 +1,9 @@
 //! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`]) with their numbers ([`number`]),
-//! what the terminal is ([`terminal`]), the table on it ([`screen`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), and a session with somebody who presses keys ([`keyboard`]).
+//! what the terminal is ([`terminal`]), the table on it ([`screen`]), a line for each report ([`lines`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), and a session with somebody who presses keys ([`keyboard`]).
 
 pub mod finding;
 pub mod keyboard;
+pub mod lines;
 pub mod number;
 pub mod output;
 pub mod progress;

@@ -107,7 +107,7 @@ impl Cell {
             Cell::Bytes(bytes) => human::bytes(*bytes),
             Cell::Rate(per_s) => human::rate(*per_s),
             Cell::Growth(per_s) => human::growth(*per_s),
-            Cell::BytesGrowth(per_s) => format!("{}/s", human::bytes_change(per_s.round() as i64)),
+            Cell::BytesGrowth(per_s) => human::bytes_growth(*per_s),
             Cell::Share(share) => human::percent(*share),
             Cell::Duration(duration) => human::duration(*duration),
             Cell::CountChange(change) => human::count_change(*change),

@@ -42,12 +42,24 @@ pub fn accusation(finding: &Finding) -> Sentence {
 /// `curl < probe.sh < cron (212 processes) leaks filp`.
 pub fn headline(finding: &Finding) -> Sentence {
     let several = Some(finding.processes).filter(|&n| n != 1).map(|n| format!(" ({})", human::processes(n)));
-    let does = match finding.kind {
+    let does = does(finding.kind);
+    who(finding).words(format!("{} {does} ", several.unwrap_or_default())).name(finding.cache.as_bytes())
+}
+
+/// `curl floods dentry +1.9 k/s`.
+pub fn in_short(finding: &Finding) -> Sentence {
+    named(finding.comm.as_deref(), &finding.keys)
+        .words(format!(" {} ", does(finding.kind)))
+        .name(finding.cache.as_bytes())
+        .words(format!(" {}", human::growth(finding.slope.per_s)))
+}
+
+fn does(kind: Kind) -> &'static str {
+    match kind {
         Kind::Leak => "leaks",
         Kind::Flood => "floods",
         Kind::Cache => "fills",
-    };
-    who(finding).words(format!("{} {does} ", several.unwrap_or_default())).name(finding.cache.as_bytes())
+    }
 }
 
 /// `+1.9 k/s (365 KiB/s), 97% of dentry's growth`.

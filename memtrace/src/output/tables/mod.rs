@@ -4,6 +4,7 @@ pub mod ages;
 pub mod difference;
 pub mod directories;
 pub mod keys;
+pub mod line;
 pub mod rows;
 pub mod shares;
 pub mod slab_caches;
