@@ -4,6 +4,7 @@
 
 pub mod text;
 pub mod procfs;
+pub mod condition;
 pub mod knowledge;
 pub mod stream;
 pub mod kernel;

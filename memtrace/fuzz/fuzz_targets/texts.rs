@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use memtrace::{
+    condition,
     kernel::gfp::GfpNames,
     knowledge::incidents,
     stream::ledger::pattern,
@@ -20,6 +21,13 @@ fuzz_target!(|data: &[u8]| {
     shown_harmlessly(&pattern::pattern(data));
     let Ok(text) = std::str::from_utf8(data) else { return };
     let _ = duration::parse(text);
+    match condition::parse(text) {
+        Ok(condition) => assert_eq!(condition::parse(&condition.to_string()).map(|again| again.to_string()), Ok(condition.to_string())),
+        Err(mistake) => {
+            assert!((1..=text.chars().count() + 1).contains(&mistake.column));
+            assert!(!mistake.to_string().chars().any(char::is_control));
+        }
+    }
 });
 
 fn shown_harmlessly(name: &[u8]) {

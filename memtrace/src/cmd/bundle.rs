@@ -192,6 +192,7 @@ impl Bundle<'_> {
             command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             filters: self.args.trace.filters(),
             progress,
+            until: None,
         };
         let mut files = HostFiles::live();
         files.read_figures(When::Before);

@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, channel},
     },
     time::Duration,
 };
@@ -17,8 +18,14 @@ use super::{
     exit::{Exit, Failure, Found},
     live::{self, Format},
     shared::{
-        finding::FindingArgs, progress::ProgressLine, rows::RowArgs, runtime::block_on, status::StatusLine,
-        terminal::WidthArgs, trace::TraceArgs,
+        finding::FindingArgs,
+        progress::ProgressLine,
+        rows::RowArgs,
+        runtime::block_on,
+        status::StatusLine,
+        terminal::WidthArgs,
+        trace::TraceArgs,
+        until::{Copied, UntilArgs, UntilError},
     },
 };
 use crate::{
@@ -54,6 +61,9 @@ pub struct RecordArgs {
     #[arg(long)]
     pub ring: bool,
 
+    #[command(flatten)]
+    pub until: UntilArgs,
+
     /// Also print the final report of a live session
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub report: Option<Format>,
@@ -73,6 +83,8 @@ pub enum RecordError {
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
     #[error(transparent)]
+    Until(#[from] UntilError),
+    #[error(transparent)]
     File(#[from] FileError),
     #[error("--report and the recording cannot both go to standard output")]
     ReportOnStream,
@@ -88,6 +100,7 @@ impl Failure for RecordError {
     fn exit(&self) -> Exit {
         match self {
             Self::Incidents(error) => error.exit(),
+            Self::Until(error) => error.exit(),
             Self::File(error) => error.exit(),
             Self::ReportOnStream | Self::RingOnStream | Self::SmallRing => Exit::Usage,
             Self::Session(error) => error.exit(),
@@ -98,6 +111,8 @@ impl Failure for RecordError {
 pub fn run(args: RecordArgs) -> Result<Found, RecordError> {
     let duration = args.trace.duration;
     let options = live::options(args.trace.clone(), args.rows.clone())?;
+    let (tell, told) = channel();
+    let until = args.until.until(&Copied { path: &args.output, force: args.force }, tell)?;
     let destination = open(&args)?;
     let is_file = matches!(destination, Destination::File(_));
     let progress = Arc::new(Progress::default());
@@ -110,12 +125,14 @@ pub fn run(args: RecordArgs) -> Result<Found, RecordError> {
         command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         filters: args.trace.filters(),
         progress: Arc::clone(&progress),
+        until,
     };
     let seen = Arc::new(Seen::default());
     let output = Recording {
         line: ProgressLine::new(StatusLine::stderr(), Arc::clone(&progress), duration),
         report: args.report.map(|format| live::output(format, WidthArgs::default())),
         seen: Arc::clone(&seen),
+        told,
     };
     let (output, outcome) = args.finding.watch(Box::new(output));
     let recorded = block_on(session::record(options, output, target));
@@ -147,6 +164,8 @@ struct Recording {
     line: ProgressLine,
     report: Option<Box<dyn Output + Send>>,
     seen: Arc<Seen>,
+    /// What happened, a sentence each.
+    told: Receiver<String>,
 }
 
 /// Events of the last report, for the summary.
@@ -161,6 +180,8 @@ impl Output for Recording {
         let trust = &snapshot.trust;
         self.seen.events.store(trust.applied, Relaxed);
         self.seen.lost.store(trust.lost(), Relaxed);
+        // The last one comes when all is written, copies too.
+        self.told.try_iter().for_each(|text| self.line.say(&text));
         // A closed standard error is no reason to stop.
         let _ = self.line.show(snapshot);
         match &mut self.report {

@@ -35,6 +35,12 @@ impl Meminfo {
         Self { lines: text.lines().take(MAX_LINES).filter_map(line).collect() }
     }
 
+    /// Of all lines with a number of kB.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let has_bytes = |(_, value): &(&String, &Value)| matches!(value, Value::Bytes(_));
+        self.lines.iter().filter(has_bytes).map(|(key, _)| &**key)
+    }
+
     /// None where this kernel has no such line.
     pub fn get(&self, key: &str) -> Option<u64> {
         self.lines.get(key).map(|&(Value::Bytes(value) | Value::Count(value))| value)

@@ -1,5 +1,7 @@
 //! The session's side of its recording or stream.
 
+use std::time::SystemTime;
+
 use super::{
     error::SessionError,
     marks::Mark,
@@ -62,14 +64,20 @@ impl Session {
         Ok(())
     }
 
-    /// Marks this time. A block ends here, so that a window that begins or ends at the mark is exact.
+    /// Marks this time, for somebody who waits for it.
     pub fn mark(&mut self, mark: Mark, events: &mut Events) -> Result<(), SessionError> {
+        self.mark_as(&mark.label, events)?;
+        mark.confirm();
+        Ok(())
+    }
+
+    /// Marks this time, and returns it. A block ends here, so that a window that begins or ends at the mark is exact.
+    pub fn mark_as(&mut self, label: &[u8], events: &mut Events) -> Result<SystemTime, SessionError> {
         self.catch_up(events)?;
         let checkpoint = self.checkpoint(events, false)?;
         self.close_block(&checkpoint, BlockEnd::default());
-        self.push_to_sink(&Entry::Mark(checkpoint.now, &mark.label));
-        mark.confirm();
-        Ok(())
+        self.push_to_sink(&Entry::Mark(checkpoint.now, label));
+        Ok(checkpoint.time)
     }
 
     /// Sends the sink what changed since the last call.

@@ -9,6 +9,7 @@ use super::{
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
     govern::Outcome,
+    look_out::LOOK_EVERY,
     marks::Mark,
     options::Options,
     reporter::Reporter,
@@ -38,6 +39,8 @@ enum End {
     Asked,
     /// Nobody reads the output any more.
     Unread,
+    /// What it waited for holds.
+    Met,
     /// It took too much of the host.
     OverBudget,
     /// The recording has reached its maximal size.
@@ -134,6 +137,7 @@ enum Wake {
     /// The one that comes before the first interval is over.
     EarlyReport,
     Measure,
+    LookOut,
     Drain,
     Census(Box<Result<Census, CensusError>>),
 }
@@ -143,11 +147,13 @@ struct Timers {
     report: Interval,
     early_report: Option<Instant>,
     measure: Instant,
+    /// When to look for what is waited for.
+    look_out: Option<Instant>,
     end: Option<Instant>,
 }
 
 impl Timers {
-    fn start(options: &Options, measure: Instant) -> Self {
+    fn start(options: &Options, measure: Instant, looks_out: bool) -> Self {
         let start = Instant::now();
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -159,6 +165,7 @@ impl Timers {
             early_report: (options.has_early_report && options.interval > FIRST_REPORT)
                 .then_some(start + FIRST_REPORT),
             measure,
+            look_out: looks_out.then_some(start + LOOK_EVERY),
             end: options.duration.map(|duration| start + duration.min(MAX_DURATION)),
         }
     }
@@ -180,6 +187,10 @@ impl Timers {
             }
             taken = result_of_some(census) => Wake::Census(Box::new(taken)),
             () = sleep_until(self.measure) => Wake::Measure,
+            () = sleep_until_some(self.look_out) => {
+                self.look_out = Some(Instant::now() + LOOK_EVERY);
+                Wake::LookOut
+            }
             _ = self.drain.tick() => Wake::Drain,
         }
     }
@@ -210,7 +221,7 @@ impl Session {
         wishes: &mut Wishes,
         census: &mut Option<Taking>,
     ) -> Result<End, SessionError> {
-        let mut timers = Timers::start(options, self.meter.due());
+        let mut timers = Timers::start(options, self.meter.due(), self.until.is_some());
         let mut reports = 0;
         loop {
             match timers.next(wishes, census).await {
@@ -234,6 +245,8 @@ impl Session {
                     }
                     timers.measure = self.meter.due();
                 }
+                Wake::LookOut if self.look_out(&mut attached.events)? => return Ok(End::Met),
+                Wake::LookOut => {}
                 Wake::Drain => {
                     // There is more: at once, but after signals and timers, or a flood would keep us here.
                     if self.drain(&mut attached.events)? == MAX_DRAINED {

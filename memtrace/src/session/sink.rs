@@ -9,10 +9,12 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use super::error::SessionError;
+use super::{error::SessionError, until::Until};
 use crate::{
     evidence::{
-        recording::{Progress, Written, definitions::Definitions, file::Sink, footer::BlockFooter},
+        recording::{
+            Progress, Written, copy::Order, definitions::Definitions, file::Sink, footer::BlockFooter,
+        },
         replay::events::EventQuery,
     },
     output::events::EventOutput,
@@ -39,6 +41,9 @@ pub trait EventSink {
     }
 
     fn close_block(&mut self, _footer: BlockFooter) {}
+
+    /// Copies what a ring has by now.
+    fn copy(&mut self, _order: Order) {}
 
     /// The session goes on without anybody who reads its reports.
     fn is_recording(&self) -> bool;
@@ -77,6 +82,17 @@ pub struct RecordingTarget {
     /// The filters as they are written on the command line; empty where everything is traced.
     pub filters: String,
     pub progress: Arc<Progress>,
+    /// What it waits for. None: for nothing.
+    pub until: Option<Until>,
+}
+
+impl SinkConfig {
+    pub fn take_until(&mut self) -> Option<Until> {
+        match self {
+            Self::Recording(target) => target.until.take(),
+            Self::Stream(_) => None,
+        }
+    }
 }
 
 /// What prints the events of a session as they happen.

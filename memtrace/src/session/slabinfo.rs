@@ -3,7 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    procfs::{Files, slab},
+    procfs::{
+        Files,
+        slab::{self, SlabinfoLine},
+    },
     view::checkpoint::Slabinfo,
 };
 
@@ -21,6 +24,8 @@ pub struct SlabinfoSeries {
     /// When it was, and its counts; empty before.
     first: (Duration, HashMap<String, u64>),
     latest: HashMap<String, Slabinfo>,
+    /// The last reading as it was.
+    lines: Vec<SlabinfoLine>,
 }
 
 impl SlabinfoSeries {
@@ -32,7 +37,18 @@ impl SlabinfoSeries {
             readings: 0,
             first: Default::default(),
             latest: HashMap::new(),
+            lines: Vec::new(),
         }
+    }
+
+    /// How many there were.
+    pub fn readings(&self) -> u32 {
+        self.readings
+    }
+
+    /// The last one, line by line.
+    pub fn lines(&self) -> &[SlabinfoLine] {
+        &self.lines
     }
 
     /// Whether it is time to read again.
@@ -66,7 +82,7 @@ impl SlabinfoSeries {
     pub fn read(&mut self, elapsed: Duration) -> bool {
         let Ok(lines) = self.files.slabinfo() else { return false };
         let mut caches: HashMap<String, Slabinfo> = HashMap::new();
-        for line in lines {
+        for line in &lines {
             let cache = caches.entry(slab::root_name(&line.name).to_owned()).or_default();
             cache.objects += line.active_objs;
             cache.inexact += line.inexact();
@@ -82,6 +98,7 @@ impl SlabinfoSeries {
             self.first = (elapsed, counts.collect());
         }
         self.latest = caches;
+        self.lines = lines;
         self.read_at = elapsed;
         self.readings += 1;
         true

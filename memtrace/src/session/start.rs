@@ -21,8 +21,9 @@ use crate::{
 };
 
 impl State {
-    pub fn start(mut self, options: &Options, sink: Option<SinkConfig>) -> Result<Session, WriteError> {
+    pub fn start(mut self, options: &Options, mut sink: Option<SinkConfig>) -> Result<Session, WriteError> {
         let started = clock::now();
+        let until = sink.as_mut().and_then(SinkConfig::take_until);
         let sink = sink.map(|config| self.open_sink(config, options, started)).transpose()?;
         let mut ledger = self.budget.ledger();
         ledger.set_detail(options.report_options.by.detail());
@@ -30,6 +31,8 @@ impl State {
         let builder = if options.has_directories { builder.with_directories() } else { builder };
         Ok(Session {
             sink,
+            until,
+            has_finding: None,
             defined_stacks: 0,
             ledger,
             batch: Batch::default(),
@@ -62,7 +65,14 @@ impl State {
         let header = self.header(options, started);
         let symbols = self.symbols.clone();
         Ok(match config {
-            SinkConfig::Recording(RecordingTarget { sink, max_bytes, command, filters, progress }) => {
+            SinkConfig::Recording(RecordingTarget {
+                sink,
+                max_bytes,
+                command,
+                filters,
+                progress,
+                until: _,
+            }) => {
                 let header = Header { command, filters, ..header };
                 Box::new(RecordingSink::start(header, sink, symbols, progress, max_bytes)?)
             }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
     own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
-    verification::Verification,
+    until::Until, verification::Verification,
 };
 use crate::{
     attribution::stack::Stacks,
@@ -47,6 +47,10 @@ pub struct Session {
     pub state: State,
     /// None unless it is recorded, or its events are streamed.
     pub sink: Option<Box<dyn EventSink>>,
+    /// What it waits for. None: for nothing.
+    pub until: Option<Until>,
+    /// Whether the last report found somebody who leaks or floods. None before the first.
+    pub has_finding: Option<bool>,
     /// The last stack that the sink has a definition of.
     pub defined_stacks: StackId,
     pub ledger: Ledger,

@@ -20,6 +20,7 @@ impl Session {
         self.inspect(&mut attached.events)?;
         self.verify(&mut attached.events)?;
         let snapshot = self.tick(&mut attached.events, false)?;
+        self.has_finding = Some(snapshot.verdict.as_ref().is_some_and(|verdict| verdict.first().is_some()));
         reporter.show(snapshot);
         Ok(())
     }

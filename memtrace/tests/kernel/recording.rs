@@ -28,6 +28,9 @@ pub fn tests() -> Vec<Test> {
         a_recording_is_as_long_as_it_may_be,
         a_signal_marks_a_moment,
         a_ring_is_read_like_any_other,
+        it_ends_when_what_it_waits_for_holds,
+        a_ring_is_kept_each_time_that_it_holds,
+        what_nobody_can_wait_for_is_refused,
     ]
 }
 
@@ -242,4 +245,70 @@ fn a_ring_is_read_like_any_other() {
     ended(recorder);
     let report = read(&path, &[]);
     assert_eq!(figure(&report, &comm, "objects"), FILES as u64, "{said}\n{report}");
+}
+
+/// Slab caches of every host hold more than that.
+const HOLDS: &str = "dentry > 4K";
+/// And all of them less than that.
+const NEVER: &str = "slab > 99.9%";
+
+fn it_ends_when_what_it_waits_for_holds() {
+    let (_directory, path) = file();
+    let comm = unique("until");
+    let mut workload = Workload::start(&comm, &Task::OpenFiles(FILES));
+    let recorder = record(&path, &comm, &["--until", NEVER, "--until", HOLDS, "--duration", "1h"]);
+    let said = errors(&ended(recorder));
+    assert!(said.contains("'dentry > 4K' held, and the session ended: dentry is "), "{said}");
+    workload.go();
+    let report = read(&path, &["--to", "mark:dentry > 4K"]);
+    assert_eq!(report["final"], true, "{report}");
+    assert!(notes(&read(&path, &[])).contains("'dentry > 4K' held"), "{}", notes(&read(&path, &[])));
+}
+
+fn a_ring_is_kept_each_time_that_it_holds() {
+    let (directory, path) = file();
+    let comm = unique("keep");
+    let mut workload = Workload::start(&comm, &Task::OpenFiles(FILES));
+    let recorder = record(
+        &path,
+        &comm,
+        &["--ring", "--max-size", "64M", "--until", HOLDS, "--until", "MemTotal > 1K", "--keep-going"],
+    );
+    let copies = ["a.1.mt", "a.2.mt"].map(|name| directory.path().join(name));
+    copies.iter().for_each(|copy| drop(grown(copy, 0)));
+    // It goes on.
+    workload.go();
+    interrupt(&recorder);
+    let said = errors(&ended(recorder));
+    assert!(said.contains("kept in ") && said.contains("a.2.mt"), "{said}");
+    let of = |path: &Path, arguments: &[&str]| figure(&read(path, arguments), &comm, "objects");
+    assert_eq!(of(&path, &["--from", "mark:MemTotal > 1K"]), FILES as u64);
+    let marks = copies.map(|copy| report(&copy, &["--to", "mark:none"]));
+    assert!(marks.iter().any(|answer| errors(answer).contains("dentry > 4K")), "{}", errors(&marks[0]));
+    assert!(marks.iter().any(|answer| errors(answer).contains("MemTotal > 1K")), "{}", errors(&marks[1]));
+}
+
+fn what_nobody_can_wait_for_is_refused() {
+    let (directory, path) = file();
+    let out = path.to_str().expect("it is UTF-8");
+    let taken = directory.path().join("a.3.mt");
+    fs::write(&taken, "precious").expect("there is room");
+    for (arguments, words) in [
+        (&["--until", "dentri > 1G"][..], &["column 1", "dentry", "examples"][..]),
+        (&["--until", "dentry > 1G/1h"], &["column 12"]),
+        (&["--until", HOLDS, "--keep-going"], &["--ring"]),
+        (&["--ring", "--keep-going"], &["--until"]),
+        (&["--ring", "--until", NEVER, "--keep-going"], &["a.3.mt", "exists"]),
+    ] {
+        let output = Command::new(host::memtrace())
+            .args(["record", "--output", out])
+            .args(arguments)
+            .output()
+            .expect("memtrace starts");
+        let said = errors(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+    }
+    assert!(!path.exists());
+    assert_eq!(fs::read(&taken).expect("it is there"), b"precious");
 }

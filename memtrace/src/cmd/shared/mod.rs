@@ -1,4 +1,4 @@
-//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`]) with their numbers ([`number`]),
+//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`], [`until`]) with their numbers ([`number`]),
 //! what the terminal is ([`terminal`]), the table on it ([`screen`]), a line for each report ([`lines`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), and a session with somebody who presses keys ([`keyboard`]).
 
 pub mod finding;
@@ -14,3 +14,4 @@ pub mod select;
 pub mod status;
 pub mod terminal;
 pub mod trace;
+pub mod until;

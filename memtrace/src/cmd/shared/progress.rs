@@ -27,6 +27,11 @@ impl<W: Write> ProgressLine<W> {
     pub fn new(line: StatusLine<W>, progress: Arc<Progress>, duration: Option<Duration>) -> Self {
         Self { line, progress, duration, previous: (Duration::ZERO, 0) }
     }
+
+    /// Says what happened, above the line.
+    pub fn say(&mut self, text: &str) {
+        self.line.say(text);
+    }
 }
 
 impl<W: Write> Output for ProgressLine<W> {

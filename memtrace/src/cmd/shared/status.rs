@@ -47,6 +47,12 @@ impl<W: Write> StatusLine<W> {
         }
     }
 
+    /// Says what stays, a line of its own: on a terminal or anywhere else.
+    pub fn say(&mut self, text: &str) {
+        self.clear();
+        self.write(&format!("{text}\n"));
+    }
+
     fn write(&mut self, text: &str) {
         // Nowhere to complain if even standard error is closed.
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
@@ -92,11 +98,17 @@ mod tests {
         let mut line = StatusLine::new(&mut out, true);
         line.show("one");
         line.show("two");
+        line.say("three");
+        line.show("four");
         drop(line);
-        assert_eq!(String::from_utf8(out).unwrap(), "\r\x1b[Kone\r\x1b[Ktwo\r\x1b[K");
+        let expect = "\r\x1b[Kone\r\x1b[Ktwo\r\x1b[Kthree\n\r\x1b[Kfour\r\x1b[K";
+        assert_eq!(String::from_utf8(out).unwrap(), expect);
         let mut file = Vec::new();
-        StatusLine::new(&mut file, false).show("one");
-        assert!(file.is_empty());
+        let mut line = StatusLine::new(&mut file, false);
+        line.show("one");
+        line.say("two");
+        drop(line);
+        assert_eq!(String::from_utf8(file).unwrap(), "two\n");
     }
 
     #[test]

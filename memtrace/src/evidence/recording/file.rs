@@ -97,6 +97,14 @@ impl Sink {
         self.end == 0
     }
 
+    /// A ring's file, to be copied. None where nothing goes round.
+    pub fn ring_file(&self) -> Option<Result<File, FileError>> {
+        match (&self.target, self.ring) {
+            (Target::File(file), Some(_)) => Some(file.handle()),
+            _ => None,
+        }
+    }
+
     /// Writes the header, twice: without it nothing can be read. The file has its name afterwards.
     pub fn begin(&mut self, header: &Header) -> Result<(), WriteError> {
         let mut header = header.clone();
@@ -161,20 +169,8 @@ impl Sink {
 
     /// Writes the index. Returns the file's length.
     pub fn finish(&mut self, places: &[Place], packer: &mut Packer) -> Result<u64, WriteError> {
-        let mut plain = Vec::new();
-        index::put(places, &mut plain);
-        let about = About {
-            contents: Contents::Index,
-            sequence: 0,
-            start: places.first().map_or(0, |place| place.start),
-            end: places.last().map_or(0, |place| place.end),
-            entries: 0,
-        };
-        let mut bytes = Vec::with_capacity(FRAME_LEN);
-        packer.pack(&plain, about, &mut bytes).map_err(WriteError::Pack)?;
         let offset = self.end.next_multiple_of(ALIGNMENT);
-        bytes.extend(index::trailer(offset));
-        self.write(offset, &bytes)?;
+        self.write(offset, &closing(places, offset, packer)?)?;
         if let Target::Stream(stream) = &mut self.target {
             stream
                 .flush()
@@ -203,4 +199,21 @@ impl Sink {
         self.end = self.end.max(offset + bytes.len() as u64);
         Ok(())
     }
+}
+
+/// What stands at a file's end, from `offset` on.
+pub(super) fn closing(places: &[Place], offset: u64, packer: &mut Packer) -> Result<Vec<u8>, WriteError> {
+    let mut plain = Vec::new();
+    index::put(places, &mut plain);
+    let about = About {
+        contents: Contents::Index,
+        sequence: 0,
+        start: places.first().map_or(0, |place| place.start),
+        end: places.last().map_or(0, |place| place.end),
+        entries: 0,
+    };
+    let mut bytes = Vec::with_capacity(FRAME_LEN);
+    packer.pack(&plain, about, &mut bytes).map_err(WriteError::Pack)?;
+    bytes.extend(index::trailer(offset));
+    Ok(bytes)
 }

@@ -4,7 +4,7 @@
 //! checksum, and with all that its events refer to, so that it can be read without the others. Damage costs the
 //! blocks that it is in.
 //!
-//! Written: [`recorder`] (the session's side, and a thread) -> [`columns`], [`definitions`], [`footer`] -> [`block`] -> [`file`].
+//! Written: [`recorder`] (the session's side, and a thread) -> [`columns`], [`definitions`], [`footer`] -> [`block`] -> [`file`]; a ring also as a [`copy`].
 //! Read: [`reader`] -> [`block`]. Every byte of the format is written and read here.
 
 pub mod wire;
@@ -19,8 +19,9 @@ pub mod limits;
 mod directory;
 pub mod file;
 pub mod pipe;
-pub mod recorder;
 pub mod reader;
+pub mod copy;
+pub mod recorder;
 
 #[cfg(test)]
 pub(crate) mod tests;

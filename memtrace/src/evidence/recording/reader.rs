@@ -178,7 +178,7 @@ fn copied(file: &File, len: u64) -> Option<Header> {
 }
 
 /// Reads as much as there is.
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;
     while read < bytes.len() {
         match file.read_at(&mut bytes[read..], offset + read as u64) {
@@ -234,7 +234,7 @@ fn place(frame: &Frame, offset: u64) -> Place {
     Place { sequence, offset, start, end, entries, outstanding: Outstanding::default() }
 }
 
-fn frame_at(file: &File, offset: u64) -> io::Result<Option<Frame>> {
+pub(super) fn frame_at(file: &File, offset: u64) -> io::Result<Option<Frame>> {
     let mut bytes = [0; FRAME_LEN];
     let read = read_at(file, &mut bytes, offset)?;
     Ok(if read == FRAME_LEN { Frame::read(&bytes) } else { None })

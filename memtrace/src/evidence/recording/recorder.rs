@@ -14,6 +14,7 @@ use std::{
 use super::{
     block::{self, About, Contents, Packer},
     columns::Encoder,
+    copy::{Order, Ring},
     definitions::Definitions,
     directory::Directory,
     file::{Sink, WriteError},
@@ -40,6 +41,7 @@ enum Message {
     Entries(EntryBuffer),
     Define(Box<Definitions>),
     Close(Box<BlockFooter>),
+    Copy(Order),
 }
 
 /// How far the writing has come.
@@ -99,6 +101,7 @@ impl Recorder {
             sequence: 0,
             start: closed_at,
             written: Written::default(),
+            copies: Vec::new(),
             plain: Vec::new(),
             packed: Vec::new(),
         };
@@ -133,6 +136,11 @@ impl Recorder {
         self.flush();
         (self.entries, self.text, self.closed_at) = (0, 0, footer.checkpoint.now);
         self.send(Message::Close(Box::new(footer)));
+    }
+
+    /// Copies what a ring has by now, beside the recording. Nothing comes of it where nothing goes round.
+    pub fn copy(&mut self, order: Order) {
+        self.send(Message::Copy(order));
     }
 
     /// Nothing is written any more: there was an error, which [`Self::finish`] tells.
@@ -180,6 +188,8 @@ struct Writer {
     /// Of the block that is being made.
     start: TimeNs,
     written: Written,
+    /// What is being copied.
+    copies: Vec<JoinHandle<()>>,
     plain: Vec<u8>,
     packed: Vec<u8>,
 }
@@ -194,12 +204,27 @@ impl Writer {
                 }
                 Message::Define(definitions) => self.directory.define(*definitions),
                 Message::Close(footer) => self.close(&footer)?,
+                Message::Copy(order) => self.copy(order),
             }
+        }
+        for copy in self.copies.drain(..) {
+            copy.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
         self.written.bytes = self.sink.finish(&self.places, &mut self.packer)?;
         self.written.blocks = self.places.len() as u64;
         self.progress.bytes.store(self.written.bytes, Relaxed);
         Ok(self.written)
+    }
+
+    /// In a thread of its own, since entries go on coming.
+    fn copy(&mut self, order: Order) {
+        let Order { path, replace, done } = order;
+        let Some(file) = self.sink.ring_file() else { return };
+        let (len, places) = (self.sink.len(), self.places.clone());
+        self.copies.push(std::thread::spawn(move || {
+            let copied = file.map_err(WriteError::from);
+            done(copied.and_then(|file| Ring { file, len, places }.copy(&path, replace)));
+        }));
     }
 
     fn close(&mut self, footer: &BlockFooter) -> Result<(), WriteError> {

@@ -6,6 +6,7 @@ use super::{EventSink, SinkState};
 use crate::{
     evidence::recording::{
         Header, Progress, Recorder, Written,
+        copy::Order,
         definitions::Definitions,
         file::{Sink, WriteError},
         footer::BlockFooter,
@@ -49,6 +50,10 @@ impl EventSink for RecordingSink {
 
     fn close_block(&mut self, footer: BlockFooter) {
         self.recorder.close(footer);
+    }
+
+    fn copy(&mut self, order: Order) {
+        self.recorder.copy(order);
     }
 
     fn is_recording(&self) -> bool {

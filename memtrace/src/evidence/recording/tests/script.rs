@@ -229,12 +229,16 @@ pub fn apply(ledger: &mut Ledger, entry: &Entry<'_>) {
 /// Records a session.
 pub fn record(sink: Sink, stretches: &[Stretch]) -> Result<Written, WriteError> {
     let mut recorder = Recorder::start(header(), sink, None, Arc::new(Progress::default()))?;
+    push(&mut recorder, stretches);
+    recorder.finish()
+}
+
+pub fn push(recorder: &mut Recorder, stretches: &[Stretch]) {
     for Stretch { entries, definitions, footer } in stretches {
         recorder.define(definitions.clone());
         entries.iter().for_each(|entry| recorder.push(&entry.entry()));
         recorder.close(footer.clone());
     }
-    recorder.finish()
 }
 
 /// Into a file that is not there yet.

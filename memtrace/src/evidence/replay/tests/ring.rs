@@ -1,9 +1,14 @@
 //! Files whose blocks go round.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Arc, mpsc::channel},
+};
 
 use super::*;
 use crate::evidence::recording::{
+    Progress, Recorder,
+    copy::Order,
     file::{Sink, WriteError},
     tests::script::{self, Chance, Stretch},
 };
@@ -123,4 +128,71 @@ fn what_has_no_room_in_the_ring_is_refused() {
     let sink = Sink::create(&path, false, Some(8 << 10)).unwrap();
     let error = script::record(sink, &script::session(26, 3, 4000)).unwrap_err();
     assert!(matches!(error, WriteError::NoRoom(_)), "{error}");
+}
+
+/// Records all stretches, and orders a copy behind the first `before`. Where `waits`, nothing is recorded until it is made.
+fn copied(path: &Path, copy: &Path, stretches: &[Stretch], before: usize, waits: bool) {
+    let sink = Sink::create(path, false, Some(ROOM)).unwrap();
+    let mut recorder = Recorder::start(script::header(), sink, None, Arc::new(Progress::default())).unwrap();
+    let (tell, told) = channel();
+    script::push(&mut recorder, &stretches[..before]);
+    let done = Box::new(move |copied| tell.send(copied).unwrap());
+    recorder.copy(Order { path: copy.to_owned(), replace: false, done });
+    let early = waits.then(|| told.recv().unwrap());
+    script::push(&mut recorder, &stretches[before..]);
+    recorder.finish().unwrap();
+    early.unwrap_or_else(|| told.recv().unwrap()).unwrap();
+}
+
+#[test]
+fn a_copy_has_what_the_ring_had() {
+    let stretches = stretches(27, 70);
+    for before in [2, 30, 55] {
+        let (_directory, path) = place();
+        let (copy, alone) = (path.with_extension("copy"), path.with_extension("alone"));
+        copied(&path, &copy, &stretches, before, true);
+        record(&alone, &stretches[..before]);
+        let [copy, alone] = [&copy, &alone].map(|path| {
+            assert!(Reader::open(path).unwrap().is_finished);
+            replay(path, &ask(By::Comm))
+        });
+        assert_eq!(copy.snapshot, alone.snapshot);
+        assert_eq!(copy.series, alone.series);
+    }
+}
+
+/// What is written over meanwhile is the oldest.
+#[test]
+fn a_copy_that_is_made_meanwhile_is_whole() {
+    for before in 40..60 {
+        let stretches = stretches(28, before as u64 + 3);
+        let (_directory, path) = place();
+        let copy = path.with_extension("copy");
+        copied(&path, &copy, &stretches, before, false);
+        let reader = Reader::open(&copy).unwrap();
+        let sequences: Vec<usize> = reader.places().iter().map(|place| place.sequence as usize).collect();
+        assert_eq!(sequences, (sequences[0]..before).collect::<Vec<_>>());
+        let report = replay(&copy, &ask(By::Comm));
+        assert_eq!(report.state.ledger.tally().total(), script::events(&stretches[sequences[0]..before]));
+        assert!(
+            !report.snapshot.notes.iter().any(|note| note.contains("damaged")),
+            "{:?}",
+            report.snapshot.notes
+        );
+    }
+}
+
+#[test]
+fn a_copy_replaces_nothing() {
+    let stretches = stretches(29, 3);
+    let (_directory, path) = place();
+    let sink = Sink::create(&path, false, Some(ROOM)).unwrap();
+    let mut recorder = Recorder::start(script::header(), sink, None, Arc::new(Progress::default())).unwrap();
+    script::push(&mut recorder, &stretches);
+    let (tell, told) = channel();
+    let done = Box::new(move |copied| tell.send(copied).unwrap());
+    recorder.copy(Order { path: path.clone(), replace: false, done });
+    recorder.finish().unwrap();
+    assert!(told.recv().unwrap().is_err());
+    assert!(Reader::open(&path).is_ok());
 }
