@@ -131,3 +131,35 @@ fn what_fuzzers_found_is_survived() {
         assert!(files > 0, "{target}");
     }
 }
+
+#[test]
+fn a_series_adds_up_to_the_report_of_each_moment() {
+    let file = fixtures().join("recording/v2.mt");
+    let file = file.to_str().unwrap();
+    let series = memtrace(&["report", file, "--series", "-o", "json", "--by", "comm,cache", "--top", "2"]);
+    let text = String::from_utf8(series.stdout).unwrap();
+    let moments: Vec<serde_json::Value> =
+        text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(moments.len(), 6);
+    for moment in moments {
+        let at = moment["time"].as_str().unwrap();
+        let report = memtrace(&["report", file, "-o", "json", "--at", at, "--by", "comm,cache"]);
+        let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+        let rows = report["rows"].as_array().unwrap();
+        for figure in ["objects", "bytes"] {
+            let all: u64 = rows.iter().map(|row| row[figure].as_u64().unwrap()).sum();
+            assert_eq!(moment[figure], all, "{at}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_a_series_is_refused() {
+    for (arguments, words) in [
+        (&["--series"][..], &["--series", "-o csv"][..]),
+        (&["--series", "-o", "html"], &["--series"]),
+        (&["-o", "openmetrics"], &["--series"]),
+    ] {
+        check(&v1(), arguments, 2, words);
+    }
+}

@@ -27,13 +27,14 @@ use crate::{
         replay::{
             self, Query, Report,
             filter::FilterError,
+            key_series::key_series,
             when,
             window::{When, WindowError},
         },
     },
     knowledge::incidents::IncidentsError,
     output::{self, Output as _, documents, html::Recorded, render, tables},
-    view::{object, profile::Weight},
+    view::{key_series::KeySeries, object, profile::Weight},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -58,6 +59,10 @@ pub struct ReportArgs {
     /// Show the state at this time; the same as --to
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "to")]
     pub at: Option<When>,
+
+    /// Show what was outstanding over time, by key: the first --top keys, and (other). As csv, json or openmetrics
+    #[arg(long, conflicts_with = "fail_on_finding")]
+    pub series: bool,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -100,6 +105,8 @@ pub enum Format {
     Html,
     /// Outstanding objects as a table, for DuckDB, Spark, ClickHouse
     Parquet,
+    /// With --series, for Prometheus: promtool tsdb create-blocks-from openmetrics
+    Openmetrics,
 }
 
 impl Format {
@@ -126,6 +133,10 @@ pub enum ReportError {
     Window(#[from] WindowError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("--series is for programs: add -o csv, -o json or -o openmetrics")]
+    NoSeries,
+    #[error("-o openmetrics has figures over time: add --series")]
+    NotASeries,
 }
 
 impl Failure for ReportError {
@@ -136,15 +147,23 @@ impl Failure for ReportError {
             Self::Read(error) => error.exit(),
             Self::Window(error) => error.exit(),
             Self::File(error) => error.exit(),
+            Self::NoSeries | Self::NotASeries => Exit::Usage,
         }
     }
 }
 
 pub fn run(args: &ReportArgs) -> Result<Found, ReportError> {
     let query = query(args)?;
+    let write_series = series(args)?;
     let inputs = [&*args.file];
     let destination = args.out.target(args.output.is_binary(), &inputs).open()?;
     let reader = Reader::open(&args.file)?;
+    if let Some(write) = write_series {
+        let keys = args.rows.top.get();
+        let series = with_bar(|progress| key_series(&reader, &query, keys, progress))?;
+        destination.write(args.out.path(), |out| write(&series, out))?;
+        return Ok(Found::Nothing);
+    }
     let report = with_bar(|progress| replay::report(&reader, &query, progress))?;
     if args.output == Format::Table && args.out.is_terminal() {
         let shown = Screen::stdout(terminal::style(), args.width).show(&report.snapshot);
@@ -154,6 +173,20 @@ pub fn run(args: &ReportArgs) -> Result<Found, ReportError> {
     }
     Ok(args.finding.found(&report.snapshot))
 }
+
+/// How a series is written; None where one report is.
+fn series(args: &ReportArgs) -> Result<Option<WriteSeries>, ReportError> {
+    match (args.series, args.output) {
+        (true, Format::Csv) => Ok(Some(output::series::csv::write)),
+        (true, Format::Json) => Ok(Some(output::series::json::write)),
+        (true, Format::Openmetrics) => Ok(Some(output::series::openmetrics::write)),
+        (true, _) => Err(ReportError::NoSeries),
+        (false, Format::Openmetrics) => Err(ReportError::NotASeries),
+        (false, _) => Ok(None),
+    }
+}
+
+type WriteSeries = fn(&KeySeries, &mut dyn Write) -> io::Result<()>;
 
 fn query(args: &ReportArgs) -> Result<Query, ReportError> {
     Ok(Query {
@@ -189,6 +222,8 @@ fn write(
             output::html::report(snapshot, Recorded { file, series, profile })?
         }
         Format::Parquet => return write_parquet(args, header, report, out),
+        // It has been refused.
+        Format::Openmetrics => return Ok(()),
     };
     out.write_all(text.as_bytes())
 }

@@ -123,16 +123,16 @@ objects! {
         freed: u64,
     }
 
-    struct Sampling of sampling: view::Sampling {
+    pub(super) struct Sampling of sampling: view::Sampling {
         period: u32,
     }
 }
 
 /// The least and the most of a 95 % interval.
-type Interval = [u64; 2];
+pub(super) type Interval = [u64; 2];
 
 objects! {
-    struct Meminfo of meminfo: SlabMemory {
+    pub(super) struct Meminfo of meminfo: SlabMemory {
         slab: u64,
         sreclaimable: u64,
         sunreclaim: u64,
@@ -289,7 +289,7 @@ fn texts(list: &[Vec<u8>]) -> Vec<Cow<'_, str>> {
     all(list, |text| escape::json(text))
 }
 
-fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {
+pub(super) fn interval(sampling: view::Sampling, estimate: u64) -> Option<Interval> {
     sampling.interval(estimate).map(|interval| [*interval.start(), *interval.end()])
 }
 

@@ -8,6 +8,7 @@ pub mod render;
 
 pub mod json;
 pub mod ndjson;
+pub mod series;
 pub mod events;
 pub mod parquet;
 pub mod html;

@@ -27,6 +27,7 @@ pub mod object;
 pub mod event;
 pub mod profile;
 pub mod series;
+pub mod key_series;
 pub mod calls;
 pub mod diff;
 

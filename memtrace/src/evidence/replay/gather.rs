@@ -112,7 +112,7 @@ impl Lines {
 }
 
 /// Every second one goes.
-fn halve<T>(points: &mut Vec<T>) {
+pub(super) fn halve<T>(points: &mut Vec<T>) {
     let mut index = 0;
     points.retain(|_| {
         index += 1;

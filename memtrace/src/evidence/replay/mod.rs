@@ -4,6 +4,7 @@
 pub mod events;
 pub mod filter;
 mod gather;
+pub mod key_series;
 pub mod player;
 pub mod state;
 mod survey;
@@ -160,11 +161,17 @@ impl Replay {
         })
     }
 
-    fn read(&mut self, reader: &Reader, place: &Place, is_last: bool) -> Result<(), TooMuch> {
-        if let Some(footer) = self.apply(reader, place)? {
-            self.close(&footer, is_last);
-        }
-        self.state.check()
+    /// The report at the block's end, if there is one.
+    fn read(
+        &mut self,
+        reader: &Reader,
+        place: &Place,
+        is_last: bool,
+    ) -> Result<Option<&(Checkpoint, Snapshot)>, TooMuch> {
+        let footer = self.apply(reader, place)?;
+        let is_report = footer.is_some_and(|footer| self.close(&footer, is_last));
+        self.state.check()?;
+        Ok(self.last.as_ref().filter(|_| is_report))
     }
 
     /// Applies a block's entries. How things stood at its end; None where that cannot be read.
@@ -211,14 +218,17 @@ impl Replay {
         checkpoint
     }
 
-    fn close(&mut self, footer: &BlockFooter, is_last: bool) {
-        if footer.is_report || is_last {
+    /// Whether there is a report.
+    fn close(&mut self, footer: &BlockFooter, is_last: bool) -> bool {
+        let is_report = footer.is_report || is_last;
+        if is_report {
             let checkpoint = self.moment(footer, is_last);
             let snapshot = self.state.snapshot(&mut self.builder, &checkpoint);
             self.series.add(&checkpoint, &snapshot);
             self.last = Some((checkpoint, snapshot));
         }
         self.state.close(footer);
+        is_report
     }
 
     /// A moment with what the ledger counted itself, since it did not see all.

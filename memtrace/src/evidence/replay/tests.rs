@@ -2,6 +2,7 @@
 
 mod damage;
 mod fixture;
+mod key_series;
 mod limits;
 mod peak;
 mod player;
