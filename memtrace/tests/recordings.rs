@@ -133,6 +133,16 @@ fn what_fuzzers_found_is_survived() {
 }
 
 #[test]
+fn a_recording_that_has_ended_is_followed_to_its_end() {
+    let file = fixtures().join("recording/v2.mt");
+    let file = file.to_str().unwrap();
+    let followed = memtrace(&["report", file, "--follow", "-o", "json"]);
+    let reported = memtrace(&["report", file, "-o", "json"]);
+    assert!(followed.status.success() && reported.status.success());
+    assert_eq!(String::from_utf8_lossy(&followed.stdout), String::from_utf8_lossy(&reported.stdout));
+}
+
+#[test]
 fn a_series_adds_up_to_the_report_of_each_moment() {
     let file = fixtures().join("recording/v2.mt");
     let file = file.to_str().unwrap();
@@ -154,12 +164,17 @@ fn a_series_adds_up_to_the_report_of_each_moment() {
 }
 
 #[test]
-fn what_cannot_be_a_series_is_refused() {
+fn what_cannot_be_a_series_or_followed_is_refused() {
     for (arguments, words) in [
         (&["--series"][..], &["--series", "-o csv"][..]),
         (&["--series", "-o", "html"], &["--series"]),
         (&["-o", "openmetrics"], &["--series"]),
+        (&["--follow", "-o", "csv"], &["--follow"]),
+        (&["--follow", "--series"], &["--series"]),
+        (&["--follow", "--at", "1s"], &["--at"]),
     ] {
         check(&v1(), arguments, 2, words);
     }
+    let piped = memtrace(&["report", "-", "--follow"]);
+    assert_eq!(piped.status.code(), Some(2));
 }

@@ -12,6 +12,7 @@ use super::{
     exit::{Exit, Failure, Found},
     shared::{
         finding::FindingArgs,
+        follow::{FollowError, follow},
         output::OutputArgs,
         rows::RowArgs,
         screen::Screen,
@@ -33,7 +34,7 @@ use crate::{
         },
     },
     knowledge::incidents::IncidentsError,
-    output::{self, Output as _, documents, html::Recorded, render, tables},
+    output::{self, Output, documents, html::Recorded, render, tables},
     view::{key_series::KeySeries, object, profile::Weight},
 };
 
@@ -63,6 +64,10 @@ pub struct ReportArgs {
     /// Show what was outstanding over time, by key: the first --top keys, and (other). As csv, json or openmetrics
     #[arg(long, conflicts_with = "fail_on_finding")]
     pub series: bool,
+
+    /// Show each report of a session that is still being recorded as it comes, until the session ends
+    #[arg(long, conflicts_with_all = ["to", "at", "series", "path"])]
+    pub follow: bool,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -133,6 +138,10 @@ pub enum ReportError {
     Window(#[from] WindowError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    #[error("--follow shows -o table or -o json")]
+    NotFollowed,
     #[error("--series is for programs: add -o csv, -o json or -o openmetrics")]
     NoSeries,
     #[error("-o openmetrics has figures over time: add --series")]
@@ -147,13 +156,17 @@ impl Failure for ReportError {
             Self::Read(error) => error.exit(),
             Self::Window(error) => error.exit(),
             Self::File(error) => error.exit(),
-            Self::NoSeries | Self::NotASeries => Exit::Usage,
+            Self::Follow(error) => error.exit(),
+            Self::NotFollowed | Self::NoSeries | Self::NotASeries => Exit::Usage,
         }
     }
 }
 
 pub fn run(args: &ReportArgs) -> Result<Found, ReportError> {
     let query = query(args)?;
+    if args.follow {
+        return followed(args, &query);
+    }
     let write_series = series(args)?;
     let inputs = [&*args.file];
     let destination = args.out.target(args.output.is_binary(), &inputs).open()?;
@@ -172,6 +185,17 @@ pub fn run(args: &ReportArgs) -> Result<Found, ReportError> {
         destination.write(args.out.path(), |out| write(args, &reader.header, &report, out))?;
     }
     Ok(args.finding.found(&report.snapshot))
+}
+
+/// The reports of a session that goes on.
+fn followed(args: &ReportArgs, query: &Query) -> Result<Found, ReportError> {
+    let mut output: Box<dyn Output> = match args.output {
+        Format::Table => Box::new(Screen::stdout(terminal::style(), args.width)),
+        Format::Json => Box::new(output::json::JsonLines::new(io::stdout())),
+        _ => return Err(ReportError::NotFollowed),
+    };
+    let last = follow(&args.file, query, &mut *output)?;
+    Ok(last.map_or(Found::Nothing, |last| args.finding.found(&last)))
 }
 
 /// How a series is written; None where one report is.

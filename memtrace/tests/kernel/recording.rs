@@ -28,6 +28,7 @@ pub fn tests() -> Vec<Test> {
         a_recording_is_as_long_as_it_may_be,
         a_signal_marks_a_moment,
         a_ring_is_read_like_any_other,
+        a_recording_is_followed_to_its_end,
         it_ends_when_what_it_waits_for_holds,
         a_ring_is_kept_each_time_that_it_holds,
         what_nobody_can_wait_for_is_refused,
@@ -245,6 +246,31 @@ fn a_ring_is_read_like_any_other() {
     ended(recorder);
     let report = read(&path, &[]);
     assert_eq!(figure(&report, &comm, "objects"), FILES as u64, "{said}\n{report}");
+}
+
+fn a_recording_is_followed_to_its_end() {
+    let (_directory, path) = file();
+    let comm = unique("follow");
+    let mut workload = Workload::start(&comm, &Task::OpenFiles(FILES));
+    let recorder = record(&path, &comm, &[]);
+    grown(&path, fs::metadata(&path).expect("it is there").len());
+    let follower = Command::new(host::memtrace())
+        .args(["report", "--follow", "-o", "json"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("memtrace starts");
+    workload.go();
+    grown(&path, fs::metadata(&path).expect("it is there").len());
+    interrupt(&recorder);
+    ended(recorder);
+    // It ends by itself.
+    let output = ended(follower);
+    let lines: Vec<&[u8]> = output.stdout.split_inclusive(|byte| *byte == b'\n').collect();
+    let (last, before) = lines.split_last().expect("there are reports");
+    assert_eq!(*last, report(&path, &[]).stdout);
+    let is_final = |line: &&[u8]| serde_json::from_slice::<Value>(line).expect("it is JSON")["final"] == true;
+    assert!(!before.iter().any(is_final));
 }
 
 /// Slab caches of every host hold more than that.

@@ -145,6 +145,12 @@ impl Steps {
         Self { left: limits.steps, most: limits.steps }
     }
 
+    /// A file that has grown may take more.
+    pub fn raise(&mut self, limits: Limits) {
+        let more = limits.steps.saturating_sub(self.most);
+        (self.left, self.most) = (self.left.saturating_add(more), self.most.saturating_add(more));
+    }
+
     /// False once there were too many.
     #[inline]
     pub fn take(&mut self, steps: u64) -> bool {

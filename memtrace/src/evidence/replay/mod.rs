@@ -3,6 +3,7 @@
 
 pub mod events;
 pub mod filter;
+pub mod follow;
 mod gather;
 pub mod key_series;
 pub mod player;

@@ -101,6 +101,7 @@ impl Player {
             Some(at) => at,
             None => self.first()?,
         };
+        at.replay.state.raise_limits(self.reader.limits);
         let (first, all) = (at.block, block - at.block);
         while at.block < block {
             progress(Step { doing: "reading", done: at.block - first, all });

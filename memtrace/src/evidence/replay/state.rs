@@ -212,6 +212,12 @@ impl State {
         Self { limits, steps: Steps::new(limits), ..self }
     }
 
+    /// The file has grown, and it may take more.
+    pub(super) fn raise_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.steps.raise(limits);
+    }
+
     /// Whether it is within its limits. Beyond, nothing is applied any more.
     pub fn check(&self) -> Result<(), TooMuch> {
         self.exceeded.map_or(Ok(()), Err)

@@ -2,6 +2,7 @@
 
 mod damage;
 mod fixture;
+mod follow;
 mod key_series;
 mod limits;
 mod peak;

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::{Look, Source, Told, options};
@@ -63,7 +63,7 @@ impl Recording {
             follows: false,
             shown: 0,
             outstanding: 0,
-            len: 0,
+            written: None,
         };
         std::thread::Builder::new().name("recording".to_owned()).spawn(move || work.run(&asked))?;
         Ok((Self { asks, told, command, look }, points))
@@ -130,8 +130,8 @@ struct Work {
     shown: usize,
     /// How many moments' bytes were told.
     outstanding: usize,
-    /// The file's length when it was looked at last.
-    len: u64,
+    /// The file's length, and when it was written to, when it was looked at last: a ring that is full does not grow.
+    written: Option<(u64, SystemTime)>,
 }
 
 impl Work {
@@ -218,11 +218,12 @@ impl Work {
 
     /// The recorder may have written more.
     fn read_on(&mut self) {
-        let len = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
-        if len == self.len {
+        let metadata = fs::metadata(&self.path).ok();
+        let written = metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?)));
+        if written == self.written {
             return;
         }
-        self.len = len;
+        self.written = written;
         let before = self.player.places().len();
         match Reader::open(&self.path) {
             Ok(reader) => self.player.read_on(reader),
