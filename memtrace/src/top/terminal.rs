@@ -1,7 +1,9 @@
 //! The terminal: taken, and given back as it was, however this process ends but for SIGKILL.
 
 use std::{
-    io::{self, IsTerminal as _, Stdout, stdin, stdout},
+    cell::RefCell,
+    io::{self, IsTerminal as _, Write, stdin, stdout},
+    rc::Rc,
     sync::{
         Once,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -14,9 +16,10 @@ use std::{
 use crossterm::{
     cursor,
     event::{self, Event, KeyEventKind},
-    execute,
+    execute, queue,
     terminal::{
-        Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
     },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
@@ -39,19 +42,42 @@ pub fn is_interactive() -> bool {
 }
 
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Drawn>>,
+    drawn: Drawn,
+}
+
+/// What was drawn and is not on the terminal yet. ratatui writes in many small pieces, of which a terminal could show the first
+/// ones alone, and each wakes whoever reads them.
+#[derive(Clone, Default)]
+struct Drawn(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Drawn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Screen {
     pub fn take() -> io::Result<Self> {
         give_back_on_panic();
         take()?;
-        let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
-        Ok(Self { terminal })
+        let drawn = Drawn::default();
+        let terminal = Terminal::new(CrosstermBackend::new(drawn.clone())).inspect_err(|_| give_back())?;
+        Ok(Self { terminal, drawn })
     }
 
+    /// The terminal gets all of it at once, and shows it as a whole.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.terminal.draw(draw).map(drop)
+        queue!(self.drawn, BeginSynchronizedUpdate)?;
+        self.terminal.draw(draw)?;
+        queue!(self.drawn, EndSynchronizedUpdate)?;
+        let bytes = self.drawn.0.take();
+        let mut out = stdout();
+        out.write_all(&bytes).and_then(|()| out.flush())
     }
 
     pub fn area(&self) -> io::Result<Rect> {
@@ -62,7 +88,7 @@ impl Screen {
     /// be read as keys.
     pub fn redraw(&mut self) -> io::Result<()> {
         execute!(stdout(), Clear(ClearType::All))?;
-        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        self.terminal = Terminal::new(CrosstermBackend::new(self.drawn.clone()))?;
         Ok(())
     }
 

@@ -36,6 +36,8 @@ pub struct Terminal {
     reader: Option<JoinHandle<()>>,
     has_hung_up: Arc<AtomicBool>,
     pub screen: vt100::Parser,
+    /// Of a screen that is being drawn: a terminal shows it when it is whole.
+    unshown: Vec<u8>,
     before: Termios,
 }
 
@@ -71,7 +73,7 @@ impl Terminal {
         let dimension = |cells| NonZero::new(cells).expect("a window has cells");
         let screen = vt100::Parser::new(dimension(rows), dimension(columns), SCROLLBACK);
         let (master, reader) = (Some(master), Some(reader));
-        Self { process, master, output, reader, has_hung_up, screen, before }
+        Self { process, master, output, reader, has_hung_up, screen, unshown: Vec::new(), before }
     }
 
     /// Closes the window, as it were.
@@ -98,7 +100,7 @@ impl Terminal {
         let deadline = Instant::now() + SHOWN_WITHIN;
         while !is_met(&self.shows()) {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.take(&bytes),
                 Err(error) => panic!("{error}; the terminal shows:\n{}", self.shows()),
             }
         }
@@ -125,9 +127,27 @@ impl Terminal {
     pub fn ended(&mut self) -> ExitStatus {
         let status = self.process.wait().expect("it is our child");
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
-            self.screen.process(&bytes);
+            self.take(&bytes);
         }
+        self.screen.process(&std::mem::take(&mut self.unshown));
         status
+    }
+
+    /// As terminals do that know synchronized updates: what is drawn between a beginning and an end is shown at once.
+    fn take(&mut self, bytes: &[u8]) {
+        const BEGIN: &[u8] = b"\x1b[?2026h";
+        const END: &[u8] = b"\x1b[?2026l";
+        self.unshown.extend(bytes);
+        let unshown = &self.unshown;
+        let last = |wanted: &[u8]| unshown.windows(wanted.len()).rposition(|found| found == wanted);
+        // The beginning itself may come in two parts.
+        let is_begun = |len: &usize| unshown.ends_with(&BEGIN[..*len]);
+        let whole = match last(BEGIN) {
+            Some(begin) if last(END) < Some(begin) => begin,
+            _ => unshown.len() - (1..BEGIN.len()).rev().find(is_begun).unwrap_or(0),
+        };
+        self.screen.process(&self.unshown[..whole]);
+        self.unshown.drain(..whole);
     }
 
     /// The terminal is as it was.
