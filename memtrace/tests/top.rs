@@ -86,6 +86,26 @@ fn whatever_ends_it_gives_the_terminal_back() {
 }
 
 #[test]
+fn the_mouse_is_taken_and_given_back() {
+    let mut terminal = start(&["--mouse"]);
+    terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+    let mode = |terminal: &Terminal| terminal.screen.screen().mouse_protocol_mode();
+    assert_ne!(mode(&terminal), vt100::MouseProtocolMode::None);
+    let row = terminal.shows().lines().position(|line| line.contains("2 caches")).expect("there are views");
+    terminal.press(&format!("\x1b[<0;7;{}M\x1b[<0;7;{}m", row + 1, row + 1));
+    terminal.until(|screen| screen.contains("OUTSTANDING") || screen.contains("dentry"));
+    terminal.press("M");
+    terminal.until(|screen| screen.contains("the mouse is the terminal's"));
+    assert_eq!(mode(&terminal), vt100::MouseProtocolMode::None);
+    terminal.press("M");
+    terminal.until(|screen| screen.contains("the mouse clicks"));
+    terminal.press("q");
+    assert!(terminal.ended().success());
+    terminal.assert_given_back();
+    assert_eq!(mode(&terminal), vt100::MouseProtocolMode::None);
+}
+
+#[test]
 fn a_closed_window_ends_it() {
     let mut terminal = start(&[]);
     terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));

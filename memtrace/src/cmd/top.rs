@@ -137,6 +137,7 @@ fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
     let ReportOptions { by, sort, .. } = &query.report_options;
     let state = State {
         view: args.view.view,
+        has_mouse: args.view.mouse,
         caches: named,
         at,
         follows: args.follow,

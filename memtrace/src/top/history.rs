@@ -218,6 +218,11 @@ impl History {
         self.first + self.points.partition_point(|point| point.elapsed <= elapsed).saturating_sub(1)
     }
 
+    /// The nearest moment to one of the bar, that can be shown.
+    pub fn near(&self, number: usize) -> usize {
+        self.shown(number.clamp(self.first, self.last()))
+    }
+
     /// The nearest moment at or before this one that can be shown, or behind it.
     fn shown(&self, number: usize) -> usize {
         if self.is_recording {

@@ -104,6 +104,7 @@ pub const HELP: [(&str, &[(&str, &str)]); 4] = [
         &[
             ("w", "write what is shown: .txt .json .ndjson .csv .md"),
             ("y", "the command line that shows this"),
+            ("M", "the mouse: click on a line, a view, a time; or the terminal's again"),
             ("q Ctrl-C", "quit, with a last table"),
         ],
     ),

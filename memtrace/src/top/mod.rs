@@ -10,6 +10,7 @@ pub mod keys;
 pub mod chart;
 pub mod body;
 pub mod press;
+pub mod mouse;
 pub mod draw;
 pub mod source;
 pub mod keep;

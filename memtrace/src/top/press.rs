@@ -33,6 +33,8 @@ pub enum Ask {
     Show(usize),
     Mark(Mark),
     Follow(bool),
+    /// Whether the terminal tells of the mouse.
+    Mouse(bool),
     Write(PathBuf),
     /// Says how to see the same again.
     CommandLine,
@@ -104,13 +106,14 @@ fn letter(state: &mut State, c: char, seen: Seen<'_>) -> Option<Ask> {
         '}' => return go(state, seen, |history, number| history.away(number, MINUTE, true)),
         'f' => return followed(state, seen),
         'y' => return Some(Ask::CommandLine),
+        'M' => return mouse(state),
         _ => {}
     }
     None
 }
 
 /// A line up or down, or a page.
-fn moved(state: &mut State, key: Key, seen: Seen<'_>) -> Option<Ask> {
+pub(super) fn moved(state: &mut State, key: Key, seen: Seen<'_>) -> Option<Ask> {
     let page = seen.height.saturating_sub(1).max(1);
     let step = |at: usize, last: usize| match key {
         Key::Up => at.saturating_sub(1),
@@ -132,7 +135,7 @@ fn moved(state: &mut State, key: Key, seen: Seen<'_>) -> Option<Ask> {
     None
 }
 
-fn entered(state: &mut State, seen: Seen<'_>) -> Option<Ask> {
+pub(super) fn entered(state: &mut State, seen: Seen<'_>) -> Option<Ask> {
     let Body::List(list) = body::body(state, seen.history, seen.width) else { return None };
     let at = body::selected(state, &list.items);
     let item = list.items.get(at)?;
@@ -165,7 +168,7 @@ fn escaped(state: &mut State) -> Option<Ask> {
     None
 }
 
-fn turned(state: &mut State, view: View) -> Option<Ask> {
+pub(super) fn turned(state: &mut State, view: View) -> Option<Ask> {
     state.view = view;
     state.pages.clear();
     state.scroll = 0;
@@ -187,7 +190,7 @@ fn set_baseline(state: &mut State, seen: Seen<'_>) {
 }
 
 /// To another moment.
-fn go(state: &mut State, seen: Seen<'_>, to: impl Fn(&History, usize) -> usize) -> Option<Ask> {
+pub(super) fn go(state: &mut State, seen: Seen<'_>, to: impl Fn(&History, usize) -> usize) -> Option<Ask> {
     if seen.history.is_empty() {
         return None;
     }
@@ -232,6 +235,15 @@ fn followed(state: &mut State, seen: Seen<'_>) -> Option<Ask> {
         state.at = None;
     }
     Some(Ask::Follow(state.follows))
+}
+
+/// The terminal keeps the mouse for itself, to select and copy, unless it is wanted here.
+fn mouse(state: &mut State) -> Option<Ask> {
+    state.has_mouse = !state.has_mouse;
+    let words =
+        if state.has_mouse { "the mouse clicks and scrolls here" } else { "the mouse is the terminal's" };
+    state.message = Some(format!("{words}; M changes that"));
+    Some(Ask::Mouse(state.has_mouse))
 }
 
 /// A key while something is typed.

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use ratatui::layout::Rect;
 use signal_hook::{
     consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP},
     flag,
@@ -19,6 +20,8 @@ use super::{
     draw::{self, Drawing},
     history::History,
     keep,
+    keys::Key,
+    mouse::{self, Mouse},
     press::{Ask, press},
     source::{Look, Source, Told},
     state::State,
@@ -72,7 +75,7 @@ impl<S: Source> Top<S> {
     /// own to show.
     pub fn run(mut self) -> io::Result<Option<Snapshot>> {
         let signals = Signals::listen()?;
-        let mut screen = Screen::take()?;
+        let mut screen = Screen::take(self.state.has_mouse)?;
         let keyboard = Keyboard::listen()?;
         if self.history.is_recording() {
             self.show_missing();
@@ -137,14 +140,28 @@ impl<S: Source> Top<S> {
         for _ in 0..MAX_AT_ONCE {
             let Some(input) = keyboard.next(if any { Duration::ZERO } else { TURN }) else { break };
             any = true;
-            if let Input::Key(key) = input {
-                let seen = draw::seen(screen.area()?, &self.state, &self.history);
-                if let Some(ask) = press(&mut self.state, key, seen) {
-                    self.answer(ask, screen)?;
-                }
+            let ask = self.ask(input, screen.area()?);
+            if let Some(ask) = ask {
+                self.answer(ask, screen)?;
             }
         }
         Ok(any)
+    }
+
+    /// What the user did becomes the next state, and what else there is to do.
+    fn ask(&mut self, input: Input, area: Rect) -> Option<Ask> {
+        let Self { state, history, .. } = self;
+        let seen = draw::seen(area, state, history);
+        match input {
+            Input::Key(key) => press(state, key, seen),
+            Input::Mouse(Mouse::WheelUp) => mouse::turn_wheel(state, Key::Up, seen),
+            Input::Mouse(Mouse::WheelDown) => mouse::turn_wheel(state, Key::Down, seen),
+            Input::Mouse(Mouse::Click { column, row }) => {
+                let target = draw::target(area, state, history, (column, row))?;
+                mouse::click(state, target, seen)
+            }
+            Input::Resized => None,
+        }
     }
 
     fn take_signals(&mut self, signals: &Signals, screen: &mut Screen) -> io::Result<bool> {
@@ -186,6 +203,7 @@ impl<S: Source> Top<S> {
                 self.source.follow(follows);
                 self.show_missing();
             }
+            Ask::Mouse(has_mouse) => screen.set_mouse(has_mouse)?,
             Ask::Write(path) => self.state.message = Some(self.write(&path)),
             Ask::CommandLine => {
                 let at = self.state.at.and_then(|number| self.history.point(number));

@@ -108,6 +108,8 @@ pub struct State {
     pub from_outermost: bool,
     /// A recording is read on while it grows.
     pub follows: bool,
+    /// The mouse does something here.
+    pub has_mouse: bool,
     /// What came of the last key, until the next one.
     pub message: Option<String>,
 }
@@ -131,6 +133,7 @@ impl State {
             turned: BTreeSet::new(),
             from_outermost: false,
             follows: false,
+            has_mouse: false,
             message: None,
         }
     }

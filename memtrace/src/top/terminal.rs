@@ -17,6 +17,7 @@ use crossterm::{
     cursor,
     event::{self, Event, KeyEventKind},
     execute, queue,
+    style::Print,
     terminal::{
         BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
         LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -26,7 +27,7 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTSTP;
 
-use super::keys::Key;
+use super::{keys::Key, mouse::Mouse};
 
 /// Whether the terminal is ours.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -44,7 +45,12 @@ pub fn is_interactive() -> bool {
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Drawn>>,
     drawn: Drawn,
+    has_mouse: bool,
 }
+
+/// Buttons and the wheel, by cells of any number; not each movement, as crossterm asks for.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 
 /// What was drawn and is not on the terminal yet. ratatui writes in many small pieces, of which a terminal could show the first
 /// ones alone, and each wakes whoever reads them.
@@ -62,12 +68,12 @@ impl Write for Drawn {
 }
 
 impl Screen {
-    pub fn take() -> io::Result<Self> {
+    pub fn take(has_mouse: bool) -> io::Result<Self> {
         give_back_on_panic();
-        take()?;
+        take(has_mouse)?;
         let drawn = Drawn::default();
         let terminal = Terminal::new(CrosstermBackend::new(drawn.clone())).inspect_err(|_| give_back())?;
-        Ok(Self { terminal, drawn })
+        Ok(Self { terminal, drawn, has_mouse })
     }
 
     /// The terminal gets all of it at once, and shows it as a whole.
@@ -78,6 +84,12 @@ impl Screen {
         let bytes = self.drawn.0.take();
         let mut out = stdout();
         out.write_all(&bytes).and_then(|()| out.flush())
+    }
+
+    /// Whether the terminal tells of the mouse.
+    pub fn set_mouse(&mut self, has_mouse: bool) -> io::Result<()> {
+        self.has_mouse = has_mouse;
+        execute!(stdout(), Print(if has_mouse { MOUSE_ON } else { MOUSE_OFF }))
     }
 
     pub fn area(&self) -> io::Result<Rect> {
@@ -96,7 +108,7 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
-        take()?;
+        take(self.has_mouse)?;
         self.redraw()
     }
 }
@@ -107,16 +119,17 @@ impl Drop for Screen {
     }
 }
 
-fn take() -> io::Result<()> {
+fn take(has_mouse: bool) -> io::Result<()> {
     enable_raw_mode()?;
     IS_TAKEN.store(true, SeqCst);
-    execute!(stdout(), EnterAlternateScreen, cursor::Hide).inspect_err(|_| give_back())
+    let mouse = if has_mouse { MOUSE_ON } else { "" };
+    execute!(stdout(), EnterAlternateScreen, cursor::Hide, Print(mouse)).inspect_err(|_| give_back())
 }
 
 /// Once, whoever comes first. A terminal that is gone cannot be given back.
 fn give_back() {
     if IS_TAKEN.swap(false, SeqCst) {
-        let _ = execute!(stdout(), cursor::Show, LeaveAlternateScreen);
+        let _ = execute!(stdout(), Print(MOUSE_OFF), cursor::Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
 }
@@ -137,6 +150,7 @@ fn give_back_on_panic() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     Key(Key),
+    Mouse(Mouse),
     Resized,
 }
 
@@ -151,6 +165,7 @@ impl Keyboard {
             while let Ok(event) = event::read() {
                 let input = match event {
                     Event::Key(key) if key.kind != KeyEventKind::Release => Key::of(key).map(Input::Key),
+                    Event::Mouse(mouse) => Mouse::of(mouse).map(Input::Mouse),
                     Event::Resize(..) => Some(Input::Resized),
                     _ => None,
                 };

@@ -38,6 +38,10 @@ pub struct ViewArgs {
     /// What to show first; the keys 1 to 6 show the others
     #[arg(long, value_enum, value_name = "VIEW", default_value_t)]
     pub view: View,
+
+    /// Take the mouse too: it scrolls, and clicks on lines, views and times. The key M changes that
+    #[arg(long)]
+    pub mouse: bool,
 }
 
 /// Runs a session that is looked at.
@@ -54,7 +58,7 @@ pub fn session(
     // Nobody should sit before an empty screen.
     asker.ask(Request::Report);
     let ReportOptions { by, sort, .. } = &options.report_options;
-    let state = State { view: view.view, ..State::new(by.clone(), *sort) };
+    let state = State { view: view.view, has_mouse: view.mouse, ..State::new(by.clone(), *sort) };
     let command = ["sudo".to_owned(), "memtrace".to_owned()].into_iter().chain(words()).collect();
     let report_options = options.report_options.clone();
     let named = options.caches.iter().filter(|name| *name != ALL).cloned().collect();

@@ -56,6 +56,14 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, state: &State, history: &His
     }
 }
 
+/// The first moment of a column; None behind the last one.
+pub(super) fn moment(area: Rect, history: &History, column: u16) -> Option<usize> {
+    let (column, width) = (usize::from(column - area.x), usize::from(area.width));
+    let values = history.points().len();
+    let at = if values <= width { column } else { (column * values).div_ceil(width) };
+    (at < values).then(|| history.first() + at)
+}
+
 fn set(buffer: &mut Buffer, area: Rect, row: u16, column: Option<usize>, text: &str, pen: Pen, tone: Tone) {
     let Some(x) = column.and_then(|column| u16::try_from(column).ok()) else { return };
     let Some(cell) = buffer.cell_mut((area.x + x, area.y + row)) else { return };

@@ -2,10 +2,12 @@
 
 mod bar;
 
+use std::ops::Range;
+
 use ratatui::{
     Frame,
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     style::{Color, Modifier, Style},
 };
 
@@ -13,6 +15,7 @@ use super::{
     body::{self, Body, List},
     chart::clock,
     history::History,
+    mouse::Target,
     press::Seen,
     state::{Asks, GROUPS, Prompt, State, View},
 };
@@ -161,19 +164,31 @@ fn head(buffer: &mut Buffer, area: Rect, state: &State, history: &History, pen: 
     }
 }
 
-/// The views, and which moment it is.
-fn tabs(buffer: &mut Buffer, area: Rect, state: &State, history: &History, pen: Pen) {
+/// What stands for each view, and where it begins and ends.
+fn tab_places(area: Rect, state: &State) -> Vec<(View, String, Range<u16>)> {
     let mut x = area.x;
-    for (number, view) in (1..).zip(View::ALL) {
+    let tab = |(number, view): (usize, View)| {
         let is_chosen = view == state.view && !state.has_help;
-        let style = if is_chosen { pen.chosen() } else { pen.tone(Tone::Quiet) };
         // In a narrow window numbers have to do.
         let text = match area.width < 80 && !is_chosen {
             true => format!("{number}"),
             false => format!("{number} {}", view.title()),
         };
-        x += u16::from(number > 1);
-        (x, _) = buffer.set_stringn(x, area.y, &text, (area.right() - x).into(), style);
+        let start = x + u16::from(number > 1);
+        x = (start + text.len() as u16).min(area.right());
+        (view, text, start..x)
+    };
+    (1..).zip(View::ALL).map(tab).collect()
+}
+
+/// The views, and which moment it is.
+fn tabs(buffer: &mut Buffer, area: Rect, state: &State, history: &History, pen: Pen) {
+    let mut x = area.x;
+    for (view, text, place) in tab_places(area, state) {
+        let is_chosen = view == state.view && !state.has_help;
+        let style = if is_chosen { pen.chosen() } else { pen.tone(Tone::Quiet) };
+        x = place.end;
+        buffer.set_stringn(place.start, area.y, &text, place.len(), style);
     }
     let (text, tone) = when(state, history);
     let room = usize::from(area.right() - x).saturating_sub(1);
@@ -207,6 +222,37 @@ fn when(state: &State, history: &History) -> (String, Tone) {
     (text, tone)
 }
 
+/// Of so many lines, the first that is on the screen, so that the selected one is.
+fn first_shown(selected: usize, lines: usize, room: usize) -> usize {
+    selected.saturating_sub(room / 2).min(lines.saturating_sub(room))
+}
+
+/// What is in this cell of the window, if it can be pointed at.
+pub fn target(area: Rect, state: &State, history: &History, (column, row): (u16, u16)) -> Option<Target> {
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        return None;
+    }
+    let parts = Parts::of(area, state.has_help);
+    let cell = Position { x: column, y: row };
+    if parts.tabs.contains(cell) {
+        let places = tab_places(parts.tabs, state);
+        return places
+            .into_iter()
+            .find(|(.., place)| place.contains(&column))
+            .map(|(view, ..)| Target::View(view));
+    }
+    if parts.bar.contains(cell) {
+        return bar::moment(parts.bar, history, column).map(Target::Moment);
+    }
+    let Body::List(list) = body::body(state, history, parts.body.width.into()) else { return None };
+    let lines = terminal::table_lines(&list.table, parts.body.width.into());
+    let titles = lines.iter().filter(|(part, _)| part.is_none()).count();
+    let room = usize::from(parts.body.height).saturating_sub(titles);
+    let first = first_shown(body::selected(state, &list.items), lines.len() - titles, room);
+    let below = usize::from(row.checked_sub(parts.body.y)?).checked_sub(titles)?;
+    Some(first + below).filter(|at| below < room && *at < list.items.len()).map(Target::Item)
+}
+
 /// The titles stay, and so much of the lines around the selected one as there is room for.
 fn draw_list(buffer: &mut Buffer, area: Rect, state: &State, list: &List, pen: Pen) {
     if list.items.is_empty() {
@@ -223,7 +269,7 @@ fn draw_list(buffer: &mut Buffer, area: Rect, state: &State, list: &List, pen: P
     }
     let room = usize::from(area.height).saturating_sub(titles.len());
     let selected = body::selected(state, &list.items);
-    let first = selected.saturating_sub(room / 2).min(lines.len().saturating_sub(room));
+    let first = first_shown(selected, lines.len(), room);
     for (row, (at, (part, text))) in lines.iter().enumerate().skip(first).take(room).enumerate() {
         let style = match part {
             Some(Part::Row) if at == selected => pen.chosen(),

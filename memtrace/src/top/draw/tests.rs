@@ -5,7 +5,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::*;
 use crate::{
     output::sample,
-    top::{fixture, history::Moment, keys, press::press},
+    top::{fixture, history::Moment, keys, mouse, press::press},
     view::{By, Sort},
 };
 
@@ -151,7 +151,71 @@ fn no_colour_means_none() {
     assert!(alarm.content().iter().any(|cell| cell.fg == Color::Red), "a verdict strikes the eye");
 }
 
+/// A click on the first cell that shows this.
+fn click(history: &History, state: &mut State, words: &str, size: (u16, u16)) {
+    let screen = text(&buffer(state, history, size, drawing(Colours::Plain)));
+    let (row, line) = screen.lines().enumerate().find(|(_, line)| line.contains(words)).expect(words);
+    let column = width::cells(&line[..line.find(words).unwrap()]);
+    click_at(history, state, (column as u16, row as u16), size);
+}
+
+fn click_at(history: &History, state: &mut State, cell: (u16, u16), (width, height): (u16, u16)) {
+    let area = Rect::new(0, 0, width, height);
+    if let Some(target) = target(area, state, history, cell) {
+        let seen = seen(area, state, history);
+        let _ = mouse::click(state, target, seen);
+    }
+}
+
+#[test]
+fn a_click_is_for_what_stands_there() {
+    let history = fixture::session(40);
+    for size in SIZES {
+        let mut state = after(&history, "", size);
+        click(&history, &mut state, "2 caches 3", size);
+        assert_eq!(state.view, View::Caches);
+        click(&history, &mut state, "filp", size);
+        assert_eq!((state.selection().at, state.pages.len()), (1, 0));
+        click(&history, &mut state, "filp", size);
+        assert_eq!(state.pages, [crate::top::state::Page::Cache("filp".to_owned())]);
+        click(&history, &mut state, "6 host", size);
+        assert_eq!((state.view, state.pages.len()), (View::Host, 0));
+        // On the bar, which is above its marks and its times.
+        click_at(&history, &mut state, (3, size.1 - 4), size);
+        assert_eq!(state.at, Some(3));
+        click_at(&history, &mut state, (size.0 - 1, size.1 - 4), size);
+        assert_eq!(state.at, Some(3), "nothing is there");
+    }
+}
+
+#[test]
+fn the_wheel_moves_lines_and_texts() {
+    let mut history = History::live();
+    history.add(Moment { snapshot: sample::crowd(), memory: None });
+    let mut state = after(&history, "", (80, 24));
+    let area = Rect::new(0, 0, 80, 24);
+    for (key, expect) in [(keys::Key::Down, 3), (keys::Key::Down, 6), (keys::Key::Up, 3)] {
+        let seen = seen(area, &state, &history);
+        assert_eq!(mouse::turn_wheel(&mut state, key, seen), None);
+        assert_eq!(state.selection().at, expect);
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_click_is_taken(
+        size in (1_u16..220, 1_u16..70),
+        cells in prop::collection::vec((0_u16..220, 0_u16..70), 1..5),
+        keys in "[1-6B?/b <Enter>]{0,4}",
+    ) {
+        let history = fixture::session(30);
+        let mut state = after(&history, &keys, size);
+        for cell in cells {
+            click_at(&history, &mut state, cell, size);
+            prop_assert!(!screen(&history, "", size).is_empty());
+        }
+    }
+
     #[test]
     fn any_window_can_be_drawn(width in 1_u16..310, height in 1_u16..110, view in 0_usize..6, keys in "[1-6 B?<>r/xj]{0,5}") {
         let history = fixture::session(30);

@@ -57,6 +57,15 @@ fn check(history: &History, script: &str, expect: &str) {
 }
 
 #[test]
+fn the_mouse_is_the_terminals_until_it_is_wanted() {
+    let history = fixture::session(3);
+    let (state, ask) = after(&history, "M");
+    assert!(state.has_mouse && ask == Some(Ask::Mouse(true)));
+    let (state, ask) = after(&history, "MM");
+    assert!(!state.has_mouse && ask == Some(Ask::Mouse(false)));
+}
+
+#[test]
 fn keys_show_views_and_pages() {
     let history = fixture::session(10);
     check(&history, "", "who by comm");
