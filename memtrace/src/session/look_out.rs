@@ -70,7 +70,7 @@ impl Session {
             return Ok(true);
         };
         let held = format!("{} '{text}' holds: {why}", rfc3339_seconds(marked));
-        let Some(path) = copies.next() else {
+        let Some(path) = copies.take() else {
             let _ = until.told.send(format!("{held}; marked, but not kept: there are {MAX_COPIES} copies"));
             return Ok(false);
         };

@@ -53,7 +53,8 @@ impl Copies {
         (1..=MAX_COPIES).map(|number| numbered(&self.ring, number))
     }
 
-    pub fn next(&mut self) -> Option<PathBuf> {
+    /// Where the next one goes; None behind the last.
+    pub fn take(&mut self) -> Option<PathBuf> {
         let number = (self.made < MAX_COPIES).then_some(self.made + 1)?;
         self.made = number;
         Some(numbered(&self.ring, number))
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn copies_are_numbered_and_not_without_end() {
         let mut copies = Copies::of(Path::new("/var/tmp/incident.mt"), false);
-        let names: Vec<PathBuf> = std::iter::from_fn(|| copies.next()).collect();
+        let names: Vec<PathBuf> = std::iter::from_fn(|| copies.take()).collect();
         assert_eq!(names.len(), MAX_COPIES as usize);
         assert_eq!(names, copies.paths().collect::<Vec<_>>());
         assert_eq!(names[0], Path::new("/var/tmp/incident.1.mt"));

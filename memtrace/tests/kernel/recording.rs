@@ -301,7 +301,9 @@ fn a_ring_is_kept_each_time_that_it_holds() {
         &["--ring", "--max-size", "64M", "--until", HOLDS, "--until", "MemTotal > 1K", "--keep-going"],
     );
     let copies = ["a.1.mt", "a.2.mt"].map(|name| directory.path().join(name));
-    copies.iter().for_each(|copy| drop(grown(copy, 0)));
+    for copy in &copies {
+        grown(copy, 0);
+    }
     // It goes on.
     workload.go();
     interrupt(&recorder);

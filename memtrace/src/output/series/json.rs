@@ -30,7 +30,7 @@ objects! {
         notes: &'a [String] = &series.notes,
     }
 
-    struct Moment of moment: &key_series::Moment, all_of_it: Held, keys: Vec<Of>, others: Others {
+    struct Moment of moment: &key_series::Moment, all_of_it: Held, keys: Vec<OfKey>, others: Others {
         r#type: &'static str = "moment",
         time: String = rfc3339(moment.time),
         elapsed_ns: u64 = nanos(moment.elapsed),
@@ -38,11 +38,11 @@ objects! {
         meminfo: Option<Meminfo> = moment.meminfo.map(Meminfo::of),
         objects: u64 = all_of_it.objects,
         bytes: u64 = all_of_it.bytes,
-        keys: Vec<Of> = keys,
+        keys: Vec<OfKey> = keys,
         others: Others = others,
     }
 
-    struct Of of held: Held, sampling: view::Sampling {
+    struct OfKey of held: Held, sampling: view::Sampling {
         objects: u64,
         objects_ci95: Option<Interval> = interval(sampling, held.objects),
         bytes: u64,
@@ -59,7 +59,7 @@ objects! {
 pub fn write(series: &KeySeries, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(line_of(&Series::of(series))?.as_bytes())?;
     for (at, moment) in series.moments.iter().enumerate() {
-        let keys = all(&series.lines, |line| Of::of(line.held[at], moment.sampling));
+        let keys = all(&series.lines, |line| OfKey::of(line.held[at], moment.sampling));
         let others = Others::of(series.others[at], moment.sampling);
         let line = line_of(&Moment::of(moment, series.total(at), keys, others))?;
         out.write_all(line.as_bytes())?;
