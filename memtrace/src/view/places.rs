@@ -105,7 +105,7 @@ impl<'a> Places<'a> {
     pub fn placed(self, most: usize) -> Placed {
         let mut all = Names::default();
         let (mut named, mut stand_for) = (0, 0);
-        for (objects, names) in self.strata.into_values() {
+        for (_, (objects, names)) in in_order(self.strata) {
             let known = names.objects();
             if known > 0 {
                 // Names that come with each new object are no sample: what has none of them is somewhere else.
@@ -145,8 +145,8 @@ impl<'a> Names<'a> {
 
     /// The same names of so many objects: each name's in proportion.
     fn standing_for(self, objects: u64) -> Self {
-        let (seen, named): (Vec<_>, Vec<_>) =
-            (self.seen.into_iter().collect(), self.named.into_iter().collect());
+        // What is left over goes to the first of equals: in the order of their names, so that a recording tells the same.
+        let (seen, named) = (in_order(self.seen), in_order(self.named));
         let of_seen = seen.iter().map(|(place, sum)| (sum.objects, (sum.weight(), Some(place.kind()))));
         let of_named = named.iter().map(|(_, sum)| (sum.objects, (sum.weight(), None)));
         let mut scaled = apportioned(objects, of_seen.chain(of_named).collect()).into_iter();
@@ -210,6 +210,12 @@ impl<'a> Names<'a> {
         groups.truncate(most);
         groups
     }
+}
+
+fn in_order<K: Copy + Ord, V>(map: HashMap<K, V>) -> Vec<(K, V)> {
+    let mut all: Vec<(K, V)> = map.into_iter().collect();
+    all.sort_unstable_by_key(|(key, _)| *key);
+    all
 }
 
 /// Distributes objects over the places of the inspected ones with their name, in proportion to what those stand for.
@@ -441,6 +447,13 @@ mod tests {
             for dentries in groups.iter().filter_map(|group| group.negatives) {
                 prop_assert!(dentries.negative <= dentries.dentries && dentries.looked_at <= dentries.dentries);
             }
+        }
+
+        /// A recording tells what its session told.
+        #[test]
+        fn whoever_comes_first_gets_no_more(all in vec(any_named(), 0..12)) {
+            let reversed: Vec<NamedObjects<'static>> = all.iter().rev().copied().collect();
+            prop_assert_eq!(groups(&all), groups(&reversed));
         }
 
         /// As tokens do in a redacted recording: what they are does not decide who gets what is left by rounding.
