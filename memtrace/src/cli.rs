@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use crate::cmd::{
     bundle::BundleArgs, caches::CachesArgs, census::CensusArgs, check::CheckArgs, diff::DiffArgs,
     events::EventsArgs, exit, explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs,
-    redact::RedactArgs, report::ReportArgs, top::TopArgs, triage::TriageArgs,
+    redact::RedactArgs, report::ReportArgs, serve::ServeArgs, top::TopArgs, triage::TriageArgs,
 };
 use crate::{procfs::slab::nearest::nearest, text::duration};
 
@@ -47,6 +47,7 @@ Examples:
   sudo memtrace record -o FILE -d 10m       record now, analyse later
   memtrace report FILE -o html --out P      turn a recording into a web page
   memtrace top FILE                         go through a recording with keys
+  sudo memtrace serve                       metrics for Prometheus, on and on
   memtrace explain dentry                   what a cache holds, and what helps
   sudo memtrace check                       what memtrace can do on this host";
 
@@ -117,6 +118,12 @@ pub enum Command {
     /// On a terminal memtrace without a command is the same. Of a recording, it shows any moment: arrow keys go back and forth in
     /// time. Where there is no terminal, it prints tables. Press ? for the keys.
     Top(TopArgs),
+    /// Trace on and on, and answer over HTTP: metrics for Prometheus, profiles for pprof
+    ///
+    /// /metrics has who holds how much of which slab cache, what leaks, and how far the figures can be trusted, in a bounded number
+    /// of series. /debug/pprof/heap has the calls that led to it. Listens on localhost unless told otherwise; anybody who can
+    /// connect can read. See docs/serve.md.
+    Serve(ServeArgs),
     /// Show what is outstanding in one recording and not in another
     ///
     /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. The largest changes come first.
@@ -146,6 +153,7 @@ fn definition() -> clap::Command {
         definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     definition
         .mut_arg("every", |every| every.value_parser(move |text: &str| interval(text, &commands)))
+        .mut_subcommand("serve", |serve| serve.mut_arg("interval", |interval| interval.default_value("10s")))
         .mut_subcommand("top", |top| {
             top.mut_args(|arg| {
                 let is_of_session = OF_SESSION.contains(&arg.get_id().as_str());

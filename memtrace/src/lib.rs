@@ -15,6 +15,7 @@ pub mod output;
 pub mod evidence;
 pub mod session;
 pub mod top;
+pub mod serve;
 pub mod cmd;
 
 pub mod cli;

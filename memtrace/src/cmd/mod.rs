@@ -15,5 +15,6 @@ pub mod mark;
 pub mod record;
 pub mod redact;
 pub mod report;
+pub mod serve;
 pub mod top;
 pub mod triage;

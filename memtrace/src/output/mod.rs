@@ -13,6 +13,7 @@ pub mod events;
 pub mod parquet;
 pub mod html;
 pub mod triage;
+pub mod metrics;
 pub mod folded;
 pub mod flamegraph;
 pub mod pprof;

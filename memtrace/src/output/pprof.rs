@@ -5,6 +5,7 @@
 //! pprof shows, so that what called it stands first; the file has them.
 
 mod proto;
+mod scraped;
 
 use std::{
     io::{self, Write},
@@ -44,9 +45,32 @@ const ALLOCATOR: &str = "_*(do_)?(kmem_cache_alloc|kmalloc|kvmalloc|krealloc|sla
 /// What pprof calls samples that others are compared with.
 const BASE: (&str, &str) = ("pprof::base", "true");
 
+/// What whoever collects profiles asks for. Their samples are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scraped {
+    /// What is outstanding is shown first.
+    Heap,
+    /// What was allocated, freed or not.
+    Allocs,
+}
+
+/// Samples of a profile that is scraped, at most: Pyroscope takes 16,000. Those of fewest bytes become one.
+const MAX_SCRAPED: usize = 10_000;
+
 /// A gzip file.
 pub fn write(profile: &Profile, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     pack(&encode(Profiled { profile, snapshot }, None), out)
+}
+
+/// A gzip file for those that keep one profile after another, Parca and Pyroscope: its time is that of the report, since they
+/// file it by that, it has no labels, each set of which would be a series there, and so the command name is the outermost frame.
+pub fn write_scraped(
+    of: Scraped,
+    profile: &Profile,
+    snapshot: &Snapshot,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    pack(&scraped(of, profile, snapshot), out)
 }
 
 /// What `-diff_base` makes of two such files, in one: pprof tells shares of what was there before.
@@ -82,6 +106,34 @@ fn encode(of: Profiled<'_>, base: Option<Profiled<'_>>) -> proto::Profile {
         period: i64::from(stacks_period).saturating_mul(snapshot.sampling.period.into()),
         comment: comments.iter().map(|comment| tables.string(comment)).collect(),
         default_sample_type: tables.string(DEFAULT_SAMPLE_TYPE),
+        mapping: tables.mappings(),
+        location,
+        function,
+        string_table: tables.strings.into_iter().collect(),
+    }
+}
+
+fn scraped(of: Scraped, profile: &Profile, snapshot: &Snapshot) -> proto::Profile {
+    let mut tables = Tables::new();
+    let merged = scraped::merged(profile, MAX_SCRAPED);
+    let sample = merged.iter().map(|sample| tables.unlabelled(sample)).collect();
+    let now = snapshot.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let comments = comments(profile, snapshot);
+    let (function, location) = tables.functions();
+    proto::Profile {
+        sample_type: SAMPLE_TYPES.map(|named| tables.value_type(named)).to_vec(),
+        sample,
+        drop_frames: tables.string(ALLOCATOR),
+        time_nanos: nanos(now),
+        duration_nanos: nanos(snapshot.elapsed),
+        // What their user interfaces know a heap profile by.
+        period_type: Some(tables.value_type(("space", "bytes"))),
+        period: 1,
+        comment: comments.iter().map(|comment| tables.string(comment)).collect(),
+        default_sample_type: tables.string(match of {
+            Scraped::Heap => DEFAULT_SAMPLE_TYPE,
+            Scraped::Allocs => "alloc_space",
+        }),
         mapping: tables.mappings(),
         location,
         function,
@@ -126,15 +178,7 @@ impl Tables {
     }
 
     fn sample(&mut self, sample: &Sample) -> proto::Sample {
-        let counts = [sample.allocs, sample.alloc_bytes, sample.objects, sample.bytes];
-        let location_id = match &sample.frames[..] {
-            // pprof shows what has a place only.
-            [] => {
-                let function = format!("[{}]", sample.cache);
-                vec![self.location(Frame { function: &function, place: Place::Unknown })]
-            }
-            frames => frames.iter().map(|name| self.location(Frame::of(name))).collect(),
-        };
+        let location_id = self.locations(sample);
         let node = sample.node.map(|node| node.to_string());
         let labels = [
             ("comm", Some(&sample.comm[..])),
@@ -144,10 +188,25 @@ impl Tables {
         ];
         let labels = labels.into_iter().filter_map(|(key, text)| Some((key, escape::terminal(text?))));
         let label = labels.map(|(key, text)| self.label(key, &text)).collect();
-        proto::Sample {
-            label,
-            location_id,
-            value: counts.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).to_vec(),
+        proto::Sample { label, location_id, value: values(sample) }
+    }
+
+    /// Its command name is its outermost frame.
+    fn unlabelled(&mut self, sample: &Sample) -> proto::Sample {
+        let mut location_id = self.locations(sample);
+        let comm = String::from_utf8_lossy(&sample.comm);
+        location_id.push(self.location(Frame { function: &comm, place: Place::Unknown }));
+        proto::Sample { label: Vec::new(), location_id, value: values(sample) }
+    }
+
+    fn locations(&mut self, sample: &Sample) -> Vec<u64> {
+        match &sample.frames[..] {
+            // pprof shows what has a place only.
+            [] => {
+                let function = format!("[{}]", sample.cache);
+                vec![self.location(Frame { function: &function, place: Place::Unknown })]
+            }
+            frames => frames.iter().map(|name| self.location(Frame::of(name))).collect(),
         }
     }
 
@@ -208,6 +267,11 @@ impl Tables {
         let known = self.strings.get_index_of(text);
         known.unwrap_or_else(|| self.strings.insert_full(text.to_owned()).0) as i64
     }
+}
+
+fn values(sample: &Sample) -> Vec<i64> {
+    let counts = [sample.allocs, sample.alloc_bytes, sample.objects, sample.bytes];
+    counts.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).to_vec()
 }
 
 /// Ids begin at 1.

@@ -7,6 +7,7 @@ pub mod dentry_state;
 pub mod fdinfo;
 pub mod id_list;
 pub mod kallsyms;
+pub mod listening;
 pub mod maps;
 pub mod meminfo;
 pub mod mountinfo;

@@ -1,10 +1,16 @@
 //! What whoever looks at a session asks of it while it runs.
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    oneshot,
+};
 
-use crate::{evidence::replay::filter::Filter, view::build::ReportOptions};
+use crate::{
+    evidence::replay::filter::Filter,
+    view::{Snapshot, build::ReportOptions, profile::Profile},
+};
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Request {
     /// Ends the session, as SIGINT does.
     End,
@@ -12,6 +18,15 @@ pub enum Request {
     Look(View),
     /// Reports at once.
     Report,
+    /// Says which calls led to what is outstanding. No report is made.
+    Profile(oneshot::Sender<OwnProfile>),
+}
+
+/// A profile, and a report of the same moment.
+#[derive(Clone, Debug)]
+pub struct OwnProfile {
+    pub profile: Profile,
+    pub snapshot: Snapshot,
 }
 
 /// How to look at a session.
@@ -46,7 +61,7 @@ impl Requests {
     }
 
     /// Waits for the next one: for ever, where nobody asks.
-    pub(super) async fn next(&mut self) -> Request {
+    pub async fn next(&mut self) -> Request {
         if let Some(receiver) = &mut self.0
             && let Some(request) = receiver.recv().await
         {

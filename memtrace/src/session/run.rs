@@ -228,6 +228,10 @@ impl Session {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
                 Wake::Request(Request::Look(view)) => self.look(view),
                 Wake::Request(Request::Report) => self.report(attached, reporter)?,
+                // Whoever asked may have gone.
+                Wake::Request(Request::Profile(reply)) => {
+                    drop(reply.send(self.profile(&mut attached.events)?))
+                }
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
                 Wake::EarlyReport => self.report(attached, reporter)?,
                 Wake::Report => {

@@ -4,13 +4,17 @@ use super::{
     error::SessionError,
     record::BlockEnd,
     reporter::Reporter,
-    requests::View,
+    requests::{OwnProfile, View},
     state::{Session, State},
 };
 use crate::{
+    evidence::replay::filter::Filter,
     kernel::{attach::Attached, events::Events},
-    stream::calls::{CallSites, StackNames},
-    view::{Checkpoint, Snapshot, lookups::Lookups},
+    stream::{
+        calls::{CallSites, StackNames},
+        ledger::OriginKey,
+    },
+    view::{Checkpoint, Snapshot, lookups::Lookups, profile::Profile},
 };
 
 impl Session {
@@ -37,27 +41,24 @@ impl Session {
         Ok(self.build(&checkpoint))
     }
 
+    /// Which calls led to what is outstanding now. The rates of reports go on from the last report.
+    pub fn profile(&mut self, events: &mut Events) -> Result<OwnProfile, SessionError> {
+        self.drain(events)?;
+        self.refresh_caches(events)?;
+        let checkpoint = self.checkpoint(events, false)?;
+        let is_shown = is_shown(&self.shown, &self.state);
+        let lookups = self.state.lookups(&is_shown);
+        let snapshot = self.builder.clone().snapshot(&self.ledger, &checkpoint, lookups);
+        Ok(OwnProfile { profile: Profile::new(&self.ledger, &checkpoint, lookups, None), snapshot })
+    }
+
     fn build(&mut self, checkpoint: &Checkpoint) -> Snapshot {
-        let own_tgid = std::process::id();
-        let passed = self.shown.caches(self.state.caches.infos());
-        let passes = |cache| passed.get(&cache).copied().unwrap_or(!self.shown.is_on());
-        let State { host, caches, tasks, symbols, stacks, gfp_names, incidents, .. } = &self.state;
-        let lookups = Lookups {
-            host: &host.name,
-            kernel: &host.kernel,
-            caches: caches.infos(),
-            processes: &tasks.processes,
-            cgroups: &tasks.cgroups,
-            call_sites: symbols.as_deref().map(|symbols| symbols as &dyn CallSites),
-            stacks: stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
-            gfp_names: gfp_names.as_ref(),
-            incidents,
-            is_shown: &|origin| origin.task.tgid != own_tgid && passes(origin.cache),
-        };
+        let is_shown = is_shown(&self.shown, &self.state);
+        let lookups = self.state.lookups(&is_shown);
         let mut snapshot = self.builder.snapshot(&self.ledger, checkpoint, lookups);
         if self.shown.is_on() {
             let is_shown = |name: &str| {
-                caches.infos().values().any(|info| info.name == name && self.shown.passes_cache(info))
+                lookups.caches.values().any(|info| info.name == name && self.shown.passes_cache(info))
             };
             snapshot.caches.retain(|cache| is_shown(&cache.name));
         }
@@ -71,5 +72,30 @@ impl Session {
         self.ledger.set_detail(report_options.by.detail());
         self.builder.set_options(report_options);
         self.shown = filter;
+    }
+}
+
+/// Of what is traced, what reports show: without our own.
+fn is_shown(shown: &Filter, state: &State) -> impl Fn(&OriginKey) -> bool + use<> {
+    let own_tgid = std::process::id();
+    let passed = shown.caches(state.caches.infos());
+    let others_pass = !shown.is_on();
+    move |origin| origin.task.tgid != own_tgid && passed.get(&origin.cache).copied().unwrap_or(others_pass)
+}
+
+impl State {
+    fn lookups<'a>(&'a self, is_shown: &'a dyn Fn(&OriginKey) -> bool) -> Lookups<'a> {
+        Lookups {
+            host: &self.host.name,
+            kernel: &self.host.kernel,
+            caches: self.caches.infos(),
+            processes: &self.tasks.processes,
+            cgroups: &self.tasks.cgroups,
+            call_sites: self.symbols.as_deref().map(|symbols| symbols as &dyn CallSites),
+            stacks: self.stacks.as_ref().map(|stacks| stacks as &dyn StackNames),
+            gfp_names: self.gfp_names.as_ref(),
+            incidents: &self.incidents,
+            is_shown,
+        }
     }
 }

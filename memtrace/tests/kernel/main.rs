@@ -44,6 +44,7 @@ mod recording;
 mod runs;
 #[path = "../scenes/mod.rs"]
 mod scenes;
+mod serve;
 mod session;
 mod settle;
 mod snapshot;
@@ -183,6 +184,7 @@ fn main() -> ExitCode {
         modules::tests(),
         settle::tests(),
         budget::tests(),
+        serve::tests(),
         terminal::tests(),
         hostile::tests(),
         errors::tests(),

@@ -1,0 +1,31 @@
+//! A report as metrics: OpenMetrics, or Prometheus' older text.
+//!
+//! [`places`] decides which rows have series of their own, [`exposed`] folds the rest, [`families`] declares each metric once, and
+//! [`format`] writes them.
+
+mod exposed;
+mod families;
+pub mod format;
+mod places;
+
+use std::time::{Duration, SystemTime};
+
+pub use self::{exposed::Exposed, format::Format, places::Places};
+use crate::view::By;
+
+/// What rows without series of their own are called.
+pub const OTHER: &str = "(other)";
+
+/// What each row of a served report stands for: its labels.
+pub const KEYS: [By; 2] = [By::Cache, By::Comm];
+
+/// What is not in a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    pub started: SystemTime,
+    /// Of this process, all its threads.
+    pub cpu: Duration,
+}
+
+#[cfg(test)]
+mod tests;
