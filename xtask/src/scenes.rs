@@ -19,6 +19,9 @@ pub struct Args {
     /// Also a dozen of them in a VM of this kernel (repeatable): 5.10, 6.1, 6.12, 7.x
     #[arg(long)]
     kernel: Vec<vm::KernelChoice>,
+    /// Not on this host
+    #[arg(long, requires = "kernel", conflicts_with = "write")]
+    no_host: bool,
     /// Write what came of it to docs/scenes.md
     #[arg(long)]
     write: bool,
@@ -40,8 +43,12 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(if args.kernel.is_empty() { Part::Host } else { Part::All })?;
     build_ebpf::build()?;
     let mut page = HEAD.to_owned();
-    let (here, mut is_right) = on_this_host(args)?;
-    page += &format!("\n## {}\n\n{here}", host::kernel_release());
+    let mut is_right = true;
+    if !args.no_host {
+        let (here, was_right) = on_this_host(args)?;
+        page += &format!("\n## {}\n\n{here}", host::kernel_release());
+        is_right &= was_right;
+    }
     for choice in &args.kernel {
         let kernel = vm::obtain_kernel(choice)?;
         let (there, was_right) = vm::scenes(&kernel)?;

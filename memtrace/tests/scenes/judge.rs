@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::{Child, Command, ExitCode, Stdio},
+    thread,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -15,7 +18,7 @@ use crate::{
     snapshot::{Finding, Snapshot},
 };
 
-/// When it is judged, in seconds since the session began.
+/// When it is judged, in seconds since all scenes play: on an emulated machine that takes seconds.
 const MOMENTS: [u64; 4] = [6, 12, 30, 60];
 /// All of them are multiples of this.
 const STEP: usize = 6;
@@ -74,6 +77,14 @@ impl Played {
         let process = command.stdin(Stdio::piped()).spawn().expect("this binary starts again");
         Self { process, _directory: directory }
     }
+
+    /// Waits until it goes by the scene's name, which is the last thing before it plays.
+    fn until_it_plays(&self, scene: &Scene) {
+        let path = format!("/proc/{}/comm", self.process.id());
+        while fs::read_to_string(&path).is_ok_and(|comm| comm.trim_end() != scene.comm()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Drop for Played {
@@ -95,10 +106,12 @@ struct Round {
 fn play(scenes: &[Scene], moments: &[u64], has_triage: bool) -> Round {
     let mut session = Session::start(&["--cache", "all"]);
     let played: Vec<Played> = scenes.iter().map(Played::start).collect();
+    played.iter().zip(scenes).for_each(|(played, scene)| played.until_it_plays(scene));
+    let begun_ns = session.until("all play", |_| true).elapsed_ns;
     let mut round = Round::default();
     for moment in (0..=moments[moments.len() - 1]).step_by(STEP) {
-        let report =
-            session.until(&format!("{moment} s"), |report| report.elapsed_ns >= moment * 1_000_000_000);
+        let report = session
+            .until(&format!("{moment} s"), |report| report.elapsed_ns >= begun_ns + moment * 1_000_000_000);
         if !moments.contains(&moment) {
             continue;
         }

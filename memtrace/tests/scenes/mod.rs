@@ -104,8 +104,8 @@ pub fn play_if_asked() -> Option<ExitCode> {
     }
     let (name, directory) = (arguments.next()?, arguments.next()?);
     let scene = all().into_iter().find(|scene| name == scene.name).expect("we named it");
-    crate::program::set_comm(scene.comm().as_bytes());
     raise_file_limit();
+    crate::program::set_comm(scene.comm().as_bytes());
     (scene.play)(&Stage::new(directory.into()));
     Some(ExitCode::SUCCESS)
 }
