@@ -26,7 +26,7 @@ use rustix::{
 const SCROLLBACK: usize = 500;
 
 /// What a terminal does not show by then it never will.
-const SHOWN_WITHIN: Duration = Duration::from_secs(30);
+const SHOWN_WITHIN: Duration = Duration::from_secs(120);
 
 pub struct Terminal {
     pub process: Child,
