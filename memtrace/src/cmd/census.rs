@@ -26,7 +26,7 @@ use crate::{
     view::{Census, census::By},
 };
 
-/// As long as a person waits who asked for nothing more exact than usual.
+/// Of a CPU: as long as a person waits who asked for nothing more exact than usual.
 const TIME: Duration = Duration::from_secs(1);
 /// Who asks for more waits longer.
 const LONG: Duration = Duration::from_secs(10);
@@ -112,7 +112,7 @@ fn options(args: &CensusArgs) -> CensusOptions {
         by,
         error: args.error,
         seed: args.seed.unwrap_or(defaults.seed),
-        time: if args.error < USUAL_ERROR { LONG } else { TIME },
+        cpu_time: if args.error < USUAL_ERROR { LONG } else { TIME },
     }
 }
 

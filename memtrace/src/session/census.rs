@@ -43,8 +43,8 @@ pub struct CensusOptions {
     /// Half the width of the interval of what is half of all that is asked for.
     pub error: f64,
     pub seed: u64,
-    /// It ends after this time, with what it has.
-    pub time: Duration,
+    /// It takes no more of a CPU, and ends then with what it has.
+    pub cpu_time: Duration,
 }
 
 impl Default for CensusOptions {
@@ -54,7 +54,7 @@ impl Default for CensusOptions {
             by: vec![By::Cache, By::Cgroup, By::Place],
             error: 0.02,
             seed: fastrand::u32(..).into(),
-            time: Duration::from_secs(1),
+            cpu_time: Duration::from_secs(1),
         }
     }
 }
@@ -168,7 +168,7 @@ fn kernel_options(options: &CensusOptions, selection: &Selection, kernel: &Kerne
     kernel_census::Options {
         error: options.error,
         seed: options.seed,
-        time: options.time,
+        cpu_time: options.cpu_time,
         caches: selected.map(|cache| cache.address).collect(),
     }
 }

@@ -101,7 +101,7 @@ fn torture(time: Duration) {
 /// Every cgroup that an object is charged to is, or was, there.
 fn take_a_census(seed: u64, disturbance: &Disturbance) {
     let kernel = Kernel::discover(&[]).expect("sessions find it too");
-    let options = Options { seed, error: 0.01, time: Duration::from_secs(5), ..Options::default() };
+    let options = Options { seed, error: 0.01, cpu_time: Duration::from_secs(5), ..Options::default() };
     let sample = census::take(&kernel, &options, &mut || true).expect("this kernel's slabs are understood");
     let mut known = disturbance.cgroups.lock().expect("nobody fails with it").clone();
     known.extend(cgroups_below(Hierarchy::find().expect("it was made").mount()));

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const PILOT_FRAMES: u64 = 20_000;
 /// No census draws more.
 pub const MOST_FRAMES: u64 = 2_000_000;
-/// So much of the time is for drawing; the rest for names.
+/// So much of the time of a CPU is planned for; the rest is for pages that change, and for chance.
 const DRAWING: f64 = 0.75;
 /// The middle 95 % of a normal distribution lie within this many standard deviations.
 const Z: f64 = 1.959_964;
@@ -21,13 +21,14 @@ pub struct Pilot {
     pub drawn: u64,
     /// Of these, pages of the caches that are asked for.
     pub pages: u64,
-    pub elapsed: Duration,
+    /// Time of a CPU.
+    pub spent: Duration,
 }
 
 /// Frames to draw in all, the pilot's included, from a host that has `frames` of them. `error` is half the width of the interval
-/// of a row that is half of what is asked for: 0.02.
+/// of a row that is half of what is asked for: 0.02. `time` is of a CPU, for all of it.
 pub fn frames_to_draw(pilot: Pilot, error: f64, time: Duration, frames: u64) -> u64 {
-    let by_time = pilot.drawn as f64 * DRAWING * ratio(time, pilot.elapsed);
+    let by_time = pilot.drawn as f64 * DRAWING * ratio(time, pilot.spent);
     let most = by_time.min(MOST_FRAMES as f64).min(frames as f64) as u64;
     let wanted = pages_for(error) / share_of_pages(pilot);
     (wanted.ceil() as u64).min(most).max(pilot.drawn)
@@ -44,8 +45,8 @@ fn share_of_pages(pilot: Pilot) -> f64 {
     (pages - pages.sqrt()).max(1.0) / pilot.drawn.max(1) as f64
 }
 
-fn ratio(time: Duration, elapsed: Duration) -> f64 {
-    time.as_secs_f64() / elapsed.as_secs_f64().max(1e-9)
+fn ratio(time: Duration, spent: Duration) -> f64 {
+    time.as_secs_f64() / spent.as_secs_f64().max(1e-9)
 }
 
 #[cfg(test)]
@@ -69,7 +70,7 @@ mod tests {
         let pages = (0..PILOT_FRAMES)
             .filter(|&at| is_slab((stripe * (at as f64 + random.f64())) as u64) < limit)
             .count() as u64;
-        (Pilot { drawn: PILOT_FRAMES, pages, elapsed: Duration::from_millis(2) }, frames)
+        (Pilot { drawn: PILOT_FRAMES, pages, spent: Duration::from_millis(2) }, frames)
     }
 
     fn drawn(bytes: u64, slab: f64, error: f64) -> u64 {
@@ -92,8 +93,7 @@ mod tests {
 
     #[test]
     fn the_budget_bounds_it() {
-        let seen =
-            |pages, millis| Pilot { drawn: PILOT_FRAMES, pages, elapsed: Duration::from_millis(millis) };
+        let seen = |pages, millis| Pilot { drawn: PILOT_FRAMES, pages, spent: Duration::from_millis(millis) };
         let draw = |pilot, error| frames_to_draw(pilot, error, SECOND, 1 << 40);
         assert_eq!(draw(seen(0, 2), 0.02), MOST_FRAMES, "no page was seen");
         assert_eq!(draw(seen(2, 2), 0.001), MOST_FRAMES);
@@ -112,7 +112,7 @@ mod tests {
     proptest! {
         #[test]
         fn more_exact_is_more_frames(pages in 0..PILOT_FRAMES, error in 0.0001..0.5_f64, finer in 1.0..10.0_f64) {
-            let pilot = Pilot { drawn: PILOT_FRAMES, pages, elapsed: Duration::from_millis(2) };
+            let pilot = Pilot { drawn: PILOT_FRAMES, pages, spent: Duration::from_millis(2) };
             let draw = |error| frames_to_draw(pilot, error, SECOND, u64::MAX);
             prop_assert!(draw(error / finer) >= draw(error));
             prop_assert!((PILOT_FRAMES..=MOST_FRAMES).contains(&draw(error)));

@@ -27,14 +27,27 @@ pub struct Sample {
     pub cost: Cost,
     /// Why charges cannot be read, where they cannot.
     pub charges_unavailable: Option<String>,
-    /// The budget of time ended it before all wanted frames were drawn, or somebody interrupted it.
-    pub is_cut: bool,
+    /// Why it ended before all wanted frames were drawn, if it did.
+    pub cut: Option<Cut>,
+}
+
+/// What ended a census early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Somebody interrupted it.
+    Asked,
+    /// It had all the time of a CPU that it may take.
+    Spent,
+    /// It waited, and got no more of a CPU than this.
+    Starved { waited: Duration, cpu_time: Duration },
 }
 
 /// What the census took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     pub elapsed: Duration,
+    /// Of a CPU, for drawing and reading.
+    pub cpu_time: Duration,
     /// In the kernel, looking whether frames are of a slab.
     pub scanning: Duration,
     /// The longest call, with what the host did meanwhile: the kernel could not be preempted in a part of it.

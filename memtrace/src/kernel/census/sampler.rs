@@ -10,9 +10,10 @@ use memtrace_common::{
 
 use super::{
     Options,
+    allowance::Allowance,
     frames::Frames,
-    plan::{self, PILOT_FRAMES, Pilot},
-    sample::{Charge, Sample, SampledCache, SampledPage, Signs, Slot, State},
+    plan::{self, PILOT_FRAMES},
+    sample::{Charge, Cut, Sample, SampledCache, SampledPage, Signs, Slot, State},
     signs,
 };
 use crate::{
@@ -38,24 +39,21 @@ const MAX_WORDS: u64 = 16;
 /// Times that a page is read which changes.
 const TRIES: usize = 3;
 
-/// Takes a census. `goes_on` is asked between passes: false ends it with what was sampled so far.
+/// Takes a census, in the thread that calls: what it takes of a CPU is bounded. `goes_on` is asked between passes: false ends it with
+/// what was sampled so far.
 pub fn take(
     kernel: &Kernel,
     options: &Options,
     goes_on: &mut dyn FnMut() -> bool,
 ) -> Result<Sample, SlabsError> {
     let mut sampler = Sampler::open(kernel, options)?;
-    let deadline = sampler.start + options.time;
-    let mut goes_on = || Instant::now() < deadline && goes_on();
-    let start = Instant::now();
-    let all = sampler.draw(PILOT_FRAMES, &mut goes_on)?;
-    if all {
-        let pilot =
-            Pilot { drawn: sampler.sample.drawn, pages: sampler.pages_seen(), elapsed: start.elapsed() };
-        let left = deadline.saturating_duration_since(start);
-        let frames = plan::frames_to_draw(pilot, options.error, left, sampler.frames.total());
-        sampler.draw(frames, &mut goes_on)?;
+    let mut allowance = Allowance::begin(options, goes_on);
+    if sampler.draw(PILOT_FRAMES, &mut || allowance.ends_pilot())? {
+        let pilot = allowance.pilot(sampler.sample.drawn, sampler.pages_seen());
+        let frames = plan::frames_to_draw(pilot, options.error, options.cpu_time, sampler.frames.total());
+        sampler.draw(frames, &mut || allowance.ends())?;
     }
+    sampler.sample.cost.cpu_time = allowance.spent();
     Ok(sampler.finish())
 }
 
@@ -146,11 +144,13 @@ impl<'a> Sampler<'a> {
         })
     }
 
-    /// Draws until there are so many frames in all. False where it ended before; what it has then is a sample too.
-    fn draw(&mut self, frames: u64, goes_on: &mut dyn FnMut() -> bool) -> Result<bool, MemoryError> {
+    /// Draws until there are so many frames in all. False where something ended it before; what it has then is a sample too.
+    fn draw(&mut self, frames: u64, end: &mut dyn FnMut() -> Option<Cut>) -> Result<bool, MemoryError> {
         while self.sample.drawn < frames.min(self.frames.total()) {
-            if self.sample.drawn > 0 && !goes_on() {
-                self.sample.is_cut = true;
+            if self.sample.drawn > 0 {
+                self.sample.cut = end();
+            }
+            if self.sample.cut.is_some() {
                 return Ok(false);
             }
             self.pass()?;

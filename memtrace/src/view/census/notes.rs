@@ -1,7 +1,7 @@
 //! What limits a census, one sentence each.
 
 use crate::{
-    kernel::census::{Sample, plan::pages_for},
+    kernel::census::{Sample, plan::pages_for, sample::Cut},
     text::human,
 };
 
@@ -27,12 +27,24 @@ pub fn notes(sample: &Sample, error: f64) -> Vec<String> {
     });
     let charges = sample.charges_unavailable.as_ref().map(|why| format!("cgroups are not known: {why}"));
     let is_short = pages as f64 * ENOUGH < pages_for(error);
-    let cut = (sample.is_cut || is_short).then(|| {
+    let cut = (sample.cut.is_some() || is_short).then(|| {
         let [drawn, wanted] = [sample.drawn, pages_for(error).ceil() as u64].map(human::grouped);
         format!(
-            "ended after {drawn} page frames with {} pages of slabs, of {wanted} that were wanted: errors are greater than asked for",
+            "{}ended after {drawn} page frames with {} pages of slabs, of {wanted} that were wanted: errors are greater than asked for",
+            why(sample.cut),
             human::grouped(pages)
         )
     });
     [cut, charges, changed, strange].into_iter().flatten().collect()
+}
+
+/// Where it is not the census itself that took its time.
+fn why(cut: Option<Cut>) -> String {
+    match cut {
+        Some(Cut::Starved { waited, cpu_time }) => {
+            let [waited, had] = [waited, cpu_time].map(human::duration);
+            format!("this host is too busy: the census had {had} of a CPU in {waited}, and ")
+        }
+        Some(Cut::Asked | Cut::Spent) | None => String::new(),
+    }
 }

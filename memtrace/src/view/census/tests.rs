@@ -13,7 +13,10 @@ use super::{
     *,
 };
 use crate::{
-    kernel::census::{Sample, sample::SampledCache},
+    kernel::census::{
+        Sample,
+        sample::{Cut, SampledCache},
+    },
     procfs::slab::Counts,
     stream::event::CgroupId,
 };
@@ -245,9 +248,13 @@ fn what_limits_it_is_said() {
     sample.changed = 200;
     sample.given_up = 3;
     sample.strange = 1;
-    sample.is_cut = true;
+    sample.cut = Some(Cut::Spent);
     sample.charges_unavailable = Some("the vector has an unknown layout".to_owned());
     insta::assert_snapshot!(census(&sample, &[], &BY).notes.join("\n"));
+    let waited = Duration::from_secs(10);
+    let starved =
+        Sample { cut: Some(Cut::Starved { waited, cpu_time: waited / 30 }), ..flood().sample(1, 3_000) };
+    insta::assert_snapshot!(census(&starved, &[], &BY).notes.join("\n"));
     let few = census(&flood().sample(1, 3_000), &[], &BY).notes;
     assert!(few.len() == 1 && few[0].contains("errors are greater than asked for"), "{few:?}");
 }
