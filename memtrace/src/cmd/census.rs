@@ -121,7 +121,7 @@ async fn take(options: CensusOptions) -> Result<Census, CensusCommandError> {
     let mut signals = Signals::new().map_err(CensusCommandError::Signals)?;
     let mut line = StatusLine::stderr();
     line.show("looking at pages of memory (Ctrl-C shows what was seen so far)");
-    let mut taking = Taking::start(options);
+    let mut taking = Taking::start(options, None);
     tokio::select! {
         taken = taking.result() => return Ok(taken?),
         () = signals.end() => taking.end(),

@@ -54,7 +54,34 @@ pub struct Kernel {
     pub pid_namespace: PidNamespace,
 }
 
+/// What is known of it besides a view of its memory, which is one thread's.
+pub struct Facts {
+    layout: Layout,
+    caches: Vec<KernelCache>,
+    pages: Result<Pages, Reason>,
+    pid_namespace: PidNamespace,
+}
+
+impl Facts {
+    /// For this thread.
+    pub fn open(self) -> Result<Kernel, DiscoverError> {
+        let Self { layout, caches, pages, pid_namespace } = self;
+        Ok(Kernel { layout, memory: Memory::open()?, caches, pages, pid_namespace })
+    }
+}
+
 impl Kernel {
+    /// For another thread, which need not discover it again.
+    pub fn facts(&self) -> Facts {
+        let Self { layout, memory: _, caches, pages, pid_namespace } = self;
+        Facts {
+            layout: layout.clone(),
+            caches: caches.clone(),
+            pages: pages.clone(),
+            pid_namespace: *pid_namespace,
+        }
+    }
+
     pub fn discover(avoid: &[Avoid]) -> Result<Self, DiscoverError> {
         object::ensure_built()?;
         limits::raise_memlock();

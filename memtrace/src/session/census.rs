@@ -17,7 +17,7 @@ use crate::{
     kernel::{
         census::{self as kernel_census, Sample, sample::Charge},
         clock,
-        discover::{DiscoverError, Kernel},
+        discover::{DiscoverError, Facts, Kernel},
         slabs::SlabsError,
         symbols::Symbols,
     },
@@ -63,13 +63,13 @@ impl Default for CensusOptions {
 const LEAST_BYTES: u64 = 256 << 20;
 const LEAST_SHARE: f64 = 0.02;
 
-/// Beside a session, which does not need it.
-pub fn of_session(options: &Options) -> Option<Taking> {
+/// Beside a session, which does not need it, and knows the kernel.
+pub fn of_session(options: &Options, kernel: &Kernel) -> Option<Taking> {
     let meminfo = Files::live().meminfo().ok()?;
     let slab = meminfo.slab_memory()?.slab;
     let is_much = slab >= LEAST_BYTES && slab as f64 >= meminfo.total() as f64 * LEAST_SHARE;
     let options = CensusOptions { caches: options.caches.clone(), ..CensusOptions::default() };
-    is_much.then(|| Taking::start(options))
+    is_much.then(|| Taking::start(options, Some(kernel.facts())))
 }
 
 /// Whether so much slab is worth a census that nobody asked for.
@@ -98,11 +98,16 @@ pub struct Taking {
 }
 
 impl Taking {
-    pub fn start(options: CensusOptions) -> Self {
+    /// Discovers the kernel unless somebody has done so.
+    pub fn start(options: CensusOptions, facts: Option<Facts>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_over);
         let goes_on = move || !flag.load(Ordering::Relaxed);
-        let result = tokio::task::spawn_blocking(move || take(&options, goes_on));
+        let result = tokio::task::spawn_blocking(move || {
+            check_privileges()?;
+            let kernel = facts.map_or_else(|| Kernel::discover(&[]), Facts::open)?;
+            take(&options, &kernel, goes_on)
+        });
         Self { result, is_over }
     }
 
@@ -120,14 +125,15 @@ impl Taking {
 }
 
 /// `goes_on` is asked all the time: false ends it with what was seen so far.
-pub fn take(options: &CensusOptions, mut goes_on: impl FnMut() -> bool) -> Result<Census, CensusError> {
-    check_privileges()?;
+fn take(
+    options: &CensusOptions,
+    kernel: &Kernel,
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<Census, CensusError> {
     let files = Files::live();
     let before = files.slab_caches()?;
     let selection = slab::resolve(&options.caches, &before)?;
-    let kernel = Kernel::discover(&[])?;
-    let mut sample =
-        kernel_census::take(&kernel, &kernel_options(options, &selection, &kernel), &mut goes_on)?;
+    let mut sample = kernel_census::take(kernel, &kernel_options(options, &selection, kernel), &mut goes_on)?;
     name_pointers(&mut sample);
     let (cgroups, no_names) = cgroups(&sample);
     let host = Host::read();

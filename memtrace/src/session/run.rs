@@ -90,10 +90,11 @@ async fn run_with(
 ) -> Result<Option<Written>, SessionError> {
     let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut wishes = Wishes { signals: signals.map_err(SessionError::Signals)?, requests };
-    let Ready { mut attached, state } = setup::set_up(&options, sink.as_ref())?;
-    let mut session = state.start(&options, sink)?;
+    let Ready { mut attached, state, verification } = setup::set_up(&options, sink.as_ref())?;
+    let mut session = state.start(&options, verification, sink)?;
     session.state.notes.extend(wishes.signals.mark_problem());
-    let mut census = options.takes_census.then(|| census::of_session(&options)).flatten();
+    let mut census =
+        options.takes_census.then(|| census::of_session(&options, &session.state.kernel)).flatten();
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut census).await?;

@@ -18,6 +18,7 @@ use super::{
     state::State,
     tasks::TaskDirectory,
     unmatched::Requested,
+    verification::Verification,
 };
 use crate::{
     attribution::{
@@ -65,6 +66,7 @@ const CACHE_OF_CACHES: &str = "kmem_cache";
 pub struct Ready {
     pub attached: Attached,
     pub state: State,
+    pub verification: Verification,
 }
 
 /// Attaches the probes. A session with a sink looks up more than its own reports need: a recording may be asked later, and
@@ -93,6 +95,10 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     let infos = described(&kernel.caches, &slab_caches, &selection.named);
     let filtered = filters.caches.unwrap_or_default();
     let caches = CacheDirectory::new(infos, filters.cache_of_caches, selection.named, filtered);
+    // Opening it takes 30 ms, for which nobody would read the rings.
+    let pages = memory.pages(rings.total()) / shares(sink);
+    let verification =
+        Verification::open(&kernel, options.interval, pages, options.avoid.contains(&Avoid::Verify));
     let attached = loaded.attach()?;
     let notes = selection.notes.into_iter().chain(slab_caches.missing.as_ref().map(ToString::to_string));
     let notes = notes.chain(trace_notes).chain(why_not_compared.map(not_compared_note));
@@ -115,7 +121,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
         is_compared: why_not_compared.is_none(),
         kernel,
     };
-    Ok(Ready { attached, state })
+    Ok(Ready { attached, state, verification })
 }
 
 /// What addresses, flags and pages are called.
@@ -194,10 +200,13 @@ fn nodes(kernel: &Kernel) -> Result<Nodes, String> {
 }
 
 /// A stream needs memory for a ledger of its own and for events that wait.
+fn shares(sink: Option<&SinkConfig>) -> usize {
+    if matches!(sink, Some(SinkConfig::Stream(_))) { 3 } else { 1 }
+}
+
 fn budget(options: &Options, memory: MemoryBudget, rings: RingSizes, sink: Option<&SinkConfig>) -> Budget {
-    let shares = if matches!(sink, Some(SinkConfig::Stream(_))) { 3 } else { 1 };
     let sampling = Sampling { period: options.sample };
-    Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares, sampling)
+    Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares(sink), sampling)
 }
 
 fn memory_budget(options: &Options, caches: Option<usize>) -> MemoryBudget {

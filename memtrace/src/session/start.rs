@@ -14,14 +14,19 @@ use crate::{
         recording::{Header, file::WriteError},
         replay::filter::Filter,
     },
-    kernel::{clock, trials::Avoid},
+    kernel::clock,
     procfs::Files,
     stream::{event::TimeNs, ledger::Batch},
     view::build::Builder,
 };
 
 impl State {
-    pub fn start(mut self, options: &Options, mut sink: Option<SinkConfig>) -> Result<Session, WriteError> {
+    pub fn start(
+        mut self,
+        options: &Options,
+        verification: Verification,
+        mut sink: Option<SinkConfig>,
+    ) -> Result<Session, WriteError> {
         let started = clock::now();
         let until = sink.as_mut().and_then(SinkConfig::take_until);
         let sink = sink.map(|config| self.open_sink(config, options, started)).transpose()?;
@@ -38,7 +43,7 @@ impl State {
             batch: Batch::default(),
             builder,
             shown: Filter::default(),
-            verification: Verification::new(options.interval, options.avoid.contains(&Avoid::Verify)),
+            verification,
             slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),

@@ -17,7 +17,7 @@ use crate::{
         clock,
         events::Events,
         memory::MemoryError,
-        verify::{Found, Verifier},
+        verify::Found,
     },
     stream::{
         entry::Entry,
@@ -64,14 +64,8 @@ impl Session {
         least_age: Duration,
         events: &mut Events,
     ) -> Result<bool, SessionError> {
-        if self.verification.unavailable.is_some() || self.ledger.outstanding() == 0 {
+        if self.verification.verifier.is_err() || self.ledger.outstanding() == 0 {
             return Ok(false);
-        }
-        if self.verification.verifier.is_none() {
-            match Verifier::open(&self.state.kernel) {
-                Ok(verifier) => self.verification.verifier = Some(verifier),
-                Err(why) => return Ok(self.verification.give_up(&why)),
-            }
         }
         let deadline = Instant::now() + time;
         while !self.verification.is_whole && Instant::now() < deadline {
@@ -108,7 +102,7 @@ impl Session {
     fn step(&mut self, before: TimeNs, deadline: Instant) -> Result<Step, MemoryError> {
         let end = deadline.min(Instant::now() + STEP);
         let mut step = Step::default();
-        if let Some(verifier) = &mut self.verification.verifier {
+        if let Ok(verifier) = &mut self.verification.verifier {
             // After `before`.
             verifier.begin();
         }
@@ -129,18 +123,16 @@ impl Session {
     /// The pages of the next part's objects, with their caches.
     fn pages_of_part(&mut self, before: TimeNs) -> Vec<(u64, Address)> {
         let Self { verification, ledger, state, .. } = self;
-        let Verification { verifier: Some(verifier), pages, part, .. } = verification else {
-            return Vec::new();
-        };
+        let Ok(verifier) = &verification.verifier else { return Vec::new() };
         let mut wanted: HashMap<u64, Address, FixedState> = HashMap::default();
-        for held in ledger.part(*part).filter(|held| held.object.time < before) {
+        for held in ledger.part(verification.part).filter(|held| held.object.time < before) {
             let (cache, address) = (held.origin.cache, generation::address(held.origin.cache));
             // Of a cache that is gone, another may be at its address.
             if state.caches.number(address) != cache {
                 continue;
             }
             let page = verifier.page_of(held.object.ptr);
-            if !pages.contains(&page) {
+            if !verification.pages.contains(page) {
                 wanted.insert(page, address);
             }
         }
@@ -149,7 +141,7 @@ impl Session {
 
     fn ask(&mut self, pages: &[(u64, Address)], before: TimeNs, step: &mut Step) -> Result<(), MemoryError> {
         let Self { verification, ledger, state, .. } = self;
-        let Verification { verifier: Some(verifier), pages: done, .. } = verification else { return Ok(()) };
+        let Verification { verifier: Ok(verifier), pages: done, .. } = verification else { return Ok(()) };
         for (&(page, cache), found) in pages.iter().zip(verifier.look_at(&state.kernel, pages)?) {
             match found {
                 Found::Unknown => {}

@@ -155,7 +155,7 @@ impl Opening {
     fn census(&self) -> Option<Taking> {
         let meminfo = &self.sample.glance.meminfo;
         let slab = meminfo.slab_memory()?.slab;
-        census::is_worth_it(slab, meminfo.total()).then(|| Taking::start(CensusOptions::default()))
+        census::is_worth_it(slab, meminfo.total()).then(|| Taking::start(CensusOptions::default(), None))
     }
 
     fn close(self, files: &Files, between: Between) -> Result<Window, HostError> {

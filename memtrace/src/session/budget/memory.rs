@@ -14,6 +14,10 @@ pub const MIN: u64 = 32 << 20;
 /// The process itself and reports.
 const PROCESS: u64 = 16 << 20;
 
+/// Of what is left, this part is for the pages that were looked at in verifying the rest. It has to do for the objects of a full
+/// ledger: mostly many are in a page.
+const PAGES_PART: u64 = 16;
+
 /// The rings take at most this part of what the process leaves, within bounds. They come out as a power of two: mostly less.
 const RINGS_PART: u64 = 2;
 const SMALLEST_RINGS: u64 = 8 << 20;
@@ -60,7 +64,16 @@ impl MemoryBudget {
 
     /// Bytes for the ledger beside rings that came out as large as this.
     pub fn ledger(self, rings: u64) -> usize {
-        self.total.saturating_sub(rings + PROCESS) as usize
+        self.rest(rings) as usize - self.pages(rings)
+    }
+
+    /// Bytes for what verification has to remember.
+    pub fn pages(self, rings: u64) -> usize {
+        (self.rest(rings) / PAGES_PART) as usize
+    }
+
+    fn rest(self, rings: u64) -> u64 {
+        self.total.saturating_sub(rings + PROCESS)
     }
 }
 
@@ -113,13 +126,14 @@ mod tests {
     fn the_ledger_gets_what_is_left() {
         let budget = MemoryBudget::new(96 << 20, 2);
         assert_eq!(budget.rings, 40 << 20);
-        assert_eq!(budget.ledger(budget.rings), 40 << 20);
-        assert_eq!(budget.ledger(1 << 30), 0);
+        let (ledger, pages) = (budget.ledger(budget.rings), budget.pages(budget.rings));
+        assert_eq!((ledger + pages, pages), (40 << 20, 5 << 19));
+        assert_eq!((budget.ledger(1 << 30), budget.pages(1 << 30)), (0, 0));
     }
 
     #[test]
     fn the_least_is_of_use() {
         assert_eq!(MemoryBudget::new(MIN, 256).rings, SMALLEST_RINGS);
-        assert_eq!(MemoryBudget::new(MIN, 256).ledger(SMALLEST_RINGS), 8 << 20);
+        assert_eq!(MemoryBudget::new(MIN, 256).ledger(SMALLEST_RINGS), 15 << 19);
     }
 }
