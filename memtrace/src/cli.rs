@@ -163,7 +163,7 @@ fn definition() -> clap::Command {
 }
 
 /// What a recording was made with cannot be chosen any more.
-const OF_SESSION: [&str; 11] = [
+const OF_SESSION: [&str; 12] = [
     "stacks",
     "interval",
     "duration",
@@ -175,6 +175,7 @@ const OF_SESSION: [&str; 11] = [
     "verbose",
     "avoid",
     "ring_bytes",
+    "census",
 ];
 
 /// An interval stands where a command may: a misspelt command comes here too.

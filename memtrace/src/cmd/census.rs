@@ -113,6 +113,7 @@ fn options(args: &CensusArgs) -> CensusOptions {
         error: args.error,
         seed: args.seed.unwrap_or(defaults.seed),
         cpu_time: if args.error < USUAL_ERROR { LONG } else { TIME },
+        ..defaults
     }
 }
 
@@ -121,7 +122,7 @@ async fn take(options: CensusOptions) -> Result<Census, CensusCommandError> {
     let mut signals = Signals::new().map_err(CensusCommandError::Signals)?;
     let mut line = StatusLine::stderr();
     line.show("looking at pages of memory (Ctrl-C shows what was seen so far)");
-    let mut taking = Taking::start(options, None);
+    let mut taking = Taking::start(options);
     tokio::select! {
         taken = taking.result() => return Ok(taken?),
         () = signals.end() => taking.end(),

@@ -42,6 +42,7 @@ use crate::{
     session::{
         self, Options, SessionError,
         budget::CpuLimit,
+        options::TakeCensus,
         sink::{StreamLosses, StreamTarget},
     },
     text::{duration, human},
@@ -241,7 +242,7 @@ fn options(args: EventsArgs) -> Options {
         count: None,
         has_directories: false,
         has_early_report: false,
-        takes_census: false,
+        census: TakeCensus::Never,
         // Frees after the end are of no interest.
         settle: Duration::ZERO,
         sample: live.sample,

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     knowledge::incidents::IncidentsError,
     output::{Output, json::JsonLines},
-    session::{self, Options, SessionError, budget::CpuLimit},
+    session::{self, Options, SessionError, budget::CpuLimit, options::TakeCensus},
     text::duration,
     top::terminal::is_interactive,
 };
@@ -151,7 +151,7 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         // With a count, it would be one more.
         has_early_report: trace.count.is_none(),
         count: trace.count.map(NonZeroU64::get),
-        takes_census: true,
+        census: if trace.census { TakeCensus::Always } else { TakeCensus::IfMuch },
         settle: trace.settle,
         sample: trace.sample,
         max_memory: trace.max_memory,

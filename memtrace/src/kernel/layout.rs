@@ -11,6 +11,7 @@ use super::{
     reason::Reason,
     slabs::layout::SlabsLayout,
     types::{KernelTypes, TypesError},
+    unused::fields::UnusedFields,
 };
 
 /// What the kernel's BTF says; offsets and sizes in bytes.
@@ -37,6 +38,8 @@ pub struct Layout {
     pub slabs: Result<SlabsLayout, Reason>,
     /// For what objects tell of their past.
     pub signs: SignFields,
+    /// For counts of unused dentries and inodes, or why they cannot be read.
+    pub unused: Result<UnusedFields, Reason>,
     /// Separate tracepoints for allocations on a NUMA node: before v6.1.
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
@@ -145,6 +148,7 @@ impl Layout {
             inspect: Fields::find(types),
             slabs: SlabsLayout::find(types).map_err(|error| error.to_string()),
             signs: SignFields::find(types),
+            unused: UnusedFields::find(types).map_err(|error| error.to_string()),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
             functions,

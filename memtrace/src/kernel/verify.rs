@@ -7,7 +7,7 @@
 //! What is not found free may still be: a processor may have taken it to what it has at hand meanwhile. So "free" is certain, of the
 //! moment of the look, and "allocated" is not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use memtrace_common::{
     census::{Look, NO_SLOT, SCAN_PAGES, SLOTS},
@@ -16,6 +16,7 @@ use memtrace_common::{
 };
 
 use super::{
+    census::frames::Frames,
     discover::Kernel,
     memory::MemoryError,
     slabs::{
@@ -93,6 +94,30 @@ impl Verifier {
         debug_assert!(addresses.len() <= SCAN_PAGES);
         let scanned = self.reader.looker.scan(&addresses)?;
         pages.iter().zip(scanned).map(|(&(_, cache), scanned)| self.found(kernel, cache, scanned)).collect()
+    }
+
+    /// The slabs of these caches that some of these pages are of, [`SCAN_PAGES`] at most, each with the page.
+    pub fn slabs_at(
+        &mut self,
+        kernel: &Kernel,
+        pages: &[u64],
+        caches: &HashSet<Address>,
+    ) -> Result<Vec<(u64, SlabView)>, MemoryError> {
+        let mut views = Vec::new();
+        for (&page, scanned) in pages.iter().zip(self.reader.looker.scan(pages)?) {
+            if !caches.contains(&scanned.cache) {
+                continue;
+            }
+            if let Found::Slab(view) = self.found(kernel, scanned.cache, scanned)? {
+                views.push((page, view));
+            }
+        }
+        Ok(views)
+    }
+
+    /// The host's page frames.
+    pub fn frames(&self, kernel: &Kernel) -> Result<Frames, MemoryError> {
+        Frames::find(kernel, &self.reader.layout.anchor, &self.reader.pages)
     }
 
     fn found(&mut self, kernel: &Kernel, cache: Address, scanned: Scanned) -> Result<Found, MemoryError> {

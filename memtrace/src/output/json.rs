@@ -273,6 +273,8 @@ objects! {
         verified_objects: Option<u64> = trust.verified.map(|verified| verified.objects),
         refuted_objects: Option<u64> = trust.verified.map(|verified| verified.refuted),
         is_verified: bool = trust.is_verified(),
+        unseen_allocations: Option<u64> = trust.unseen_allocations.map(|unseen| unseen.objects),
+        unseen_allocations_ci95: Option<(u64, u64)> = trust.unseen_allocations.map(|unseen| unseen.ci95),
         slabinfo_agreement: Option<f64> = trust.slabinfo_agreement.filter(|share| share.is_finite()),
     }
 }

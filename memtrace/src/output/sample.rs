@@ -22,6 +22,7 @@ use crate::{
         AgeBucket, AllocContext, Ancestors, By, CacheShare, CacheTotals, CallSite, CgroupShare, Class,
         Cohort, Context, Directory, GfpFlags, Keys, NameGroup, Negatives, OwnCost, ProcessInfo, Rest, Row,
         Sampling, Settled, Snapshot, Sort, StackShare, Trend, Trust, Verdict, Verified,
+        census::UnseenAllocations,
         reconcile::{self, Growth, Partial, Reading, Sign, Traced},
     },
 };
@@ -437,6 +438,7 @@ pub(crate) fn lossy() -> Snapshot {
             refused: 9,
             unresolved: 1,
             verified: Some(Verified { objects: 9_000, outstanding: 9_412, refuted: 271, is_whole: false }),
+            unseen_allocations: Some(UnseenAllocations { objects: 1_204, ci95: (880, 1_530) }),
             slabinfo_agreement: Some(0.875),
         },
         notes: vec![

@@ -11,6 +11,7 @@ pub mod listening;
 pub mod maps;
 pub mod meminfo;
 pub mod mountinfo;
+pub mod open_files;
 pub mod pressure;
 pub mod process;
 pub mod security;

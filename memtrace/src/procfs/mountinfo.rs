@@ -7,6 +7,8 @@ const MAX_LINES: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// `8:1`.
+    pub device: Vec<u8>,
     /// The directory of the filesystem that is mounted: `/`, except for bind mounts and in containers.
     pub root: Vec<u8>,
     pub at: PathBuf,
@@ -33,6 +35,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
     let dash = fields.iter().skip(6).position(|&field| field == b"-")? + 6;
     Some(Mount {
+        device: fields[2].to_vec(),
         root: unescaped(fields[3]),
         at: OsString::from_vec(unescaped(fields[4])).into(),
         kind: fields.get(dash + 1)?.to_vec(),
@@ -72,6 +75,7 @@ mod tests {
         let mounts = parse(text);
         assert_eq!(mounts.len(), 2);
         assert_eq!((mounts[0].at.to_str(), &mounts[0].kind[..]), (Some("/dev/shm"), &b"tmpfs"[..]));
+        assert_eq!(mounts[0].device, b"0:22");
         assert_eq!(
             (mounts[1].at.to_str(), &mounts[1].root[..]),
             (Some("/sys/fs/a b\\\\x\\777"), &b"/docker/x"[..])

@@ -1,6 +1,9 @@
 //! Takes a census: what the slab holds now, and whose it is.
 
+mod details;
+
 use std::{
+    collections::HashSet,
     fs,
     sync::{
         Arc,
@@ -11,13 +14,19 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{error::SetupError, host::Host, options::Options, setup::check_privileges};
+use super::{
+    error::SetupError,
+    host::Host,
+    options::{Options, TakeCensus},
+    setup::check_privileges,
+};
 use crate::{
     attribution::cgroup::{Cgroups, Hierarchy},
     kernel::{
         census::{self as kernel_census, Sample, sample::Charge},
         clock,
-        discover::{DiscoverError, Facts, Kernel},
+        discover::{DiscoverError, Kernel},
+        panel::Panel,
         slabs::SlabsError,
         symbols::Symbols,
     },
@@ -25,6 +34,7 @@ use crate::{
         Files,
         slab::{self, ResolveError, Selection, SlabCaches, SlabError},
     },
+    stream::event::Address,
     view::{
         Census,
         census::{
@@ -45,6 +55,8 @@ pub struct CensusOptions {
     pub seed: u64,
     /// It takes no more of a CPU, and ends then with what it has.
     pub cpu_time: Duration,
+    /// Also find out what no recording has: unused dentries and inodes, and who has files open.
+    pub has_details: bool,
 }
 
 impl Default for CensusOptions {
@@ -55,6 +67,7 @@ impl Default for CensusOptions {
             error: 0.02,
             seed: fastrand::u32(..).into(),
             cpu_time: Duration::from_secs(1),
+            has_details: true,
         }
     }
 }
@@ -63,13 +76,39 @@ impl Default for CensusOptions {
 const LEAST_BYTES: u64 = 256 << 20;
 const LEAST_SHARE: f64 = 0.02;
 
-/// Beside a session, which does not need it, and knows the kernel.
-pub fn of_session(options: &Options, kernel: &Kernel) -> Option<Taking> {
+/// What a session learns of what is there before it.
+pub struct AtStart {
+    pub census: Result<Census, CensusError>,
+    /// To be looked at once more at the end, and the objects that are in it now. None where that would tell nothing.
+    pub panel: Option<(Panel, HashSet<Address>)>,
+}
+
+/// Beside a session, which does not need it, and knows the kernel. A panel is of these caches.
+pub fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>) -> Option<Taking<AtStart>> {
+    match options.census {
+        TakeCensus::Never => return None,
+        TakeCensus::IfMuch if !is_much()? => return None,
+        TakeCensus::IfMuch | TakeCensus::Always => {}
+    }
+    let options =
+        CensusOptions { caches: options.caches.clone(), has_details: false, ..CensusOptions::default() };
+    let (facts, traced) = (kernel.facts(), traced.clone());
+    Some(Taking::of(move |goes_on| {
+        let kernel = match facts.open() {
+            Ok(kernel) => kernel,
+            Err(why) => return AtStart { census: Err(why.into()), panel: None },
+        };
+        let census = take(&options, &kernel, goes_on);
+        // Last, so that little time passes before frees are compared with it.
+        let panel = (!traced.is_empty()).then(|| Panel::choose(&kernel, traced, options.seed, goes_on));
+        AtStart { census, panel: panel.and_then(Result::ok) }
+    }))
+}
+
+fn is_much() -> Option<bool> {
     let meminfo = Files::live().meminfo().ok()?;
     let slab = meminfo.slab_memory()?.slab;
-    let is_much = slab >= LEAST_BYTES && slab as f64 >= meminfo.total() as f64 * LEAST_SHARE;
-    let options = CensusOptions { caches: options.caches.clone(), ..CensusOptions::default() };
-    is_much.then(|| Taking::start(options, Some(kernel.facts())))
+    Some(slab >= LEAST_BYTES && slab as f64 >= meminfo.total() as f64 * LEAST_SHARE)
 }
 
 /// Whether so much slab is worth a census that nobody asked for.
@@ -91,24 +130,28 @@ pub enum CensusError {
     Kernel(#[from] SlabsError),
 }
 
-/// One that is being taken by a thread of its own.
-pub struct Taking {
-    result: JoinHandle<Result<Census, CensusError>>,
+/// What is being found out by a thread of its own.
+pub struct Taking<T> {
+    result: JoinHandle<T>,
     is_over: Arc<AtomicBool>,
 }
 
-impl Taking {
-    /// Discovers the kernel unless somebody has done so.
-    pub fn start(options: CensusOptions, facts: Option<Facts>) -> Self {
+impl Taking<Result<Census, CensusError>> {
+    pub fn start(options: CensusOptions) -> Self {
+        Self::of(move |goes_on| {
+            check_privileges()?;
+            take(&options, &Kernel::discover(&[])?, goes_on)
+        })
+    }
+}
+
+impl<T: Send + 'static> Taking<T> {
+    /// What is found out is to end early when it is told that it need not go on.
+    fn of(find: impl FnOnce(&mut dyn FnMut() -> bool) -> T + Send + 'static) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_over);
-        let goes_on = move || !flag.load(Ordering::Relaxed);
-        let result = tokio::task::spawn_blocking(move || {
-            check_privileges()?;
-            let kernel = facts.map_or_else(|| Kernel::discover(&[]), Facts::open)?;
-            take(&options, &kernel, goes_on)
-        });
-        Self { result, is_over }
+        let mut goes_on = move || !flag.load(Ordering::Relaxed);
+        Self { result: tokio::task::spawn_blocking(move || find(&mut goes_on)), is_over }
     }
 
     /// Ends it early: what was seen so far counts.
@@ -116,7 +159,7 @@ impl Taking {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    pub async fn result(&mut self) -> Result<Census, CensusError> {
+    pub async fn result(&mut self) -> T {
         match (&mut self.result).await {
             Ok(result) => result,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -128,14 +171,16 @@ impl Taking {
 fn take(
     options: &CensusOptions,
     kernel: &Kernel,
-    mut goes_on: impl FnMut() -> bool,
+    goes_on: &mut dyn FnMut() -> bool,
 ) -> Result<Census, CensusError> {
     let files = Files::live();
     let before = files.slab_caches()?;
     let selection = slab::resolve(&options.caches, &before)?;
-    let mut sample = kernel_census::take(kernel, &kernel_options(options, &selection, kernel), &mut goes_on)?;
+    let mut sample = kernel_census::take(kernel, &kernel_options(options, &selection, kernel), goes_on)?;
     name_pointers(&mut sample);
-    let (cgroups, no_names) = cgroups(&sample);
+    let no_holders = if options.has_details { details::find_holders(&mut sample) } else { None };
+    let (mut cgroups, no_names) = cgroups(&sample);
+    let unused = options.has_details.then(|| details::unused(kernel, &selection, &mut cgroups));
     let host = Host::read();
     let mut census = build(&Inputs {
         sample: &sample,
@@ -149,10 +194,22 @@ fn take(
         kernel: &host.kernel,
         cgroup: &|id| cgroups.path(id).map(<[u8]>::to_vec),
     });
+    match unused {
+        None => {}
+        Some(Ok(unused)) => census.unused = unused,
+        Some(Err(why)) => census.notes.push(format!("unused dentries and inodes are not counted: {why}")),
+    }
     census.notes.splice(0..0, selection.notes);
     census.notes.extend(before.missing.as_ref().map(ToString::to_string));
     census.notes.extend(no_names.map(|why| format!("cgroups have no names: {why}")));
     census.notes.extend(uncharged());
+    census.notes.extend(no_holders);
+    if options.has_details {
+        details::date(&mut census);
+        if selection.all && options.by == [By::Cgroup] {
+            details::count_cgroups(&mut census);
+        }
+    }
     Ok(census)
 }
 

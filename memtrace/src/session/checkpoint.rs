@@ -67,6 +67,7 @@ impl Session {
                 .unwrap_or(tally.unknown_frees),
             reused_pointers: tally.reused_pointers,
             verified: self.verification.verified(&self.ledger),
+            unseen_allocations: self.unseen.found,
             recursion_misses: events.recursion_misses(),
             refused: tally.refused,
             unresolved: counters.unresolved,

@@ -37,6 +37,8 @@ mod tick;
 mod settle;
 mod verification;
 mod verify;
+mod unseen;
+mod count_unseen;
 mod unmatched;
 mod run;
 

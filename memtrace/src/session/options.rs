@@ -19,6 +19,15 @@ pub enum StacksOption {
     Both,
 }
 
+/// Whether to take a census that nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeCensus {
+    Never,
+    /// If there is so much of it that somebody may wonder.
+    IfMuch,
+    Always,
+}
+
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Names and globs of slab caches.
@@ -40,8 +49,8 @@ pub struct Options {
     pub stacks: Option<StacksOption>,
     /// Incidents to compare a leak with.
     pub incidents: Incidents,
-    /// Find out what the slab holds at the start, if it is much.
-    pub takes_census: bool,
+    /// Find out what the slab holds at the start.
+    pub census: TakeCensus,
     /// How long to follow frees after the session stops tracing allocations.
     pub settle: Duration,
     /// Follow one object in this many, chosen by address.

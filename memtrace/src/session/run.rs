@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
-    census::{self, CensusError, Taking},
+    census::{self, AtStart, CensusError, Taking},
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
     govern::Outcome,
@@ -93,8 +93,7 @@ async fn run_with(
     let Ready { mut attached, state, verification } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, verification, sink)?;
     session.state.notes.extend(wishes.signals.mark_problem());
-    let mut census =
-        options.takes_census.then(|| census::of_session(&options, &session.state.kernel)).flatten();
+    let mut census = census::of_session(&options, &session.state.kernel, &session.state.traced);
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut census).await?;
@@ -111,6 +110,7 @@ async fn run_with(
     if session.drain(&mut attached.events)? < MAX_DRAINED {
         session.verify(&mut attached.events)?;
         session.compare(&mut attached.events)?;
+        session.suspect_unseen(&mut attached.events)?;
     }
     // Following frees would cost the host more.
     let settle = if end == End::OverBudget { Duration::ZERO } else { options.settle };
@@ -118,7 +118,7 @@ async fn run_with(
     // Of a session that was short there is what was seen so far.
     if let Some(census) = &mut census {
         census.end();
-        session.take_census(census.result().await);
+        session.take_census(census.result().await.census);
     }
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
@@ -140,7 +140,7 @@ enum Wake {
     Measure,
     LookOut,
     Drain,
-    Census(Box<Result<Census, CensusError>>),
+    Census(Box<AtStart>),
 }
 
 struct Timers {
@@ -172,7 +172,7 @@ impl Timers {
     }
 
     /// In the order of their urgency.
-    async fn next(&mut self, wishes: &mut Wishes, census: &mut Option<Taking>) -> Wake {
+    async fn next(&mut self, wishes: &mut Wishes, census: &mut Option<Taking<AtStart>>) -> Wake {
         tokio::select! {
             biased;
             mark = wishes.signals.next() => mark.map_or(Wake::End, Wake::Mark),
@@ -206,7 +206,7 @@ async fn sleep_until_some(deadline: Option<Instant>) {
 }
 
 /// None: for ever. There is none afterwards.
-async fn result_of_some(census: &mut Option<Taking>) -> Result<Census, CensusError> {
+async fn result_of_some(census: &mut Option<Taking<AtStart>>) -> AtStart {
     let Some(taking) = census else { return std::future::pending().await };
     let result = taking.result().await;
     *census = None;
@@ -220,7 +220,7 @@ impl Session {
         attached: &mut Attached,
         reporter: &Reporter,
         wishes: &mut Wishes,
-        census: &mut Option<Taking>,
+        census: &mut Option<Taking<AtStart>>,
     ) -> Result<End, SessionError> {
         let mut timers = Timers::start(options, self.meter.due(), self.until.is_some());
         let mut reports = 0;
@@ -243,7 +243,10 @@ impl Session {
                     }
                     self.report(attached, reporter)?;
                 }
-                Wake::Census(taken) => self.take_census(*taken),
+                Wake::Census(taken) => {
+                    self.take_census(taken.census);
+                    self.unseen.begin(taken.panel, &mut self.ledger);
+                }
                 Wake::Measure => {
                     if self.measure(&mut attached.events)? == Outcome::Over {
                         return Ok(End::OverBudget);

@@ -42,7 +42,10 @@ impl Session {
         attached.stop_allocations();
         let at = clock::now();
         self.stopped = Some(Stopped { at, unknown_frees: None });
-        if !time.is_zero() {
+        if time.is_zero() {
+            // What waits for readers would look as if nobody had seen it.
+            self.unseen.panel = None;
+        } else {
             self.follow_frees(at, attached, time, wishes).await?;
         }
         self.verify_rest(&mut attached.events)
@@ -56,6 +59,7 @@ impl Session {
         while Instant::now() < deadline && self.verify_more(events)? {
             self.drain(events)?;
         }
+        self.count_unseen();
         Ok(())
     }
 

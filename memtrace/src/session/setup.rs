@@ -87,6 +87,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
     let trace_notes = trace_notes(&plan, &filters, &loaded);
     let why_not_compared = why_not_compared(options, &plan, &kernel.layout);
+    let traced = if why_not_compared.is_some() { HashSet::new() } else { traced(&plan, &kernel, &filters) };
     let no_cgroups = match &hierarchy {
         Ok(hierarchy) => hierarchy.why_nameless().map(str::to_owned),
         Err(why) => Some(why.clone()),
@@ -119,6 +120,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
         pids: options.pids.clone(),
         requested: Requested::new(&options.comms, &options.pids),
         is_compared: why_not_compared.is_none(),
+        traced,
         kernel,
     };
     Ok(Ready { attached, state, verification })
@@ -259,6 +261,15 @@ fn filters(selection: &Selection, kernel: &Kernel, options: &Options) -> Result<
         // The probes know whole names only: where there is a glob, they send everything, and the session picks.
         comms: names.into_iter().flatten().map(|name| name.padded()).collect(),
     })
+}
+
+/// The caches of which each allocation is traced.
+fn traced(plan: &Plan, kernel: &Kernel, filters: &Filters) -> HashSet<Address> {
+    let is_traced = |cache: &&KernelCache| {
+        let passes = filters.caches.as_ref().is_none_or(|caches| caches.contains(&cache.address));
+        passes && (plan.kmalloc.is_ok() || !may_serve_kmalloc(&cache.name))
+    };
+    kernel.caches.iter().filter(is_traced).map(|cache| cache.address).collect()
 }
 
 /// All caches of kmalloc, of its families and of kmem_buckets have names that end in a size: `kmalloc-cg-1k`,

@@ -7,6 +7,7 @@ use super::{
     sink::{EventSink, RecordingTarget, SinkConfig, recording::RecordingSink, stream::StreamSink},
     slabinfo::SlabinfoSeries,
     state::{Session, State},
+    unseen::Unseen,
     verification::Verification,
 };
 use crate::{
@@ -44,6 +45,7 @@ impl State {
             builder,
             shown: Filter::default(),
             verification,
+            unseen: Unseen::default(),
             slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),
             meter: Meter::start(),

@@ -1,11 +1,11 @@
 //! All that a session holds while it runs.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
     own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
-    until::Until, verification::Verification,
+    unseen::Unseen, until::Until, verification::Verification,
 };
 use crate::{
     attribution::stack::Stacks,
@@ -13,7 +13,7 @@ use crate::{
     kernel::{clock, discover::Kernel, gfp::GfpNames, nodes::Nodes, symbols::Symbols},
     knowledge::incidents::Incidents,
     stream::{
-        event::{StackId, TimeNs},
+        event::{Address, StackId, TimeNs},
         ledger::{Batch, Ledger},
     },
     view::{Census, Settled, build::Builder},
@@ -41,6 +41,8 @@ pub struct State {
     pub requested: Requested,
     /// All of a cache is traced, so that it can be compared with slabinfo.
     pub is_compared: bool,
+    /// Addresses of these caches; empty where only a part of each is traced.
+    pub traced: HashSet<Address>,
 }
 
 pub struct Session {
@@ -58,6 +60,7 @@ pub struct Session {
     pub batch: Batch,
     pub builder: Builder,
     pub verification: Verification,
+    pub unseen: Unseen,
     /// Of what is traced, what reports show.
     pub shown: Filter,
     pub slabinfo: SlabinfoSeries,

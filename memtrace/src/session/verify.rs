@@ -13,12 +13,7 @@ use memtrace_common::{census::SCAN_PAGES, generation};
 
 use super::{error::SessionError, state::Session, verification::Verification};
 use crate::{
-    kernel::{
-        clock,
-        events::Events,
-        memory::MemoryError,
-        verify::Found,
-    },
+    kernel::{clock, events::Events, memory::MemoryError, verify::Found},
     stream::{
         entry::Entry,
         event::{Address, ObjectId, TimeNs},

@@ -56,7 +56,9 @@ impl Bias {
         // What was freed unseen is out of the figures, where the kernel was asked.
         let high = if is_verified { 0 } else { trust.lost_frees.saturating_add(trust.missed()) };
         let low = [trust.lost_allocs, trust.refused, trust.unresolved, trust.missed()];
-        let low = low.into_iter().fold(0, u64::saturating_add);
+        let known = low.into_iter().fold(0, u64::saturating_add);
+        let unseen = trust.unseen_allocations.filter(|unseen| unseen.is_sure());
+        let low = known.max(unseen.map_or(0, |unseen| unseen.ci95.1));
         let too_high = Off::unless_unknown(are_unseen || unexplained < 0 || is_out, high, sampling.period);
         let too_low = Off::unless_unknown(unexplained > 0 || is_out, low, sampling.period);
         let is_negligible = matches!(too_high.or(too_low), Off::AtMost(most) if most <= objects / NEGLIGIBLE);

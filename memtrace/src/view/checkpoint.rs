@@ -6,7 +6,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{census::Census, reconcile::Growth, sampling::Sampling};
+use super::{
+    census::{Census, UnseenAllocations},
+    reconcile::Growth,
+    sampling::Sampling,
+};
 use crate::{
     procfs::meminfo::SlabMemory,
     stream::event::{Address, TimeNs},
@@ -125,6 +129,8 @@ pub struct Trust {
     pub reused_pointers: u64,
     /// What asking the kernel's memory about outstanding objects came to. None where it was not asked.
     pub verified: Option<Verified>,
+    /// Objects that are there and have no event, by a sample of the kernel's memory. None where nobody looked.
+    pub unseen_allocations: Option<UnseenAllocations>,
     /// Events that nobody may have seen, at most: the kernel's recursion guard skipped their probe, and perhaps also its
     /// backup.
     pub recursion_misses: u64,

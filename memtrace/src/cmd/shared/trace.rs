@@ -78,6 +78,10 @@ pub struct TraceArgs {
     /// Size of the ring buffer in bytes, a power of two: a tiny one overflows
     #[arg(long, value_name = "BYTES", value_parser = ring_bytes, hide = true)]
     pub ring_bytes: Option<u64>,
+
+    /// Find out what is there already even if it is little
+    #[arg(long, hide = true)]
+    pub census: bool,
 }
 
 impl TraceArgs {

@@ -13,7 +13,7 @@ use crate::{
     },
     knowledge::incidents::Incidents,
     output::{Output, Shown},
-    session::{self, Options, SessionError, budget::CpuLimit},
+    session::{self, Options, SessionError, budget::CpuLimit, options::TakeCensus},
     triage::tracing::Tracing,
     view::{By, Snapshot, Sort, build::ReportOptions},
 };
@@ -110,7 +110,7 @@ fn options(duration: Duration) -> Options {
         stacks: None,
         incidents: Incidents::built_in(),
         // Triage takes its own.
-        takes_census: false,
+        census: TakeCensus::Never,
         settle: SETTLE,
         sample: 1,
         max_memory: Some(MAX_MEMORY),

@@ -20,7 +20,7 @@ use crate::{
     },
     session::{
         Signals,
-        census::{self, CensusOptions, Taking},
+        census::{self, CensusError, CensusOptions, Taking},
     },
     triage::{
         sample::{Glance, Sample},
@@ -89,7 +89,7 @@ pub async fn watch(time: Duration) -> Result<Watched, WatchError> {
 }
 
 /// Ends a census that is not over yet.
-async fn result(census: Option<Taking>) -> Already {
+async fn result(census: Option<Taking<Result<Census, CensusError>>>) -> Already {
     let mut census = census?;
     census.end();
     let result = census.result().await;
@@ -152,10 +152,10 @@ impl Opening {
     }
 
     /// What is there already, if it is much.
-    fn census(&self) -> Option<Taking> {
+    fn census(&self) -> Option<Taking<Result<Census, CensusError>>> {
         let meminfo = &self.sample.glance.meminfo;
         let slab = meminfo.slab_memory()?.slab;
-        census::is_worth_it(slab, meminfo.total()).then(|| Taking::start(CensusOptions::default(), None))
+        census::is_worth_it(slab, meminfo.total()).then(|| Taking::start(CensusOptions::default()))
     }
 
     fn close(self, files: &Files, between: Between) -> Result<Window, HostError> {

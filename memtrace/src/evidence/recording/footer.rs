@@ -15,6 +15,7 @@ use crate::{
     procfs::meminfo::SlabMemory,
     view::{
         Checkpoint, OwnCost, Sampling, Settled, Trust, Verified,
+        census::UnseenAllocations,
         checkpoint::{Losses, Slabinfo},
         reconcile::Growth,
     },
@@ -52,11 +53,16 @@ impl BlockFooter {
     pub fn put_additions(&self, out: &mut Vec<u8>) {
         put_option(out, self.checkpoint.trust.verified, put_verified);
         put_option(out, self.checkpoint.census.as_deref(), |out, census| census::put(census, out));
+        put_option(out, self.checkpoint.trust.unseen_allocations, put_unseen);
     }
 
     pub fn read_additions(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
         self.checkpoint.trust.verified = cursor.option(verified)?;
         self.checkpoint.census = cursor.option(census::read)?.map(Arc::new);
+        // The first files of version 2 end here.
+        if !cursor.is_empty() {
+            self.checkpoint.trust.unseen_allocations = cursor.option(unseen)?;
+        }
         Ok(())
     }
 
@@ -241,6 +247,7 @@ fn put_trust(out: &mut Vec<u8>, trust: &Trust) {
         slabinfo_agreement: _,
         // At the footer's end.
         verified: _,
+        unseen_allocations: _,
     } = *trust;
     let lost = [lost_allocs, lost_frees, lost_names];
     let figures = [emitted, applied, unknown_frees, reused_pointers, recursion_misses, refused, unresolved];
@@ -264,6 +271,7 @@ fn trust(cursor: &mut Cursor<'_>) -> Result<Trust, Malformed> {
         unresolved,
         slabinfo_agreement: None,
         verified: None,
+        unseen_allocations: None,
     })
 }
 
@@ -273,6 +281,15 @@ fn put_verified(out: &mut Vec<u8>, verified: Verified) {
     put_varint(out, outstanding);
     put_varint(out, refuted);
     put_bool(out, is_whole);
+}
+
+fn put_unseen(out: &mut Vec<u8>, unseen: UnseenAllocations) {
+    let UnseenAllocations { objects, ci95: (low, high) } = unseen;
+    [objects, low, high].into_iter().for_each(|figure| put_varint(out, figure));
+}
+
+fn unseen(cursor: &mut Cursor<'_>) -> Result<UnseenAllocations, Malformed> {
+    Ok(UnseenAllocations { objects: cursor.figure()?, ci95: (cursor.figure()?, cursor.figure()?) })
 }
 
 fn verified(cursor: &mut Cursor<'_>) -> Result<Verified, Malformed> {

@@ -12,6 +12,7 @@ use crate::{
 impl Redactor {
     /// Names of caches and types of filesystems are the kernel's.
     pub fn census(&self, census: Census) -> Census {
+        let census = census.as_recorded();
         let rows = census.rows.into_iter().map(|row| self.row(row)).collect();
         Census { host: self.host(&census.host), rows, ..census }
     }

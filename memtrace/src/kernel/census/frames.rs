@@ -10,16 +10,20 @@ use std::{
 };
 
 use memmap2::MmapOptions;
-use memtrace_common::config::Pages;
+use memtrace_common::{config::Pages, page};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use crate::{
     kernel::{
+        discover::Kernel,
         memory::{Memory, MemoryError, Readable as _},
         slabs::{layout::AnchorFields, own_file},
     },
     procfs::Files,
 };
+
+/// Frames of a pass. Only whole passes count: a part of one would not be of all memory.
+pub const PASS: u64 = 4096;
 
 /// The host's page frames, as ranges of addresses of `struct page`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +37,12 @@ pub struct Frames {
 }
 
 impl Frames {
-    pub(super) fn find(
-        memory: &Memory,
+    pub(in crate::kernel) fn find(
+        kernel: &Kernel,
         fields: &AnchorFields,
         pages: &Pages,
-        known: u64,
     ) -> Result<Self, MemoryError> {
+        let memory = &kernel.memory;
         match first_page(memory, fields, pages) {
             Ok(Some(first)) => {
                 let zones = Files::live().zones();
@@ -47,7 +51,11 @@ impl Frames {
                 Ok(Self { first: Some(first), ..Self::new(ranges.collect(), size) })
             }
             // The kernel tells frame numbers to CAP_SYS_ADMIN only.
-            _ => by_trying(memory, pages, known),
+            _ => {
+                let of_caches = kernel.caches.first().map_or(0, |cache| cache.address);
+                let Pages { base, page_shift, page_size, .. } = *pages;
+                by_trying(memory, pages, page::address_of(of_caches, base, page_shift, page_size))
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! `frames` says which frames there are and draws some, [`super::slabs`] looks at them, and `signs` is what objects tell besides.
 //! `sampler` does all that for one census, as long as its `allowance` lasts.
 
-mod allowance;
+pub(in crate::kernel) mod allowance;
 pub mod frames;
 pub mod plan;
 pub mod sample;

@@ -5,6 +5,7 @@ use std::time::Duration;
 pub use crate::kernel::slabs::verdict::{Charge, State};
 use crate::{
     kernel::inspect::Inspection,
+    procfs::open_files::{Holder, InodeId},
     stream::event::{Address, NodeId},
 };
 
@@ -90,6 +91,8 @@ pub struct Slot {
     pub words: Vec<u64>,
     /// The function or table of the kernel that the first such word points to, where somebody looked it up.
     pub points_to: Option<String>,
+    /// Processes that have it open now, where somebody looked.
+    pub open_in: Vec<Holder>,
 }
 
 /// What else an object tells of its past.
@@ -99,5 +102,6 @@ pub struct Signs {
     pub asked_once: Option<bool>,
     /// Its owner: of an inode, an open file's opener, a socket.
     pub uid: Option<u32>,
-    pub inode: Option<u64>,
+    /// Of a file that may be open.
+    pub inode: Option<InodeId>,
 }

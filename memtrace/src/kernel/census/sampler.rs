@@ -5,13 +5,12 @@ use std::{collections::HashMap, time::Instant};
 use memtrace_common::{
     census::{Look, NO_SLOT, SCAN_PAGES, SLOTS},
     config::Pages,
-    page,
 };
 
 use super::{
     Options,
     allowance::Allowance,
-    frames::Frames,
+    frames::{Frames, PASS},
     plan::{self, PILOT_FRAMES},
     sample::{Charge, Cut, Sample, SampledCache, SampledPage, Signs, Slot, State},
     signs,
@@ -32,8 +31,6 @@ use crate::{
     stream::event::{NO_NODE, NodeId},
 };
 
-/// Frames of a pass. Only whole passes count: a part of one would not be of all memory.
-const PASS: u64 = 4096;
 /// Words of an object that may show what it is.
 const MAX_WORDS: u64 = 16;
 /// Times that a page is read which changes.
@@ -47,7 +44,7 @@ pub fn take(
     goes_on: &mut dyn FnMut() -> bool,
 ) -> Result<Sample, SlabsError> {
     let mut sampler = Sampler::open(kernel, options)?;
-    let mut allowance = Allowance::begin(options, goes_on);
+    let mut allowance = Allowance::begin(options.cpu_time, goes_on);
     if sampler.draw(PILOT_FRAMES, &mut || allowance.ends_pilot())? {
         let pilot = allowance.pilot(sampler.sample.drawn, sampler.pages_seen());
         let frames = plan::frames_to_draw(pilot, options.error, options.cpu_time, sampler.frames.total());
@@ -102,11 +99,8 @@ impl<'a> Sampler<'a> {
     fn open(kernel: &'a Kernel, options: &Options) -> Result<Self, SlabsError> {
         let start = Instant::now();
         let reader = SlabReader::open(kernel)?;
-        let Pages { base, page_shift, page_size, .. } = reader.pages;
         let memory = &kernel.memory;
-        let first = kernel.caches.first().map_or(0, |cache| cache.address);
-        let known = page::address_of(first, base, page_shift, page_size);
-        let frames = Frames::find(memory, &reader.layout.anchor, &reader.pages, known)?;
+        let frames = Frames::find(kernel, &reader.layout.anchor, &reader.pages)?;
         let mut caches = Vec::new();
         for cache in &kernel.caches {
             let is_wanted = options.caches.is_empty() || options.caches.contains(&cache.address);
@@ -260,6 +254,7 @@ impl<'a> Sampler<'a> {
             signs: Signs::default(),
             words: Vec::new(),
             points_to: None,
+            open_in: Vec::new(),
         };
         if slot.state == State::Allocated && cache.inspectable.is_none() {
             slot.words = self.words(address, cache.slabs.shape.size);

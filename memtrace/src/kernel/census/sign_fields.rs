@@ -14,6 +14,12 @@ pub struct SignFields {
     pub inode_number: Option<u32>,
     /// `I_FREEING` and `I_CLEAR`.
     pub going: u32,
+    pub inode_superblock: Option<u32>,
+    pub superblock_device: Option<u32>,
+    pub file_inode: Option<u32>,
+    pub sock_socket: Option<u32>,
+    /// From a `struct socket` to its inode.
+    pub socket_inode: Option<u32>,
     pub file_cred: Option<u32>,
     pub cred_uid: Option<u32>,
     pub sock_uid: Option<u32>,
@@ -33,6 +39,13 @@ impl SignFields {
             inode_number: field("inode", "i_ino"),
             going: flag("inode_state_flags_t", "I_FREEING", 1 << 5)
                 | flag("inode_state_flags_t", "I_CLEAR", 1 << 6),
+            inode_superblock: field("inode", "i_sb"),
+            superblock_device: field("super_block", "s_dev"),
+            file_inode: field("file", "f_inode"),
+            sock_socket: field("sock", "sk_socket"),
+            socket_inode: field("socket_alloc", "vfs_inode")
+                .zip(field("socket_alloc", "socket"))
+                .and_then(|(inode, socket)| inode.checked_sub(socket)),
             file_cred: field("file", "f_cred"),
             cred_uid: field("cred", "uid"),
             sock_uid: field("sock", "sk_uid"),

@@ -30,9 +30,7 @@ impl Topology {
         // One that goes offline meanwhile has given its objects back.
         let values = ids(ONLINE).into_iter().filter_map(|cpu| memory.on_cpu(cpu.into()).ok());
         let cpus = values.map(|value| value.wrapping_sub(shared)).collect();
-        // A kernel without NUMA has one.
-        let nodes = ids(POSSIBLE_NODES).into_iter().map(u32::from);
-        Ok(Self { cpus, nodes: if nodes.len() == 0 { vec![0] } else { nodes.collect() } })
+        Ok(Self { cpus, nodes: nodes() })
     }
 
     /// Each processor's copy of what a shared pointer points to.
@@ -43,6 +41,12 @@ impl Topology {
     pub fn nodes(&self) -> &[u32] {
         &self.nodes
     }
+}
+
+/// The nodes that the kernel may keep something for. Without NUMA it has one.
+pub fn nodes() -> Vec<u32> {
+    let nodes = ids(POSSIBLE_NODES).into_iter().map(u32::from);
+    if nodes.len() == 0 { vec![0] } else { nodes.collect() }
 }
 
 /// Empty where the kernel has no such list.

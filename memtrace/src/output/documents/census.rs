@@ -31,7 +31,7 @@ pub fn part(census: &Census, top: usize) -> Vec<Block> {
 fn body(census: &Census, top: usize) -> Vec<Block> {
     let by_cache = census.by.contains(&By::Cache);
     let rows = if by_cache { caches(census, top) } else { all(census, top * ROWS_WITHOUT_CACHES) };
-    [vec![drawn(census)], rows, notes(census)].concat()
+    [vec![drawn(census)], rows, unused(census, top), notes(census)].concat()
 }
 
 fn title(census: &Census) -> Block {
@@ -129,6 +129,29 @@ fn others(caches: &[CacheCensus]) -> Vec<Block> {
             .names(caches.iter().take(3).map(|cache| cache.name.as_bytes()), ", ");
     text = text.words(if caches.len() > 3 { " and others" } else { "" });
     vec![Block::new(Content::Section("")), paragraph(text.words("; -c NAME shows one")).tone(Tone::Quiet)]
+}
+
+/// What the kernel counts itself.
+fn unused(census: &Census, top: usize) -> Vec<Block> {
+    if census.unused.is_empty() {
+        return Vec::new();
+    }
+    let (shown, rest) = census.unused.split_at(top.min(census.unused.len()));
+    let shown =
+        shown.iter().map(|row| counted(words::unused(row.dentries, row.inodes), words::whose_unused(row)));
+    let [dentries, inodes] = words::unused_sums(rest);
+    let rest = (!rest.is_empty()).then(|| {
+        let more = phrases::more(rest.len() as u64);
+        counted(words::unused(dentries, inodes), more.into()).tone(Tone::Quiet)
+    });
+    let [dentries, inodes] = words::unused_sums(&census.unused).map(human::grouped);
+    let title = format!("unused, by the kernel's own count: {dentries} dentries, {inodes} inodes");
+    [Block::heading(title).tone(Tone::Title)].into_iter().chain(shown).chain(rest).collect()
+}
+
+fn counted(figures: String, words: Sentence) -> Block {
+    let hang = figures.len();
+    Block::new(Content::Sentence { text: Sentence::from(figures) + words, indent: 0, hang })
 }
 
 fn notes(census: &Census) -> Vec<Block> {

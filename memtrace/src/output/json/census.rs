@@ -9,7 +9,7 @@ use crate::{
     text::{escape, time::rfc3339},
     view::{
         self,
-        census::{By, CacheCensus, Content, Payer, Row as ViewRow},
+        census::{By, CacheCensus, Content, Payer, Row as ViewRow, UnusedRow},
     },
 };
 
@@ -36,6 +36,8 @@ objects! {
         slab_pages: u64,
         elapsed_ns: u64 = nanos(census.elapsed),
         caches: Vec<Cache<'a>> = all(&census.caches, Cache::of),
+        /// Unused dentries and inodes, as the kernel counts them.
+        unused: Vec<Unused<'a>> = all(&census.unused, Unused::of),
         rows: Vec<Row<'a>> = all(&census.rows, |row| Row::of(row, census)),
         notes: &'a [String] = &census.notes,
     }
@@ -54,6 +56,21 @@ objects! {
         agrees: Option<bool> = cache.agrees(),
         /// Why it has no rows, if so.
         untold: Option<String> = words::untold(cache).map(|why| why.text()),
+    }
+
+    struct Unused<'a> of row: &'a UnusedRow {
+        filesystem: Cow<'a, str> = escape::json(&row.filesystem),
+        device: Cow<'a, str> = escape::json(&row.id),
+        mounted_at: Option<Cow<'a, str>> = row.mounted_at.as_deref().map(escape::json),
+        cgroup: Option<Cow<'a, str>> = row.cgroup.as_deref().map(escape::json),
+        dentries: u64,
+        inodes: u64,
+    }
+
+    struct OpenIn<'a> of open_in: &'a view::census::OpenIn {
+        comm: Cow<'a, str> = escape::json(&open_in.comm),
+        processes: u64,
+        share: f64,
     }
 
     struct Row<'a> of row: &'a ViewRow, census: &'a view::Census {
@@ -81,8 +98,12 @@ objects! {
         node: Option<u16> = row.traits.node,
         negative_share: Option<f64>,
         asked_once_share: Option<f64>,
-        made_after: Option<String> = row.made.map(|made| rfc3339(made.after)),
+        /// By the names; else by the directory that all of them are in.
+        made_after: Option<String> = row.made.map(|made| made.after).or(row.directory_made).map(rfc3339),
         made_before: Option<String> = row.made.map(|made| rfc3339(made.before)),
+        /// What the kernel counts of the cgroup.
+        memory_stat_bytes: Option<u64> = row.memory_stat,
+        open_in: Option<OpenIn<'a>> = row.open_in.as_ref().map(OpenIn::of),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     view::{
         Census,
         census::{
-            By, CacheCensus, Clock, Content, Interval, Kind, Payer, Period, Place, Row, Told,
-            compare::RowChange,
+            By, CacheCensus, Clock, Content, Interval, Kind, OpenIn, Payer, Period, Place, Row, Told,
+            UnusedRow, compare::RowChange,
         },
         key,
     },
@@ -68,7 +68,19 @@ pub fn row(row: &Row, census: &Census) -> Sentence {
         Content::Doubted => "in caches whose sample disagrees with slabinfo".into(),
     };
     let signs = signs(row, census);
-    signs.into_iter().fold(who, |who, sign| who.words(format!(", {sign}")))
+    let counted = row.memory_stat.map(|bytes| format!("{} by memory.stat", human::bytes(bytes)));
+    let signs = signs.into_iter().chain(counted);
+    signs.fold(who, |who, sign| who.words(format!(", {sign}"))) + open_in(row)
+}
+
+/// `, open in nginx (8 processes) 93%`.
+fn open_in(row: &Row) -> Sentence {
+    let Some(OpenIn { comm, processes, share }) = row.open_in.as_ref().filter(|it| it.share >= MENTIONED)
+    else {
+        return Sentence::default();
+    };
+    let many = if *processes > 1 { format!(" ({})", human::processes(*processes)) } else { String::new() };
+    Sentence::from(", open in ").name(comm.clone()).words(format!("{many} {}", human::percent(*share)))
 }
 
 /// By what rows are grouped by, the cache left out where it stands above, and names where the objects have none.
@@ -155,6 +167,32 @@ pub fn changed(row: &RowChange) -> Sentence {
     what.words(format!(": {before} before, {after} after"))
 }
 
+/// `   190,204 dentries   12,001 inodes  `.
+pub fn unused(dentries: u64, inodes: u64) -> String {
+    let [dentries, inodes] = [dentries, inodes].map(human::grouped);
+    format!("{dentries:>12} dentries {inodes:>11} inodes  ")
+}
+
+/// Of dentries and of inodes.
+pub fn unused_sums(rows: &[UnusedRow]) -> [u64; 2] {
+    let sum = |of: fn(&UnusedRow) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
+    [sum(|row| row.dentries), sum(|row| row.inodes)]
+}
+
+/// `ext4 at /, curl.service`, `overlay, no cgroup`.
+pub fn whose_unused(row: &UnusedRow) -> Sentence {
+    let filesystem = Sentence::default().name(row.filesystem.clone());
+    let place = match &row.mounted_at {
+        Some(path) => filesystem.words(" at ").name(path.clone()),
+        None if row.id != row.filesystem => filesystem.words(" ").name(row.id.clone()),
+        None => filesystem,
+    };
+    match &row.cgroup {
+        Some(path) => place.words(", ").name(key::cgroup(0, Some(path))),
+        None => place.words(", no cgroup"),
+    }
+}
+
 pub fn path(place: &Place) -> Vec<u8> {
     let pattern = if place.is_below { "…".as_bytes() } else { &place.pattern };
     place::join(&place.directory, pattern, place.is_flat)
@@ -178,10 +216,20 @@ fn signs(row: &Row, census: &Census) -> Vec<String> {
     };
     let made = row.made.map(|period| made(&period, census.time));
     let negative = row.negative_share.filter(|_| !census.by.contains(&By::Kind));
+    // Where names tell, they tell more.
+    let made = made.or_else(|| row.directory_made.map(|directory| made_after(directory, census.time)));
     [share("negative", negative), share("asked once", row.asked_once_share), made]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// `made in the last 3 h 10 m (age of the directory)`.
+fn made_after(directory: SystemTime, now: SystemTime) -> String {
+    format!(
+        "made in the last {} (age of the directory)",
+        long(now.duration_since(directory).unwrap_or_default())
+    )
 }
 
 /// `made over the last 9 d 2 h (names count ms)`, `made from 9 d 2 h to 3 h 10 m ago (names have dates)`.

@@ -38,6 +38,7 @@ pub fn facts(snapshot: &Snapshot) -> Vec<String> {
         verified(trust),
         frees(if trust.verified.is_none() { trust.reused_pointers } else { 0 }, "unseen"),
         count(trust.missed(), "missed"),
+        unseen_allocations(trust),
         count(trust.refused, "refused"),
         count(trust.unresolved, "unresolved"),
         agreement(snapshot),
@@ -58,6 +59,13 @@ fn verified(trust: &Trust) -> Option<String> {
         0 => asked,
         _ => format!("{asked}: {} had been freed unseen", human::grouped(unseen)),
     })
+}
+
+/// `about 1,200 (900 to 1,500) allocated unseen`. What may be chance is not worth a word.
+fn unseen_allocations(trust: &Trust) -> Option<String> {
+    let unseen = trust.unseen_allocations.filter(|unseen| unseen.is_sure())?;
+    let [objects, low, high] = [unseen.objects, unseen.ci95.0, unseen.ci95.1].map(human::grouped);
+    Some(format!("about {objects} ({low} to {high}) allocated unseen"))
 }
 
 fn judgement(snapshot: &Snapshot) -> String {
@@ -99,6 +107,8 @@ pub fn problems(trust: &Trust, is_final: bool) -> Vec<String> {
             let runs = human::number(trust.missed(), "probe run");
             format!("up to {runs} skipped by the kernel's recursion guard: allocs or frees may be missing")
         }),
+        unseen_allocations(trust)
+            .map(|about| format!("{about}: they are there, and not in the figures above")),
         problem(trust.refused, "alloc", "refused: the ledger is full, figures above are too low"),
         problem(trust.unresolved, "object", "unresolved: cache unknown"),
         problem(unaccounted, "event", "unaccounted for: a bug in memtrace, figures above may be wrong"),

@@ -6,7 +6,10 @@ use crate::{
     stream::event::FileType,
     view::{
         Census,
-        census::{By, CacheCensus, Clock, Content, Interval, Kind, Payer, Period, Place, Row, Told, Traits},
+        census::{
+            By, CacheCensus, Clock, Content, Interval, Kind, OpenIn, Payer, Period, Place, Row, Told, Traits,
+            UnusedRow,
+        },
     },
 };
 
@@ -60,6 +63,7 @@ pub(crate) fn wreck() -> Census {
     let files = Row {
         cgroup: Some(b"/system.slice/cron.service".to_vec()),
         asked_once_share: None,
+        open_in: Some(OpenIn { comm: b"nginx".to_vec(), processes: 8, share: 0.41 }),
         ..row(
             1,
             0.6,
@@ -114,8 +118,33 @@ pub(crate) fn wreck() -> Census {
                 row
             })
             .collect(),
+        unused: vec![
+            unused("ext4", "vda1", Some("/"), Some(POD), (140_200_310, 12_001)),
+            unused("ext4", "vda1", Some("/"), None, (190_204, 600_112)),
+            unused("xfs", "nvme1n1", None, None, (9_000, 812)),
+            unused("overlay", "overlay", None, Some(b"/system.slice/cron.service"), (1_200, 0)),
+            unused("tmpfs", "tmpfs", Some("/run"), Some(b"/"), (0, 31)),
+            unused("proc", "proc", Some("/proc"), None, (7, 7)),
+        ],
         notes: vec!["cgroups have no names: reading them needs CAP_DAC_READ_SEARCH".to_owned()],
         ..empty()
+    }
+}
+
+fn unused(
+    filesystem: &str,
+    id: &str,
+    mounted_at: Option<&str>,
+    cgroup: Option<&[u8]>,
+    (dentries, inodes): (u64, u64),
+) -> UnusedRow {
+    UnusedRow {
+        filesystem: filesystem.into(),
+        id: id.into(),
+        mounted_at: mounted_at.map(Into::into),
+        cgroup: cgroup.map(<[u8]>::to_vec),
+        dentries,
+        inodes,
     }
 }
 
@@ -149,7 +178,10 @@ pub(crate) fn hostile() -> Census {
     census.rows[0].cgroup = Some(evil.as_bytes().to_vec());
     census.rows[0].traits.place = place(&format!("/{evil}"), "\u{7}\u{9b}x").place;
     census.rows[0].example = Some(b"\xff\xfe\x1b[2J".to_vec());
+    census.rows[1].open_in = Some(OpenIn { comm: evil.into(), processes: 1, share: 1.0 });
     census.rows[1].traits.filesystem = Some(evil.as_bytes().to_vec());
+    census.unused[0].mounted_at = Some(evil.as_bytes().to_vec());
+    census.unused[1].cgroup = Some(evil.as_bytes().to_vec());
     census.caches[0].name = evil.to_owned();
     census.host = evil.to_owned();
     census.notes.push(evil.to_owned());
@@ -170,6 +202,7 @@ pub(crate) fn empty() -> Census {
         elapsed: Duration::from_millis(312),
         caches: Vec::new(),
         rows: Vec::new(),
+        unused: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -214,6 +247,9 @@ fn row(cache: usize, share: f64, error: f64, of: u64, traits: Traits) -> Row {
         negative_share: None,
         asked_once_share: None,
         made: None,
+        directory_made: None,
+        open_in: None,
+        memory_stat: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod objects;
 mod origins;
 pub mod pattern;
 mod shard;
+mod watched;
 
 use std::collections::HashSet;
 
@@ -31,6 +32,7 @@ pub use self::{
     batch::Batch,
     objects::SHARDS as PARTS,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
+    watched::Watched,
 };
 use self::{
     entry::{GroupId, Object, TICK_NS, tick},
@@ -114,6 +116,8 @@ pub struct Ledger {
     /// Frees that nobody saw, by cache: of objects whose addresses were handed out again, and of those that were refuted.
     unseen_frees: HashMap<Address, u64, FixedState>,
     unknown_frees: HashMap<CacheTag, u64, FixedState>,
+    /// What is there and not known.
+    pub watched: Watched,
     tally: Tally,
     most_objects: usize,
     /// One object in this many is followed: those that this limit keeps.
@@ -164,6 +168,7 @@ impl Ledger {
             groups: Groups::new(bounds.groups),
             unseen_frees: HashMap::default(),
             unknown_frees: HashMap::default(),
+            watched: Watched::default(),
             tally: Tally::default(),
             most_objects: bounds.objects,
             period: 1,
@@ -417,6 +422,7 @@ impl Ledger {
         if !self.follows(alloc.ptr) {
             return;
         }
+        self.watched.clear_of_suspicion(alloc.ptr);
         let key = self.origin_of(alloc);
         let slot = self.objects.slot(place);
         let before = self.objects.get(slot);
@@ -454,13 +460,17 @@ impl Ledger {
         if !self.follows(free.ptr) {
             return;
         }
+        self.watched.clear_of_suspicion(free.ptr);
         let slot = self.objects.slot(place);
         match self.objects.get(slot) {
             Some(object) => {
                 self.objects.remove(slot);
                 self.release(object);
             }
-            None => self.unknown_free(free.cache),
+            None => {
+                self.watched.freed(free.ptr);
+                self.unknown_free(free.cache);
+            }
         }
     }
 

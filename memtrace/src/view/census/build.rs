@@ -86,6 +86,7 @@ pub fn build(inputs: &Inputs<'_>) -> Census {
         elapsed: sample.cost.elapsed.max(Duration::from_nanos(1)),
         caches: entries.iter().map(|entry| entry.census(inputs)).collect(),
         rows,
+        unused: Vec::new(),
         notes: notes::notes(sample, inputs.error),
     }
 }
@@ -271,6 +272,7 @@ impl Rows<'_> {
             negative_share: group.negative.share(),
             asked_once_share: group.asked_once.share(),
             made: group.made(self.inputs.now),
+            open_in: group.open_in(),
             ..Row::of(estimate)
         }
     }
@@ -342,6 +344,9 @@ impl Row {
             negative_share: None,
             asked_once_share: None,
             made: None,
+            directory_made: None,
+            open_in: None,
+            memory_stat: None,
         }
     }
 }

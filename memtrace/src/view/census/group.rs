@@ -1,8 +1,9 @@
 //! Collects what was seen into groups.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
+    OpenIn,
     dated::{Now, Period, period},
     estimate::{Part, Whole},
     fold::Folding,
@@ -23,6 +24,9 @@ pub struct Group<'a> {
     pub negative: Tally,
     pub asked_once: Tally,
     removed: HashSet<u64>,
+    open_in: BTreeMap<&'a [u8], Holding>,
+    /// Of all its objects.
+    weight: f64,
     names: Vec<&'a [u8]>,
 }
 
@@ -47,6 +51,13 @@ impl Tally {
     }
 }
 
+/// Processes of one name that have some of a group open.
+#[derive(Default)]
+struct Holding {
+    weight: f64,
+    pids: HashSet<u32>,
+}
+
 impl<'a> Group<'a> {
     fn add(&mut self, traits: Traits, slot: &'a Slot, weight: f64) {
         self.negative.add(is_negative(traits.kind), weight);
@@ -57,12 +68,32 @@ impl<'a> Group<'a> {
         if let Some(inspection) = slot.inspection.as_ref().filter(|_| self.names.len() < MOST_NAMES) {
             self.names.push(&inspection.name);
         }
+        self.hold(slot, weight);
         if self.looks == 0 {
             self.common = traits;
         } else {
             self.common.keep_common(&traits);
         }
         self.looks += 1;
+    }
+
+    fn hold(&mut self, slot: &'a Slot, weight: f64) {
+        self.weight += weight;
+        let comms: BTreeSet<&[u8]> = slot.open_in.iter().map(|holder| &holder.comm[..]).collect();
+        for comm in comms {
+            self.open_in.entry(comm).or_default().weight += weight;
+        }
+        for holder in &slot.open_in {
+            self.open_in.entry(&holder.comm).or_default().pids.insert(holder.pid);
+        }
+    }
+
+    /// The name of the processes that have most of it open.
+    pub fn open_in(&self) -> Option<OpenIn> {
+        let most = |one: &Holding, other: &Holding| one.weight.total_cmp(&other.weight);
+        let (comm, holding) = self.open_in.iter().max_by(|(_, one), (_, other)| most(one, other))?;
+        let share = (holding.weight / self.weight).min(1.0);
+        Some(OpenIn { comm: comm.to_vec(), processes: holding.pids.len() as u64, share })
     }
 
     /// Removed cgroups among the payers that were seen.

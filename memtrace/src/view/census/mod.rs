@@ -1,7 +1,9 @@
 //! What the slab holds, by a sample of the host's memory: estimates with their errors, scaled to the kernel's own counts.
 //!
 //! [`estimate`] is the arithmetic of one share, [`check`] compares the sample with the kernel's counts, [`traits`] says what objects
-//! have in common, [`group`] collects them, [`fold`] joins what is scattered, and [`build`] makes rows of that. [`dated`] reads the time from names that are clocks.
+//! have in common, [`group`] collects them, [`fold`] joins what is scattered, and [`build`] makes rows of that. [`dated`] reads the time from
+//! names that are clocks. [`unseen`] says what a session missed, and [`unused`] what the
+//! kernel counts itself.
 
 pub mod build;
 mod check;
@@ -12,6 +14,8 @@ mod fold;
 mod group;
 mod notes;
 mod traits;
+mod unseen;
+pub mod unused;
 
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +24,8 @@ pub use self::{
     compare::Comparison,
     dated::{Clock, Now, Period},
     traits::{By, Content, Kind, Payer, Place, Traits},
+    unseen::{PageCount, UnseenAllocations},
+    unused::UnusedRow,
 };
 
 /// 95 % of such intervals hold the truth.
@@ -45,6 +51,8 @@ pub struct Census {
     pub caches: Vec<CacheCensus>,
     /// The biggest first. Their bytes add up to those of the caches.
     pub rows: Vec<Row>,
+    /// What the kernel counts of unused dentries and inodes, where they were asked for; most objects first. No recording has it.
+    pub unused: Vec<UnusedRow>,
     pub notes: Vec<String>,
 }
 
@@ -107,12 +115,48 @@ pub struct Row {
     /// Of its dentries: nobody asked for them again.
     pub asked_once_share: Option<f64>,
     pub made: Option<Period>,
+    /// When the directory of all of them was made: they were made later. No recording has this, nor the next two.
+    pub directory_made: Option<SystemTime>,
+    /// Who has most of them open now.
+    pub open_in: Option<OpenIn>,
+    /// Bytes of slab that the kernel counts for the cgroup, where a row is all that a cgroup has. No recording has this either.
+    pub memory_stat: Option<u64>,
+}
+
+/// Processes of one name that have files or sockets open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenIn {
+    pub comm: Vec<u8>,
+    /// That were seen.
+    pub processes: u64,
+    /// Of the row's objects.
+    pub share: f64,
+}
+
+impl Row {
+    /// The sample and the kernel's own count have nothing to do with each other.
+    pub fn disagrees(&self) -> bool {
+        let Some(counted) = self.memory_stat else { return false };
+        let (low, high) = self.bytes_ci95;
+        // Four standard deviations, and a tenth: the kernel counts objects with what it keeps about them, and not their slabs.
+        let room = (high - low) + counted.max(self.bytes) / 10;
+        counted.abs_diff(self.bytes) > room
+    }
 }
 
 impl Census {
     /// Of all caches that were asked for.
     pub fn bytes(&self) -> u64 {
         self.caches.iter().map(|cache| cache.bytes).sum()
+    }
+
+    /// What a recording has of it.
+    pub fn as_recorded(mut self) -> Self {
+        self.unused.clear();
+        for row in &mut self.rows {
+            (row.directory_made, row.open_in, row.memory_stat) = (None, None, None);
+        }
+        self
     }
 
     /// The cache that all objects of a row are of, if it is one.

@@ -26,6 +26,7 @@ use crate::{
     stream::event::ProcessId,
     view::{
         Checkpoint, OwnCost, Sampling, Settled, Trust, Verified,
+        census::UnseenAllocations,
         checkpoint::{Losses, Slabinfo},
         lookups::CacheInfo,
         reconcile::Growth,
@@ -119,8 +120,11 @@ fn trust() -> impl Strategy<Value = Trust> {
             is_whole,
         })
     });
-    ([(); 10].map(|()| figure()), verified).prop_map(|(figures, verified)| Trust {
+    let unseen = option::of((figure(), figure(), figure()))
+        .prop_map(|of| of.map(|(objects, low, high)| UnseenAllocations { objects, ci95: (low, high) }));
+    ([(); 10].map(|()| figure()), verified, unseen).prop_map(|(figures, verified, unseen)| Trust {
         verified,
+        unseen_allocations: unseen,
         emitted: figures[0],
         applied: figures[1],
         lost_allocs: figures[2],

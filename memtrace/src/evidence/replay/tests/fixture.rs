@@ -39,7 +39,7 @@ fn verified_session() -> Vec<Stretch> {
         entries.extend(refuted);
     }
     script::count_outstanding(&mut stretches);
-    stretches[1].footer.checkpoint.census = Some(Arc::new(output::sample::census::wreck()));
+    stretches[1].footer.checkpoint.census = Some(Arc::new(output::sample::census::wreck().as_recorded()));
     stretches
 }
 

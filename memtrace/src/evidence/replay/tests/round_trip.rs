@@ -121,7 +121,7 @@ fn a_session_is_replayed_with_its_names_and_reports() {
 #[test]
 fn a_census_is_of_the_whole_session() {
     let mut stretches = script::session(1, 5, 100);
-    let census = Arc::new(output::sample::census::wreck());
+    let census = Arc::new(output::sample::census::wreck().as_recorded());
     for at in [1, 4] {
         stretches[at].footer.checkpoint.census = Some(Arc::clone(&census));
     }
@@ -138,7 +138,7 @@ fn a_census_is_of_the_whole_session() {
 #[test]
 fn a_census_is_redacted() {
     let mut stretches = script::session(1, 3, 100);
-    stretches[2].footer.checkpoint.census = Some(Arc::new(output::sample::census::wreck()));
+    stretches[2].footer.checkpoint.census = Some(Arc::new(output::sample::census::wreck().as_recorded()));
     let (directory, path) = place();
     script::record_to(&path, None, &stretches);
     let copy = directory.path().join("copy");

@@ -145,6 +145,7 @@ fn slot(object: &Object, at: u64) -> Slot {
         inspection,
         words: Vec::new(),
         points_to: None,
+        open_in: Vec::new(),
     }
 }
 
