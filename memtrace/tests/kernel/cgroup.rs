@@ -31,6 +31,23 @@ impl Cgroup {
         Self::new(name)
     }
 
+    /// One in it, charged for its own.
+    pub fn child(&self, name: &str) -> Self {
+        let control = self.0.join("cgroup.subtree_control");
+        if control.exists() {
+            fs::write(control, "+memory").expect("root may have memory charged");
+        }
+        let path = self.0.join(name);
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self(path)
+    }
+
+    /// Its path in the hierarchy.
+    pub fn name(&self) -> String {
+        let path = self.0.strip_prefix(mount_point()).expect("cgroups are below it");
+        format!("/{}", path.display())
+    }
+
     pub fn id(&self) -> CgroupId {
         fs::metadata(&self.0).expect("it is there").ino()
     }

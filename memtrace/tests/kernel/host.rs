@@ -162,6 +162,11 @@ pub fn is_alias(cache: &str) -> bool {
     Path::new("/sys/kernel/slab").join(cache).is_symlink() && slabinfo().iter().all(|(name, _)| name != cache)
 }
 
+/// Whether somebody pays for slab objects. `cgroup.memory=nokmem` turns that off.
+pub fn charges_slab() -> bool {
+    fs::read_to_string("/proc/cmdline").is_ok_and(|line| !line.contains("nokmem"))
+}
+
 pub fn has_cache(name: &str) -> bool {
     slabinfo().iter().any(|(known, _)| known == name)
 }

@@ -42,6 +42,7 @@ mod program;
 mod pty;
 mod recording;
 mod runs;
+mod seeds;
 #[path = "../scenes/mod.rs"]
 mod scenes;
 mod serve;
@@ -56,6 +57,7 @@ mod untraced;
 mod ways;
 mod verdict;
 mod workload;
+mod wreck;
 
 use std::{
     panic::{RefUnwindSafe, catch_unwind, resume_unwind},
@@ -149,6 +151,7 @@ fn main() -> ExitCode {
     let asked = program::run_if_asked()
         .or_else(soak::run_if_asked)
         .or_else(torture::run_if_asked)
+        .or_else(seeds::run_if_asked)
         .or_else(scenes::play_if_asked);
     if let Some(code) = asked {
         return code;
@@ -170,6 +173,7 @@ fn main() -> ExitCode {
         objects::tests(ways),
         attribution::tests(),
         census::tests(),
+        wreck::tests(),
         verdict::tests(),
         ages::tests(),
         filters::tests(),

@@ -13,6 +13,8 @@ pub enum Runs {
     ManyCpus,
     /// Likewise, and once more on a machine with several NUMA nodes.
     SeveralNodes,
+    /// Likewise, and once more on a machine that is odd: one CPU, slab objects that nobody pays for, huge pages, KFENCE.
+    Odd,
     /// On the host and on one other kernel: it uses what all kernels say alike, but is worth a second, slow machine.
     OneKernel,
     /// On the host: it does not depend on the kernel.
@@ -32,6 +34,7 @@ enum Machine {
     OneKernel,
     ManyCpus,
     SeveralNodes,
+    Odd,
     /// The host, before a commit, when there is little time.
     Quick,
 }
@@ -47,8 +50,15 @@ const QUICK: [&str; 6] = [
 ];
 
 impl Machine {
-    const ALL: [Self; 6] =
-        [Self::Host, Self::Kernel, Self::OneKernel, Self::ManyCpus, Self::SeveralNodes, Self::Quick];
+    const ALL: [Self; 7] = [
+        Self::Host,
+        Self::Kernel,
+        Self::OneKernel,
+        Self::ManyCpus,
+        Self::SeveralNodes,
+        Self::Odd,
+        Self::Quick,
+    ];
 
     /// The name that xtask calls it by.
     fn name(self) -> &'static str {
@@ -58,6 +68,7 @@ impl Machine {
             Self::OneKernel => "one-kernel",
             Self::ManyCpus => "many-cpus",
             Self::SeveralNodes => "several-nodes",
+            Self::Odd => "odd",
             Self::Quick => "quick",
         }
     }
@@ -76,6 +87,7 @@ impl Machine {
             Self::OneKernel => test.runs != Runs::Once,
             Self::ManyCpus => test.runs == Runs::ManyCpus,
             Self::SeveralNodes => test.runs == Runs::SeveralNodes,
+            Self::Odd => test.runs == Runs::Odd,
             Self::Quick => QUICK.contains(&test.name.as_str()),
         }
     }

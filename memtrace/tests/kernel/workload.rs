@@ -62,6 +62,12 @@ impl Workload {
         assert!(status.success(), "the workload failed: {status}");
     }
 
+    /// Ends it without letting it free anything; returns when it is gone.
+    pub fn kill(mut self) {
+        self.process.kill().expect("it is our child");
+        self.process.wait().expect("it is our child");
+    }
+
     fn order(&mut self) {
         self.orders.as_mut().expect("it runs").write_all(b"\n").expect("it listens");
     }

@@ -21,6 +21,8 @@ pub struct Boot<'a> {
     /// Which of the machines of a full run it is; its tests run. Without, all do.
     machine: Option<&'static str>,
     filter: Option<&'a str>,
+    /// More options for the kernel.
+    options: Option<&'static str>,
 }
 
 /// What is run once more with many CPUs, and where: the newest kernel, whose slab caches keep most for each CPU.
@@ -29,10 +31,14 @@ const MANY_CPUS: (&str, u8) = ("7.x", 8);
 /// What is run once more with several NUMA nodes, and where: on any, since pages tell their nodes in the same way.
 const SEVERAL_NODES: (&str, u8) = ("6.12", 2);
 
+/// What is run once more on an odd machine, and where: one CPU, slab objects that nobody pays for, huge pages, and KFENCE, whose objects
+/// are in slabs that are like no other. On any kernel but the newest, where a slab has no processor of its own.
+const ODD: (&str, u8, &str) = ("6.1", 1, "cgroup.memory=nokmem hugepages=32 kfence.sample_interval=10");
+
 /// Where those tests run that one kernel besides the host's is enough for.
 const ONE_KERNEL: &str = "6.12";
 
-/// Each kernel once, one of them once more with many CPUs and one with several NUMA nodes, unless somebody wants something
+/// Each kernel once, one of them once more with many CPUs, one with several NUMA nodes and one on an odd machine, unless somebody wants something
 /// particular.
 pub fn plan(args: &Args) -> Vec<Boot<'_>> {
     let filter = args.filter.as_deref();
@@ -44,7 +50,7 @@ pub fn plan(args: &Args) -> Vec<Boot<'_>> {
     };
     let boot = |series, cpus, nodes, machine: &'static str| {
         let machine = filter.is_none().then_some(machine);
-        Some(Boot { kernel: chosen(series)?, cpus, nodes, machine, filter })
+        Some(Boot { kernel: chosen(series)?, cpus, nodes, machine, filter, options: None })
     };
     let (cpus, nodes) = (args.cpus.unwrap_or(vm::CPUS), args.nodes.unwrap_or(1));
     let machine_of = |series| if series == ONE_KERNEL { "one-kernel" } else { "kernel" };
@@ -53,6 +59,7 @@ pub fn plan(args: &Args) -> Vec<Boot<'_>> {
     if filter.is_none() && args.cpus.is_none() && args.nodes.is_none() {
         boots.push(boot(MANY_CPUS.0, MANY_CPUS.1, 1, "many-cpus"));
         boots.push(boot(SEVERAL_NODES.0, vm::CPUS, SEVERAL_NODES.1, "several-nodes"));
+        boots.push(boot(ODD.0, ODD.1, 1, "odd").map(|boot| Boot { options: Some(ODD.2), ..boot }));
     }
     boots.into_iter().flatten().collect()
 }
@@ -74,6 +81,7 @@ impl Boot<'_> {
     fn name(&self) -> String {
         let series = self.kernel.series;
         match (self.cpus, self.nodes) {
+            _ if self.options.is_some() => format!("{series} (VM, odd)"),
             (vm::CPUS, 1) => format!("{series} (VM)"),
             (cpus, 1) => format!("{series} (VM, {cpus} CPUs)"),
             (cpus, nodes) => format!("{series} (VM, {cpus} CPUs, {nodes} nodes)"),
@@ -107,7 +115,7 @@ impl Boot<'_> {
 
     fn boot(&self, kernel: &vm::Kernel, programs: &vm::Programs, name: &str) -> Row {
         let mut row = Row::new(KERNEL_TESTS, &name.replacen(kernel.series, &kernel.release, 1));
-        let machine = vm::Machine { kernel, cpus: self.cpus, nodes: self.nodes };
+        let machine = vm::Machine { kernel, cpus: self.cpus, nodes: self.nodes, options: self.options };
         let mut transcript = Transcript::new(name);
         let selection = vm::Selection { machine: self.machine, filter: self.filter };
         let ended = vm::test(machine, programs, selection, &mut |line| transcript.line(line));
@@ -151,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn all_kernels_run_their_tests_and_two_run_some_on_larger_machines() {
+    fn all_kernels_run_their_tests_and_some_run_a_few_on_other_machines() {
         check(
             &args(&[], None, None),
             &[
@@ -161,9 +169,10 @@ mod tests {
                 ("7.x (VM)", Some("kernel")),
                 ("7.x (VM, 8 CPUs)", Some("many-cpus")),
                 ("6.12 (VM, 2 CPUs, 2 nodes)", Some("several-nodes")),
+                ("6.1 (VM, odd)", Some("odd")),
             ],
         );
-        check(&args(&["6.1"], None, None), &[("6.1 (VM)", Some("kernel"))]);
+        check(&args(&["6.1"], None, None), &[("6.1 (VM)", Some("kernel")), ("6.1 (VM, odd)", Some("odd"))]);
         check(
             &args(&["6.12"], None, None),
             &[("6.12 (VM)", Some("one-kernel")), ("6.12 (VM, 2 CPUs, 2 nodes)", Some("several-nodes"))],

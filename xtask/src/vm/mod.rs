@@ -91,7 +91,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         winsize: winsize(),
     };
     let kernel = obtain_kernel(&args.kernel)?;
-    let machine = Machine { kernel: &kernel, cpus: args.cpus, nodes: args.nodes };
+    let machine = Machine { kernel: &kernel, cpus: args.cpus, nodes: args.nodes, options: None };
     Ok(match boot(&job, &build_programs()?, machine, Console::Interactive)? {
         Outcome::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Outcome::Killed(_) | Outcome::Broken(_) => ExitCode::FAILURE,
@@ -145,7 +145,7 @@ pub fn scenes(kernel: &Kernel) -> Result<(String, bool)> {
             page += &format!("{text}\n");
         }
     };
-    let machine = Machine { kernel, cpus: CPUS, nodes: 1 };
+    let machine = Machine { kernel, cpus: CPUS, nodes: 1, options: None };
     let ended = boot(&job, &build_programs()?, machine, Console::Batch(watchdog, &mut line))?;
     Ok((page, matches!(ended, Outcome::Exited(0))))
 }
@@ -161,7 +161,7 @@ pub fn recording(machine: Machine<'_>) -> PathBuf {
 fn boot(job: &Job, programs: &Programs, machine: Machine<'_>, console: Console<'_>) -> Result<Outcome> {
     let initramfs = paths::target("vm").join(format!("{}.cpio", machine.name()));
     initramfs::pack(job, programs, machine.kernel, &initramfs)?;
-    let Machine { kernel, cpus, nodes } = machine;
+    let Machine { kernel, cpus, nodes, options: _ } = machine;
     println!("booting {} with {cpus} CPUs on {nodes} NUMA node(s)", kernel.release);
     qemu::run(machine, &initramfs, console, job.fetch.as_ref().map(|fetch| fetch.to.as_path()))
 }

@@ -22,6 +22,8 @@ pub struct Machine<'a> {
     pub cpus: u8,
     /// NUMA nodes, each with its share of CPUs and memory.
     pub nodes: u8,
+    /// More options for the kernel, where it is to be an odd one.
+    pub options: Option<&'static str>,
 }
 
 /// Memory of a machine, in MiB.
@@ -39,6 +41,9 @@ impl Machine<'_> {
         }
         if self.nodes > 1 {
             name += &format!("-{}-nodes", self.nodes);
+        }
+        if self.options.is_some() {
+            name += "-odd";
         }
         name
     }
@@ -101,7 +106,7 @@ fn log_path(machine: Machine<'_>) -> Result<PathBuf> {
     Ok(directory.join(format!("{}.log", machine.name())))
 }
 
-fn command(Machine { kernel, cpus, nodes }: Machine<'_>, initramfs: &Path) -> Command {
+fn command(Machine { kernel, cpus, nodes, options }: Machine<'_>, initramfs: &Path) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", &accelerator()]);
     // The default CPU has no RDRAND, without which the kernel's random numbers are not ready before a test is over, and
@@ -114,7 +119,8 @@ fn command(Machine { kernel, cpus, nodes }: Machine<'_>, initramfs: &Path) -> Co
     // signal=off: Ctrl-C is a byte for the guest, whose terminal makes a SIGINT of it.
     qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
-    qemu.args(["-append", "console=ttyS0 quiet panic=-1 oops=panic random.trust_cpu=on"]);
+    let options = options.unwrap_or_default();
+    qemu.arg("-append").arg(format!("console=ttyS0 quiet panic=-1 oops=panic random.trust_cpu=on {options}"));
     qemu
 }
 
