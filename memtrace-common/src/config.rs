@@ -17,6 +17,17 @@ pub const CACHES_ALL: u32 = 0;
 pub const CACHES_ONE: u32 = 1;
 /// [`CacheFilter::mode`]: the caches whose addresses are keys of the map `CACHE_FILTER`.
 pub const CACHES_SET: u32 = 2;
+/// [`CacheFilter::mode`]: all others, new ones as well.
+pub const CACHES_EXCEPT: u32 = 3;
+
+/// [`TaskFilter`]: no filter.
+pub const TASKS_ALL: u32 = 0;
+/// [`TaskFilter`]: the keys of the filter's map.
+pub const TASKS_SET: u32 = 1;
+/// [`TaskFilter::comms`]: all but the keys of the map.
+pub const TASKS_EXCEPT: u32 = 2;
+/// [`TaskFilter::processes`]: the keys of the map, and what they start: the map `TREE`.
+pub const TASKS_TREE: u32 = 3;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,10 +67,14 @@ pub const NO_TGID: u32 = u32::MAX;
 pub struct TaskFilter {
     /// memtrace's own process, to be left out; [`NO_TGID`] where userspace leaves it out.
     pub own_tgid: u32,
-    /// 1: only processes that are keys of the map `PID_FILTER`.
-    pub by_pid: u32,
-    /// 1: only command names that are keys of the map `COMM_FILTER`.
-    pub by_comm: u32,
+    /// Keys of `PID_FILTER`: `TASKS_ALL`, `_SET` or `_TREE`.
+    pub processes: u32,
+    /// Keys of `UID_FILTER`, real user ids: `TASKS_ALL` or `_SET`.
+    pub users: u32,
+    /// Keys of `COMM_FILTER`: `TASKS_ALL`, `_SET` or `_EXCEPT`.
+    pub comms: u32,
+    /// See [`crate::cgroup`]: `TASKS_ALL` or `_SET`.
+    pub cgroups: u32,
     pub reserved: u32,
 }
 
@@ -152,19 +167,27 @@ pub struct ProcessOffsets {
     pub mm_arg_end: u32,
     /// `linux_binprm.filename`.
     pub program_filename: u32,
+    /// `task_struct.signal`: all threads of a process share it, from its fork to its end.
+    pub signal: u32,
+    pub reserved: u32,
 }
 
-/// How to read a task's cgroup: `task.cgroups->subsys[memory]->cgroup->kn->id`.
+/// How to read a task's cgroup, and those around it. Its state is `task.cgroups->subsys[memory]`, or `&task.cgroups->dfl_cgrp->self`
+/// where there is one hierarchy; its id is `state->cgroup->kn->id`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cgroups {
-    /// 1: memory is charged in a hierarchy of its own (version 1), so these fields are followed. 0: there is one hierarchy, and a
+    /// 1: memory is charged in a hierarchy of its own (version 1), so the way to the id is followed. 0: there is one hierarchy, and a
     /// helper returns the id.
     pub by_memory: u32,
+    /// 0 where states cannot be read.
     pub task_cgroups: u32,
-    /// Of the memory controller's entry in `css_set.subsys`.
-    pub set_memory: u32,
+    /// In `css_set`, the pointer to the state, or to what has it.
+    pub set_state: u32,
+    /// Of the state in what is pointed to.
+    pub state: u32,
     pub state_cgroup: u32,
+    pub state_parent: u32,
     pub cgroup_node: u32,
     pub node_id: u32,
 }
@@ -230,4 +253,4 @@ pub struct Stacks {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 16 + 8 + 48 + 24 + 40 + 32 + 24 + 16 + 32 + 64);
+const _: () = assert!(size_of::<Config>() == 24 + 24 + 8 + 48 + 24 + 40 + 40 + 32 + 16 + 32 + 64);

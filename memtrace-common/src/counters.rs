@@ -20,6 +20,8 @@ pub struct Counters {
     pub lost: ByKind,
     /// Objects whose cache could not be found from their page: neither emitted nor lost.
     pub unresolved: u64,
+    /// Processes of a tree that there was no room for in the map `TREE`.
+    pub unfollowed: u64,
     /// Not a count: the object of the last event that each probe emitted, by `LAST_SEEN_*`; 0 once its backup has seen it.
     pub last_seen: [u64; 4],
 }
@@ -47,4 +49,4 @@ impl ByKind {
     }
 }
 
-const _: () = assert!(size_of::<Counters>() == 13 * 8);
+const _: () = assert!(size_of::<Counters>() == 14 * 8);

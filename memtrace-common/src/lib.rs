@@ -7,6 +7,7 @@
 
 pub mod bulk;
 pub mod census;
+pub mod cgroup;
 pub mod config;
 pub mod counters;
 pub mod event;

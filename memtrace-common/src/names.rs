@@ -9,6 +9,9 @@ pub mod map {
     pub const GENERATION_SLOTS: &str = "GENERATION_SLOTS";
     pub const CACHE_FILTER: &str = "CACHE_FILTER";
     pub const PID_FILTER: &str = "PID_FILTER";
+    pub const TREE: &str = "TREE";
+    pub const UID_FILTER: &str = "UID_FILTER";
+    pub const CGROUP_FILTER: &str = "CGROUP_FILTER";
     pub const COMM_FILTER: &str = "COMM_FILTER";
     pub const PEEK: &str = "PEEK";
     pub const SCAN: &str = "SCAN";
@@ -59,6 +62,7 @@ pub mod program {
     pub const SCHED_PROCESS_FORK: &str = "sched_process_fork";
     pub const SCHED_PROCESS_EXEC: &str = "sched_process_exec";
     pub const SCHED_PROCESS_EXIT: &str = "sched_process_exit";
+    pub const SCHED_PROCESS_FREE: &str = "sched_process_free";
 
     pub const D_ALLOC_FEXIT: &str = "d_alloc_fexit";
     pub const D_ALLOC_PARALLEL_FEXIT: &str = "d_alloc_parallel_fexit";

@@ -5,7 +5,14 @@ use memtrace_common::config::Config;
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config {
     caches: memtrace_common::config::CacheFilter { only: 0, of_caches: 0, mode: 0, names: 0 },
-    tasks: memtrace_common::config::TaskFilter { own_tgid: 0, by_pid: 0, by_comm: 0, reserved: 0 },
+    tasks: memtrace_common::config::TaskFilter {
+        own_tgid: 0,
+        processes: 0,
+        users: 0,
+        comms: 0,
+        cgroups: 0,
+        reserved: 0,
+    },
     rings: memtrace_common::config::Rings { mask: 0, reserved: 0 },
     arguments: memtrace_common::config::Arguments {
         alloc_cache: 0,
@@ -49,12 +56,16 @@ pub(crate) static CONFIG: Config = Config {
         mm_arg_start: 0,
         mm_arg_end: 0,
         program_filename: 0,
+        signal: 0,
+        reserved: 0,
     },
     cgroups: memtrace_common::config::Cgroups {
         by_memory: 0,
         task_cgroups: 0,
-        set_memory: 0,
+        set_state: 0,
+        state: 0,
         state_cgroup: 0,
+        state_parent: 0,
         cgroup_node: 0,
         node_id: 0,
     },

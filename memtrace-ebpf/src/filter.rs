@@ -1,14 +1,16 @@
 //! What is traced. Every probe filters first, the cheapest test first.
 
 use memtrace_common::{
-    config::{CACHES_ALL, CACHES_ONE},
+    config::{CACHES_ALL, CACHES_EXCEPT, CACHES_ONE, TASKS_ALL, TASKS_EXCEPT, TASKS_TREE},
     sample,
 };
 
 use crate::{
+    cgroup,
     config::config,
     kernel, maps,
     task::{Comm, Current},
+    tree,
 };
 
 #[inline(always)]
@@ -17,7 +19,7 @@ pub fn traces_cache(cache: u64) -> bool {
         CACHES_ALL => true,
         CACHES_ONE => cache == config!(caches.only),
         // SAFETY: the value is one byte, not written after load.
-        _ => unsafe { maps::CACHE_FILTER.get(cache) }.is_some(),
+        mode => unsafe { maps::CACHE_FILTER.get(cache) }.is_some() != (mode == CACHES_EXCEPT),
     }
 }
 
@@ -37,12 +39,13 @@ pub struct TracedTask {
     pub comm: Comm,
 }
 
-/// None if allocations of the current task are not traced.
+/// None if allocations of the current task are not traced. Without filters all of this is one comparison: the verifier knows the
+/// configuration, and drops what it does not ask for.
 #[inline(always)]
 pub fn traced_task() -> Option<TracedTask> {
     let task = Current::get();
     let tgid = task.tgid();
-    if !traces_tgid(tgid) {
+    if !(traces_process(task, tgid) && traces_user(task) && traces_cgroup(task)) {
         return None;
     }
     let comm = task.comm();
@@ -50,14 +53,32 @@ pub fn traced_task() -> Option<TracedTask> {
 }
 
 #[inline(always)]
-fn traces_tgid(tgid: u32) -> bool {
-    // SAFETY: the value is one byte, not written after load.
+fn traces_process(task: Current, tgid: u32) -> bool {
     tgid != config!(tasks.own_tgid)
-        && (config!(tasks.by_pid) == 0 || unsafe { maps::PID_FILTER.get(tgid) }.is_some())
+        && match config!(tasks.processes) {
+            TASKS_ALL => true,
+            TASKS_TREE => tree::has(task, tgid),
+            // SAFETY: the value is one byte, not written after load.
+            _ => unsafe { maps::PID_FILTER.get(tgid) }.is_some(),
+        }
+}
+
+#[inline(always)]
+fn traces_user(task: Current) -> bool {
+    // SAFETY: as above.
+    config!(tasks.users) == TASKS_ALL || unsafe { maps::UID_FILTER.get(task.user()) }.is_some()
+}
+
+#[inline(always)]
+fn traces_cgroup(task: Current) -> bool {
+    config!(tasks.cgroups) == TASKS_ALL || cgroup::passes(task)
 }
 
 #[inline(always)]
 fn traces_comm(comm: Comm) -> bool {
-    // SAFETY: the value is one byte, not written after load.
-    config!(tasks.by_comm) == 0 || unsafe { maps::COMM_FILTER.get(comm) }.is_some()
+    match config!(tasks.comms) {
+        TASKS_ALL => true,
+        // SAFETY: as above.
+        mode => unsafe { maps::COMM_FILTER.get(comm) }.is_some() != (mode == TASKS_EXCEPT),
+    }
 }

@@ -7,6 +7,7 @@
 #![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "on the host the programs have no caller"))]
 
 mod census;
+mod cgroup;
 mod config;
 mod context;
 mod emit;
@@ -19,6 +20,7 @@ mod probe;
 mod generation;
 mod task;
 mod this_cpu;
+mod tree;
 mod backup;
 
 #[cfg(target_arch = "bpf")]

@@ -46,6 +46,17 @@ pub static CACHE_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);
 #[map]
 pub static PID_FILTER: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
 
+/// Processes that one of [`PID_FILTER`] started, or one of these: see `tree.rs`.
+#[map]
+pub static TREE: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+pub static UID_FILTER: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+/// See [`memtrace_common::cgroup`].
+#[map]
+pub static CGROUP_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);
+
 #[map]
 pub static COMM_FILTER: HashMap<Comm, u8> = HashMap::with_max_entries(1, 0);
 

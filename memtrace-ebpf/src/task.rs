@@ -4,12 +4,12 @@ use aya_ebpf::helpers::{
     bpf_get_current_task, bpf_probe_read_kernel,
     generated::{
         bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
-        bpf_probe_read_kernel_str,
+        bpf_get_current_uid_gid, bpf_probe_read_kernel_str,
     },
 };
 use memtrace_common::{COMM_LEN, event::start_tag};
 
-use crate::{config::config, pid};
+use crate::{config::config, kernel, pid};
 
 /// `PF_KTHREAD` in `task_struct.flags`, the same value since v2.6.28.
 pub const PF_KTHREAD: u32 = 0x0020_0000;
@@ -106,9 +106,34 @@ impl Current {
             return unsafe { bpf_get_current_cgroup_id() };
         }
         let set = self.follow(config!(cgroups.task_cgroups));
-        let state = set.follow(config!(cgroups.set_memory));
+        let state = set.follow(config!(cgroups.set_state));
         let cgroup = state.follow(config!(cgroups.state_cgroup));
         cgroup.follow(config!(cgroups.cgroup_node)).read(config!(cgroups.node_id))
+    }
+
+    /// Address of what all threads of its process share: see `tree.rs`.
+    #[inline(always)]
+    pub fn signal(self) -> u64 {
+        self.read(config!(processes.signal))
+    }
+
+    /// Who runs it: the real user, by the host's number.
+    #[inline(always)]
+    pub fn user(self) -> u32 {
+        // SAFETY: no arguments, no side effects.
+        (unsafe { bpf_get_current_uid_gid() }) as u32
+    }
+
+    /// Address of its cgroup's state; 0 where that cannot be read.
+    #[inline(always)]
+    pub fn cgroup_state(self) -> u64 {
+        if config!(cgroups.task_cgroups) == 0 {
+            return 0;
+        }
+        let set = self.follow(config!(cgroups.task_cgroups)).task as u64;
+        // A plain number for the verifier: only such can be given to a function.
+        let state: Option<u64> = kernel::read(set + u64::from(config!(cgroups.set_state)));
+        state.unwrap_or(0).wrapping_add(u64::from(config!(cgroups.state)))
     }
 
     /// When its process started: a [`start_tag`].

@@ -50,6 +50,13 @@ impl ThisCpu {
         increment(unsafe { &raw mut (*self.0).unresolved });
     }
 
+    /// Counts a process that ought to be followed and is not.
+    #[inline(always)]
+    pub fn count_unfollowed(self) {
+        // SAFETY: as above.
+        increment(unsafe { &raw mut (*self.0).unfollowed });
+    }
+
     /// Where a probe notes the object of the event that it emitted; `index` is one of `LAST_SEEN_*`.
     #[inline(always)]
     pub fn last_seen(self, index: usize) -> *mut u64 {

@@ -11,7 +11,7 @@ use memtrace::{
             index,
             wire::Cursor,
         },
-        replay::{self, Query, filter::Filter, state::State, window::When},
+        replay::{self, Query, state::State, window::When},
     },
     kernel::{
         btf::{Btf, Bytes},
@@ -27,6 +27,7 @@ use memtrace::{
         },
         tables,
     },
+    select::filter::Filter,
     stream::ledger::OriginDetail,
     view::{By, Keys, Sort, build::ReportOptions},
 };

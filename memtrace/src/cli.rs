@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use crate::cmd::{
     bundle::BundleArgs, caches::CachesArgs, census::CensusArgs, check::CheckArgs, diff::DiffArgs,
     events::EventsArgs, exit, explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs,
-    redact::RedactArgs, report::ReportArgs, serve::ServeArgs, top::TopArgs, triage::TriageArgs,
+    redact::RedactArgs, report::ReportArgs, run::RunArgs, serve::ServeArgs, top::TopArgs, triage::TriageArgs,
 };
 use crate::{procfs::slab::nearest::nearest, text::duration};
 
@@ -38,6 +38,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   sudo memtrace triage                      memory is high: find out why
+  sudo memtrace run -c dentry -- make       what a command allocates
   sudo memtrace --cache dentry              who fills the dentry cache
   sudo memtrace -c 'kmalloc-*' --by cache   which of these caches grow
   sudo memtrace -c dentry,filp 1 5          a report each second, five times
@@ -67,7 +68,8 @@ Exit status:
   0  success, or the reader of the output has gone
   1  failure
   2  usage error: bad option, no such cache or process, file exists (--force)
-  3  triage found a suspect; with --fail-on-finding: somebody leaks or floods";
+  3  triage found a suspect; with --fail-on-finding: somebody leaks or floods
+  run, and record of a command: the command's own; 126, 127 if it cannot run";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -86,6 +88,12 @@ pub enum Command {
     /// floods memory, or what is large where memory is short. Where nobody is to blame, says what grew and why that is harmless.
     /// It changes nothing. Exit status: 0 no suspect, 3 suspect found, 1 failure.
     Triage(TriageArgs),
+    /// Run a command, and show what it and all that it starts allocate
+    ///
+    /// The command begins when it is traced, so nothing is missed. The report comes when it has ended, on standard error, and the
+    /// exit status is the command's: 128 more than the signal that killed it, 127 if it is not there, 126 if it cannot be run. With
+    /// sudo it runs as whoever called sudo. memtrace record -o FILE -- COMMAND records it.
+    Run(RunArgs),
     /// Record a session to a file, for analysis later or elsewhere
     ///
     /// The file has everything that a live session shows, and more: memtrace report FILE. It can be read while it is written,
@@ -154,16 +162,44 @@ fn definition() -> clap::Command {
     definition
         .mut_arg("every", |every| every.value_parser(move |text: &str| interval(text, &commands)))
         .mut_subcommand("serve", |serve| serve.mut_arg("interval", |interval| interval.default_value("10s")))
-        .mut_subcommand("top", |top| {
-            top.mut_args(|arg| {
-                let is_of_session = OF_SESSION.contains(&arg.get_id().as_str());
-                if is_of_session { arg.conflicts_with("file") } else { arg }
+        .mut_subcommand("top", only_of_session)
+        .mut_subcommand("events", only_of_session)
+        .mut_subcommand("record", without_command)
+        .mut_subcommand("run", |run| {
+            let run = without_command(run).mut_arg("command", |command| {
+                command.required(true).last(false).trailing_var_arg(true).allow_hyphen_values(true)
+            });
+            run.mut_args(|arg| match NOT_OF_COMMAND.contains(&arg.get_id().as_str()) {
+                true => arg.hide(true),
+                false => arg,
             })
         })
 }
 
+/// Of a command that may have another one to run.
+fn without_command(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let is_without = NOT_OF_COMMAND.contains(&arg.get_id().as_str());
+        if is_without { arg.conflicts_with("command") } else { arg }
+    })
+}
+
+/// A command is a process of its own, and its session ends with it.
+const NOT_OF_COMMAND: [&str; 5] = ["pids", "children", "trees", "duration", "count"];
+
+/// Of a command that also takes a recording.
+fn only_of_session(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let is_of_session = OF_SESSION.contains(&arg.get_id().as_str());
+        if is_of_session { arg.conflicts_with("file") } else { arg }
+    })
+}
+
 /// What a recording was made with cannot be chosen any more.
-const OF_SESSION: [&str; 12] = [
+const OF_SESSION: [&str; 15] = [
+    "children",
+    "trees",
+    "users",
     "stacks",
     "interval",
     "duration",

@@ -9,6 +9,7 @@ pub mod knowledge;
 pub mod stream;
 pub mod kernel;
 pub mod attribution;
+pub mod select;
 pub mod view;
 pub mod triage;
 pub mod output;

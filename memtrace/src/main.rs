@@ -10,7 +10,7 @@ use memtrace::{
     cmd::{
         bundle, caches, census, check, diff, events,
         exit::{CommandError, Exit},
-        explain, live, mark, record, redact, report, serve, top, triage,
+        explain, live, mark, record, redact, report, run, serve, top, triage,
     },
     kernel::limits,
 };
@@ -40,7 +40,8 @@ fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Caches(args)) => caches::run(&args, &mut out)?,
         Some(Command::Census(args)) => census::run(&args, &mut out)?,
         Some(Command::Triage(args)) => return Ok(triage::run(&args, &mut out)?.into()),
-        Some(Command::Record(args)) => return Ok(record::run(args)?.into()),
+        Some(Command::Run(args)) => return Ok(run::run(args)?),
+        Some(Command::Record(args)) => return Ok(record::run(args)?),
         Some(Command::Mark(args)) => mark::run(&args)?,
         Some(Command::Bundle(args)) => bundle::run(&args)?,
         Some(Command::Redact(args)) => redact::run(&args)?,

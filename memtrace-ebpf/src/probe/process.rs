@@ -3,18 +3,29 @@
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_kernel_str, macros::raw_tracepoint, programs::RawTracePointContext,
 };
-use memtrace_common::event::{
-    ARGUMENTS_LEN, ExecEvent, ExitEvent, ForkEvent, Header, KIND_EXEC, KIND_EXIT, KIND_FORK, PATH_LEN,
-    start_tag,
+use memtrace_common::{
+    config::TASKS_TREE,
+    event::{
+        ARGUMENTS_LEN, ExecEvent, ExitEvent, ForkEvent, Header, KIND_EXEC, KIND_EXIT, KIND_FORK, PATH_LEN,
+        start_tag,
+    },
 };
 
-use crate::{config::config, emit, kernel, pid, task::Comm};
+use crate::{
+    config::config,
+    emit, kernel, pid,
+    task::Comm,
+    tree::{self, Member},
+};
 
 /// Arguments: the parent's task, the child's.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub fn sched_process_fork(ctx: RawTracePointContext) -> Option<()> {
     let task = Task(ctx.arg(1));
     let process = task.leading()?;
+    if config!(tasks.processes) == TASKS_TREE {
+        tree::grow(Task(ctx.arg(0)).member()?, task.member()?);
+    }
     // Not the first argument: with CLONE_PARENT a process makes a sibling.
     let parent = task.parent()?;
     let parent_comm = parent.leader.comm()?;
@@ -75,6 +86,17 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> Option<()> {
     })
 }
 
+/// Argument: the task, which nobody can find any more.
+#[raw_tracepoint(tracepoint = "sched_process_free")]
+pub fn sched_process_free(ctx: RawTracePointContext) -> Option<()> {
+    let task = Task(ctx.arg(0));
+    // The first thread of a process is the last that goes.
+    if task.leads()? {
+        tree::forget(task.signal()?);
+    }
+    Some(())
+}
+
 /// How long the path is with its NUL, at most [`PATH_LEN`]; 0 where it cannot be read.
 #[inline(always)]
 fn read_path(to: *mut [u8; PATH_LEN], address: u64) -> u32 {
@@ -119,9 +141,23 @@ impl Task {
     /// The process that it is the first thread of; None for other threads.
     #[inline(always)]
     fn leading(self) -> Option<Process> {
-        let pid: u32 = self.field(config!(processes.pid))?;
-        (pid == self.tgid_of_host()?).then_some(())?;
+        self.leads()?.then_some(())?;
         Some(Process { leader: self, tgid: self.tgid()?, started: self.started()? })
+    }
+
+    #[inline(always)]
+    fn leads(self) -> Option<bool> {
+        Some(self.field::<u32>(config!(processes.pid))? == self.tgid_of_host()?)
+    }
+
+    #[inline(always)]
+    fn member(self) -> Option<Member> {
+        Some(Member { signal: self.signal()?, tgid: self.tgid()? })
+    }
+
+    #[inline(always)]
+    fn signal(self) -> Option<u64> {
+        self.field(config!(processes.signal))
     }
 
     #[inline(always)]

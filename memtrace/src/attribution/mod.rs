@@ -1,5 +1,6 @@
-//! Who made an allocation: the process and its ancestors, the cgroup, the call stack.
+//! Who made an allocation: the process and its ancestors, its user, the cgroup, the call stack.
 
 pub mod process;
 pub mod cgroup;
 pub mod stack;
+pub mod user;

@@ -45,7 +45,7 @@ pub fn script(shell: Shell) -> Vec<u8> {
 fn bash(script: &str) -> String {
     let mut lines: Vec<String> = script.lines().map(str::to_owned).collect();
     for at in 1..lines.len() {
-        if ["--cache)", "-c)"].contains(&lines[at - 1].trim()) {
+        if ["--cache)", "-c)", "--exclude-cache)"].contains(&lines[at - 1].trim()) {
             lines[at] = format!("{:20}_memtrace_caches \"${{cur}}\"", "");
         }
     }
@@ -55,11 +55,17 @@ fn bash(script: &str) -> String {
 /// Behind the line that says what is completed, which has to be the first.
 fn zsh(script: &str) -> String {
     let (first, rest) = script.split_once('\n').unwrap_or_default();
-    format!("{first}\n{ZSH}{}", rest.replace(":NAME|GLOB:_default", ":NAME|GLOB:_memtrace_caches"))
+    let of_caches = |line: &str| match line.contains("--exclude-cache=") {
+        true => line.replace(":NAME:_default", ":NAME:_memtrace_caches"),
+        false => line.replace(":NAME|GLOB:_default", ":NAME|GLOB:_memtrace_caches"),
+    };
+    let rest: Vec<String> = rest.lines().map(of_caches).collect();
+    format!("{first}\n{ZSH}{}\n", rest.join("\n"))
 }
 
 fn fish(script: &str) -> String {
-    let complete = |line: &str| match line.contains(" -l cache ") {
+    let takes_cache = |line: &str| line.contains(" -l cache ") || line.contains(" -l exclude-cache ");
+    let complete = |line: &str| match takes_cache(line) {
         true => format!("{line} -f -a '(__fish_memtrace_caches)'\n"),
         false => format!("{line}\n"),
     };

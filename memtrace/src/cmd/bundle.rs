@@ -41,10 +41,11 @@ use crate::{
             file::{Sink, WriteError},
         },
         redact::{Redactor, recording::rewrite},
-        replay::{self, Query, Report, filter::Filter, window::WindowError},
+        replay::{self, Query, Report, window::WindowError},
     },
     knowledge::incidents::{Incidents, IncidentsError},
     output::{self, triage},
+    select::filter::Filter,
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
     triage::{page::Page, window::Window},
@@ -190,13 +191,12 @@ impl Bundle<'_> {
             sink: Sink::scratch(recording.handle()?),
             max_bytes: Some(self.args.max_size),
             command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
-            filters: self.args.trace.filters(),
             progress,
             until: None,
         };
         let mut files = HostFiles::live();
         files.read_figures(When::Before);
-        let recorded = watch::beside(session::record(options, Box::new(line), target));
+        let recorded = watch::beside(session::record(options, Box::new(line), target, None));
         let (window, recorded) = block_on(recorded).map_err(SessionError::Runtime)??;
         recorded?;
         files.read_figures(When::After);
@@ -297,7 +297,8 @@ impl Bundle<'_> {
     }
 
     fn page(&self, reader: &Reader, window: &Window) -> Page {
-        let tracing = trace::recorded(&self.args.trace.caches, reader, self.incidents.clone());
+        let tracing =
+            trace::recorded(&self.args.trace.select().cache_patterns(), reader, self.incidents.clone());
         let about = match &self.redactor {
             Some(redactor) => redactor.about(about()),
             None => about(),

@@ -38,6 +38,10 @@ pub struct CensusArgs {
     #[arg(short, long = "cache", value_name = "NAME|GLOB", value_delimiter = ',', default_value = "all")]
     pub caches: Vec<String>,
 
+    /// All but these slab caches: names or globs; may be repeated
+    #[arg(long = "exclude-cache", value_name = "NAME", value_delimiter = ',')]
+    pub excluded_caches: Vec<String>,
+
     /// What each row stands for; keys can be combined with commas: cgroup,uid
     #[arg(long, value_enum, value_name = "KEY", value_delimiter = ',', default_value = "cache,cgroup,place")]
     pub by: Vec<By>,
@@ -109,6 +113,7 @@ fn options(args: &CensusArgs) -> CensusOptions {
     let defaults = CensusOptions::default();
     CensusOptions {
         caches: args.caches.clone(),
+        excluded_caches: args.excluded_caches.clone(),
         by,
         error: args.error,
         seed: args.seed.unwrap_or(defaults.seed),

@@ -14,7 +14,14 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Failure},
-    shared::{number, output::OutputArgs, runtime::block_on, select::SelectArgs, status::with_bar, trace},
+    shared::{
+        number,
+        output::OutputArgs,
+        runtime::block_on,
+        select::{LiveSelectArgs, SelectArgs},
+        status::with_bar,
+        trace,
+    },
 };
 use crate::{
     evidence::{
@@ -23,7 +30,6 @@ use crate::{
         replay::{
             self,
             events::{EventQuery, StreamError},
-            filter::FilterError,
             when,
             window::When,
         },
@@ -39,6 +45,7 @@ use crate::{
         },
         parquet,
     },
+    select::filter::{Filter, FilterError},
     session::{
         self, Options, SessionError,
         budget::CpuLimit,
@@ -63,6 +70,9 @@ pub struct EventsArgs {
 
     #[command(flatten)]
     pub select: SelectArgs,
+
+    #[command(flatten)]
+    pub live_select: LiveSelectArgs,
 
     /// Only events of these kinds, separated by commas: alloc,free
     #[arg(long = "kind", value_enum, value_name = "KIND", value_delimiter = ',')]
@@ -95,23 +105,23 @@ pub struct EventsArgs {
 #[derive(Args, Clone, Debug)]
 pub struct LiveArgs {
     /// Stop after this time (30s, 5m) instead of at Ctrl-C
-    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, allow_hyphen_values = true, conflicts_with = "file")]
+    #[arg(short, long, value_name = "TIME", value_parser = duration::parse, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// Trace one object in N, chosen by address; each event stands for N
-    #[arg(long, value_name = "N", default_value = "1", value_parser = number::period, allow_hyphen_values = true, conflicts_with = "file")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number::period, allow_hyphen_values = true)]
     pub sample: u32,
 
     /// Memory limit for the process and its kernel buffers together (64M, 1G) [default: 1/32 of the host's]
-    #[arg(long, value_name = "SIZE", value_parser = trace::memory_budget, allow_hyphen_values = true, conflicts_with = "file")]
+    #[arg(long, value_name = "SIZE", value_parser = trace::memory_budget, allow_hyphen_values = true)]
     pub max_memory: Option<u64>,
 
     /// CPU limit for probes and process together, in percent of one CPU as in top. Over it, memtrace samples, and finally detaches
-    #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true, conflicts_with = "file")]
+    #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
 
     /// Print the BPF programs' log to standard error
-    #[arg(short, long, conflicts_with = "file")]
+    #[arg(short, long)]
     pub verbose: bool,
 
     /// Do without a kernel feature, as on kernels that lack it
@@ -163,7 +173,10 @@ impl Failure for EventsError {
 
 pub fn run(args: EventsArgs) -> Result<(), EventsError> {
     let query = EventQuery {
-        filter: args.select.filter()?,
+        filter: match args.file {
+            Some(_) => args.select.filter(),
+            None => Filter::of_session(&args.select.select_live(&args.live_select)),
+        }?,
         kinds: args.kinds.clone(),
         from: args.from.clone(),
         to: args.to.clone(),
@@ -228,12 +241,9 @@ fn live(args: EventsArgs, choice: EventQuery, out: impl Write + Send + 'static) 
 }
 
 fn options(args: EventsArgs) -> Options {
-    let EventsArgs { select: SelectArgs { caches, pids, comms }, live, .. } = args;
-    let caches = if caches.is_empty() { vec!["all".to_owned()] } else { caches };
+    let EventsArgs { select, live_select, live, .. } = args;
     Options {
-        caches,
-        pids,
-        comms,
+        select: select.select_live(&live_select),
         report_options: ReportOptions { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: 1 },
         stacks: None,
         incidents: Incidents::built_in(),

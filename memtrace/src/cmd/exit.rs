@@ -1,18 +1,25 @@
-//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 somebody leaks or floods.
+//! Exit codes: 0 done, 1 failed, 2 asked for something that cannot be, 3 somebody leaks or floods. Of a command that memtrace ran, its
+//! own, as a shell has it.
 //!
 //! For a recording, 2 means: not a recording, or one of a newer version; no such window or mark; a bad pattern; a file that
 //! exists, without --force, or that cannot be written to. 1 means that it cannot be read or written, or is damaged beyond use.
 
-use std::{error::Error, fmt, io, process::ExitCode};
+use std::{
+    error::Error,
+    fmt, io,
+    os::unix::process::ExitStatusExt as _,
+    process::{ExitCode, ExitStatus},
+};
 
 use crate::{
     evidence::{
         output_file::FileError,
         recording::{ReadError, file::WriteError, header::HeaderError, pipe::PipeError},
-        replay::{events::StreamError, filter::FilterError, window::WindowError},
+        replay::{events::StreamError, window::WindowError},
     },
     knowledge::incidents::IncidentsError,
     procfs::{HostError, slab::ResolveError},
+    select::filter::FilterError,
     session::{SessionError, SetupError},
     text::escape,
     view::diff::DifferentKeys,
@@ -22,6 +29,10 @@ const FAILED: u8 = 1;
 /// As clap exits on a usage error.
 const USAGE: u8 = 2;
 const FOUND: u8 = 3;
+const COMMAND_NOT_RUNNABLE: u8 = 126;
+const COMMAND_NOT_FOUND: u8 = 127;
+/// Of a command that a signal ended: so much more than the signal.
+const SIGNAL: u8 = 128;
 
 /// Whether somebody is accused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +40,18 @@ const FOUND: u8 = 3;
 pub enum Found {
     Nothing,
     Suspect,
+}
+
+/// The exit code of a command that memtrace ran, as a shell has it. One that was left to itself counts as ended by SIGTERM.
+pub fn of_command(status: Option<ExitStatus>, found: Found) -> ExitCode {
+    let signal = |signal: i32| SIGNAL.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX));
+    let code = match status.map(|status| (status.code(), status.signal())) {
+        Some((Some(0), _)) => return found.into(),
+        Some((Some(code), _)) => u8::try_from(code).unwrap_or(FAILED),
+        Some((None, by)) => signal(by.unwrap_or_default()),
+        None => signal(libc::SIGTERM),
+    };
+    ExitCode::from(code)
 }
 
 impl From<Found> for ExitCode {
@@ -48,6 +71,9 @@ pub enum Exit {
     Failed,
     /// It was asked for something that cannot be.
     Usage,
+    /// The command that it was to run is not there, or is none: as a shell exits.
+    CommandNotFound,
+    CommandNotRunnable,
 }
 
 /// An error that says how its command ends.
@@ -89,6 +115,8 @@ impl From<Exit> for ExitCode {
             Exit::ReaderGone => Self::SUCCESS,
             Exit::Failed => Self::from(FAILED),
             Exit::Usage => Self::from(USAGE),
+            Exit::CommandNotFound => Self::from(COMMAND_NOT_FOUND),
+            Exit::CommandNotRunnable => Self::from(COMMAND_NOT_RUNNABLE),
         }
     }
 }
@@ -155,9 +183,18 @@ impl Failure for SessionError {
             Self::Setup(SetupError::Resolve(error)) => error.exit(),
             Self::Setup(SetupError::NoSuchProcess(_)) => Exit::Usage,
             Self::Record(error) => error.exit(),
+            Self::Command(error) => command_failure(error),
             Self::Output(error) | Self::Events(error) => error.exit(),
             _ => Exit::Failed,
         }
+    }
+}
+
+/// Why a command cannot be run.
+pub fn command_failure(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::NotFound => Exit::CommandNotFound,
+        _ => Exit::CommandNotRunnable,
     }
 }
 

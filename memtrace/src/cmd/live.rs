@@ -139,9 +139,7 @@ pub fn output(format: Format, width: WidthArgs) -> Box<dyn Output + Send> {
 /// The options of a session.
 pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsError> {
     Ok(Options {
-        caches: trace.caches,
-        pids: trace.pids,
-        comms: trace.comms,
+        select: trace.select(),
         report_options: rows.report_options(),
         has_directories: false,
         stacks: trace.stacks,

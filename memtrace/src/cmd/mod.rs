@@ -15,6 +15,7 @@ pub mod mark;
 pub mod record;
 pub mod redact;
 pub mod report;
+pub mod run;
 pub mod serve;
 pub mod top;
 pub mod triage;

@@ -4,6 +4,7 @@ use std::{
     env,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -15,9 +16,10 @@ use std::{
 use clap::Args;
 
 use super::{
-    exit::{Exit, Failure, Found},
+    exit::{self, Exit, Failure},
     live::{self, Format},
     shared::{
+        command::{CommandArgs, CommandError},
         finding::FindingArgs,
         progress::ProgressLine,
         rows::RowArgs,
@@ -76,6 +78,9 @@ pub struct RecordArgs {
 
     #[command(flatten)]
     pub finding: FindingArgs,
+
+    #[command(flatten)]
+    pub command: CommandArgs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +98,8 @@ pub enum RecordError {
     #[error("a ring needs at least {}; use --max-size {}M or more", human::bytes(MIN_RING), MIN_RING >> 20)]
     SmallRing,
     #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
     Session(#[from] SessionError),
 }
 
@@ -103,16 +110,19 @@ impl Failure for RecordError {
             Self::Until(error) => error.exit(),
             Self::File(error) => error.exit(),
             Self::ReportOnStream | Self::RingOnStream | Self::SmallRing => Exit::Usage,
+            Self::Command(error) => error.exit(),
             Self::Session(error) => error.exit(),
         }
     }
 }
 
-pub fn run(args: RecordArgs) -> Result<Found, RecordError> {
+/// The exit code is that of the command, where there is one.
+pub fn run(args: RecordArgs) -> Result<ExitCode, RecordError> {
     let duration = args.trace.duration;
-    let options = live::options(args.trace.clone(), args.rows.clone())?;
+    let mut options = live::options(args.trace.clone(), args.rows.clone())?;
     let (tell, told) = channel();
     let until = args.until.until(&Copied { path: &args.output, force: args.force }, tell)?;
+    let (command, ending) = args.command.start(&mut options)?.unzip();
     let destination = open(&args)?;
     let is_file = matches!(destination, Destination::File(_));
     let progress = Arc::new(Progress::default());
@@ -123,7 +133,6 @@ pub fn run(args: RecordArgs) -> Result<Found, RecordError> {
         },
         max_bytes: (!args.ring).then_some(args.max_size),
         command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
-        filters: args.trace.filters(),
         progress: Arc::clone(&progress),
         until,
     };
@@ -135,13 +144,16 @@ pub fn run(args: RecordArgs) -> Result<Found, RecordError> {
         told,
     };
     let (output, outcome) = args.finding.watch(Box::new(output));
-    let recorded = block_on(session::record(options, output, target));
+    let recorded = block_on(session::record(options, output, target, command));
     let recorded = recorded.map_err(SessionError::Runtime)??;
     let waited = Duration::from_nanos(progress.waited_ns.load(Relaxed));
     let file = is_file.then_some(&*args.output);
     // Nowhere to complain if even standard error is closed.
     let _ = io::stderr().write_all(summary(&recorded, &seen, waited, file).as_bytes());
-    Ok(outcome.found())
+    Ok(match ending {
+        Some(ending) => exit::of_command(ending.status(), outcome.found()),
+        None => outcome.found().into(),
+    })
 }
 
 fn open(args: &RecordArgs) -> Result<Destination, RecordError> {

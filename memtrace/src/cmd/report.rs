@@ -27,7 +27,6 @@ use crate::{
         recording::{Header, ReadError, Reader},
         replay::{
             self, Query, Report,
-            filter::FilterError,
             key_series::key_series,
             when,
             window::{When, WindowError},
@@ -35,6 +34,7 @@ use crate::{
     },
     knowledge::incidents::IncidentsError,
     output::{self, Output, documents, html::Recorded, render, tables},
+    select::filter::FilterError,
     view::{key_series::KeySeries, object, profile::Weight},
 };
 

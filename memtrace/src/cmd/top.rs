@@ -17,7 +17,7 @@ use super::{
         screen::Screen,
         status::with_bar,
         terminal::{self, WidthArgs},
-        trace::{ALL, TraceArgs},
+        trace::TraceArgs,
     },
 };
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
         recording::{ReadError, Reader},
         replay::{
             self, Query,
-            filter::{Filter, FilterError},
             player::Player,
             when,
             window::{When, WindowError},
@@ -34,6 +33,10 @@ use crate::{
     },
     knowledge::incidents::IncidentsError,
     output::Output as _,
+    select::{
+        ALL, Select,
+        filter::{Filter, FilterError},
+    },
     top::{
         history::History,
         run::Top,
@@ -123,8 +126,8 @@ pub fn run(args: TopArgs) -> Result<Found, TopError> {
 }
 
 fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
-    let TraceArgs { caches, comms, pids, .. } = args.trace.clone();
-    let query = query(args, Filter::new(&caches, &comms, &pids)?)?;
+    let select = args.trace.select();
+    let query = query(args, Filter::new(&select)?)?;
     let reader = Reader::open(file)?;
     if !is_interactive() {
         return printed(args, &reader, &query);
@@ -133,7 +136,7 @@ fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
     let at =
         at.map(|_| with_bar(|step| replay::window(&reader, &query.filter, query.from.as_ref(), at, step)));
     let at = at.transpose()?.map(|window| window.end - window.first - 1);
-    let named = caches.iter().filter(|name| *name != ALL).cloned().collect();
+    let named = select.caches.iter().filter(|name| *name != ALL).cloned().collect();
     let ReportOptions { by, sort, .. } = &query.report_options;
     let state = State {
         view: args.view.view,
@@ -143,7 +146,8 @@ fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
         follows: args.follow,
         ..State::new(by.clone(), *sort)
     };
-    let filter = Box::new(move |caches: &[String]| Filter::new(caches, &comms, &pids));
+    let filter =
+        Box::new(move |caches: &[String]| Filter::new(&Select { caches: caches.to_vec(), ..select.clone() }));
     let command = ["memtrace".to_owned()].into_iter().chain(words()).collect();
     let player = Player::new(reader, query)?;
     let started = Recording::start(file, player, filter, Look::of(&state), command);

@@ -13,6 +13,7 @@ use aya::{
 use super::{
     error::LoadError,
     events::Events,
+    live_filters::LiveFilters,
     reason::{Reason, unusable},
 };
 
@@ -100,6 +101,8 @@ pub struct Attached {
     pub bulk_unavailable: Option<Reason>,
     /// Why forks, execs and exits are not seen.
     pub processes_unavailable: Option<Reason>,
+    /// None once a session has taken them.
+    pub filters: Option<LiveFilters>,
     pub events: Events,
 }
 

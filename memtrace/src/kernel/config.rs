@@ -1,12 +1,13 @@
 //! The configuration that programs are loaded with: see [`memtrace_common::config`].
 
 use memtrace_common::config::{
-    CACHES_ALL, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, Slabs, TaskFilter,
+    CACHES_ALL, CACHES_EXCEPT, CACHES_ONE, CACHES_SET, CacheFilter, Config, NO_TGID, Rings, Slabs, TASKS_ALL,
+    TASKS_EXCEPT, TASKS_SET, TASKS_TREE, TaskFilter,
 };
 
 use super::{
     layout::Layout,
-    options::{Filters, LoadOptions},
+    options::{Filters, LoadOptions, Members, Processes},
     plan::Plan,
     rings::RingSizes,
 };
@@ -20,9 +21,10 @@ pub(super) fn new(
     options: LoadOptions,
 ) -> Config {
     let (mode, only) = match &filters.caches {
-        None => (CACHES_ALL, 0),
-        Some(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
-        Some(_) => (CACHES_SET, 0),
+        Members::All => (CACHES_ALL, 0),
+        Members::Only(caches) if caches.len() == 1 => (CACHES_ONE, caches.iter().copied().sum()),
+        Members::Only(_) => (CACHES_SET, 0),
+        Members::Except(_) => (CACHES_EXCEPT, 0),
     };
     Config {
         caches: CacheFilter {
@@ -31,13 +33,7 @@ pub(super) fn new(
             mode,
             names: u32::from(filters.names),
         },
-        tasks: TaskFilter {
-            // With all tasks followed, the sum is compared with slabinfo, so ours must be in it; views leave it out.
-            own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
-            by_pid: u32::from(!filters.pids.is_empty()),
-            by_comm: u32::from(!filters.comms.is_empty()),
-            reserved: 0,
-        },
+        tasks: tasks(filters),
         rings: Rings { mask: rings.count - 1, reserved: 0 },
         arguments: layout.arguments,
         pages: plan.pages(),
@@ -48,5 +44,26 @@ pub(super) fn new(
         pids: options.pid_namespace,
         // Tracing programs do not look at slabs.
         slabs: Slabs::default(),
+    }
+}
+
+fn tasks(filters: &Filters) -> TaskFilter {
+    let is_set = |is_set| if is_set { TASKS_SET } else { TASKS_ALL };
+    TaskFilter {
+        // With all tasks followed, the sum is compared with slabinfo, so ours must be in it; views leave it out.
+        own_tgid: if filters.follow_all_tasks() { NO_TGID } else { std::process::id() },
+        processes: match filters.processes {
+            Processes::All => TASKS_ALL,
+            Processes::Only(_) => TASKS_SET,
+            Processes::Trees(_) => TASKS_TREE,
+        },
+        users: is_set(!filters.uids.is_empty()),
+        comms: match filters.comms {
+            Members::All => TASKS_ALL,
+            Members::Only(_) => TASKS_SET,
+            Members::Except(_) => TASKS_EXCEPT,
+        },
+        cgroups: is_set(filters.by_cgroup),
+        reserved: 0,
     }
 }

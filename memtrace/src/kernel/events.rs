@@ -97,6 +97,7 @@ impl Events {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,
+            unfollowed: sum.unfollowed + cpu.unfollowed,
             last_seen: [0; 4],
         }))
     }

@@ -24,6 +24,8 @@ pub struct Layout {
     pub processes: Result<ProcessOffsets, Reason>,
     /// How to read a task's cgroup in a memory controller's own hierarchy, or why that is impossible.
     pub memory_cgroups: Result<Cgroups, Reason>,
+    /// Likewise in the unified hierarchy, where only the cgroups around it are read.
+    pub unified_cgroups: Cgroups,
     /// For trampolines.
     pub functions: Functions,
     pub task: TaskLayout,
@@ -116,6 +118,7 @@ impl Layout {
             offsets: offsets(types)?,
             processes: processes(types).map_err(|error| error.to_string()),
             memory_cgroups: memory_cgroups(types).map_err(|error| error.to_string()),
+            unified_cgroups: unified_cgroups(types).unwrap_or_default(),
             task: TaskLayout {
                 nsproxy: types.offset("task_struct", "nsproxy")?,
                 nsproxy_pid_ns: types.offset("nsproxy", "pid_ns_for_children")?,
@@ -239,6 +242,8 @@ fn processes(types: &KernelTypes) -> Result<ProcessOffsets, TypesError> {
         mm_arg_start: types.offset("mm_struct", "arg_start")?,
         mm_arg_end: types.offset("mm_struct", "arg_end")?,
         program_filename: types.offset("linux_binprm", "filename")?,
+        signal: task("signal")?,
+        reserved: 0,
     })
 }
 
@@ -246,11 +251,27 @@ fn memory_cgroups(types: &KernelTypes) -> Result<Cgroups, TypesError> {
     let controller = types.enumerator("cgroup_subsys_id", "memory_cgrp_id")?;
     Ok(Cgroups {
         by_memory: 1,
+        set_state: types.offset("css_set", "subsys")? + controller * size_of::<u64>() as u32,
+        ..cgroup_states(types)?
+    })
+}
+
+fn unified_cgroups(types: &KernelTypes) -> Result<Cgroups, TypesError> {
+    Ok(Cgroups {
+        set_state: types.offset("css_set", "dfl_cgrp")?,
+        state: types.offset("cgroup", "self")?,
+        ..cgroup_states(types)?
+    })
+}
+
+fn cgroup_states(types: &KernelTypes) -> Result<Cgroups, TypesError> {
+    Ok(Cgroups {
         task_cgroups: types.offset("task_struct", "cgroups")?,
-        set_memory: types.offset("css_set", "subsys")? + controller * size_of::<u64>() as u32,
         state_cgroup: types.offset("cgroup_subsys_state", "cgroup")?,
+        state_parent: types.offset("cgroup_subsys_state", "parent")?,
         cgroup_node: types.offset("cgroup", "kn")?,
         node_id: types.offset("kernfs_node", "id")?,
+        ..Cgroups::default()
     })
 }
 

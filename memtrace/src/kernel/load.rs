@@ -1,7 +1,5 @@
 //! Loads the programs that a plan needs: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive the attachment to be drained.
 
-use std::collections::HashSet;
-
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{ArrayOfMaps, HashMap, MapData},
@@ -23,9 +21,10 @@ use super::{
         KMEM_CACHE_FREE,
     },
     layout::Layout,
+    live_filters::LiveFilters,
     log::KernelLog,
     memory, object,
-    options::{Filters, LoadOptions},
+    options::{Filters, LoadOptions, Processes},
     plan::{CacheStrategy, NameStrategy, Plan},
     reason::{ON_REQUEST, Reason, unusable},
     rings::{RingSizes, Rings},
@@ -49,6 +48,15 @@ fn backup_of(probe: &str, filters_tasks: bool, preempts_probes: bool) -> Option<
 /// They have the names of their tracepoints.
 const PROCESS_PROGRAMS: [&str; 3] =
     [program::SCHED_PROCESS_FORK, program::SCHED_PROCESS_EXEC, program::SCHED_PROCESS_EXIT];
+
+/// Where trees of processes are followed, processes are forgotten when they are gone.
+const TREE_PROGRAMS: [&str; 1] = [program::SCHED_PROCESS_FREE];
+
+/// Room for processes of a tree that live at the same time, and for its first ones. A process that there is no room for is counted.
+const TREE_ENTRIES: usize = 1 << 15;
+
+/// Room for cgroups that are decided on. Beyond, userspace decides on each allocation.
+const CGROUP_ENTRIES: usize = 1 << 14;
 
 const PLANNED: &str = "the plan has trampolines";
 
@@ -117,7 +125,7 @@ impl Loaded {
         let bulk = self.load_bulk(plan.bulk.as_deref().unwrap_or_default());
         self.load_frees(plan)?;
         self.ready_bulk(bulk, At::is_free);
-        self.unavailable.processes = self.load_processes(layout, options).err();
+        self.unavailable.processes = self.load_processes(layout, filters, options).err();
         self.stage = Stage::Allocations;
         if filters.names {
             self.names_unavailable = self.load_names(plan)?;
@@ -197,7 +205,7 @@ impl Loaded {
         }
         match &plan.kmalloc {
             // With all caches asked for, the others are still worth tracing.
-            Err(_) if filters.caches.is_none() => return Ok(()),
+            Err(_) if filters.caches.count().is_none() => return Ok(()),
             Err(why) => return Err(LoadError::Kmalloc(why.clone())),
             Ok(_) => self.raw_tracepoint(program::KMALLOC)?,
         }
@@ -223,17 +231,25 @@ impl Loaded {
     }
 
     /// Loads the programs that follow processes, or returns why they are unavailable.
-    fn load_processes(&mut self, layout: &Layout, options: LoadOptions) -> Result<(), Reason> {
+    fn load_processes(
+        &mut self,
+        layout: &Layout,
+        filters: &Filters,
+        options: LoadOptions,
+    ) -> Result<(), Reason> {
         if !options.processes {
             return Err(ON_REQUEST.to_owned());
         }
         layout.processes.as_ref().map_err(Clone::clone)?;
-        for name in PROCESS_PROGRAMS {
+        let of_trees = matches!(filters.processes, Processes::Trees(_));
+        let of_trees = if of_trees { &TREE_PROGRAMS[..] } else { &[] };
+        let names = || PROCESS_PROGRAMS.iter().chain(of_trees).copied();
+        for name in names() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
             program.load().map_err(|error| unusable(&error))?;
         }
         let ready = |name| Ready { name, target: name, stage: self.stage, part: Part::Processes };
-        self.ready.extend(PROCESS_PROGRAMS.map(ready));
+        self.ready.extend(names().map(ready));
         Ok(())
     }
 
@@ -274,8 +290,9 @@ impl Loaded {
         let Self { mut ebpf, ready, probes, log, rings, mut unavailable, .. } = self;
         let links = attach_all(&mut ebpf, ready, &mut unavailable)?;
         let Unavailable { bulk: bulk_unavailable, processes: processes_unavailable } = unavailable;
+        let filters = Some(LiveFilters::take(&mut ebpf)?);
         let events = Events::new(ebpf, log, probes, rings)?;
-        Ok(Attached { links, bulk_unavailable, processes_unavailable, events })
+        Ok(Attached { links, bulk_unavailable, processes_unavailable, filters, events })
     }
 }
 
@@ -289,10 +306,18 @@ fn load_object(
     let mut loader = EbpfLoader::new();
     loader.btf(None).override_global(global::CONFIG, config, true).map_max_entries(map::RINGS, rings.count);
     KernelLog::configure(&mut loader, options.verbose);
+    let (pids, tree) = match &filters.processes {
+        Processes::All => (&[][..], 0),
+        Processes::Only(pids) => (&pids[..], 0),
+        Processes::Trees(pids) => (&pids[..], TREE_ENTRIES),
+    };
     let sizes = [
-        (map::CACHE_FILTER, filters.caches.as_ref().map_or(0, HashSet::len)),
-        (map::PID_FILTER, filters.pids.len()),
-        (map::COMM_FILTER, filters.comms.len()),
+        (map::CACHE_FILTER, filters.caches.named().count()),
+        (map::PID_FILTER, pids.len().max(tree)),
+        (map::TREE, tree),
+        (map::UID_FILTER, filters.uids.len()),
+        (map::COMM_FILTER, filters.comms.named().count()),
+        (map::CGROUP_FILTER, if filters.by_cgroup { CGROUP_ENTRIES } else { 0 }),
     ];
     for (name, entries) in sizes {
         loader.map_max_entries(name, entries.max(1) as u32);
@@ -300,9 +325,10 @@ fn load_object(
     let mut ebpf = loader.load(object::bytes())?;
     // aya parsed all of the kernel's BTF, though it does not use it: 20 MB.
     memory::give_back();
-    fill(&mut ebpf, map::CACHE_FILTER, filters.caches.iter().flatten().copied())?;
-    fill(&mut ebpf, map::PID_FILTER, filters.pids.iter().copied())?;
-    fill(&mut ebpf, map::COMM_FILTER, filters.comms.iter().copied())?;
+    fill(&mut ebpf, map::CACHE_FILTER, filters.caches.named().copied())?;
+    fill(&mut ebpf, map::PID_FILTER, pids.iter().copied())?;
+    fill(&mut ebpf, map::UID_FILTER, filters.uids.iter().copied())?;
+    fill(&mut ebpf, map::COMM_FILTER, filters.comms.named().copied())?;
     events::set_sample_limit(&mut ebpf, options.sample_limit)?;
     Ok(ebpf)
 }

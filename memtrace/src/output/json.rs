@@ -108,6 +108,7 @@ objects! {
         settled: Option<Settled> = snapshot.settled.map(Settled::of),
         host: &'a str = &snapshot.host,
         kernel: &'a str = &snapshot.kernel,
+        filter: Option<&'a str> = Some(&*snapshot.filter).filter(|filter| !filter.is_empty()),
         by: String = snapshot.by.names(),
         sort: &'static str = snapshot.sort.into_str(),
         older_ns: Option<u64> = snapshot.older.map(nanos),

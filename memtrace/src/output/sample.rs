@@ -36,6 +36,7 @@ pub(crate) fn dentry() -> Snapshot {
         settled: None,
         host: "web-03".to_owned(),
         kernel: "6.12.57+deb12-amd64".to_owned(),
+        filter: String::new(),
         by: By::Comm.into(),
         sort: Sort::Bytes,
         older: None,

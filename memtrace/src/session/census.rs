@@ -32,8 +32,9 @@ use crate::{
     },
     procfs::{
         Files,
-        slab::{self, ResolveError, Selection, SlabCaches, SlabError},
+        slab::{self, ResolveError, SelectedCaches, SlabCaches, SlabError},
     },
+    select::{ALL, Select},
     stream::event::Address,
     view::{
         Census,
@@ -49,6 +50,7 @@ use crate::{
 pub struct CensusOptions {
     /// As after `--cache`.
     pub caches: Vec<String>,
+    pub excluded_caches: Vec<String>,
     pub by: Vec<By>,
     /// Half the width of the interval of what is half of all that is asked for.
     pub error: f64,
@@ -62,7 +64,8 @@ pub struct CensusOptions {
 impl Default for CensusOptions {
     fn default() -> Self {
         Self {
-            caches: vec!["all".to_owned()],
+            caches: vec![ALL.to_owned()],
+            excluded_caches: Vec::new(),
             by: vec![By::Cache, By::Cgroup, By::Place],
             error: 0.02,
             seed: fastrand::u32(..).into(),
@@ -90,8 +93,13 @@ pub fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>)
         TakeCensus::IfMuch if !is_much()? => return None,
         TakeCensus::IfMuch | TakeCensus::Always => {}
     }
-    let options =
-        CensusOptions { caches: options.caches.clone(), has_details: false, ..CensusOptions::default() };
+    let Select { excluded_caches, .. } = &options.select;
+    let options = CensusOptions {
+        caches: options.select.cache_patterns(),
+        excluded_caches: excluded_caches.clone(),
+        has_details: false,
+        ..CensusOptions::default()
+    };
     let (facts, traced) = (kernel.facts(), traced.clone());
     Some(Taking::of(move |goes_on| {
         let kernel = match facts.open() {
@@ -175,7 +183,9 @@ fn take(
 ) -> Result<Census, CensusError> {
     let files = Files::live();
     let before = files.slab_caches()?;
-    let selection = slab::resolve(&options.caches, &before)?;
+    let mut selection = slab::resolve_without(&options.caches, &options.excluded_caches, &before)?;
+    // What it takes is a list then.
+    selection.all &= selection.excluded.is_empty();
     let mut sample = kernel_census::take(kernel, &kernel_options(options, &selection, kernel), goes_on)?;
     name_pointers(&mut sample);
     let no_holders = if options.has_details { details::find_holders(&mut sample) } else { None };
@@ -226,7 +236,11 @@ fn name_pointers(sample: &mut Sample) {
     }
 }
 
-fn kernel_options(options: &CensusOptions, selection: &Selection, kernel: &Kernel) -> kernel_census::Options {
+fn kernel_options(
+    options: &CensusOptions,
+    selection: &SelectedCaches,
+    kernel: &Kernel,
+) -> kernel_census::Options {
     let selected = kernel.caches.iter().filter(|cache| !selection.all && selection.contains(&cache.name));
     kernel_census::Options {
         error: options.error,
@@ -237,7 +251,7 @@ fn kernel_options(options: &CensusOptions, selection: &Selection, kernel: &Kerne
 }
 
 /// What slabinfo said before, and says now.
-fn counted(before: &SlabCaches, files: &Files, selection: &Selection) -> Vec<CountedCache> {
+fn counted(before: &SlabCaches, files: &Files, selection: &SelectedCaches) -> Vec<CountedCache> {
     let mut after = SlabCaches { caches: before.caches.clone(), missing: None };
     if let Ok(lines) = files.slabinfo() {
         after.update(&lines);

@@ -37,7 +37,7 @@ impl Session {
                 false => self.slabinfo.latest().clone(),
             },
             growth: self.comparison.growth().clone(),
-            notes: self.notes(&trust, is_final),
+            notes: self.notes(events.counters()?.unfollowed, &trust, is_final),
             census: self.census.clone(),
             trust,
         })
@@ -76,8 +76,9 @@ impl Session {
         })
     }
 
-    pub fn notes(&self, trust: &Trust, is_final: bool) -> Vec<String> {
+    fn notes(&self, unfollowed: u64, trust: &Trust, is_final: bool) -> Vec<String> {
         let mut notes = self.state.requested.unmatched(&self.ledger, is_final);
+        notes.extend(self.state.sift.notes(is_final));
         notes.extend(self.state.notes.iter().cloned());
         for (pid, after) in &self.ended_pids {
             notes.push(format!("process {pid} ended {} s after tracing began", after.as_secs()));
@@ -94,6 +95,11 @@ impl Session {
         notes.extend(
             self.meter.unavailable().map(|why| format!("the CPU time of the probes is unknown: {why}")),
         );
+        if unfollowed > 0 {
+            notes.push(format!(
+                "{unfollowed} processes of the tree are not followed: too many lived at the same time"
+            ));
+        }
         if trust.refused > 0 {
             notes.push(format!(
                 "the ledger is full: {} objects are outstanding, and new ones are ignored; allow more with --max-memory",

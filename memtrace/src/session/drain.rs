@@ -98,14 +98,14 @@ impl Apply<'_> {
         sink.push(entry);
     }
 
-    /// Globs of names are applied here: the probes know whole names only.
+    /// The probes cannot decide on all: see [`super::sift`].
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
         let Session { state, batch, ledger, left_out, .. } = &mut *self.session;
-        if !state.requested.has_globs() {
+        if !state.sift.is_on() {
             return true;
         }
         let is_wanted = match event {
-            Event::Alloc(alloc) => state.requested.passes(alloc.task.comm),
+            Event::Alloc(alloc) => state.sift.passes(alloc, &mut state.tasks.cgroups),
             // Whose allocation was left out has no object here.
             Event::Name(name) => {
                 batch.apply(ledger);

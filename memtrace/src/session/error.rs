@@ -31,6 +31,10 @@ pub enum SetupError {
     NoMemory(u64),
     #[error("no process has the id {0}")]
     NoSuchProcess(u32),
+    #[error("--tree and --children follow processes from fork to fork, which cannot be seen here: {0}")]
+    NoTrees(String),
+    #[error("cgroups cannot be told apart here: {0}")]
+    NoCgroups(String),
     #[error("sysfs has a slab cache named {0}, but the kernel's own list does not")]
     NotListed(String),
     #[error(transparent)]
@@ -55,6 +59,8 @@ pub enum SessionError {
     Events(#[source] io::Error),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
+    #[error("cannot run the command: {0}")]
+    Command(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
     Signals(#[source] io::Error),
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::budget::memory::Memory;
 use crate::{
-    procfs::{Files, meminfo::SlabMemory},
+    procfs::{Files, meminfo::SlabMemory, process},
     stream::event::Comm,
 };
 
@@ -59,6 +59,30 @@ pub fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
 
+/// Processes that these started, and those that they started, as far as their parents live.
+pub fn descendants(of: &[u32]) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent = |pid: u32| {
+        let stat = fs::read(process::directory(Path::new("/proc"), pid).join("stat")).ok()?;
+        Some((pid, process::parse_stat(&stat)?.parent))
+    };
+    below(of, &pids.filter_map(parent).collect::<Vec<_>>())
+}
+
+/// Of processes with their parents.
+fn below(of: &[u32], parents: &[(u32, u32)]) -> Vec<u32> {
+    let mut found: Vec<u32> = of.to_vec();
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        let children = parents.iter().filter(|&&(pid, of)| of == parent && pid != parent);
+        let new: Vec<u32> = children.map(|&(pid, _)| pid).filter(|pid| !found.contains(pid)).collect();
+        found.extend(new);
+        next += 1;
+    }
+    found.split_off(of.len())
+}
+
 /// The name of a process that has a thread of this name, if it has another one itself.
 pub fn process_of_thread(name: Comm) -> Option<String> {
     let comm = |task: &Path| {
@@ -77,4 +101,28 @@ pub fn process_of_thread(name: Comm) -> Option<String> {
     let has_it = |process: &&PathBuf| entries(&process.join("task")).any(|task| comm(&task) == Some(name));
     let of_thread = comm(processes.iter().find(has_it)?)?;
     Some(String::from_utf8_lossy(of_thread.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_has_all_generations() {
+        let parents = [(1, 0), (2, 1), (3, 2), (4, 3), (5, 2), (6, 1), (7, 6), (8, 8)];
+        assert_eq!(below(&[2], &parents), [3, 5, 4]);
+        assert_eq!(below(&[2, 6], &parents), [3, 5, 7, 4]);
+        assert_eq!(below(&[2, 3], &parents), [5, 4]);
+        assert_eq!(below(&[8], &parents), [0; 0]);
+        assert_eq!(below(&[1], &parents).len(), 6);
+    }
+
+    #[test]
+    fn our_own_children_are_found() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let found = descendants(&[std::process::id()]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.contains(&child.id()), "{found:?}");
+    }
 }

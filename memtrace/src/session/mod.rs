@@ -21,6 +21,7 @@ mod compare;
 mod inspect;
 mod own_cost;
 pub mod marks;
+mod sift;
 mod signals;
 mod wishes;
 mod reporter;
@@ -45,6 +46,6 @@ mod run;
 pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
-    run::{record, run, run_asked, stream},
+    run::{record, run, run_asked, run_command, stream},
     signals::Signals,
 };

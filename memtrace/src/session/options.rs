@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::budget::CpuLimit;
 use crate::{
-    kernel::trials::Avoid, knowledge::incidents::Incidents, stream::comm_pattern::CommPattern,
-    view::build::ReportOptions,
+    kernel::trials::Avoid, knowledge::incidents::Incidents, select::Select, view::build::ReportOptions,
 };
 
 /// Whose calls stacks contain.
@@ -30,12 +29,8 @@ pub enum TakeCensus {
 
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Names and globs of slab caches.
-    pub caches: Vec<String>,
-    /// Only these processes' allocations; empty for all.
-    pub pids: Vec<u32>,
-    /// Only allocations by processes of these names; empty for all.
-    pub comms: Vec<CommPattern>,
+    /// What to trace.
+    pub select: Select,
     pub report_options: ReportOptions,
     /// Each report says where dentries are, and not the final one alone.
     pub has_directories: bool,

@@ -6,7 +6,7 @@ use tokio::sync::{
 };
 
 use crate::{
-    evidence::replay::filter::Filter,
+    select::filter::Filter,
     view::{Snapshot, build::ReportOptions, profile::Profile},
 };
 
@@ -15,7 +15,7 @@ pub enum Request {
     /// Ends the session, as SIGINT does.
     End,
     /// Reports in this way from now on.
-    Look(View),
+    Look(Box<View>),
     /// Reports at once.
     Report,
     /// Says which calls led to what is outstanding. No report is made.
@@ -48,13 +48,11 @@ impl Asker {
     }
 }
 
-/// The session's side.
+/// The session's side. By default nobody asks anything.
+#[derive(Default)]
 pub struct Requests(Option<UnboundedReceiver<Request>>);
 
 impl Requests {
-    /// Nobody asks anything.
-    pub const NONE: Self = Self(None);
-
     pub fn new() -> (Asker, Self) {
         let (sender, receiver) = unbounded_channel();
         (Asker(sender), Self(Some(receiver)))

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     evidence::recording::Written,
-    kernel::{attach::Attached, clock, events::Events},
+    kernel::{attach::Attached, clock, events::Events, stopped::Stopped},
     output::Output,
     view::Census,
 };
@@ -35,7 +35,7 @@ const MAX_DURATION: Duration = Duration::from_secs(u32::MAX as u64);
 /// Why a session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// Signal, duration or count.
+    /// Signal, duration or count; or the command has ended.
     Asked,
     /// Nobody reads the output any more.
     Unread,
@@ -49,9 +49,27 @@ enum End {
     RecordingFailed,
 }
 
+/// What a session has beside its reports.
+#[derive(Default)]
+struct Beside {
+    sink: Option<SinkConfig>,
+    requests: Requests,
+    command: Option<Stopped>,
+}
+
 /// Runs a session until a signal, its duration or its count ends it.
 pub async fn run(options: Options, output: Box<dyn Output + Send>) -> Result<(), SessionError> {
-    run_with(options, output, None, Requests::NONE).await.map(drop)
+    run_with(options, output, Beside::default()).await.map(drop)
+}
+
+/// The same, until this command has ended.
+pub async fn run_command(
+    options: Options,
+    output: Box<dyn Output + Send>,
+    command: Stopped,
+) -> Result<(), SessionError> {
+    let beside = Beside { command: Some(command), ..Beside::default() };
+    run_with(options, output, beside).await.map(drop)
 }
 
 /// The same, while somebody at the keyboard asks for other reports.
@@ -60,7 +78,7 @@ pub async fn run_asked(
     output: Box<dyn Output + Send>,
     requests: Requests,
 ) -> Result<(), SessionError> {
-    run_with(options, output, None, requests).await.map(drop)
+    run_with(options, output, Beside { requests, ..Beside::default() }).await.map(drop)
 }
 
 /// The same, while its events go to a stream.
@@ -69,30 +87,35 @@ pub async fn stream(
     output: Box<dyn Output + Send>,
     target: StreamTarget,
 ) -> Result<(), SessionError> {
-    run_with(options, output, Some(SinkConfig::Stream(target)), Requests::NONE).await.map(drop)
+    let beside = Beside { sink: Some(SinkConfig::Stream(target)), ..Beside::default() };
+    run_with(options, output, beside).await.map(drop)
 }
 
-/// The same, recorded. Returns the size of the recording.
+/// The same, recorded, perhaps of a command. Returns the size of the recording.
 pub async fn record(
     options: Options,
     output: Box<dyn Output + Send>,
     target: RecordingTarget,
+    command: Option<Stopped>,
 ) -> Result<Written, SessionError> {
-    let sink = Some(SinkConfig::Recording(target));
-    Ok(run_with(options, output, sink, Requests::NONE).await?.unwrap_or_default())
+    let beside = Beside { sink: Some(SinkConfig::Recording(target)), command, ..Beside::default() };
+    Ok(run_with(options, output, beside).await?.unwrap_or_default())
 }
 
 async fn run_with(
     options: Options,
     output: Box<dyn Output + Send>,
-    sink: Option<SinkConfig>,
-    requests: Requests,
+    beside: Beside,
 ) -> Result<Option<Written>, SessionError> {
+    let Beside { sink, requests, command } = beside;
     let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut wishes = Wishes { signals: signals.map_err(SessionError::Signals)?, requests };
     let Ready { mut attached, state, verification } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, verification, sink)?;
     session.state.notes.extend(wishes.signals.mark_problem());
+    if let Some(command) = command {
+        wishes.signals.follow(command.go().await.map_err(SessionError::Command)?);
+    }
     let mut census = census::of_session(&options, &session.state.kernel, &session.state.traced);
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
@@ -126,6 +149,8 @@ async fn run_with(
     drop(events);
     let written = session.finish_sink();
     reporter.finish(Some(last)).map_err(SessionError::Output)?;
+    // One that the session did not see to its end: it gets its signals until then.
+    wishes.signals.command_end().await;
     written
 }
 
@@ -227,7 +252,7 @@ impl Session {
         loop {
             match timers.next(wishes, census).await {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
-                Wake::Request(Request::Look(view)) => self.look(view),
+                Wake::Request(Request::Look(view)) => self.look(*view),
                 Wake::Request(Request::Report) => self.report(attached, reporter)?,
                 // Whoever asked may have gone.
                 Wake::Request(Request::Profile(reply)) => {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use memtrace_common::{config, sample};
+use memtrace_common::{COMM_LEN, config, sample};
 
 use super::{
     budget::{
@@ -14,6 +14,7 @@ use super::{
     host::{self, Host},
     inspect::SurvivorInspector,
     options::{Options, StacksOption},
+    sift::Sift,
     sink::SinkConfig,
     state::State,
     tasks::TaskDirectory,
@@ -33,7 +34,7 @@ use crate::{
         layout::Layout,
         load::Loaded,
         nodes::Nodes,
-        options::{Filters, LoadOptions},
+        options::{Filters, LoadOptions, Members, Processes},
         plan::{CacheStrategy, Plan},
         privileges,
         reason::OUR_BUG,
@@ -43,8 +44,9 @@ use crate::{
     },
     procfs::{
         Files,
-        slab::{self, Selection},
+        slab::{self, SelectedCaches},
     },
+    select::Select,
     stream::{
         comm_pattern::CommPattern,
         event::{Address, Comm},
@@ -74,19 +76,21 @@ pub struct Ready {
 pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, SetupError> {
     check_privileges()?;
     check_memory()?;
-    check_pids(&options.pids)?;
+    let Options { select, .. } = options;
+    check_pids(select)?;
     let slab_caches = Files::live().slab_caches()?;
-    let selection = slab::resolve(&options.caches, &slab_caches)?;
+    let selection = slab::resolve_without(&select.cache_patterns(), &select.excluded_caches, &slab_caches)?;
     let kernel = Kernel::discover(&options.avoid)?;
     let filters = filters(&selection, &kernel, options)?;
     let plan = kernel.plan(&kernel.try_needed(filters.names, &options.avoid));
-    let memory = memory_budget(options, filters.caches.as_ref().map(HashSet::len));
+    let memory = memory_budget(options, filters.caches.count());
     let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let (cgroup_offsets, hierarchy) = cgroups(&kernel.layout);
+    check_cgroups(select, &hierarchy)?;
     let load_options = load_options(options, cgroup_offsets, kernel.pid_namespace);
     let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
     let trace_notes = trace_notes(&plan, &filters, &loaded);
-    let why_not_compared = why_not_compared(options, &plan, &kernel.layout);
+    let why_not_compared = why_not_compared(select, &plan, &kernel.layout);
     let traced = if why_not_compared.is_some() { HashSet::new() } else { traced(&plan, &kernel, &filters) };
     let no_cgroups = match &hierarchy {
         Ok(hierarchy) => hierarchy.why_nameless().map(str::to_owned),
@@ -94,21 +98,24 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     };
     let (names, names_notes) = Names::find(options, sink.is_some(), &kernel, no_cgroups);
     let infos = described(&kernel.caches, &slab_caches, &selection.named);
-    let filtered = filters.caches.unwrap_or_default();
+    let filtered = filters.caches.only();
     let caches = CacheDirectory::new(infos, filters.cache_of_caches, selection.named, filtered);
     // Opening it takes 30 ms, for which nobody would read the rings.
     let pages = memory.pages(rings.total()) / shares(sink);
     let verification =
         Verification::open(&kernel, options.interval, pages, options.avoid.contains(&Avoid::Verify));
-    let attached = loaded.attach()?;
+    let mut attached = loaded.attach()?;
+    follow_trees(select, &mut attached)?;
     let notes = selection.notes.into_iter().chain(slab_caches.missing.as_ref().map(ToString::to_string));
-    let notes = notes.chain(trace_notes).chain(why_not_compared.map(not_compared_note));
+    let notes = notes.chain(trace_notes).chain(why_not_compared.as_ref().map(not_compared_note));
     let notes = notes.chain(names_notes).chain(attach_notes(&attached)).collect();
     let Names { symbols, stacks, gfp_names, nodes } = names;
     let state = State {
         host: Host::read(),
         caches,
         inspector: (!options.avoid.contains(&Avoid::Names)).then(SurvivorInspector::default),
+        sift: Sift::new(select, hierarchy.as_ref().ok(), attached.filters.take()),
+        filter: select.text(),
         tasks: TaskDirectory::new(Cgroups::new(hierarchy.ok())),
         symbols,
         stacks,
@@ -117,8 +124,8 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
         incidents: options.incidents.clone(),
         notes,
         budget: budget(options, memory, rings, sink),
-        pids: options.pids.clone(),
-        requested: Requested::new(&options.comms, &options.pids),
+        pids: if select.command.is_some() { Vec::new() } else { first_processes(select) },
+        requested: Requested::new(select),
         is_compared: why_not_compared.is_none(),
         traced,
         kernel,
@@ -237,37 +244,115 @@ fn check_memory() -> Result<(), SetupError> {
     }
 }
 
-fn check_pids(pids: &[u32]) -> Result<(), SetupError> {
-    match pids.iter().find(|&&pid| !host::is_alive(pid)) {
-        Some(&pid) => Err(SetupError::NoSuchProcess(pid)),
+fn check_pids(select: &Select) -> Result<(), SetupError> {
+    match first_processes(select).into_iter().find(|&pid| !host::is_alive(pid)) {
+        Some(pid) => Err(SetupError::NoSuchProcess(pid)),
         None => Ok(()),
     }
 }
 
-fn filters(selection: &Selection, kernel: &Kernel, options: &Options) -> Result<Filters, SetupError> {
+/// Where some cgroups are asked for, all must have names.
+fn check_cgroups(select: &Select, hierarchy: &Result<Hierarchy, String>) -> Result<(), SetupError> {
+    let why = match hierarchy {
+        Ok(hierarchy) => hierarchy.why_nameless().map(str::to_owned),
+        Err(why) => Some(why.clone()),
+    };
+    match why.filter(|_| !select.cgroups.is_empty()) {
+        Some(why) => Err(SetupError::NoCgroups(why)),
+        None => Ok(()),
+    }
+}
+
+/// Those that are named by their numbers, with what they start or without.
+fn first_processes(select: &Select) -> Vec<u32> {
+    select.pids.iter().chain(&select.trees).copied().collect()
+}
+
+/// What the first processes of trees started before the probes were there. Forks are followed by now: what starts meanwhile is
+/// known, unless it is of a process that was not yet. So this goes on until it finds nobody new.
+fn follow_trees(select: &Select, attached: &mut Attached) -> Result<(), SetupError> {
+    if select.trees.is_empty() {
+        return Ok(());
+    }
+    if let Some(why) = &attached.processes_unavailable {
+        return Err(SetupError::NoTrees(why.clone()));
+    }
+    // A command has started nobody yet.
+    let Some(filters) = attached.filters.as_mut().filter(|_| select.command.is_none()) else { return Ok(()) };
+    let mut known: HashSet<u32> = HashSet::new();
+    loop {
+        let found = host::descendants(&select.trees);
+        let new: Vec<u32> = found.into_iter().filter(|&pid| known.insert(pid)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        filters.add_to_trees(&new)?;
+    }
+}
+
+fn filters(selection: &SelectedCaches, kernel: &Kernel, options: &Options) -> Result<Filters, SetupError> {
     let selected: Vec<&KernelCache> =
         kernel.caches.iter().filter(|cache| selection.contains(&cache.name)).collect();
     if let (true, [name, ..]) = (selected.is_empty(), &selection.caches[..]) {
         return Err(SetupError::NotListed(name.clone()));
     }
     let selected = &selected[..];
-    let names: Option<Vec<Comm>> = options.comms.iter().map(CommPattern::name).collect();
+    let Select { pids, trees, users, .. } = &options.select;
     Ok(Filters {
-        caches: (!selection.all).then(|| selected.iter().map(|cache| cache.address).collect::<HashSet<_>>()),
+        caches: cache_members(selection, selected, kernel),
         names: !addresses(selected, DENTRY).is_empty() && !options.avoid.contains(&Avoid::Names),
         kmalloc: selected.iter().any(|cache| may_serve_kmalloc(&cache.name)),
         cache_of_caches: addresses(selected, CACHE_OF_CACHES).first().copied().unwrap_or(0),
-        pids: options.pids.clone(),
-        // The probes know whole names only: where there is a glob, they send everything, and the session picks.
-        comms: names.into_iter().flatten().map(|name| name.padded()).collect(),
+        processes: match (pids.is_empty(), trees.is_empty()) {
+            (true, true) => Processes::All,
+            (false, true) => Processes::Only(pids.clone()),
+            (_, false) => Processes::Trees(trees.clone()),
+        },
+        uids: users.iter().map(|user| user.uid).collect(),
+        comms: comm_members(&options.select),
+        by_cgroup: !options.select.cgroups.is_empty(),
+        is_sifted: !(options.select.comms.is_empty() && options.select.excluded_comms.is_empty()),
     })
+}
+
+/// A cache that is made later is traced where all are but some.
+fn cache_members(selection: &SelectedCaches, selected: &[&KernelCache], kernel: &Kernel) -> Members<Address> {
+    let address = |cache: &KernelCache| cache.address;
+    match (selection.all, selection.excluded.is_empty()) {
+        (true, true) => Members::All,
+        (true, false) => {
+            let excluded = kernel.caches.iter().filter(|cache| !selection.contains(&cache.name));
+            Members::Except(excluded.map(address).collect())
+        }
+        (false, _) => Members::Only(selected.iter().copied().map(address).collect()),
+    }
+}
+
+/// The probes know whole names only: where a glob is asked for, they send everything but what is excluded, and the session picks.
+fn comm_members(select: &Select) -> Members<[u8; COMM_LEN]> {
+    let excluded = |name: &Comm| select.excluded_comms.iter().any(|comm| comm.matches(*name));
+    let only: Option<Vec<Comm>> = select.comms.iter().map(CommPattern::name).collect();
+    match only {
+        Some(only) if !only.is_empty() => {
+            let only = only.into_iter().filter(|name| !excluded(name));
+            Members::Only(only.map(|name| name.padded()).collect())
+        }
+        _ => {
+            let names: HashSet<_> = select
+                .excluded_comms
+                .iter()
+                .filter_map(CommPattern::name)
+                .map(|name| name.padded())
+                .collect();
+            if names.is_empty() { Members::All } else { Members::Except(names) }
+        }
+    }
 }
 
 /// The caches of which each allocation is traced.
 fn traced(plan: &Plan, kernel: &Kernel, filters: &Filters) -> HashSet<Address> {
     let is_traced = |cache: &&KernelCache| {
-        let passes = filters.caches.as_ref().is_none_or(|caches| caches.contains(&cache.address));
-        passes && (plan.kmalloc.is_ok() || !may_serve_kmalloc(&cache.name))
+        filters.caches.contains(&cache.address) && (plan.kmalloc.is_ok() || !may_serve_kmalloc(&cache.name))
     };
     kernel.caches.iter().filter(is_traced).map(|cache| cache.address).collect()
 }
@@ -310,16 +395,25 @@ fn attach_notes(attached: &Attached) -> impl Iterator<Item = String> + use<> {
 }
 
 /// Why what was traced of a cache cannot be compared with all that it has.
-fn why_not_compared(options: &Options, plan: &Plan, layout: &Layout) -> Option<&'static str> {
-    if !(options.pids.is_empty() && options.comms.is_empty()) {
-        return Some("--pid and --comm follow only a part of each cache");
+fn why_not_compared(select: &Select, plan: &Plan, layout: &Layout) -> Option<String> {
+    if !select.is_of_all_tasks() {
+        return Some(only_a_part(&select.task_options()));
     }
     let frees_by_page = plan.free == Ok(CacheStrategy::Page);
     (frees_by_page && layout.arguments.free_is_late != 0)
-        .then_some("frees do not carry their cache on this kernel")
+        .then(|| "frees do not carry their cache on this kernel".to_owned())
 }
 
-fn not_compared_note(why: &str) -> String {
+fn only_a_part(options: &[&str]) -> String {
+    match options {
+        ["--"] => "only a part of each cache is the command's".to_owned(),
+        [one] => format!("{one} follows only a part of each cache"),
+        [others @ .., last] => format!("{} and {last} follow only a part of each cache", others.join(", ")),
+        [] => String::new(),
+    }
+}
+
+fn not_compared_note(why: &String) -> String {
     format!("slabinfo is not compared: {why}")
 }
 
@@ -329,7 +423,7 @@ fn cgroups(layout: &Layout) -> (config::Cgroups, Result<Hierarchy, String>) {
     match (hierarchy, &layout.memory_cgroups) {
         (Ok(hierarchy), Ok(offsets)) if hierarchy.is_of_memory => (*offsets, Ok(hierarchy)),
         (Ok(hierarchy), Err(why)) if hierarchy.is_of_memory => (config::Cgroups::default(), Err(why.clone())),
-        (hierarchy, _) => (config::Cgroups::default(), hierarchy),
+        (hierarchy, _) => (layout.unified_cgroups, hierarchy),
     }
 }
 
@@ -361,6 +455,43 @@ fn load_options(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whose_part_is_followed_is_said() {
+        assert_eq!(only_a_part(&["--uid"]), "--uid follows only a part of each cache");
+        assert_eq!(only_a_part(&["--pid", "--comm"]), "--pid and --comm follow only a part of each cache");
+        assert_eq!(
+            only_a_part(&["--pid", "--comm", "--unit"]),
+            "--pid, --comm and --unit follow only a part of each cache"
+        );
+        assert_eq!(only_a_part(&["--"]), "only a part of each cache is the command's");
+    }
+
+    #[test]
+    fn names_are_for_the_probes_as_far_as_they_are_whole() {
+        let members = |only: &[&str], excluded: &[&str]| {
+            let parse = |names: &[&str]| names.iter().map(|name| CommPattern::parse(name).unwrap()).collect();
+            let select = Select { comms: parse(only), excluded_comms: parse(excluded), ..Select::default() };
+            let show = |names: HashSet<[u8; COMM_LEN]>| {
+                let mut names: Vec<String> =
+                    names.iter().map(|name| String::from_utf8_lossy(name).replace('\0', "")).collect();
+                names.sort_unstable();
+                names.join(" ")
+            };
+            match comm_members(&select) {
+                Members::All => "all".to_owned(),
+                Members::Only(names) => format!("only {}", show(names)),
+                Members::Except(names) => format!("except {}", show(names)),
+            }
+        };
+        assert_eq!(members(&[], &[]), "all");
+        assert_eq!(members(&["curl", "sh"], &[]), "only curl sh");
+        assert_eq!(members(&["curl", "sh"], &["c*"]), "only sh");
+        assert_eq!(members(&["curl", "s*"], &[]), "all");
+        assert_eq!(members(&["curl", "s*"], &["sh", "b*"]), "except sh");
+        assert_eq!(members(&[], &["sh", "b*"]), "except sh");
+        assert_eq!(members(&[], &["b*"]), "all");
+    }
 
     #[test]
     fn kmalloc_caches_are_known_by_their_size() {

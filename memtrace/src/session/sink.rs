@@ -79,8 +79,6 @@ pub struct RecordingTarget {
     pub max_bytes: Option<u64>,
     /// How memtrace was started.
     pub command: Vec<String>,
-    /// The filters as they are written on the command line; empty where everything is traced.
-    pub filters: String,
     pub progress: Arc<Progress>,
     /// What it waits for. None: for nothing.
     pub until: Option<Until>,

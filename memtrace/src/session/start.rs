@@ -11,12 +11,10 @@ use super::{
     verification::Verification,
 };
 use crate::{
-    evidence::{
-        recording::{Header, file::WriteError},
-        replay::filter::Filter,
-    },
+    evidence::recording::{Header, file::WriteError},
     kernel::clock,
     procfs::Files,
+    select::filter::Filter,
     stream::{event::TimeNs, ledger::Batch},
     view::build::Builder,
 };
@@ -72,15 +70,8 @@ impl State {
         let header = self.header(options, started);
         let symbols = self.symbols.clone();
         Ok(match config {
-            SinkConfig::Recording(RecordingTarget {
-                sink,
-                max_bytes,
-                command,
-                filters,
-                progress,
-                until: _,
-            }) => {
-                let header = Header { command, filters, ..header };
+            SinkConfig::Recording(RecordingTarget { sink, max_bytes, command, progress, until: _ }) => {
+                let header = Header { command, ..header };
                 Box::new(RecordingSink::start(header, sink, symbols, progress, max_bytes)?)
             }
             SinkConfig::Stream(target) => Box::new(StreamSink::start(target, &header, symbols)),
@@ -100,7 +91,7 @@ impl State {
             ledger_bytes: self.budget.ledger_bytes(),
             period: options.sample,
             stacks_period: self.stacks.as_ref().map(|stacks| stacks.period),
-            filters: String::new(),
+            filters: self.filter.clone(),
             gfp_names: self.gfp_names.clone(),
             ring: None,
         }

@@ -4,14 +4,14 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     budget::Budget, caches::CacheDirectory, compare::Comparison, host::Host, inspect::SurvivorInspector,
-    own_cost::Meter, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory, unmatched::Requested,
-    unseen::Unseen, until::Until, verification::Verification,
+    own_cost::Meter, sift::Sift, sink::EventSink, slabinfo::SlabinfoSeries, tasks::TaskDirectory,
+    unmatched::Requested, unseen::Unseen, until::Until, verification::Verification,
 };
 use crate::{
     attribution::stack::Stacks,
-    evidence::replay::filter::Filter,
     kernel::{clock, discover::Kernel, gfp::GfpNames, nodes::Nodes, symbols::Symbols},
     knowledge::incidents::Incidents,
+    select::filter::Filter,
     stream::{
         event::{Address, StackId, TimeNs},
         ledger::{Batch, Ledger},
@@ -39,6 +39,9 @@ pub struct State {
     /// Requested processes that run.
     pub pids: Vec<u32>,
     pub requested: Requested,
+    pub sift: Sift,
+    /// What was asked for, as it was written.
+    pub filter: String,
     /// All of a cache is traced, so that it can be compared with slabinfo.
     pub is_compared: bool,
     /// Addresses of these caches; empty where only a part of each is traced.
@@ -67,7 +70,7 @@ pub struct Session {
     pub comparison: Comparison,
     pub meter: Meter,
     pub started: TimeNs,
-    /// Events that the probes sent and [`Requested`] leaves out.
+    /// Events that the probes sent and [`Sift`] leaves out.
     pub left_out: u64,
     /// Records that could not be decoded: the BPF object and this binary do not match.
     pub undecodable: u64,

@@ -1,5 +1,7 @@
 //! A report: checkpoint -> record -> build.
 
+use std::collections::HashMap;
+
 use super::{
     error::SessionError,
     record::BlockEnd,
@@ -8,10 +10,11 @@ use super::{
     state::{Session, State},
 };
 use crate::{
-    evidence::replay::filter::Filter,
     kernel::{attach::Attached, events::Events},
+    select::{filter::Filter, without_caches},
     stream::{
         calls::{CallSites, StackNames},
+        event::Address,
         ledger::OriginKey,
     },
     view::{Checkpoint, Snapshot, lookups::Lookups, profile::Profile},
@@ -58,7 +61,7 @@ impl Session {
         let mut snapshot = self.builder.snapshot(&self.ledger, checkpoint, lookups);
         if self.shown.is_on() {
             let is_shown = |name: &str| {
-                lookups.caches.values().any(|info| info.name == name && self.shown.passes_cache(info))
+                lookups.caches.values().any(|info| info.name == name && self.shown.passes_cache(info.names()))
             };
             snapshot.caches.retain(|cache| is_shown(&cache.name));
         }
@@ -78,7 +81,9 @@ impl Session {
 /// Of what is traced, what reports show: without our own.
 fn is_shown(shown: &Filter, state: &State) -> impl Fn(&OriginKey) -> bool + use<> {
     let own_tgid = std::process::id();
-    let passed = shown.caches(state.caches.infos());
+    let infos = state.caches.infos().iter();
+    let passed: HashMap<Address, bool> =
+        infos.map(|(&number, info)| (number, shown.passes_cache(info.names()))).collect();
     let others_pass = !shown.is_on();
     move |origin| origin.task.tgid != own_tgid && passed.get(&origin.cache).copied().unwrap_or(others_pass)
 }
@@ -88,6 +93,7 @@ impl State {
         Lookups {
             host: &self.host.name,
             kernel: &self.host.kernel,
+            filter: without_caches(&self.filter),
             caches: self.caches.infos(),
             processes: &self.tasks.processes,
             cgroups: &self.tasks.cgroups,

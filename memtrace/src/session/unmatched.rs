@@ -2,9 +2,9 @@
 
 use super::host;
 use crate::{
+    select::Select,
     stream::{
         comm_pattern::{self, CommPattern},
-        event::Comm,
         ledger::Ledger,
     },
     text::escape,
@@ -18,22 +18,15 @@ pub struct Requested {
 }
 
 impl Requested {
-    pub fn new(comms: &[CommPattern], pids: &[u32]) -> Self {
+    pub fn new(select: &Select) -> Self {
         let process_of = |comm: &CommPattern| Some((comm.clone(), host::process_of_thread(comm.name()?)?));
+        // A command's process has ended when its session ends: that nothing was allocated shows anyway.
+        let trees = select.trees.iter().filter(|_| select.command.is_none());
         Self {
-            comms: comms.to_vec(),
-            pids: pids.to_vec(),
-            threads: comms.iter().filter_map(process_of).collect(),
+            comms: select.comms.clone(),
+            pids: select.pids.iter().chain(trees).copied().collect(),
+            threads: select.comms.iter().filter_map(process_of).collect(),
         }
-    }
-
-    /// Only then the probes send what was not asked for.
-    pub fn has_globs(&self) -> bool {
-        self.comms.iter().any(|comm| comm.name().is_none())
-    }
-
-    pub fn passes(&self, comm: Comm) -> bool {
-        comm_pattern::passes(&self.comms, comm)
     }
 
     /// A sentence each for names and for processes of which nothing was seen.

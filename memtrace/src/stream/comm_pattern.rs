@@ -53,9 +53,10 @@ impl CommPattern {
     }
 }
 
-/// Whether one of them matches; without any, all names pass.
-pub fn passes(patterns: &[CommPattern], comm: Comm) -> bool {
-    patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(comm))
+/// Whether one of `only` matches (without any, all names do), and none of `excluded`.
+pub fn passes(only: &[CommPattern], excluded: &[CommPattern], comm: Comm) -> bool {
+    let matches = |patterns: &[CommPattern]| patterns.iter().any(|pattern| pattern.matches(comm));
+    (only.is_empty() || matches(only)) && !matches(excluded)
 }
 
 /// Begins a sentence that has names in it.
@@ -103,8 +104,12 @@ mod tests {
     #[test]
     fn one_of_several_is_enough() {
         let patterns = ["curl", "wg*"].map(|text| CommPattern::parse(text).unwrap());
-        let pass = ["curl", "wget", "bash"].map(|name| passes(&patterns, Comm::truncated(name.as_bytes())));
-        assert_eq!(pass, [true, true, false]);
-        assert!(passes(&[], Comm::truncated(b"bash")));
+        let pass = |only: &[CommPattern], excluded: &[CommPattern]| {
+            ["curl", "wget", "bash"].map(|name| passes(only, excluded, Comm::truncated(name.as_bytes())))
+        };
+        assert_eq!(pass(&patterns, &[]), [true, true, false]);
+        assert_eq!(pass(&[], &patterns), [false, false, true]);
+        assert_eq!(pass(&patterns, &patterns[1..]), [true, false, false]);
+        assert_eq!(pass(&[], &[]), [true, true, true]);
     }
 }

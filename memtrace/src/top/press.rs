@@ -9,8 +9,9 @@ use super::{
     state::{Asks, GROUPS, Prompt, Selection, State, View},
 };
 use crate::{
-    evidence::replay::{filter::Filter, when},
+    evidence::replay::when,
     output::render::terminal::{self, Frame},
+    select::{Select, filter::Filter},
     view::{Keys, Sort},
 };
 
@@ -284,7 +285,7 @@ fn done(state: &mut State, prompt: Prompt, seen: Seen<'_>) -> Option<Ask> {
 fn chosen(state: &mut State, text: &str, seen: Seen<'_>) -> Option<Ask> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     let caches: Vec<String> = names.map(str::to_owned).collect();
-    if let Err(error) = Filter::new(&caches, &[], &[]) {
+    if let Err(error) = Filter::new(&Select::of_caches(caches.clone())) {
         state.message = Some(error.to_string());
         return None;
     }

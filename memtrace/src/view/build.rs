@@ -109,6 +109,7 @@ impl Builder {
             settled: checkpoint.settled,
             host: lookups.host.to_owned(),
             kernel: lookups.kernel.to_owned(),
+            filter: lookups.filter.to_owned(),
             by,
             sort,
             older,

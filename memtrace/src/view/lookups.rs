@@ -27,6 +27,13 @@ pub struct CacheInfo {
     pub is_requested: bool,
 }
 
+impl CacheInfo {
+    /// Its own, and those of caches that are merged into it.
+    pub fn names(&self) -> impl Iterator<Item = &String> + Clone {
+        std::iter::once(&self.name).chain(&self.aliases)
+    }
+}
+
 static UNKNOWN_CACHE: CacheInfo = CacheInfo {
     name: String::new(),
     aliases: Vec::new(),
@@ -44,6 +51,8 @@ pub type Caches = HashMap<Address, CacheInfo>;
 pub struct Lookups<'a> {
     pub host: &'a str,
     pub kernel: &'a str,
+    /// What the report leaves out, as options that say what it has; empty where it has everything.
+    pub filter: &'a str,
     pub caches: &'a Caches,
     pub processes: &'a Processes,
     pub cgroups: &'a Cgroups,

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub host: String,
     /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
+    /// What is left out, as options that say what is not; empty where nothing is. Which caches there are is in `caches`.
+    pub filter: String,
     pub by: Keys,
     pub sort: Sort,
     /// Only objects at least this old are counted in the rows' `objects` and `bytes` (`--older`).

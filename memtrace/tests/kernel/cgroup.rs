@@ -31,6 +31,13 @@ impl Cgroup {
         Self::new(name)
     }
 
+    /// One in it, which may have programs beside it.
+    pub fn beside(&self, name: &str) -> Self {
+        let path = self.0.join(name);
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self(path)
+    }
+
     /// One in it, charged for its own.
     pub fn child(&self, name: &str) -> Self {
         let control = self.0.join("cgroup.subtree_control");

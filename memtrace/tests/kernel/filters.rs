@@ -17,6 +17,8 @@ pub fn tests() -> Vec<Test> {
         rows_by_pid_are_one_process_each,
         only_the_given_processes_are_shown,
         only_the_given_command_names_are_shown,
+        what_is_excluded_is_left_out,
+        only_the_given_users_are_shown,
         several_caches_are_traced,
         a_glob_is_all_caches_that_match,
         a_merged_cache_is_found_by_its_alias,
@@ -118,6 +120,48 @@ fn only_the_given_command_names_are_shown() {
         matches!(about_filters[..], [note] if note.contains("under the name 'mt-nobody' (")),
         "{about_filters:?}"
     );
+}
+
+/// Whole names are for the probes, globs for memtrace; and of all caches but some, new ones are traced.
+fn what_is_excluded_is_left_out() {
+    let [one, other, kept] = ["one", "two", "kept"].map(unique);
+    let mut programs = [&one, &other, &kept].map(|comm| Workload::start(comm, &Task::Pipes(400)));
+    let glob = format!("{}*", &other[..other.len() - 1]);
+    let filters = ["--cache", "filp,inode_cache", "--exclude-cache", "[i]node_cache", "--exclude-comm", &one];
+    let mut session =
+        Session::start(&[&filters[..], &["--exclude-comm", &glob, "--by", "comm,cache"]].concat());
+    let mut all_but = Session::start(&["--exclude-cache", "filp", "--comm", &kept, "--by", "cache"]);
+    programs.iter_mut().for_each(Workload::go);
+    session.until_objects(&format!("{kept}, filp"), 800);
+    all_but.until_objects("inode_cache", 400);
+    let last = session.interrupt();
+    let is_ours = |row: &&str| row.starts_with("mt-");
+    assert_eq!(keys(&last).into_iter().filter(is_ours).collect::<Vec<_>>(), [format!("{kept}, filp")]);
+    assert!(last.rows.iter().all(|row| row.key.ends_with(", filp")), "{:?}", keys(&last));
+    let filter = last.filter.as_deref().unwrap_or_default();
+    assert!(filter.contains("--exclude-cache [i]node_cache") && filter.contains(&glob), "{filter}");
+    let off = "slabinfo is not compared: --exclude-comm follows only a part of each cache";
+    assert!(last.notes.iter().any(|note| note == off), "{:?}", last.notes);
+    let last = all_but.interrupt();
+    assert_eq!((last.objects("filp"), last.objects("inode_cache")), (0, 400));
+    assert!(last.objects("dentry") >= 400, "{last}");
+}
+
+fn only_the_given_users_are_shown() {
+    const UID: u32 = 61_234;
+    let [theirs, ours] = ["their", "our"].map(unique);
+    let task = Task::As { uid: UID, task: Box::new(Task::OpenFiles(300)) };
+    let mut programs = [Workload::start(&theirs, &task), Workload::start(&ours, &Task::OpenFiles(200))];
+    let of = |uid: &str| Session::start(&["--cache", "filp", "--uid", uid]);
+    let (mut one, mut both, mut root) = (of(&UID.to_string()), of(&format!("{UID},0")), of("0"));
+    programs.iter_mut().for_each(Workload::go);
+    one.until_objects(&theirs, 300);
+    both.until_objects(&theirs, 300);
+    both.until_objects(&ours, 200);
+    root.until_objects(&ours, 200);
+    assert_eq!(keys(&one.interrupt()), [&theirs]);
+    both.interrupt();
+    assert_eq!(root.interrupt().objects(&theirs), 0);
 }
 
 fn several_caches_are_traced() {

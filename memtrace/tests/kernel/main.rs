@@ -29,6 +29,7 @@ mod events;
 mod exact;
 mod explain;
 mod filters;
+mod groups;
 mod host;
 mod hostile;
 mod lifecycle;
@@ -52,6 +53,7 @@ mod snapshot;
 mod soak;
 mod terminal;
 mod torture;
+mod trees;
 mod triage;
 mod untraced;
 mod ways;
@@ -177,6 +179,8 @@ fn main() -> ExitCode {
         verdict::tests(),
         ages::tests(),
         filters::tests(),
+        groups::tests(),
+        trees::tests(),
         names::tests(ways),
         look::tests(ways),
         untraced::tests(ways),

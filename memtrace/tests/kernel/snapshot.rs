@@ -17,6 +17,7 @@ pub struct Snapshot {
     pub settled: Option<Settled>,
     #[serde(rename = "self")]
     pub own_cost: OwnCost,
+    pub filter: Option<String>,
     pub caches: Vec<Cache>,
     pub rows: Vec<Row>,
     pub ages: Vec<AgeBucket>,
@@ -53,6 +54,7 @@ pub struct OwnCost {
 pub struct Cache {
     pub name: String,
     pub aliases: Vec<String>,
+    pub allocs: u64,
     pub outstanding_objects: u64,
     pub slabinfo_growth: Option<i64>,
     pub traced_growth: Option<i64>,

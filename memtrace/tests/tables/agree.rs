@@ -8,10 +8,11 @@ use std::{
 use memtrace::{
     evidence::{
         recording::Reader,
-        replay::{self, Query, events::EventQuery, filter::Filter},
+        replay::{self, Query, events::EventQuery},
     },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
+    select::filter::Filter,
     stream::event::Address,
     view::{
         By, Sort,

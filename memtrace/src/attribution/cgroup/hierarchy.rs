@@ -62,11 +62,29 @@ impl Hierarchy {
         (error.kind() == io::ErrorKind::PermissionDenied).then_some("reading them needs CAP_DAC_READ_SEARCH")
     }
 
+    /// All cgroups that there are, each with its path from the hierarchy's root, parents before what is in them.
+    pub fn all(&self) -> Vec<(CgroupId, Vec<u8>)> {
+        let mut all = Vec::new();
+        walk(&self.mount, &mut |directory, id| {
+            all.extend(below(&self.root, &self.mount, directory).map(|path| (id, path)));
+        });
+        all
+    }
+
     /// The path of the cgroup with this number, from the hierarchy's root; None where it is gone or out of reach.
     pub fn path(&self, id: CgroupId) -> Option<Vec<u8>> {
         let directory = handle::directory(&self.directory, id).ok()?;
         below(&self.root, &self.mount, &directory)
     }
+}
+
+/// Those that cannot be read, or are removed meanwhile, are left out.
+fn walk(directory: &Path, visit: &mut dyn FnMut(&Path, CgroupId)) {
+    let Ok(metadata) = fs::metadata(directory) else { return };
+    visit(directory, metadata.ino());
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let children = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    children.for_each(|child| walk(&child.path(), visit));
 }
 
 /// A directory below the mount, as a path in the hierarchy.
@@ -92,6 +110,20 @@ mod tests {
         assert_eq!(of("/docker/x", "/cg").as_deref(), Some("/docker/x"));
         assert_eq!(of("/docker/x", "/cg/y").as_deref(), Some("/docker/x/y"));
         assert_eq!(of("/", "/elsewhere"), None);
+    }
+
+    #[test]
+    fn all_cgroups_are_found_with_those_in_them() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("a/b")).unwrap();
+        fs::write(root.path().join("a/cgroup.procs"), "").unwrap();
+        let directory = File::open(root.path()).unwrap();
+        let hierarchy =
+            Hierarchy { mount: root.path().to_owned(), root: b"/".to_vec(), directory, is_of_memory: false };
+        let all = hierarchy.all();
+        let paths: Vec<_> = all.iter().map(|(_, path)| String::from_utf8_lossy(path)).collect();
+        assert_eq!(paths, ["/", "/a", "/a/b"]);
+        assert_eq!(all[2].0, fs::metadata(root.path().join("a/b")).unwrap().ino());
     }
 
     #[test]

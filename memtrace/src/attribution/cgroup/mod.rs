@@ -1,6 +1,7 @@
 //! Control groups: the hierarchy that charges memory, the cgroups' paths, and who owns them.
 
 mod hierarchy;
+mod names;
 mod owner;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 
 pub use self::{
     hierarchy::{Hierarchy, HierarchyError},
+    names::container_names,
     owner::{Container, Owner},
 };
 use crate::stream::event::CgroupId;

@@ -9,11 +9,11 @@ use super::{
     runtime::block_on,
     screen::Screen,
     terminal::{self, WidthArgs},
-    trace::ALL,
 };
 use crate::{
     cmd::exit::Found,
     output::{Output, Shown},
+    select::ALL,
     session::{
         self, Options, SessionError,
         requests::{Request, Requests},
@@ -61,7 +61,7 @@ pub fn session(
     let state = State { view: view.view, has_mouse: view.mouse, ..State::new(by.clone(), *sort) };
     let command = ["sudo".to_owned(), "memtrace".to_owned()].into_iter().chain(words()).collect();
     let report_options = options.report_options.clone();
-    let named = options.caches.iter().filter(|name| *name != ALL).cloned().collect();
+    let named = options.select.caches.iter().filter(|name| *name != ALL).cloned().collect();
     let (source, reports) =
         Live::new(asker, report_options, Look::of(&state), Command { words: command, named });
     let colours = terminal::style();

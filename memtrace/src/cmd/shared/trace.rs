@@ -4,35 +4,24 @@ use std::{num::NonZeroU64, time::Duration};
 
 use clap::Args;
 
-use super::number;
+use super::{
+    number,
+    select::{LiveSelectArgs, SelectArgs},
+};
 use crate::{
     kernel::trials::Avoid,
+    select::Select,
     session::{StacksOption, budget::memory},
-    stream::comm_pattern::CommPattern,
     text::{duration, human, size},
 };
 
-/// Stands for all caches.
-pub const ALL: &str = "all";
-
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
-    /// Slab caches to trace: names as in `memtrace caches`, globs ('kmalloc-*') or all; may be repeated
-    ///
-    /// The fewer, the cheaper: on a host that opens and closes 100,000 files a second, all can cost a fifth of its speed or more.
-    /// See --max-cpu.
-    #[arg(short, long = "cache", value_name = "NAME|GLOB", value_delimiter = ',', default_value = "all")]
-    pub caches: Vec<String>,
+    #[command(flatten)]
+    pub select: SelectArgs,
 
-    /// Trace only allocations by this process; may be repeated
-    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = number::process_id, allow_hyphen_values = true)]
-    pub pids: Vec<u32>,
-
-    /// Trace only allocations by processes of this name or glob ('php*'); may be repeated
-    ///
-    /// Threads count for their process. A glob costs as much as no filter: the probes send everything, and memtrace picks.
-    #[arg(long = "comm", value_name = "COMM|GLOB", value_parser = CommPattern::parse)]
-    pub comms: Vec<CommPattern>,
+    #[command(flatten)]
+    pub live_select: LiveSelectArgs,
 
     /// Show call stacks of the first rows, from one allocation in 32
     #[arg(long, value_enum, value_name = "WHICH")]
@@ -85,13 +74,8 @@ pub struct TraceArgs {
 }
 
 impl TraceArgs {
-    /// The filters, as written on the command line; empty without any.
-    pub fn filters(&self) -> String {
-        let is_all = self.caches.iter().any(|cache| cache == ALL);
-        let caches = self.caches.iter().filter(|_| !is_all).map(|cache| format!("--cache {cache}"));
-        let pids = self.pids.iter().map(|pid| format!("--pid {pid}"));
-        let comms = self.comms.iter().map(|comm| format!("--comm {}", comm.text()));
-        caches.chain(pids).chain(comms).collect::<Vec<_>>().join(" ")
+    pub fn select(&self) -> Select {
+        self.select.select_live(&self.live_select)
     }
 }
 

@@ -9,10 +9,11 @@ use std::{
 use crate::{
     evidence::{
         recording::Reader,
-        replay::{self, Query, filter::Filter},
+        replay::{self, Query},
     },
     knowledge::incidents::Incidents,
     output::{Output, Shown},
+    select::{Select, filter::Filter},
     session::{self, Options, SessionError, budget::CpuLimit, options::TakeCensus},
     triage::tracing::Tracing,
     view::{By, Snapshot, Sort, build::ReportOptions},
@@ -97,9 +98,7 @@ fn report_options() -> ReportOptions {
 
 fn options(duration: Duration) -> Options {
     Options {
-        caches: all(),
-        pids: Vec::new(),
-        comms: Vec::new(),
+        select: Select::default(),
         report_options: report_options(),
         // Only the last report is shown; the others tell how the rows move.
         interval: (duration / REPORTS).max(MIN_INTERVAL).min(duration),

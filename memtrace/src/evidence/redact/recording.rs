@@ -15,6 +15,7 @@ use crate::{
             file::{Sink, WriteError},
         },
     },
+    select::cgroup::NO_CGROUP,
     stream::{
         comm_pattern::NOTHING,
         event::{Alloc, Event, Label, Name, ProcessId, Task},
@@ -110,10 +111,12 @@ impl Copy<'_> {
     }
 }
 
-/// Only notes on filters have names of processes in them.
+/// Only notes on filters have names of processes and of cgroups in them.
 fn redact_note(note: &mut String) {
-    if note.starts_with(NOTHING) {
-        *note = format!("{NOTHING}that was asked for {LEFT_OUT}");
+    for beginning in [NOTHING, NO_CGROUP] {
+        if note.starts_with(beginning) {
+            *note = format!("{beginning}that was asked for {LEFT_OUT}");
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 use std::{collections::HashMap, io, time::Duration};
 
 use super::{
-    filter::Filter,
     state::State,
     window::{When, Window, WindowError},
 };
@@ -19,6 +18,7 @@ use crate::{
     },
     knowledge::incidents::Incidents,
     output::events::EventOutput,
+    select::filter::Filter,
     stream::{
         event::{Address, Alloc, CacheTag, Event, Free, Label, Name, ObjectKind, TimeNs, cache_tag},
         ledger::{Held, OriginDetail, OriginKey},

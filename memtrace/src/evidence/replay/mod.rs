@@ -2,7 +2,6 @@
 //! recorded moment there is a report.
 
 pub mod events;
-pub mod filter;
 pub mod follow;
 mod gather;
 pub mod key_series;
@@ -18,7 +17,6 @@ use std::{
 };
 
 use self::{
-    filter::Filter,
     gather::Gatherer,
     state::State,
     survey::Survey,
@@ -30,6 +28,7 @@ use crate::{
         recording::{Place, Reader, TooMuch, block::intact, footer::BlockFooter},
     },
     knowledge::incidents::Incidents,
+    select::filter::Filter,
     stream::ledger::OriginDetail,
     text::time::rfc3339_millis,
     view::{

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::filter::Filter;
 use crate::{
     attribution::{cgroup::Cgroups, process::Processes},
     evidence::recording::{
@@ -13,9 +12,10 @@ use crate::{
     },
     kernel::gfp::GfpNames,
     knowledge::incidents::Incidents,
+    select::{filter::Filter, without_caches},
     stream::{
         calls::{CallSites, StackNames},
-        event::{Address, Event, Label, Name, StackId, TimeNs},
+        event::{Address, CgroupId, Event, Label, Name, StackId, TimeNs},
         ledger::{Ledger, OriginDetail, OriginKey},
     },
     view::{
@@ -86,8 +86,11 @@ pub struct State {
     own_tgid: u32,
     incidents: Incidents,
     filter: Filter,
-    /// What the filter makes of the caches.
+    /// What the filter makes of the caches, and of the cgroups that have names.
     passed: HashMap<Address, bool>,
+    passed_cgroups: HashMap<CgroupId, bool>,
+    /// What was recorded, and what of it passes.
+    shown: String,
     period: u32,
     room: Room,
     /// What reading it may take, and has.
@@ -177,6 +180,12 @@ impl StackNames for RecordedStacks {
     }
 }
 
+/// What a report of a recording with these filters shows, with those of its own.
+fn shown(recorded: &str, own: &str) -> String {
+    let parts = [recorded, own].map(without_caches);
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 impl State {
     pub fn new(header: &Header, filter: Filter, incidents: Incidents, apart: OriginDetail) -> Self {
         let mut ledger = Ledger::new(header.ledger_bytes.min(MAX_LEDGER_BYTES) as usize);
@@ -194,8 +203,10 @@ impl State {
             kernel: header.kernel.clone(),
             own_tgid: header.own_tgid,
             incidents,
+            shown: shown(&header.filters, filter.text()),
             filter,
             passed: HashMap::new(),
+            passed_cgroups: HashMap::new(),
             period: header.period,
             room: Room(MAX_NAME_BYTES),
             limits: Limits::NONE,
@@ -256,7 +267,7 @@ impl State {
         }
         let Definitions { caches, processes, cgroups, call_sites, stacks } = definitions;
         for (number, info) in caches {
-            let passes = self.filter.passes_cache(&info);
+            let passes = self.filter.passes_cache(info.names());
             self.room.put(&mut self.caches, number, info, cache_bytes);
             if self.caches.contains_key(&number) {
                 self.passed.insert(number, passes);
@@ -266,7 +277,13 @@ impl State {
             self.exceeded.get_or_insert(TooMuch(Bound::Caches(MAX_CACHES as u64)));
         }
         processes.into_iter().for_each(|process| self.processes.define(process));
-        cgroups.into_iter().for_each(|(id, path)| self.cgroups.define(id, path));
+        for (id, path) in cgroups {
+            self.cgroups.define(id, path);
+            // There is no more of them than there is room for.
+            if let Some(path) = self.cgroups.path(id) {
+                self.passed_cgroups.insert(id, self.filter.passes_cgroup(Some(path)));
+            }
+        }
         for (place, name) in call_sites {
             self.room.put(&mut self.call_sites.0, place, name, String::len);
         }
@@ -308,8 +325,8 @@ impl State {
     }
 
     /// What was asked for and is not there.
-    pub(super) fn unmatched(&self) -> Option<String> {
-        self.filter.unmatched(&self.ledger)
+    pub(super) fn unmatched(&self) -> Vec<String> {
+        self.filter.unmatched(&self.ledger, &self.cgroups)
     }
 
     /// From here on, frees are of what was outstanding at the session's end.
@@ -330,6 +347,7 @@ impl State {
         ask(Lookups {
             host: &self.host,
             kernel: &self.kernel,
+            filter: &self.shown,
             caches: &self.caches,
             processes: &self.processes,
             cgroups: &self.cgroups,
@@ -347,7 +365,14 @@ impl State {
 
     pub(super) fn shows(&self, origin: &OriginKey) -> bool {
         let passes_cache = self.passed.get(&origin.cache).copied().unwrap_or(!self.filter.is_on());
-        origin.task.tgid != self.own_tgid && passes_cache && self.filter.passes_task(origin)
+        let passes_cgroup = || {
+            let passes = self.passed_cgroups.get(&origin.cgroup).copied();
+            passes.unwrap_or_else(|| self.filter.passes_cgroup(None))
+        };
+        origin.task.tgid != self.own_tgid
+            && passes_cache
+            && self.filter.passes_task(origin)
+            && passes_cgroup()
     }
 
     /// Whether what is of this cache is shown where nobody knows whose it is.
@@ -365,7 +390,7 @@ impl State {
         let mut snapshot = self.with_lookups(|lookups| builder.snapshot(&self.ledger, checkpoint, lookups));
         if self.filter.is_on() {
             let shown = |name: &str| {
-                self.caches.values().any(|info| info.name == name && self.filter.passes_cache(info))
+                self.caches.values().any(|info| info.name == name && self.filter.passes_cache(info.names()))
             };
             snapshot.caches.retain(|cache| shown(&cache.name));
         }

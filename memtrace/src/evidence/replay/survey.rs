@@ -1,7 +1,6 @@
 //! What has to be known of a whole recording before a part of it can be found: where its marks are, and where its peak is.
 
 use super::{
-    filter::Filter,
     state::{MAX_MARKS, State, shortened},
     window::When,
 };
@@ -11,6 +10,7 @@ use crate::{
         recording::{Entry, Place, Reader, TooMuch, block::intact},
     },
     knowledge::incidents::Incidents,
+    select::filter::Filter,
     stream::{event::TimeNs, ledger::OriginDetail},
     text::escape,
 };

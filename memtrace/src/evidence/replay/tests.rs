@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Query, Report, filter::Filter, report, window::When};
+use super::{Query, Report, report, window::When};
 use crate::{
     evidence::recording::{
         Reader,
@@ -25,6 +25,7 @@ use crate::{
         tests::script::START_NS,
     },
     knowledge::incidents::Incidents,
+    select::filter::Filter,
     stream::ledger::Ledger,
     view::{By, Sort, build::ReportOptions},
 };

@@ -30,6 +30,7 @@ pub fn block(snapshot: &Snapshot) -> Vec<Block> {
     [
         vec![title(snapshot, snapshot.is_final)],
         caches(snapshot),
+        filter(snapshot),
         host(snapshot),
         own_cost(&snapshot.own_cost),
         already(snapshot),
@@ -58,7 +59,8 @@ pub fn head(snapshot: &Snapshot) -> Vec<Block> {
     });
     let lines = [Some(title(snapshot, false)), verdict, place].into_iter().flatten().collect();
     let trust = trust_line(snapshot).tone(tone_of_trust(snapshot)).keep(Keep::Trust);
-    [lines, vec![trust], caches(snapshot), host(snapshot), own_cost(&snapshot.own_cost)].concat()
+    let caches = [caches(snapshot), filter(snapshot)].concat();
+    [lines, vec![trust], caches, host(snapshot), own_cost(&snapshot.own_cost)].concat()
 }
 
 /// What there is to say of a finding below its accusation, at length.
@@ -140,7 +142,8 @@ fn session(snapshot: &Snapshot) -> Vec<Block> {
         Block::facts([name("host ", &snapshot.host), name("kernel ", &snapshot.kernel)]),
         Block::sentence(window),
     ];
-    let left_out = older.into_iter().chain(sampled).map(Block::sentence);
+    let filter = filter(snapshot).into_iter();
+    let left_out = filter.chain(older.into_iter().chain(sampled).map(Block::sentence));
     let rest = [host(snapshot), own_cost(&snapshot.own_cost), totals(snapshot)].concat();
     head.into_iter().chain(left_out).chain(rest).collect()
 }
@@ -166,6 +169,19 @@ fn caches(snapshot: &Snapshot) -> Vec<Block> {
             vec![Block::facts(facts).keep(Keep::Cache), lines(&caches[..shown], 1).keep(Keep::MoreCaches)]
         }
     }
+}
+
+/// What is not there because it was not asked for.
+fn filter(snapshot: &Snapshot) -> Vec<Block> {
+    if snapshot.filter.is_empty() {
+        return Vec::new();
+    }
+    let facts = [
+        Fact::label(0, "filter"),
+        Fact::new(1, Sentence::outside(snapshot.filter.as_str())),
+        Fact::new(2, "all else is left out"),
+    ];
+    vec![Block::facts(facts).keep(Keep::Cache)]
 }
 
 /// What the snapshot knows of the host's memory.

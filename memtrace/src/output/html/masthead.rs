@@ -21,6 +21,9 @@ pub(super) fn of_report(snapshot: &Snapshot, file: &[u8]) -> Markup {
             (fact("Window", window(snapshot)))
             (fact("Source", host(file)))
             (fact("Traced", traced(snapshot)))
+            @if !snapshot.filter.is_empty() {
+                (fact("Filter", html! { (host(snapshot.filter.as_bytes())) " " small { "all else is left out" } }))
+            }
             @if let Some(age) = snapshot.older { (fact("Only objects older than", human::duration(age))) }
             (fact("Cost of memtrace", own_cost(&snapshot.own_cost)))
         }

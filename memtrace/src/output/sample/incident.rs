@@ -87,6 +87,7 @@ pub(crate) fn incident() -> Incident {
         settled: Some(Settled { time: Duration::from_millis(500), freed: 1_312 }),
         host: "lb-07.fra.example.net".to_owned(),
         kernel: "5.10.0-34-amd64".to_owned(),
+        filter: String::new(),
         by: By::Comm.into(),
         stacks_period: Some(32),
         meminfo: Some(meminfo),

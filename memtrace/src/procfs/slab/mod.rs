@@ -16,7 +16,9 @@ use std::{
 };
 
 pub use per_cpu_free::PerCpuFree;
-pub use resolve::{ResolveError, Selection, printable, resolve, root_name, size_of_kmalloc};
+pub use resolve::{
+    ResolveError, SelectedCaches, printable, resolve, resolve_without, root_name, size_of_kmalloc,
+};
 pub use slabinfo::{SlabinfoError, SlabinfoLine};
 use sysfs::Group;
 pub use sysfs::SysfsError;

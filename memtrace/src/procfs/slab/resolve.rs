@@ -9,9 +9,11 @@ use crate::text::escape;
 
 /// The caches that a list of patterns means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// `all` was among the patterns: nothing needs to be filtered.
+pub struct SelectedCaches {
+    /// `all` was among the patterns: nothing needs to be filtered but what is excluded.
     pub all: bool,
+    /// The kernel's names of those that are left out.
+    pub excluded: Vec<String>,
     /// The kernel's names, without duplicates, in the order of the patterns.
     pub caches: Vec<String>,
     /// Those of `caches` that were asked for by name, not by a glob.
@@ -35,6 +37,8 @@ pub enum ResolveError {
     Unknown { name: String, nearest: Vec<String> },
     #[error("no slab cache matches '{}'; {}", printable(pattern), advice(nearest))]
     NoMatch { pattern: String, nearest: Vec<String> },
+    #[error("--exclude-cache leaves out all caches that --cache names")]
+    NothingLeft,
 }
 
 fn advice(nearest: &[String]) -> String {
@@ -72,13 +76,34 @@ pub fn size_of_kmalloc(name: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
+/// The caches of some patterns without those of others. Stops at the first pattern that means nothing.
+pub fn resolve_without(
+    patterns: &[String],
+    excluded: &[String],
+    caches: &SlabCaches,
+) -> Result<SelectedCaches, ResolveError> {
+    let mut selected = resolve(patterns, caches)?;
+    if excluded.is_empty() {
+        return Ok(selected);
+    }
+    let SelectedCaches { caches: excluded, notes, .. } = resolve(excluded, caches)?;
+    selected.caches.retain(|name| !excluded.contains(name));
+    selected.named.retain(|name| !excluded.contains(name));
+    if selected.caches.is_empty() {
+        return Err(ResolveError::NothingLeft);
+    }
+    let notes: Vec<String> = notes.into_iter().filter(|note| !selected.notes.contains(note)).collect();
+    selected.notes.extend(notes);
+    Ok(SelectedCaches { excluded, ..selected })
+}
+
 /// Stops at the first pattern that selects nothing.
-pub fn resolve(patterns: &[String], caches: &SlabCaches) -> Result<Selection, ResolveError> {
+pub fn resolve(patterns: &[String], caches: &SlabCaches) -> Result<SelectedCaches, ResolveError> {
     if patterns.is_empty() {
         return Err(ResolveError::Empty);
     }
     let mut resolver =
-        Resolver { caches: &caches.caches, selection: Selection::default(), seen: HashSet::new() };
+        Resolver { caches: &caches.caches, selection: SelectedCaches::default(), seen: HashSet::new() };
     for pattern in patterns {
         resolver.add(pattern)?;
     }
@@ -88,17 +113,18 @@ pub fn resolve(patterns: &[String], caches: &SlabCaches) -> Result<Selection, Re
     Ok(resolver.selection)
 }
 
-impl Selection {
+impl SelectedCaches {
     /// Whether a cache is selected, by the name that a kernel event carries.
     pub fn contains(&self, kernel_name: &str) -> bool {
-        let is = |name: &str| self.caches.iter().any(|selected| selected == name);
-        self.all || is(kernel_name) || is(root_name(kernel_name))
+        let is_of =
+            |names: &[String]| names.iter().any(|name| name == kernel_name || name == root_name(kernel_name));
+        (self.all || is_of(&self.caches)) && !is_of(&self.excluded)
     }
 }
 
 struct Resolver<'a> {
     caches: &'a [SlabCache],
-    selection: Selection,
+    selection: SelectedCaches,
     seen: HashSet<&'a str>,
 }
 

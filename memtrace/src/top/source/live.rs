@@ -9,9 +9,9 @@ use std::{
 
 use super::{Look, Source, Told, options};
 use crate::{
-    evidence::replay::filter::Filter,
     output::{Output, Shown},
     procfs::Files,
+    select::{Select, filter::Filter},
     session::requests::{Asker, Request, View},
     text::shell,
     top::history::Moment,
@@ -114,10 +114,11 @@ impl Drop for Screen {
 impl Source for Live {
     fn look(&mut self, look: &Look) -> bool {
         // Its globs were checked when they were typed.
-        let Ok(filter) = Filter::new(&look.caches, &[], &[]) else { return false };
+        let Ok(filter) = Filter::new(&Select::of_caches(look.caches.clone())) else { return false };
         self.report_options =
             ReportOptions { by: look.by.clone(), sort: look.sort, ..self.report_options.clone() };
-        self.asker.ask(Request::Look(View { report_options: self.report_options.clone(), filter }));
+        let view = View { report_options: self.report_options.clone(), filter };
+        self.asker.ask(Request::Look(Box::new(view)));
         let is_other = (&look.by, &look.caches) != (&self.look.by, &self.look.caches);
         if is_other {
             self.asker.ask(Request::Report);

@@ -11,13 +11,9 @@ use super::{Look, Source, Told, options};
 use crate::{
     evidence::{
         recording::{Place, Reader},
-        replay::{
-            Query,
-            filter::{Filter, FilterError},
-            player::Player,
-            window::wall,
-        },
+        replay::{Query, player::Player, window::wall},
     },
+    select::filter::{Filter, FilterError},
     stream::event::TimeNs,
     text::shell,
     top::history::{Mark, Moment, Point},

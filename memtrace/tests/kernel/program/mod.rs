@@ -28,12 +28,12 @@ use std::{
 
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
-    thread::{UnshareFlags, unshare_unsafe},
+    thread::{Uid, UnshareFlags, set_thread_res_uid, unshare_unsafe},
 };
 use serde::{Deserialize, Serialize};
 
 use self::named::Named;
-use crate::host;
+use crate::{host, workload::Workload};
 
 /// The program's first argument; the command name and the task follow, or the name of a [`Named`] workload.
 const FLAG: &str = "--workload";
@@ -100,6 +100,10 @@ pub enum Task {
     RelayFiles { at_once: usize, laps: usize },
     /// So many PID namespaces, each in the one before. Nothing is held.
     NestedPids(usize),
+    /// Another program does it, which is started at once.
+    Child { comm: String, task: Box<Task> },
+    /// As the process of another user.
+    As { uid: u32, task: Box<Task> },
     /// Pipes are made and closed all the time until it is told to free them; none is held.
     Churn,
     /// Threads of these command names, each with so many open files.
@@ -229,6 +233,18 @@ fn prepare(task: Task) -> Prepared {
         Task::Place(place) => places::prepare(place),
         Task::ShortLived { comm, within, processes, lookups } => {
             dentries::short_lived(&comm, &within, processes, lookups)
+        }
+        Task::Child { comm, task } => {
+            let mut child = Workload::start(comm, &task);
+            Box::new(move || {
+                child.go();
+                Box::new(child)
+            })
+        }
+        Task::As { uid, task } => {
+            let uid = Uid::from_raw(uid);
+            set_thread_res_uid(uid, uid, uid).expect("root may become anybody");
+            prepare(*task)
         }
         Task::LookUp { .. } | Task::NestedPids(_) => {
             unreachable!("they have no objects of their own to hold")

@@ -6,6 +6,7 @@ use crate::{
         recording::tests::script,
         replay::key_series::{Gathered, MAX_KEYS, Peaks, key_series},
     },
+    select::Select,
     view::{
         Checkpoint, Rest, Row, Snapshot,
         key_series::{Held, KeySeries},
@@ -66,7 +67,10 @@ fn each_moment_is_as_its_report_says() {
         ask(By::Pid),
         ask(By::CallSite),
         Query { report_options: older, ..ask(By::Comm) },
-        Query { filter: Filter::new(&["dentry".to_owned()], &[], &[]).unwrap(), ..ask(By::Cache) },
+        Query {
+            filter: Filter::new(&Select::of_caches(vec!["dentry".to_owned()])).unwrap(),
+            ..ask(By::Cache)
+        },
         Query { from: Some(When::After(Duration::from_secs(4))), ..ask(By::Comm) },
     ];
     for query in &queries {

@@ -12,6 +12,7 @@ use crate::{
         },
         replay::window,
     },
+    select::Select,
     stream::{comm_pattern::CommPattern, event::Free},
 };
 
@@ -56,8 +57,9 @@ fn by_window(path: &Path, filter: &Filter) -> (usize, usize) {
 fn it_is_found_without_reading_on() {
     let filters = [
         Filter::default(),
-        Filter::new(&["dentry".to_owned()], &[], &[]).unwrap(),
-        Filter::new(&[], &[CommPattern::parse("curl").unwrap()], &[]).unwrap(),
+        Filter::new(&Select::of_caches(vec!["dentry".to_owned()])).unwrap(),
+        Filter::new(&Select { comms: vec![CommPattern::parse("curl").unwrap()], ..Select::default() })
+            .unwrap(),
     ];
     for seed in 0..6 {
         let (_directory, path) = place();

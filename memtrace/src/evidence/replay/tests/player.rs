@@ -6,6 +6,7 @@ use crate::{
         recording::tests::script::{self, Chance},
         replay::player::Player,
     },
+    select::Select,
     stream::comm_pattern::CommPattern,
     view::Snapshot,
 };
@@ -42,7 +43,9 @@ fn any_moment_is_as_its_report_says() {
     let (_directory, path) = place();
     recorded(&path);
     let comm = CommPattern::parse("curl").unwrap();
-    let curl = Filter::new(&["dentry".to_owned()], &[comm], &[]).unwrap();
+    let curl =
+        Filter::new(&Select { caches: vec!["dentry".to_owned()], comms: vec![comm], ..Select::default() })
+            .unwrap();
     let older = Query {
         report_options: ReportOptions { older: Some(Duration::from_secs(2)), ..ask(By::Pid).report_options },
         ..ask(By::Pid)

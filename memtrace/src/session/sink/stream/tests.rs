@@ -2,7 +2,8 @@ use std::sync::{Mutex, mpsc};
 
 use super::*;
 use crate::{
-    evidence::replay::{events::EventQuery, filter::Filter},
+    evidence::replay::events::EventQuery,
+    select::filter::Filter,
     stream::event::{Comm, Free, NO_GFP, NO_NODE, Task},
     view::event::{EventKind, EventView},
 };

@@ -272,6 +272,7 @@ impl Session {
         let lookups = Lookups {
             host: "host",
             kernel: "6.12",
+            filter: "",
             caches: &self.caches,
             processes: &self.processes,
             cgroups: &self.cgroups,
