@@ -3,6 +3,8 @@
 //! The global is frozen before the programs are loaded, so the verifier knows every field as a constant: a branch
 //! on it costs nothing, and code behind a feature that this kernel lacks is never verified.
 
+use crate::cpu_ring::{Place, WRITERS};
+
 /// For an argument that a tracepoint does not have.
 pub const NO_ARGUMENT: u32 = u32::MAX;
 
@@ -84,7 +86,12 @@ pub struct TaskFilter {
 pub struct Rings {
     /// Their number, a power of two, less one: see [`crate::ring::index`].
     pub mask: u32,
+    /// 1: some probes have a backup.
+    pub backups: u32,
+    /// CPUs on which writers have rings of their own: see [`crate::cpu_ring`]. 0: all events go to the shared rings.
+    pub cpus: u32,
     pub reserved: u32,
+    pub places: [Place; WRITERS.len()],
 }
 
 /// Which argument of a tracepoint, or of a traced function, holds what; [`NO_ARGUMENT`] where it is not there.
@@ -172,19 +179,25 @@ pub struct ProcessOffsets {
     pub reserved: u32,
 }
 
+/// [`Cgroups::way`]: a helper says the cgroup's id, in the one hierarchy of version 2.
+pub const CGROUP_BY_HELPER: u32 = 0;
+/// [`Cgroups::way`]: the same, which costs less where fields can be loaded: `task.cgroups->dfl_cgrp->kn->id`.
+pub const CGROUP_BY_DEFAULT: u32 = 1;
+/// [`Cgroups::way`]: memory is charged in a hierarchy of its own (version 1): `task.cgroups->subsys[memory]->cgroup->kn->id`.
+pub const CGROUP_BY_MEMORY: u32 = 2;
+
 /// How to read a task's cgroup, and those around it. Its state is `task.cgroups->subsys[memory]`, or `&task.cgroups->dfl_cgrp->self`
-/// where there is one hierarchy; its id is `state->cgroup->kn->id`.
+/// where there is one hierarchy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cgroups {
-    /// 1: memory is charged in a hierarchy of its own (version 1), so the way to the id is followed. 0: there is one hierarchy, and a
-    /// helper returns the id.
-    pub by_memory: u32,
+    /// How to read its id: one of `CGROUP_*`.
+    pub way: u32,
     /// 0 where states cannot be read.
     pub task_cgroups: u32,
-    /// In `css_set`, the pointer to the state, or to what has it.
-    pub set_state: u32,
-    /// Of the state in what is pointed to.
+    /// Of `css_set.dfl_cgrp`, or of the memory controller's entry in `css_set.subsys`.
+    pub set_entry: u32,
+    /// Of the state in what that points to.
     pub state: u32,
     pub state_cgroup: u32,
     pub state_parent: u32,
@@ -253,4 +266,6 @@ pub struct Stacks {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24 + 24 + 8 + 48 + 24 + 40 + 40 + 32 + 16 + 32 + 64);
+const _: () = assert!(
+    size_of::<Config>() == 24 + 24 + (16 + 12 * WRITERS.len()) + 48 + 24 + 40 + 40 + 32 + 16 + 32 + 64
+);

@@ -10,6 +10,7 @@ pub mod census;
 pub mod cgroup;
 pub mod config;
 pub mod counters;
+pub mod cpu_ring;
 pub mod event;
 pub mod names;
 pub mod page;

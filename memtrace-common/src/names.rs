@@ -2,6 +2,9 @@
 
 pub mod map {
     pub const RINGS: &str = "RINGS";
+    pub const CPU_RING_CONTROL: &str = "CPU_RING_CONTROL";
+    pub const CPU_RING_CHUNKS: &str = "CPU_RING_CHUNKS";
+    pub const PAGE_TIMES: &str = "PAGE_TIMES";
     pub const COUNTERS: &str = "COUNTERS";
     pub const LOSSES: &str = "LOSSES";
     pub const SAMPLE_LIMIT: &str = "SAMPLE_LIMIT";

@@ -13,9 +13,14 @@
 //! be in use again. An allocation is marked as one that may repeat, and arrives before anyone else can have the object. An event is
 //! missed only if an interrupt hits while both programs run, and the kernel counts the runs that it skips.
 
-use crate::this_cpu::ThisCpu;
+use memtrace_common::{
+    counters::{LAST_SEEN_CACHE_ALLOC, LAST_SEEN_CACHE_FREE, LAST_SEEN_KFREE, LAST_SEEN_KMALLOC},
+    cpu_ring::writer,
+};
 
-/// Which of the two programs a piece of code runs in.
+use crate::{config::config, this_cpu::ThisCpu};
+
+/// Which of the two programs a writer is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Probe,
@@ -23,25 +28,51 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether this program emits the event of this object: the probe always, its backup only if the probe did not run. `index` is
-    /// one of `LAST_SEEN_*`.
     #[inline(always)]
-    pub fn emits(self, cpu: ThisCpu, index: usize, ptr: u64) -> bool {
-        let last_seen = cpu.last_seen(index);
-        // SAFETY: the pointer is into this CPU's live map value. Volatile, because two programs share it.
-        unsafe {
-            match self {
-                Self::Probe => {
-                    last_seen.write_volatile(ptr);
-                    true
-                }
-                Self::Backup if last_seen.read_volatile() == ptr => {
-                    // A later event of this address may find the probe skipped: it must not match this note.
-                    last_seen.write_volatile(0);
-                    false
-                }
-                Self::Backup => true,
-            }
+    pub fn of(writer: usize) -> Self {
+        match writer {
+            writer::KMEM_CACHE_ALLOC_BACKUP
+            | writer::KMALLOC_BACKUP
+            | writer::KMEM_CACHE_FREE_BACKUP
+            | writer::KFREE_BACKUP => Self::Backup,
+            _ => Self::Probe,
         }
+    }
+}
+
+/// Whether this program emits the event of this object: the probe always, its backup only if the probe did not run.
+#[inline(always)]
+pub fn emits(writer: usize, ptr: u64) -> bool {
+    if config!(rings.backups) == 0 {
+        return true;
+    }
+    let (Some(index), Some(cpu)) = (last_seen(writer), ThisCpu::get()) else { return true };
+    let last_seen = cpu.last_seen(index);
+    // SAFETY: the pointer is into this CPU's live map value. Volatile, because two programs share it.
+    unsafe {
+        match Role::of(writer) {
+            Role::Probe => {
+                last_seen.write_volatile(ptr);
+                true
+            }
+            Role::Backup if last_seen.read_volatile() == ptr => {
+                // A later event of this address may find the probe skipped: it must not match this note.
+                last_seen.write_volatile(0);
+                false
+            }
+            Role::Backup => true,
+        }
+    }
+}
+
+/// Where a probe and its backup note the object; None for programs without a backup.
+#[inline(always)]
+fn last_seen(writer: usize) -> Option<usize> {
+    match writer {
+        writer::KMEM_CACHE_ALLOC | writer::KMEM_CACHE_ALLOC_BACKUP => Some(LAST_SEEN_CACHE_ALLOC),
+        writer::KMEM_CACHE_FREE | writer::KMEM_CACHE_FREE_BACKUP => Some(LAST_SEEN_CACHE_FREE),
+        writer::KMALLOC | writer::KMALLOC_BACKUP => Some(LAST_SEEN_KMALLOC),
+        writer::KFREE | writer::KFREE_BACKUP => Some(LAST_SEEN_KFREE),
+        _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! The session's read-only configuration: see [`memtrace_common::config`].
 
-use memtrace_common::config::Config;
+use memtrace_common::{
+    config::Config,
+    cpu_ring::{Place, WRITERS},
+};
 
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config {
@@ -13,7 +16,13 @@ pub(crate) static CONFIG: Config = Config {
         cgroups: 0,
         reserved: 0,
     },
-    rings: memtrace_common::config::Rings { mask: 0, reserved: 0 },
+    rings: memtrace_common::config::Rings {
+        mask: 0,
+        backups: 0,
+        cpus: 0,
+        reserved: 0,
+        places: [Place { ring: 0, chunk: 0, bytes: 0 }; WRITERS.len()],
+    },
     arguments: memtrace_common::config::Arguments {
         alloc_cache: 0,
         free_cache: 0,
@@ -60,9 +69,9 @@ pub(crate) static CONFIG: Config = Config {
         reserved: 0,
     },
     cgroups: memtrace_common::config::Cgroups {
-        by_memory: 0,
+        way: 0,
         task_cgroups: 0,
-        set_state: 0,
+        set_entry: 0,
         state: 0,
         state_cgroup: 0,
         state_parent: 0,
@@ -103,9 +112,9 @@ pub(crate) static CONFIG: Config = Config {
 /// Volatile, because userspace rewrites the global before it loads the programs: the compiler must not fold the
 /// zeroes above. The verifier folds the real values.
 macro_rules! config {
-    ($section:ident . $field:ident) => {
+    ($section:ident . $($field:tt)+) => {
         // SAFETY: a static of plain integers, never written while programs run.
-        unsafe { core::ptr::read_volatile(&raw const $crate::config::CONFIG.$section.$field) }
+        unsafe { core::ptr::read_volatile(&raw const $crate::config::CONFIG.$section.$($field)+) }
     };
 }
 pub(crate) use config;

@@ -10,6 +10,7 @@ mod census;
 mod cgroup;
 mod config;
 mod context;
+mod cpu_ring;
 mod emit;
 mod filter;
 mod kernel;

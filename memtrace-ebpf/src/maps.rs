@@ -1,6 +1,7 @@
 //! Maps shared with userspace. Sizes are defaults; the loader sets the real ones.
 
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     btf_maps::{self, ArrayOfMaps},
     macros::{btf_map, map},
     maps::{Array, HashMap, PerCpuArray},
@@ -8,6 +9,7 @@ use aya_ebpf::{
 use memtrace_common::{
     census::{Look, Scan},
     counters::{Counters, LossKey},
+    cpu_ring::{Chunk, Control, PageTime},
     generation::{CacheId, MAX_ADDRESSES, SLOTS},
     peek::Peek,
 };
@@ -20,6 +22,18 @@ pub type Ring = btf_maps::RingBuf<(), 4096>;
 /// The rings that events go to, by [`memtrace_common::ring::index`].
 #[btf_map]
 pub static RINGS: ArrayOfMaps<Ring, 1> = ArrayOfMaps::new();
+
+/// What writers and the reader of each CPU's rings tell each other: see [`memtrace_common::cpu_ring`].
+#[map]
+pub static CPU_RING_CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// All of these rings.
+#[map]
+pub static CPU_RING_CHUNKS: Array<Chunk> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// When something was last allocated on a page, by [`memtrace_common::cpu_ring::page_place`].
+#[map]
+pub static PAGE_TIMES: Array<PageTime> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);

@@ -7,7 +7,11 @@ use aya_ebpf::helpers::{
         bpf_get_current_uid_gid, bpf_probe_read_kernel_str,
     },
 };
-use memtrace_common::{COMM_LEN, event::start_tag};
+use memtrace_common::{
+    COMM_LEN,
+    config::{CGROUP_BY_HELPER, CGROUP_BY_MEMORY},
+    event::start_tag,
+};
 
 use crate::{config::config, kernel, pid};
 
@@ -101,13 +105,16 @@ impl Current {
     /// Kernfs id of its cgroup; 0 where that cannot be read.
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
-        if config!(cgroups.by_memory) == 0 {
+        if config!(cgroups.way) == CGROUP_BY_HELPER {
             // SAFETY: no arguments, no side effects.
             return unsafe { bpf_get_current_cgroup_id() };
         }
-        let set = self.follow(config!(cgroups.task_cgroups));
-        let state = set.follow(config!(cgroups.set_state));
-        let cgroup = state.follow(config!(cgroups.state_cgroup));
+        let entry = self.follow(config!(cgroups.task_cgroups)).follow(config!(cgroups.set_entry));
+        let cgroup = if config!(cgroups.way) == CGROUP_BY_MEMORY {
+            entry.follow(config!(cgroups.state_cgroup))
+        } else {
+            entry
+        };
         cgroup.follow(config!(cgroups.cgroup_node)).read(config!(cgroups.node_id))
     }
 
@@ -132,7 +139,7 @@ impl Current {
         }
         let set = self.follow(config!(cgroups.task_cgroups)).task as u64;
         // A plain number for the verifier: only such can be given to a function.
-        let state: Option<u64> = kernel::read(set + u64::from(config!(cgroups.set_state)));
+        let state: Option<u64> = kernel::read(set + u64::from(config!(cgroups.set_entry)));
         state.unwrap_or(0).wrapping_add(u64::from(config!(cgroups.state)))
     }
 

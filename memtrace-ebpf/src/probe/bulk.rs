@@ -12,12 +12,12 @@ use aya_ebpf::{
 use memtrace_common::{
     bulk::MAX_OBJECTS,
     config::{NO_ARGUMENT, RETURNS_COUNT},
+    cpu_ring::writer,
     event::{KIND_ALLOC, KIND_FREE, NO_CACHE},
 };
 
 use super::slab::NO_CALL_SITE;
 use crate::{
-    backup::Role,
     config::config,
     context::{argument, number},
     emit,
@@ -87,7 +87,7 @@ pub fn kfree_rcu_sheaf_fexit(ctx: FExitContext) -> Option<()> {
     if !is_taken || !filter::traces_cache(cache) {
         return None;
     }
-    free(ctx.arg(1), cache)
+    free(writer::KFREE_RCU_SHEAF_FEXIT, ctx.arg(1), cache)
 }
 
 #[unsafe(no_mangle)]
@@ -109,10 +109,10 @@ pub extern "C" fn alloc_of_array(
 ) -> u64 {
     let (gfp, tgid) = ((gfp_and_tgid >> 32) as u32, gfp_and_tgid as u32);
     let Some(ptr) = kernel::read(element) else { return NOTHING };
-    let Some(cpu) = ThisCpu::get() else { return NOTHING };
     if filter::follows(ptr) {
-        let alloc = emit::Alloc { ptr, cache, call_site: NO_CALL_SITE, gfp, role: Role::Probe };
-        emit::alloc(cpu, &alloc, Current::get(), tgid, [comm_start, comm_end]);
+        let alloc =
+            emit::Alloc { ptr, cache, call_site: NO_CALL_SITE, gfp, writer: writer::ALLOC_BULK_FEXIT };
+        emit::alloc(&alloc, Current::get(), tgid, [comm_start, comm_end]);
     }
     NOTHING
 }
@@ -121,7 +121,7 @@ pub extern "C" fn alloc_of_array(
 fn free_element(element: u64, cache: u64) -> Option<()> {
     let ptr = kernel::read(element)?;
     if cache != NO_CACHE {
-        return free(ptr, cache);
+        return free(writer::FREE_BULK_FENTRY, ptr, cache);
     }
     if !filter::follows(ptr) {
         return None;
@@ -130,16 +130,16 @@ fn free_element(element: u64, cache: u64) -> Option<()> {
         ThisCpu::get()?.count_unresolved();
         return None;
     };
-    if filter::traces_cache(cache) { free(ptr, cache) } else { None }
+    if filter::traces_cache(cache) { free(writer::FREE_BULK_FENTRY, ptr, cache) } else { None }
 }
 
 /// A trampoline has no backup, so it leaves no note for one.
 #[inline(always)]
-fn free(ptr: u64, cache: u64) -> Option<()> {
+fn free(writer: usize, ptr: u64, cache: u64) -> Option<()> {
     if !filter::follows(ptr) {
         return None;
     }
-    emit::free(ThisCpu::get()?, Role::Probe, ptr, cache)
+    emit::free(writer, ptr, cache)
 }
 
 /// Address of an element of an array of pointers.

@@ -8,9 +8,12 @@ use aya_ebpf::{
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use memtrace_common::event::{KIND_LONG_NAME, KIND_SHORT_NAME, LONG_NAME_LEN, NameEvent, SHORT_NAME_LEN};
+use memtrace_common::{
+    cpu_ring::writer,
+    event::{LONG_NAME_LEN, SHORT_NAME_LEN},
+};
 
-use crate::{config::config, context::number, emit, filter, kernel, this_cpu::ThisCpu};
+use crate::{config::config, context::number, emit, filter, kernel};
 
 #[fexit(function = "d_alloc")]
 pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
@@ -19,7 +22,7 @@ pub fn d_alloc_fexit(ctx: FExitContext) -> Option<()> {
         3 => number::<3>(&ctx)?,
         _ => return None,
     };
-    named(dentry)
+    named(writer::D_ALLOC_FEXIT, dentry)
 }
 
 #[fexit(function = "d_alloc_parallel")]
@@ -29,29 +32,28 @@ pub fn d_alloc_parallel_fexit(ctx: FExitContext) -> Option<()> {
         3 => number::<3>(&ctx)?,
         _ => return None,
     };
-    named(dentry)
+    named(writer::D_ALLOC_PARALLEL_FEXIT, dentry)
 }
 
 /// For both functions, where trampolines are refused.
 #[kretprobe]
 pub fn d_alloc_kretprobe(ctx: RetProbeContext) -> Option<()> {
-    named(ctx.ret())
+    named(writer::D_ALLOC_KRETPROBE, ctx.ret())
 }
 
 /// Logs nothing: in an fexit program the dentry is a typed pointer, which the verifier does not let us format.
 #[inline(always)]
-fn named(dentry: u64) -> Option<()> {
+fn named(writer: usize, dentry: u64) -> Option<()> {
     if config!(caches.names) == 0 || !filter::follows(dentry) {
         return None;
     }
     filter::traced_task()?;
     let parent: u64 = kernel::read(dentry + u64::from(config!(offsets.dentry_parent)))?;
     let names = Names { dentry, parent, name: name_of(dentry)?, parent_name: name_of(parent)? };
-    let cpu = ThisCpu::get()?;
     if names.fit(SHORT_NAME_LEN as u32) {
-        emit::name(cpu, KIND_SHORT_NAME, dentry, |event| names.write::<SHORT_NAME_LEN>(event))
+        names.emit::<SHORT_NAME_LEN>(writer)
     } else {
-        emit::name(cpu, KIND_LONG_NAME, dentry, |event| names.write::<LONG_NAME_LEN>(event))
+        names.emit::<LONG_NAME_LEN>(writer)
     }
 }
 
@@ -62,6 +64,7 @@ struct Name {
     len: u32,
 }
 
+#[derive(Clone, Copy)]
 struct Names {
     dentry: u64,
     parent: u64,
@@ -82,15 +85,12 @@ impl Names {
     }
 
     #[inline(always)]
-    fn write<const N: usize>(&self, event: *mut NameEvent<N>) {
-        // SAFETY: `event` is a reserved record of this type.
-        unsafe {
-            (&raw mut (*event).dentry).write(self.dentry);
-            (&raw mut (*event).parent).write(self.parent);
-            (&raw mut (*event).name_len).write(self.name.len);
-            (&raw mut (*event).parent_name_len).write(self.parent_name.len);
-            kernel::read_bytes(&raw mut (*event).name, self.name.address, self.name.len);
-            kernel::read_bytes(&raw mut (*event).parent_name, self.parent_name.address, self.parent_name.len);
-        }
+    fn emit<const N: usize>(&self, writer: usize) -> Option<()> {
+        let Self { dentry, parent, name, parent_name } = *self;
+        let names = emit::Names { dentry, parent, name_len: name.len, parent_name_len: parent_name.len };
+        emit::name::<N>(writer, names, |to, parent_to| {
+            kernel::read_bytes(to, name.address, name.len);
+            kernel::read_bytes(parent_to, parent_name.address, parent_name.len);
+        })
     }
 }

@@ -4,6 +4,8 @@
 //! gave the tracepoints the cache as an argument, and 11e9734bcb6a ("mm/slab_common: unify NUMA and UMA version of
 //! tracepoints") removed the `_node` ones. Before, the cache comes from trampolines on the allocator's functions, or
 //! from the object's page.
+//!
+//! Each is inlined into what the kernel calls: a call within a program costs as much as one of a helper.
 
 use aya_ebpf::{
     EbpfContext,
@@ -11,14 +13,10 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, RawTracePointContext},
 };
 use aya_log_ebpf::warn;
-use memtrace_common::{
-    config::NO_ARGUMENT,
-    counters::{LAST_SEEN_CACHE_ALLOC, LAST_SEEN_CACHE_FREE, LAST_SEEN_KFREE, LAST_SEEN_KMALLOC},
-    event::NO_GFP,
-};
+use memtrace_common::{config::NO_ARGUMENT, cpu_ring::writer, event::NO_GFP};
 
 use crate::{
-    backup::Role,
+    backup::{self, Role},
     config::config,
     context::{argument, number},
     emit, filter, generation, kernel,
@@ -29,102 +27,117 @@ use crate::{
 pub(super) const NO_CALL_SITE: u64 = 0;
 
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc")]
+#[inline(always)]
 pub fn kmem_cache_alloc(ctx: RawTracePointContext) -> Option<()> {
-    cache_alloc(&ctx, Role::Probe)
+    cache_alloc(&ctx, writer::KMEM_CACHE_ALLOC)
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc")]
+#[inline(always)]
 pub fn kmem_cache_alloc_backup(ctx: RawTracePointContext) -> Option<()> {
-    cache_alloc(&ctx, Role::Backup)
+    cache_alloc(&ctx, writer::KMEM_CACHE_ALLOC_BACKUP)
 }
 
 /// Exists only before v6.1, when the kernel did not skip programs: it needs no backup.
 #[raw_tracepoint(tracepoint = "kmem_cache_alloc_node")]
+#[inline(always)]
 pub fn kmem_cache_alloc_node(ctx: RawTracePointContext) -> Option<()> {
-    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role: Role::Probe };
+    let object = Object { ptr: ctx.arg(1), writer: writer::KMEM_CACHE_ALLOC_NODE };
     object.alloc_by_page(&ctx, Call::of_cache_tracepoint(&ctx))
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_free")]
+#[inline(always)]
 pub fn kmem_cache_free(ctx: RawTracePointContext) -> Option<()> {
-    cache_free(&ctx, Role::Probe)
+    cache_free(&ctx, writer::KMEM_CACHE_FREE)
 }
 
 #[raw_tracepoint(tracepoint = "kmem_cache_free")]
+#[inline(always)]
 pub fn kmem_cache_free_backup(ctx: RawTracePointContext) -> Option<()> {
-    cache_free(&ctx, Role::Backup)
+    cache_free(&ctx, writer::KMEM_CACHE_FREE_BACKUP)
 }
 
 #[raw_tracepoint(tracepoint = "kmalloc")]
+#[inline(always)]
 pub fn kmalloc(ctx: RawTracePointContext) -> Option<()> {
-    slab_kmalloc(&ctx, Role::Probe)
+    slab_kmalloc(&ctx, writer::KMALLOC)
 }
 
 #[raw_tracepoint(tracepoint = "kmalloc")]
+#[inline(always)]
 pub fn kmalloc_backup(ctx: RawTracePointContext) -> Option<()> {
-    slab_kmalloc(&ctx, Role::Backup)
+    slab_kmalloc(&ctx, writer::KMALLOC_BACKUP)
 }
 
 /// As `kmem_cache_alloc_node`.
 #[raw_tracepoint(tracepoint = "kmalloc_node")]
+#[inline(always)]
 pub fn kmalloc_node(ctx: RawTracePointContext) -> Option<()> {
-    slab_kmalloc(&ctx, Role::Probe)
+    slab_kmalloc(&ctx, writer::KMALLOC_NODE)
 }
 
 /// Also frees objects of named caches: since v6.4 `kfree` may be called for them.
 #[raw_tracepoint(tracepoint = "kfree")]
+#[inline(always)]
 pub fn kfree(ctx: RawTracePointContext) -> Option<()> {
-    any_free(&ctx, Role::Probe)
+    any_free(&ctx, writer::KFREE)
 }
 
 #[raw_tracepoint(tracepoint = "kfree")]
+#[inline(always)]
 pub fn kfree_backup(ctx: RawTracePointContext) -> Option<()> {
-    any_free(&ctx, Role::Backup)
+    any_free(&ctx, writer::KFREE_BACKUP)
 }
 
 #[fexit(function = "kmem_cache_alloc")]
+#[inline(always)]
 pub fn alloc_fexit(ctx: FExitContext) -> Option<()> {
     let ptr = match config!(arguments.alloc_return) {
         2 => argument::<2>(&ctx),
         3 => argument::<3>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
+    Object { ptr, writer: writer::ALLOC_FEXIT }.alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_lru")]
+#[inline(always)]
 pub fn alloc_lru_fexit(ctx: FExitContext) -> Option<()> {
     let ptr = match config!(arguments.alloc_lru_return) {
         3 => argument::<3>(&ctx),
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
+    Object { ptr, writer: writer::ALLOC_LRU_FEXIT }.alloc(&ctx, Call::of_function(ctx.arg(2)), ctx.arg(0))
 }
 
 #[fexit(function = "kmem_cache_alloc_node")]
+#[inline(always)]
 pub fn alloc_node_fexit(ctx: FExitContext) -> Option<()> {
     let ptr = match config!(arguments.alloc_node_return) {
         3 => argument::<3>(&ctx),
         4 => argument::<4>(&ctx),
         _ => return None,
     };
-    Object::of_trampoline(ptr, LAST_SEEN_CACHE_ALLOC).alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
+    Object { ptr, writer: writer::ALLOC_NODE_FEXIT }.alloc(&ctx, Call::of_function(ctx.arg(1)), ctx.arg(0))
 }
 
 #[fentry(function = "kmem_cache_free")]
+#[inline(always)]
 pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
     if !filter::traces_cache(ctx.arg(0)) {
         return None;
     }
-    let object = Object::of_trampoline(ctx.arg(1), LAST_SEEN_CACHE_FREE);
+    let object = Object { ptr: ctx.arg(1), writer: writer::FREE_FENTRY };
     // The tag is computed from the cache, so it must be a number.
-    object.send_free(&ctx, object.take()?, number::<0>(&ctx)?)
+    object.take()?;
+    object.send_free(&ctx, number::<0>(&ctx)?)
 }
 
 #[inline(always)]
-fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_ALLOC, role };
+fn cache_alloc(ctx: &RawTracePointContext, writer: usize) -> Option<()> {
+    let object = Object { ptr: ctx.arg(1), writer };
     match config!(arguments.alloc_cache) {
         NO_ARGUMENT => object.alloc_by_page(ctx, Call::of_cache_tracepoint(ctx)),
         2 => object.alloc(ctx, Call::of_cache_tracepoint(ctx), ctx.arg(2)),
@@ -133,8 +146,8 @@ fn cache_alloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
 }
 
 #[inline(always)]
-fn cache_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    let object = Object { ptr: ctx.arg(1), index: LAST_SEEN_CACHE_FREE, role };
+fn cache_free(ctx: &RawTracePointContext, writer: usize) -> Option<()> {
+    let object = Object { ptr: ctx.arg(1), writer };
     match (config!(arguments.free_cache), config!(arguments.free_is_late)) {
         (NO_ARGUMENT, 0) => object.free_by_page(ctx),
         (NO_ARGUMENT, _) => object.late_free(ctx),
@@ -145,18 +158,18 @@ fn cache_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
 
 /// A kmalloc that is served from a slab cache; a larger one is page memory, and is traced twice on some kernels.
 #[inline(always)]
-fn slab_kmalloc(ctx: &RawTracePointContext, role: Role) -> Option<()> {
+fn slab_kmalloc(ctx: &RawTracePointContext, writer: usize) -> Option<()> {
     let bytes_alloc: u64 = ctx.arg(3);
     if bytes_alloc > u64::from(config!(pages.largest_slab_kmalloc)) {
         return None;
     }
     let call = Call::of_tracepoint(ctx, config!(arguments.kmalloc_gfp));
-    Object { ptr: ctx.arg(1), index: LAST_SEEN_KMALLOC, role }.alloc_by_page(ctx, call)
+    Object { ptr: ctx.arg(1), writer }.alloc_by_page(ctx, call)
 }
 
 #[inline(always)]
-fn any_free(ctx: &RawTracePointContext, role: Role) -> Option<()> {
-    Object { ptr: ctx.arg(1), index: LAST_SEEN_KFREE, role }.free_by_page(ctx)
+fn any_free(ctx: &RawTracePointContext, writer: usize) -> Option<()> {
+    Object { ptr: ctx.arg(1), writer }.free_by_page(ctx)
 }
 
 /// How the allocator was called.
@@ -190,28 +203,21 @@ impl Call {
     }
 }
 
-/// The object of an event, and which of two programs this is.
+/// The object of an event, and which program this is: one of `writer::*`.
 #[derive(Clone, Copy)]
 struct Object {
     ptr: u64,
-    /// One of `LAST_SEEN_*`.
-    index: usize,
-    role: Role,
+    writer: usize,
 }
 
 impl Object {
-    /// For a trampoline, which has no backup. It uses the slot of the tracepoint, which is not attached then.
-    #[inline(always)]
-    fn of_trampoline(ptr: u64, index: usize) -> Self {
-        Self { ptr, index, role: Role::Probe }
-    }
-
     #[inline(always)]
     fn alloc(self, ctx: &impl EbpfContext, call: Call, cache: u64) -> Option<()> {
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send_alloc(ctx, self.take()?, call, cache)
+        self.take()?;
+        self.send_alloc(ctx, call, cache)
     }
 
     #[inline(always)]
@@ -219,80 +225,77 @@ impl Object {
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send_free(ctx, self.take()?, cache)
+        self.take()?;
+        self.send_free(ctx, cache)
     }
 
     /// Where the tracepoint does not name the cache.
     #[inline(always)]
     fn alloc_by_page(self, ctx: &impl EbpfContext, call: Call) -> Option<()> {
-        let cpu = self.take()?;
-        let cache = self.cache(ctx, cpu)?;
+        self.take()?;
+        let cache = self.cache(ctx)?;
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send_alloc(ctx, cpu, call, cache)
+        self.send_alloc(ctx, call, cache)
     }
 
     #[inline(always)]
     fn free_by_page(self, ctx: &impl EbpfContext) -> Option<()> {
-        let cpu = self.take()?;
-        let cache = self.cache(ctx, cpu)?;
+        self.take()?;
+        let cache = self.cache(ctx)?;
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.send_free(ctx, cpu, cache)
+        self.send_free(ctx, cache)
     }
 
     /// The slab may have been freed with its last object, and then its page says nothing. So all frees are sent, by the probe alone:
     /// kernels on which this tracepoint fires late skip no program, and the object may be in use again when a backup runs.
     #[inline(always)]
     fn late_free(self, ctx: &impl EbpfContext) -> Option<()> {
-        if self.role == Role::Backup || !filter::follows(self.ptr) {
+        if Role::of(self.writer) == Role::Backup || !filter::follows(self.ptr) {
             return None;
         }
-        if emit::free_of_any_cache(ThisCpu::get()?, self.ptr).is_none() {
+        if emit::free_of_any_cache(self.ptr).is_none() {
             warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
         }
         Some(())
     }
 
-    /// This CPU, if the object is followed and this program emits the event.
+    /// Whether the object is followed and this program emits the event.
     #[inline(always)]
-    fn take(self) -> Option<ThisCpu> {
-        if !filter::follows(self.ptr) {
-            return None;
-        }
-        let cpu = ThisCpu::get()?;
-        self.role.emits(cpu, self.index, self.ptr).then_some(cpu)
+    fn take(self) -> Option<()> {
+        (filter::follows(self.ptr) && backup::emits(self.writer, self.ptr)).then_some(())
     }
 
     #[inline(always)]
-    fn cache(self, ctx: &impl EbpfContext, cpu: ThisCpu) -> Option<u64> {
+    fn cache(self, ctx: &impl EbpfContext) -> Option<u64> {
         let cache = kernel::slab_cache_of(self.ptr);
         if cache.is_none() {
-            cpu.count_unresolved();
+            ThisCpu::get()?.count_unresolved();
             warn!(ctx, "the page of {:x} cannot be read: its cache is unknown", self.ptr);
         }
         cache
     }
 
     #[inline(always)]
-    fn send_alloc(self, ctx: &impl EbpfContext, cpu: ThisCpu, call: Call, cache: u64) -> Option<()> {
+    fn send_alloc(self, ctx: &impl EbpfContext, call: Call, cache: u64) -> Option<()> {
         if cache == config!(caches.of_caches) {
             generation::begin(self.ptr);
         }
         let by = filter::traced_task()?;
         let Call { site: call_site, gfp } = call;
-        let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, gfp, role: self.role };
-        if emit::alloc_of(ctx, cpu, &alloc, by).is_none() {
+        let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, gfp, writer: self.writer };
+        if emit::alloc_of(ctx, &alloc, by).is_none() {
             warn!(ctx, "the ring is full: lost the allocation of {:x}", self.ptr);
         }
         Some(())
     }
 
     #[inline(always)]
-    fn send_free(self, ctx: &impl EbpfContext, cpu: ThisCpu, cache: u64) -> Option<()> {
-        if emit::free(cpu, self.role, self.ptr, cache).is_none() {
+    fn send_free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
+        if emit::free(self.writer, self.ptr, cache).is_none() {
             warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
         }
         Some(())

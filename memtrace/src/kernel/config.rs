@@ -9,7 +9,7 @@ use super::{
     layout::Layout,
     options::{Filters, LoadOptions, Members, Processes},
     plan::Plan,
-    rings::RingSizes,
+    rings::sizes::RingPlan,
 };
 
 /// For a session with these filters.
@@ -17,8 +17,9 @@ pub(super) fn new(
     plan: &Plan,
     layout: &Layout,
     filters: &Filters,
-    rings: RingSizes,
+    rings: RingPlan,
     options: LoadOptions,
+    has_backups: bool,
 ) -> Config {
     let (mode, only) = match &filters.caches {
         Members::All => (CACHES_ALL, 0),
@@ -34,7 +35,13 @@ pub(super) fn new(
             names: u32::from(filters.names),
         },
         tasks: tasks(filters),
-        rings: Rings { mask: rings.count - 1, reserved: 0 },
+        rings: Rings {
+            mask: rings.shared.count - 1,
+            backups: u32::from(has_backups),
+            cpus: rings.of_cpus.map_or(0, |sizes| sizes.cpus),
+            reserved: 0,
+            places: rings.of_cpus.map(|sizes| sizes.places).unwrap_or_default(),
+        },
         arguments: layout.arguments,
         pages: plan.pages(),
         offsets: layout.offsets,

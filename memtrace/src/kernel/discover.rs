@@ -176,5 +176,5 @@ fn idle_object() -> Result<Ebpf, Reason> {
     let mut loader = EbpfLoader::new();
     loader.btf(None);
     KernelLog::configure(&mut loader, false);
-    loader.load(object::bytes()).map_err(|error| root_cause(&error))
+    loader.load(&object::bytes_without_swaps()).map_err(|error| root_cause(&error))
 }

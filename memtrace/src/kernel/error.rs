@@ -4,7 +4,7 @@ use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
 use super::{
     reason::{refusal, root_cause},
-    rings::RingError,
+    rings::error::RingError,
 };
 
 #[derive(Debug, thiserror::Error)]

@@ -18,13 +18,20 @@ use memtrace_common::{
 };
 
 use super::{
+    clock,
     cost::ProbeTimes,
     error::LoadError,
     generations::Generations,
     log::KernelLog,
-    rings::{RingError, Rings},
+    rings::{Rings, error::RingError},
 };
-use crate::procfs::fdinfo::Fdinfo;
+use crate::{
+    procfs::fdinfo::Fdinfo,
+    stream::{decode::RecordVisitor, event::TimeNs},
+};
+
+/// What happened this long ago can be read: CPUs' clocks, ours and the kernel's way to read them differ by less.
+const SETTLED: TimeNs = 10_000;
 
 /// A program on allocations or frees, and its backup.
 pub(super) struct Probe {
@@ -62,10 +69,32 @@ impl Events {
         Ok(Self { ebpf, log, probes, rings, losses, counters, generations, misses: Cell::new(0) })
     }
 
-    /// Hands each record in the rings to `sink`, those of one object oldest first, until those are read that were there
-    /// at the call, or `most` were. Returns how many were read.
-    pub fn drain(&mut self, most: usize, sink: impl FnMut(&[u8])) -> Result<usize, RingError> {
-        let read = self.rings.drain(most, sink);
+    /// Hands what is in the rings to the visitor, what happened to one object in its order, `most` records at most. What happened in
+    /// the last [`SETTLED`] may be left for the next time. Returns how many were read.
+    pub fn drain(
+        &mut self,
+        most: usize,
+        visitor: &mut impl for<'a> RecordVisitor<'a>,
+    ) -> Result<usize, RingError> {
+        self.drain_until(clock::now().saturating_sub(SETTLED), most, visitor)
+    }
+
+    /// All that happened before this call.
+    pub fn drain_all(&mut self, visitor: &mut impl for<'a> RecordVisitor<'a>) -> Result<usize, RingError> {
+        let now = clock::now();
+        while clock::now() < now + SETTLED {
+            std::hint::spin_loop();
+        }
+        self.drain_until(now, usize::MAX, visitor)
+    }
+
+    fn drain_until(
+        &mut self,
+        until: TimeNs,
+        most: usize,
+        visitor: &mut impl for<'a> RecordVisitor<'a>,
+    ) -> Result<usize, RingError> {
+        let read = self.rings.drain(most, until, visitor);
         self.log.flush();
         read
     }
@@ -93,7 +122,7 @@ impl Events {
     /// The kernel's counters, summed over all CPUs.
     pub fn counters(&self) -> Result<Counters, MapError> {
         let per_cpu = self.counters.get(&0, 0)?;
-        Ok(per_cpu.iter().fold(Counters::default(), |sum, cpu| Counters {
+        Ok(per_cpu.iter().fold(self.rings.counters(), |sum, cpu| Counters {
             emitted: add(sum.emitted, cpu.emitted),
             lost: add(sum.lost, cpu.lost),
             unresolved: sum.unresolved + cpu.unresolved,

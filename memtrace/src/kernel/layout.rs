@@ -1,7 +1,8 @@
 //! Everything memtrace needs to know of this kernel's types, looked up once.
 
 use memtrace_common::config::{
-    Arguments, Cgroups, NO_ARGUMENT, Offsets, ProcessOffsets, RETURNS_BOOL, RETURNS_COUNT,
+    Arguments, CGROUP_BY_DEFAULT, CGROUP_BY_HELPER, CGROUP_BY_MEMORY, Cgroups, NO_ARGUMENT, Offsets,
+    ProcessOffsets, RETURNS_BOOL, RETURNS_COUNT,
 };
 
 use super::{
@@ -24,7 +25,7 @@ pub struct Layout {
     pub processes: Result<ProcessOffsets, Reason>,
     /// How to read a task's cgroup in a memory controller's own hierarchy, or why that is impossible.
     pub memory_cgroups: Result<Cgroups, Reason>,
-    /// Likewise in the unified hierarchy, where only the cgroups around it are read.
+    /// And where there is one hierarchy.
     pub unified_cgroups: Cgroups,
     /// For trampolines.
     pub functions: Functions,
@@ -46,6 +47,9 @@ pub struct Layout {
     pub has_node_tracepoints: bool,
     /// A program on a tracepoint can be preempted, and is skipped then for the tasks that run meanwhile.
     pub preempts_probes: bool,
+    /// A program on a tracepoint is not run while it is running on that CPU: Linux commit 05b24ff9b2cf ("bpf: Prevent bpf program
+    /// recursion for raw tracepoint probes") (in v6.1), which added the function that counts such runs.
+    pub guards_probes: bool,
 }
 
 /// The way from a task to some slab cache: `task->nsproxy->pid_ns_for_children->pid_cachep`.
@@ -154,6 +158,7 @@ impl Layout {
             unused: UnusedFields::find(types).map_err(|error| error.to_string()),
             has_node_tracepoints: types.has_tracepoint("kmem_cache_alloc_node"),
             preempts_probes: preempts_probes(types),
+            guards_probes: types.function("bpf_prog_inc_misses_counter").is_some(),
             functions,
         })
     }
@@ -247,26 +252,25 @@ fn processes(types: &KernelTypes) -> Result<ProcessOffsets, TypesError> {
     })
 }
 
+/// How to read a task's cgroup in the hierarchy that charges memory apart from others.
 fn memory_cgroups(types: &KernelTypes) -> Result<Cgroups, TypesError> {
     let controller = types.enumerator("cgroup_subsys_id", "memory_cgrp_id")?;
-    Ok(Cgroups {
-        by_memory: 1,
-        set_state: types.offset("css_set", "subsys")? + controller * size_of::<u64>() as u32,
-        ..cgroup_states(types)?
-    })
+    let set_entry = types.offset("css_set", "subsys")? + controller * size_of::<u64>() as u32;
+    cgroups(types, CGROUP_BY_MEMORY, set_entry)
 }
 
+/// In the one hierarchy: by the helper, unless fields can be loaded, which costs less.
 fn unified_cgroups(types: &KernelTypes) -> Result<Cgroups, TypesError> {
-    Ok(Cgroups {
-        set_state: types.offset("css_set", "dfl_cgrp")?,
-        state: types.offset("cgroup", "self")?,
-        ..cgroup_states(types)?
-    })
+    let way = if types.has_helper("get_current_task_btf") { CGROUP_BY_DEFAULT } else { CGROUP_BY_HELPER };
+    let state = types.offset("cgroup", "self")?;
+    Ok(Cgroups { state, ..cgroups(types, way, types.offset("css_set", "dfl_cgrp")?)? })
 }
 
-fn cgroup_states(types: &KernelTypes) -> Result<Cgroups, TypesError> {
+fn cgroups(types: &KernelTypes, way: u32, set_entry: u32) -> Result<Cgroups, TypesError> {
     Ok(Cgroups {
+        way,
         task_cgroups: types.offset("task_struct", "cgroups")?,
+        set_entry,
         state_cgroup: types.offset("cgroup_subsys_state", "cgroup")?,
         state_parent: types.offset("cgroup_subsys_state", "parent")?,
         cgroup_node: types.offset("cgroup", "kn")?,

@@ -1,12 +1,18 @@
 //! Loads the programs that a plan needs: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive the attachment to be drained.
 
+use std::{
+    collections::HashSet,
+    os::fd::{AsFd as _, OwnedFd},
+};
+
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{ArrayOfMaps, HashMap, MapData},
+    maps::{ArrayOfMaps, HashMap, Map, MapData},
     programs::{FEntry, FExit, KProbe, RawTracePoint},
 };
 use memtrace_common::{
     config::Config,
+    cpu_ring::PAGE_TIMES,
     names::{global, map, program},
 };
 
@@ -27,7 +33,14 @@ use super::{
     options::{Filters, LoadOptions, Processes},
     plan::{CacheStrategy, NameStrategy, Plan},
     reason::{ON_REQUEST, Reason, unusable},
-    rings::{RingSizes, Rings},
+    rings::{
+        Rings,
+        cpu::{self, CpuRings},
+        error::RingError,
+        shared::SharedRings,
+        sizes::RingPlan,
+    },
+    trials::Avoid,
 };
 
 /// The backup of a probe on the same tracepoint, if it needs one.
@@ -43,6 +56,57 @@ fn backup_of(probe: &str, filters_tasks: bool, preempts_probes: bool) -> Option<
         program::KMALLOC if preempts_probes => Some(program::KMALLOC_BACKUP),
         _ => None,
     }
+}
+
+/// Whether programs can have rings of their own on each CPU: see [`memtrace_common::cpu_ring`].
+pub fn supports_cpu_rings(layout: &Layout, avoid: &[Avoid]) -> Result<(), Reason> {
+    if avoid.contains(&Avoid::CpuRings) {
+        return Err(ON_REQUEST.to_owned());
+    }
+    if !cfg!(target_arch = "x86_64") {
+        return Err("this processor may let others see a record's end before the record".to_owned());
+    }
+    if !layout.guards_probes {
+        return Err("this kernel runs a program on a tracepoint while it is running".to_owned());
+    }
+    if layout.arguments.free_is_late != 0 {
+        return Err("this kernel traces frees when others may have the objects already".to_owned());
+    }
+    Ok(())
+}
+
+/// The programs that may be loaded for these filters and that have rings of their own, by their numbers.
+pub fn writers(plan: &Plan, layout: &Layout, filters: &Filters, options: LoadOptions) -> Vec<usize> {
+    let mut names = vec![match plan.free {
+        Ok(CacheStrategy::Trampoline) => program::FREE_FENTRY,
+        _ => program::KMEM_CACHE_FREE,
+    }];
+    names.extend_from_slice(match plan.alloc {
+        Ok(CacheStrategy::Trampoline) => {
+            &[program::ALLOC_FEXIT, program::ALLOC_LRU_FEXIT, program::ALLOC_NODE_FEXIT]
+        }
+        _ if layout.has_node_tracepoints => &[program::KMEM_CACHE_ALLOC, program::KMEM_CACHE_ALLOC_NODE],
+        _ => &[program::KMEM_CACHE_ALLOC],
+    });
+    if plan.kmalloc.is_ok() {
+        names.push(program::KFREE);
+    }
+    if plan.kmalloc.is_ok() && filters.kmalloc {
+        names.push(program::KMALLOC);
+        names.extend(layout.has_node_tracepoints.then_some(program::KMALLOC_NODE));
+    }
+    if filters.names {
+        names.extend_from_slice(match plan.names {
+            Ok(NameStrategy::Fexit) => &[program::D_ALLOC_FEXIT, program::D_ALLOC_PARALLEL_FEXIT],
+            Ok(NameStrategy::Kretprobe) => &[program::D_ALLOC_KRETPROBE],
+            Err(_) => &[],
+        });
+    }
+    names.extend(plan.bulk.iter().flatten().map(|hook| hook.program));
+    let filters_tasks = !filters.follow_all_tasks();
+    let backup = |name: &&'static str| backup_of(name, filters_tasks, layout.preempts_probes);
+    let backups: Vec<_> = names.iter().filter_map(backup).filter(|_| options.backups).collect();
+    cpu::writers(names.into_iter().chain(backups))
 }
 
 /// They have the names of their tracepoints.
@@ -88,10 +152,12 @@ impl Loaded {
         plan: &Plan,
         layout: &Layout,
         filters: &Filters,
-        rings: RingSizes,
+        rings: RingPlan,
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
-        let config = config::new(plan, layout, filters, rings, options);
+        let filters_tasks = !filters.follow_all_tasks();
+        let has_backups = options.backups && (filters_tasks || layout.preempts_probes);
+        let config = config::new(plan, layout, filters, rings, options, has_backups);
         let mut ebpf = load_object(&config, filters, rings, options)?;
         let rings = put_rings(&mut ebpf, rings)?;
         let log = KernelLog::open(&mut ebpf, options.verbose);
@@ -105,7 +171,7 @@ impl Loaded {
             log,
             rings,
             backups: options.backups,
-            filters_tasks: !filters.follow_all_tasks(),
+            filters_tasks,
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
             unavailable: Unavailable::default(),
@@ -300,11 +366,17 @@ impl Loaded {
 fn load_object(
     config: &Config,
     filters: &Filters,
-    rings: RingSizes,
+    rings: RingPlan,
     options: LoadOptions,
 ) -> Result<Ebpf, LoadError> {
     let mut loader = EbpfLoader::new();
-    loader.btf(None).override_global(global::CONFIG, config, true).map_max_entries(map::RINGS, rings.count);
+    loader.btf(None).override_global(global::CONFIG, config, true);
+    loader.map_max_entries(map::RINGS, rings.shared.count);
+    if let Some(sizes) = rings.of_cpus {
+        loader.map_max_entries(map::CPU_RING_CONTROL, sizes.rings);
+        loader.map_max_entries(map::CPU_RING_CHUNKS, sizes.chunks);
+        loader.map_max_entries(map::PAGE_TIMES, PAGE_TIMES);
+    }
     KernelLog::configure(&mut loader, options.verbose);
     let (pids, tree) = match &filters.processes {
         Processes::All => (&[][..], 0),
@@ -322,7 +394,10 @@ fn load_object(
     for (name, entries) in sizes {
         loader.map_max_entries(name, entries.max(1) as u32);
     }
-    let mut ebpf = loader.load(object::bytes())?;
+    let mut ebpf = match rings.of_cpus {
+        Some(_) => loader.load(object::bytes())?,
+        None => loader.load(&object::bytes_without_swaps())?,
+    };
     // aya parsed all of the kernel's BTF, though it does not use it: 20 MB.
     memory::give_back();
     fill(&mut ebpf, map::CACHE_FILTER, filters.caches.named().copied())?;
@@ -333,15 +408,24 @@ fn load_object(
     Ok(ebpf)
 }
 
-fn put_rings(ebpf: &mut Ebpf, sizes: RingSizes) -> Result<Rings, LoadError> {
+fn put_rings(ebpf: &mut Ebpf, plan: RingPlan) -> Result<Rings, LoadError> {
     let error = |error| LoadError::Map(map::RINGS, error);
-    let rings = Rings::create(sizes)?;
+    let shared = SharedRings::create(plan.shared)?;
     let outer = ebpf.map_mut(map::RINGS).expect("the object has this map");
     let mut outer: ArrayOfMaps<_, MapData> = ArrayOfMaps::try_from(outer).map_err(error)?;
-    for (index, ring) in (0..).zip(rings.maps()) {
+    for (index, ring) in (0..).zip(shared.maps()) {
         outer.set(index, ring, 0).map_err(error)?;
     }
-    Ok(rings)
+    let of_cpus = plan.of_cpus.map(|sizes| {
+        let control = array(ebpf, map::CPU_RING_CONTROL)?;
+        CpuRings::new(&control, array(ebpf, map::CPU_RING_CHUNKS)?, &sizes)
+    });
+    Ok(Rings { shared, of_cpus: of_cpus.transpose()? })
+}
+
+fn array(ebpf: &Ebpf, name: &str) -> Result<OwnedFd, RingError> {
+    let Some(Map::Array(array)) = ebpf.map(name) else { unreachable!("the object has this array") };
+    array.fd().as_fd().try_clone_to_owned().map_err(RingError::Map)
 }
 
 fn fill<K: aya::Pod>(

@@ -3,7 +3,7 @@
 use super::{
     bulk::{At, BulkHook},
     discover::Kernel,
-    limits,
+    limits, load,
     memory::Memory,
     object,
     plan::{CacheStrategy, NameStrategy, Plan},
@@ -68,6 +68,10 @@ impl HostSupport {
         let plan = kernel.plan(&tried);
         self.obstacle = plan.alloc.as_ref().err().or(plan.free.as_ref().err()).cloned();
         self.strategies = strategies(&plan);
+        let rings = load::supports_cpu_rings(&kernel.layout, avoid);
+        let rings = rings.map(|()| "each program has its own".to_owned());
+        let rings = rings.map_err(|why| format!("all CPUs share ring buffers: {why}"));
+        self.strategies.push(Item { name: "rings of each CPU", state: rings });
     }
 
     fn add(&mut self, name: &'static str, state: Result<String, Reason>) {

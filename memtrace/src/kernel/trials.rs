@@ -36,6 +36,8 @@ pub enum Avoid {
     Processes,
     /// Allocations and frees that fire no tracepoint: bulk, and `kfree_rcu` sheaves.
     Bulk,
+    /// Rings of one program on one CPU: all share some.
+    CpuRings,
 }
 
 /// Where the kernel offers kprobes (since v4.17).

@@ -7,9 +7,9 @@ use super::{
     state::{Session, State},
 };
 use crate::{
-    kernel::{clock, events::Events},
+    kernel::{clock, events::Events, rings::error::RingError},
     stream::{
-        decode::{Frames, RecordVisitor, decode},
+        decode::{Frames, RecordVisitor},
         entry::Entry,
         event::{Alloc, Event, ProcessEvent, TimeNs},
     },
@@ -24,18 +24,22 @@ pub const MAX_DRAINED: usize = 50_000;
 impl Session {
     /// Applies what is in the rings, [`MAX_DRAINED`] records at most. Returns how many there were.
     pub fn drain(&mut self, events: &mut Events) -> Result<usize, SessionError> {
-        self.drain_up_to(MAX_DRAINED, events)
+        self.apply(events, |events, apply| events.drain(MAX_DRAINED, apply))
     }
 
-    /// Applies all that is in the rings by now.
+    /// Applies all that happened by now.
     pub fn catch_up(&mut self, events: &mut Events) -> Result<(), SessionError> {
-        self.drain_up_to(usize::MAX, events).map(drop)
+        self.apply(events, |events, apply| events.drain_all(apply)).map(drop)
     }
 
-    fn drain_up_to(&mut self, max: usize, events: &mut Events) -> Result<usize, SessionError> {
+    fn apply(
+        &mut self,
+        events: &mut Events,
+        drain: impl FnOnce(&mut Events, &mut Apply<'_>) -> Result<usize, RingError>,
+    ) -> Result<usize, SessionError> {
         let sampling = self.state.budget.sampling();
         let mut apply = Apply { time: clock::now(), is_first: true, session: self };
-        let drained = events.drain(max, |record| apply.record(record));
+        let drained = drain(events, &mut apply);
         self.batch.apply(&mut self.ledger);
         let drained = drained?;
         self.state.caches.learn_new(&self.state.kernel, &events.generations)?;
@@ -56,15 +60,6 @@ struct Apply<'s> {
 }
 
 impl Apply<'_> {
-    fn record(&mut self, record: &[u8]) {
-        if self.session.ledger.is_full() {
-            self.make_room();
-        }
-        if decode(record, self).is_err() {
-            self.session.undecodable += 1;
-        }
-    }
-
     #[cold]
     fn make_room(&mut self) {
         let Session { ledger, batch, state, .. } = &mut *self.session;
@@ -85,6 +80,9 @@ impl Apply<'_> {
     }
 
     fn enter(&mut self, event: Event<'_>) {
+        if self.session.ledger.is_full() {
+            self.make_room();
+        }
         self.push_to_sink(&Entry::Event(event));
         let Session { ledger, batch, .. } = &mut *self.session;
         batch.add(event, ledger);
@@ -143,5 +141,9 @@ impl<'a> RecordVisitor<'a> for Apply<'_> {
             stacks.forget(process);
         }
         tasks.apply(event);
+    }
+
+    fn undecodable(&mut self) {
+        self.session.undecodable += 1;
     }
 }

@@ -7,7 +7,7 @@ use aya::maps::MapError;
 use super::budget::memory;
 use crate::{
     evidence::recording::file::WriteError,
-    kernel::{discover::DiscoverError, error::LoadError, privileges::StatusError, rings::RingError},
+    kernel::{discover::DiscoverError, error::LoadError, privileges::StatusError, rings::error::RingError},
     procfs::slab::{ResolveError, SlabError},
     text::human,
 };

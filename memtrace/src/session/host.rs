@@ -48,6 +48,11 @@ pub fn cpus() -> usize {
     aya::util::online_cpus().map_or(1, |cpus| cpus.len())
 }
 
+/// CPUs up to the last one that is online.
+pub fn cpu_numbers() -> usize {
+    aya::util::online_cpus().map_or(1, |cpus| cpus.iter().max().map_or(1, |last| *last as usize + 1))
+}
+
 /// NUMA nodes that have memory or CPUs; 1 on a kernel without any.
 pub fn nodes() -> usize {
     let is_node = |name: &str| name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok());

@@ -32,13 +32,13 @@ use crate::{
         discover::Kernel,
         gfp::GfpNames,
         layout::Layout,
-        load::Loaded,
+        load::{self, Loaded},
         nodes::Nodes,
         options::{Filters, LoadOptions, Members, Processes},
         plan::{CacheStrategy, Plan},
         privileges,
         reason::OUR_BUG,
-        rings::RingSizes,
+        rings::sizes::RingPlan,
         symbols::Symbols,
         trials::Avoid,
     },
@@ -84,11 +84,10 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     let filters = filters(&selection, &kernel, options)?;
     let plan = kernel.plan(&kernel.try_needed(filters.names, &options.avoid));
     let memory = memory_budget(options, filters.caches.count());
-    let rings = RingSizes::new(host::cpus(), options.ring_bytes.unwrap_or(memory.rings));
     let (cgroup_offsets, hierarchy) = cgroups(&kernel.layout);
     check_cgroups(select, &hierarchy)?;
     let load_options = load_options(options, cgroup_offsets, kernel.pid_namespace);
-    let loaded = Loaded::load(&plan, &kernel.layout, &filters, rings, load_options)?;
+    let (loaded, rings, ring_note) = load(&plan, &kernel.layout, &filters, options, memory, load_options)?;
     let trace_notes = trace_notes(&plan, &filters, &loaded);
     let why_not_compared = why_not_compared(select, &plan, &kernel.layout);
     let traced = if why_not_compared.is_some() { HashSet::new() } else { traced(&plan, &kernel, &filters) };
@@ -108,7 +107,7 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
     follow_trees(select, &mut attached)?;
     let notes = selection.notes.into_iter().chain(slab_caches.missing.as_ref().map(ToString::to_string));
     let notes = notes.chain(trace_notes).chain(why_not_compared.as_ref().map(not_compared_note));
-    let notes = notes.chain(names_notes).chain(attach_notes(&attached)).collect();
+    let notes = notes.chain(names_notes).chain(attach_notes(&attached)).chain(ring_note).collect();
     let Names { symbols, stacks, gfp_names, nodes } = names;
     let state = State {
         host: Host::read(),
@@ -131,6 +130,31 @@ pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, Set
         kernel,
     };
     Ok(Ready { attached, state, verification })
+}
+
+/// Loads the programs: with rings of their own on each CPU where the kernel has what these need, else with shared ones. Where that failed
+/// in spite of it, a note says why.
+fn load(
+    plan: &Plan,
+    layout: &Layout,
+    filters: &Filters,
+    options: &Options,
+    memory: MemoryBudget,
+    load_options: LoadOptions,
+) -> Result<(Loaded, RingPlan, Option<String>), SetupError> {
+    let cpus = host::cpus();
+    let shared = RingPlan::shared(cpus, options.ring_bytes.unwrap_or(memory.rings));
+    let mut note = None;
+    if load::supports_cpu_rings(layout, &options.avoid).is_ok() {
+        let bytes = options.ring_bytes.unwrap_or(memory.cpu_rings);
+        let writers = load::writers(plan, layout, filters, load_options);
+        let rings = RingPlan::of_cpus(host::cpu_numbers(), bytes, &writers);
+        match Loaded::load(plan, layout, filters, rings, load_options) {
+            Ok(loaded) => return Ok((loaded, rings, None)),
+            Err(why) => note = Some(format!("all CPUs share their rings, which costs more: {why}")),
+        }
+    }
+    Ok((Loaded::load(plan, layout, filters, shared, load_options)?, shared, note))
 }
 
 /// What addresses, flags and pages are called.
@@ -213,7 +237,7 @@ fn shares(sink: Option<&SinkConfig>) -> usize {
     if matches!(sink, Some(SinkConfig::Stream(_))) { 3 } else { 1 }
 }
 
-fn budget(options: &Options, memory: MemoryBudget, rings: RingSizes, sink: Option<&SinkConfig>) -> Budget {
+fn budget(options: &Options, memory: MemoryBudget, rings: RingPlan, sink: Option<&SinkConfig>) -> Budget {
     let sampling = Sampling { period: options.sample };
     Budget::new(options.max_cpu, memory, memory.ledger(rings.total()) / shares(sink), sampling)
 }

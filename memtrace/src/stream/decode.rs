@@ -1,5 +1,7 @@
 //! From bytes in the ring to [`Event`]s and [`ProcessEvent`]s.
 
+pub mod cpu_ring;
+
 use std::mem::offset_of;
 
 use memtrace_common::{
@@ -26,6 +28,9 @@ pub trait RecordVisitor<'a> {
     }
 
     fn process(&mut self, _event: ProcessEvent<'a>) {}
+
+    /// A record that cannot be decoded.
+    fn undecodable(&mut self) {}
 }
 
 /// For those who need the events of objects alone.
@@ -164,17 +169,19 @@ fn exit(record: ExitEvent) -> ProcessEvent<'static> {
 fn alloc_with_stack(kind: u16, bytes: &[u8]) -> Result<(Alloc, Frames<'_>), DecodeError> {
     check_length(kind, bytes, size_of::<AllocStackEvent>())?;
     let record = read(bytes).expect("the length was checked");
-    let frames = |offset: usize, len_offset: usize, most: usize| {
-        let len = i32::from_ne_bytes(u32_at(bytes, len_offset).to_ne_bytes());
-        let len = usize::try_from(len).unwrap_or(0).min(most);
-        &bytes[offset..offset + len]
-    };
     let (kernel, user) = (offset_of!(AllocStackEvent, kernel), offset_of!(AllocStackEvent, user));
     let frames = Frames {
-        kernel: frames(kernel, offset_of!(AllocStackEvent, kernel_len), user - kernel),
-        user: frames(user, offset_of!(AllocStackEvent, user_len), bytes.len() - user),
+        kernel: stack_bytes(bytes, kernel, offset_of!(AllocStackEvent, kernel_len), user - kernel),
+        user: stack_bytes(bytes, user, offset_of!(AllocStackEvent, user_len), bytes.len() - user),
     };
     Ok((alloc(record), frames))
+}
+
+/// A stack that is as long as a field says, but `most` bytes.
+fn stack_bytes(bytes: &[u8], offset: usize, len_offset: usize, most: usize) -> &[u8] {
+    let len = i32::from_ne_bytes(u32_at(bytes, len_offset).to_ne_bytes());
+    let len = usize::try_from(len).unwrap_or(0).min(most);
+    &bytes[offset..offset + len]
 }
 
 fn alloc(record: AllocEvent) -> Alloc {

@@ -11,7 +11,7 @@ use crate::{
     program::{Task, crew},
     session::Session,
     snapshot::Snapshot,
-    tests,
+    tests, ways,
     workload::{Workload, unique},
 };
 
@@ -85,10 +85,14 @@ pub fn check(last: &Snapshot, comm: &str, objects: u64) {
 
 /// A page of ring, which one CPU fills a thousand times between two drains.
 fn cpus_lose_no_count_in_a_flood_through_the_smallest_ring() {
+    ways::rings().iter().for_each(|rings| flood_through_the_smallest_ring(rings));
+}
+
+fn flood_through_the_smallest_ring(rings: &[&str]) {
     let comm = unique("flood");
     let mut flood = Flood::start(&comm, pipes_of_a_flood() / 5);
     let session =
-        Session::start(&[&CACHES_OF_PIPES[..], &["--comm", &comm, "--ring-bytes", "4096"]].concat());
+        Session::start(&[&CACHES_OF_PIPES[..], rings, &["--comm", &comm, "--ring-bytes", "4096"]].concat());
     flood.begin();
     flood.done();
     // Ending it asserts that what was emitted is what was applied and what was lost.
@@ -99,10 +103,15 @@ fn cpus_lose_no_count_in_a_flood_through_the_smallest_ring() {
 
 /// A ring that holds what comes between two drains, and overflows when there are none.
 fn cpus_lose_no_count_in_a_flood_with_stalls() {
+    ways::rings().iter().for_each(|rings| flood_with_stalls(rings));
+}
+
+fn flood_with_stalls(rings: &[&str]) {
     let comm = unique("flood");
     let mut flood = Flood::start(&comm, pipes_of_a_flood());
-    let session =
-        Session::start(&[&CACHES_OF_PIPES[..], &["--comm", &comm, "--ring-bytes", "1048576"]].concat());
+    let session = Session::start(
+        &[&CACHES_OF_PIPES[..], rings, &["--comm", &comm, "--ring-bytes", "1048576"]].concat(),
+    );
     flood.begin();
     for _ in 0..5 {
         session.signal(Signal::STOP);
@@ -123,9 +132,13 @@ fn pipes_of_a_stall() -> usize {
 
 /// With the rings that users have.
 fn cpus_lose_nothing_in_a_stall_of_a_second() {
+    ways::rings().iter().for_each(|rings| stall_of_a_second(rings));
+}
+
+fn stall_of_a_second(rings: &[&str]) {
     let comm = unique("stall");
     let mut flood = Flood::start(&comm, pipes_of_a_stall());
-    let mut session = Session::start(&[&CACHES_OF_PIPES[..], &["--comm", &comm]].concat());
+    let mut session = Session::start(&[&CACHES_OF_PIPES[..], rings, &["--comm", &comm]].concat());
     session.signal(Signal::STOP);
     flood.begin();
     flood.done();
@@ -139,6 +152,11 @@ fn cpus_lose_nothing_in_a_stall_of_a_second() {
 /// Objects that are allocated on one CPU and freed on the next, where their addresses are handed out again.
 #[track_caller]
 fn passed_on(session: &[&str], comm: &str, task: &Task, objects: u64) {
+    ways::rings().iter().for_each(|rings| passed_on_by(&[session, rings].concat(), comm, task, objects));
+}
+
+#[track_caller]
+fn passed_on_by(session: &[&str], comm: &str, task: &Task, objects: u64) {
     let mut relay = Workload::start(comm, task);
     let mut session = Session::start(&[session, &["--comm", comm]].concat());
     relay.go();

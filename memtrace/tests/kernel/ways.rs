@@ -60,6 +60,16 @@ pub const LOOKED_UP: Way = Way { name: "looked_up", avoid: "trampolines,kprobes"
 /// What memtrace says where it can see no allocations or frees.
 const LACKS_WAY: &str = "cannot be traced on this kernel";
 
+/// How events get to memtrace, forced by leaving out the other way; the first is the usual one, and the only one where the kernel has no
+/// rings for each CPU.
+pub fn rings() -> &'static [&'static [&'static str]] {
+    const ALL: &[&[&str]] = &[&[], &["--avoid", "cpu-rings"]];
+    if Ways::found().cpu_rings { ALL } else { &ALL[..1] }
+}
+
+/// How its line begins where each program has rings of its own on each CPU.
+const HAS_CPU_RINGS: &str = "rings of each CPU      yes";
+
 /// What the note says where names are not streamed.
 pub const SAMPLE_NOTE: &str = "names are a sample";
 
@@ -70,6 +80,8 @@ pub struct Ways {
     pub names: Vec<Way>,
     /// What fires no tracepoint is seen all the same.
     pub bulk: bool,
+    /// Each program has rings of its own on each CPU.
+    pub cpu_rings: bool,
 }
 
 static WAYS: LazyLock<Ways> = LazyLock::new(Ways::find);
@@ -81,12 +93,12 @@ impl Ways {
 
     fn find() -> Self {
         if host::lacks(Needs::Tracing).is_some() {
-            return Self { cache: Vec::new(), names: Vec::new(), bulk: false };
+            return Self { cache: Vec::new(), names: Vec::new(), bulk: false, cpu_rings: false };
         }
         let cache = CACHE_WAYS.into_iter().filter(|way| finds_caches(*way)).collect();
         let names = NAME_WAYS.into_iter().filter(|way| streams_names(*way)).collect();
-        let bulk = CHECK.lines().any(|line| line.trim_start().starts_with(BULK_IS_SEEN));
-        Self { cache, names, bulk }
+        let says = |start| CHECK.lines().any(|line| line.trim_start().starts_with(start));
+        Self { cache, names, bulk: says(BULK_IS_SEEN), cpu_rings: says(HAS_CPU_RINGS) }
     }
 }
 
@@ -109,6 +121,10 @@ impl fmt::Display for Ways {
         };
         let bulk = if self.bulk { "seen" } else { "not seen" };
         let (caches, names) = (names(&self.cache), names(&self.names));
-        write!(f, "objects' caches by {caches}; all dentries' names by {names}; bulk is {bulk}")
+        let rings = if self.cpu_rings { "of each CPU" } else { "shared" };
+        write!(
+            f,
+            "objects' caches by {caches}; all dentries' names by {names}; bulk is {bulk}; rings are {rings}"
+        )
     }
 }

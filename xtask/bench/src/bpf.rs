@@ -17,10 +17,13 @@ pub struct Attached {
     _link: RawTracePointLink,
 }
 
-/// Reads the floor's object; its ring gets `ring_bytes`, a power of two.
+/// Reads the floor's object; its shared ring gets `ring_bytes`, a power of two, and each CPU two rings.
 pub fn load(object: &Path, ring_bytes: u32) -> Result<Ebpf> {
+    let last = aya::util::online_cpus().ok().and_then(|cpus| cpus.into_iter().max()).unwrap_or(0);
     EbpfLoader::new()
         .map_max_entries("RING", ring_bytes)
+        .map_max_entries("CONTROL", 2 * (last + 1))
+        .map_max_entries("CHUNKS", 2 * (last + 1))
         .load_file(object)
         .with_context(|| format!("cannot load {}", object.display()))
 }

@@ -29,8 +29,10 @@ pub enum Contender {
     #[value(name = "floor-all-x2")]
     #[serde(rename = "floor-all-x2")]
     FloorAllTwice,
-    /// one program there that writes a record as large as memtrace's into a ring buffer
+    /// one program there that writes a record into a ring buffer
     RingAll,
+    /// one program there that writes a record as large as memtrace's into a ring of its CPU
+    RingCpu,
     /// memtrace on a cache in which nothing happens, without backups
     FilteredSingle,
     /// memtrace on a cache in which nothing happens: every event is filtered out
@@ -39,6 +41,8 @@ pub enum Contender {
     Dentry,
     /// memtrace on all caches, without names
     All,
+    /// memtrace on all caches, without names, with rings that all CPUs share
+    AllShared,
     /// memtrace on all caches with names of dentries, as by default
     AllNames,
     /// memtrace on all caches, --by pid,cgroup, without names
@@ -60,6 +64,8 @@ pub enum Setup {
     Empty(Shape),
     /// Programs on these tracepoints that write to a ring buffer.
     Writing(Shape),
+    /// Programs that write to rings of their CPU.
+    WritingToCpu(Shape),
     /// A program of its own.
     Process(Command),
 }
@@ -142,10 +148,12 @@ impl Contender {
             Self::FloorTwice => return Setup::Empty(memtrace.one.clone()),
             Self::FloorAllTwice => return Setup::Empty(memtrace.all.clone()),
             Self::RingAll => return Setup::Writing(self.tracepoints(memtrace)),
+            Self::RingCpu => return Setup::WritingToCpu(self.tracepoints(memtrace)),
             Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,backups"),
             Self::Filtered => memtrace.command(memtrace.quiet_cache, NO_NAMES),
             Self::Dentry => memtrace.command("dentry", NO_NAMES),
             Self::All => memtrace.command("all", NO_NAMES),
+            Self::AllShared => memtrace.command("all", "names,cpu-rings"),
             Self::AllNames => memtrace.command("all", NOTHING),
             Self::AllWho => memtrace.command_with("all", NO_NAMES, &["--by", "pid,cgroup"]),
             Self::AllStacks => memtrace.command_with("all", NO_NAMES, &["--stacks", "both"]),

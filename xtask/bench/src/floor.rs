@@ -13,7 +13,7 @@ pub type Shape = Vec<String>;
 /// The floor's ring, which empty programs do not use, is as small as can be.
 const RING_BYTES: u32 = 4096;
 
-/// Empty programs that run until this is dropped.
+/// Programs that run until this is dropped.
 pub struct Floor {
     programs: Vec<Attached>,
 }
@@ -21,8 +21,20 @@ pub struct Floor {
 impl Floor {
     /// A program of its own for each entry, as in memtrace.
     pub fn attach(object: &Path, shape: &[String]) -> Result<Self> {
+        Self::attach_each(object, shape, |_| "empty")
+    }
+
+    /// Programs that write to rings of their CPU, which nobody reads.
+    pub fn attach_writing(object: &Path, shape: &[String]) -> Result<Self> {
+        Self::attach_each(object, shape, |tracepoint| {
+            if tracepoint.contains("free") { "write_free_to_cpu" } else { "write_alloc_to_cpu" }
+        })
+    }
+
+    fn attach_each(object: &Path, shape: &[String], program: impl Fn(&str) -> &'static str) -> Result<Self> {
         let mut object = bpf::load(object, RING_BYTES)?;
-        let programs = shape.iter().map(|tracepoint| bpf::attach(&mut object, "empty", tracepoint));
+        let programs =
+            shape.iter().map(|tracepoint| bpf::attach(&mut object, program(tracepoint), tracepoint));
         Ok(Self { programs: programs.collect::<Result<_>>()? })
     }
 

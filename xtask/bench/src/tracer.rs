@@ -65,6 +65,7 @@ impl Tracer {
         Ok(match contender.setup(memtrace, directory.path()) {
             Setup::Nothing => Self::Nothing,
             Setup::Empty(shape) => Self::Floor(Floor::attach(&memtrace.floor, &shape)?),
+            Setup::WritingToCpu(shape) => Self::Floor(Floor::attach_writing(&memtrace.floor, &shape)?),
             Setup::Writing(shape) => Self::RingFloor(RingFloor::attach(&memtrace.floor, &shape)?),
             Setup::Process(mut command) => Self::Process(Traced::start(&mut command, directory, unchanged)?),
         })

@@ -22,7 +22,7 @@ impl ControlIds {
         let Ok(of_task) = layout.memory_cgroups.clone() else { return Ok(Self(HashMap::new())) };
         let follow = |address: u64, offset: u32| memory.u64(address.wrapping_add(offset.into()));
         let set = follow(memory.current_task()?, of_task.task_cgroups)?;
-        let mut state = follow(set, of_task.set_memory)?;
+        let mut state = follow(set, of_task.set_entry)?;
         while let parent @ 1.. = follow(state, fields.cgroups.parent)? {
             state = parent;
         }

@@ -24,6 +24,8 @@ const SMALLEST_RINGS: u64 = 8 << 20;
 /// A CPU that does nothing but allocate and free writes up to 90 MB of events a second: a reader that stalls for a second
 /// loses nothing.
 const RINGS_PER_CPU: u64 = 128 << 20;
+/// Where each program has rings of its own on each CPU, by default: the same events take half as many bytes.
+const CPU_RINGS_PER_CPU: u64 = 32 << 20;
 /// Of one cache, by default: a CPU also does other things. Three caches that go together, as those of pipes, write as much as all.
 const RINGS_OF_A_CACHE: u64 = 32 << 20;
 
@@ -43,6 +45,8 @@ pub struct MemoryBudget {
     pub total: u64,
     /// Bytes for all rings.
     pub rings: u64,
+    /// The same where each program has rings of its own on each CPU.
+    pub cpu_rings: u64,
 }
 
 impl MemoryBudget {
@@ -53,13 +57,14 @@ impl MemoryBudget {
         let share = (host.min(limit) / DEFAULT_SHARE).min(available / AVAILABLE_SHARE).max(MIN_DEFAULT);
         let budget = Self::new(share.min((limit / LIMIT_PART).max(MIN)), cpus);
         let of_caches = if caches == Some(1) { RINGS_OF_A_CACHE } else { RINGS_PER_CPU };
-        let most = of_caches * cpus as u64;
-        Self { rings: budget.rings.min(most), ..budget }
+        let most = |each: u64| budget.rings.min(each * cpus as u64);
+        Self { rings: most(of_caches), cpu_rings: most(CPU_RINGS_PER_CPU), ..budget }
     }
 
     pub fn new(total: u64, cpus: usize) -> Self {
         let most = (RINGS_PER_CPU * cpus as u64).max(SMALLEST_RINGS);
-        Self { total, rings: (total.saturating_sub(PROCESS) / RINGS_PART).clamp(SMALLEST_RINGS, most) }
+        let rings = (total.saturating_sub(PROCESS) / RINGS_PART).clamp(SMALLEST_RINGS, most);
+        Self { total, rings, cpu_rings: rings }
     }
 
     /// Bytes for the ledger beside rings that came out as large as this.

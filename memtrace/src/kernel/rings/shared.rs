@@ -1,19 +1,19 @@
-//! The rings that the kernel side writes events to, and their reader.
+//! Rings that all programs on all CPUs share, and their reader.
 //!
 //! Each is a BPF ring buffer. The kernel offers all of it for mapping, twice in a row so that no record is broken at the
 //! end. It would count as our resident memory, and mapping it takes time, so only a window of the data is mapped, where
 //! the next records are.
 
 use std::{
-    io,
     os::fd::{AsFd, BorrowedFd},
-    ptr::NonNull,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use aya::maps::{MapData, MapError};
+use aya::maps::MapData;
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::ProtFlags;
+
+use super::{error::RingError, mapping::Mapping, sizes::RingSizes};
 
 /// Bytes in front of each record: its length with two flags, and the kernel's own.
 const RECORD_HEADER: u64 = 8;
@@ -30,47 +30,14 @@ const MAX_RECORD: u64 = 64 << 10;
 /// Bytes after which the kernel gets their room back.
 const RELEASE_EVERY: u64 = 16 << 10;
 
-#[derive(Debug, thiserror::Error)]
-pub enum RingError {
-    #[error("cannot make a ring buffer of {bytes} bytes: {why}; give memtrace less with --max-memory", why = super::reason::root_cause(.source))]
-    Create { bytes: u32, source: MapError },
-    #[error("cannot map a ring buffer: {0}")]
-    Map(#[source] io::Error),
-}
-
-/// How many rings there are, and how large.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RingSizes {
-    /// A power of two.
-    pub count: u32,
-    /// Of each, in bytes: a power of two, and whole pages.
-    pub bytes: u32,
-}
-
-impl RingSizes {
-    /// Rings for this many CPUs that take `total` bytes together, rounded down to a power of two: two for each CPU, so that
-    /// two CPUs seldom want the same one at the same time, and fewer where they would be too small.
-    pub fn new(cpus: usize, total: u64) -> Self {
-        const MAX_RINGS: u64 = 128;
-        let page = rustix::param::page_size() as u64;
-        let total = 1 << total.clamp(page, 1 << 37).ilog2();
-        let count = (cpus as u64 * 2).next_power_of_two().min(MAX_RINGS).min(total / page);
-        Self { count: count as u32, bytes: (total / count).min(1 << 30) as u32 }
-    }
-
-    pub fn total(self) -> u64 {
-        u64::from(self.count) * u64::from(self.bytes)
-    }
-}
-
 /// All rings of a session.
-pub struct Rings {
+pub struct SharedRings {
     rings: Vec<Ring>,
     /// Where the next drain begins, so that under a flood no ring has to wait for the others.
     next: usize,
 }
 
-impl Rings {
+impl SharedRings {
     /// Makes the rings; the caller puts them where the programs find them.
     pub fn create(sizes: RingSizes) -> Result<Self, RingError> {
         let rings = (0..sizes.count).map(|_| Ring::create(sizes.bytes)).collect::<Result<_, _>>()?;
@@ -125,7 +92,7 @@ impl Ring {
     }
 
     fn drain(&mut self, most: usize, sink: &mut impl FnMut(&[u8])) -> Result<usize, RingError> {
-        let end = self.producer.position().load(Ordering::Acquire);
+        let end = self.producer.number(0).load(Ordering::Acquire);
         let mut read = 0;
         let mut released = self.position;
         while self.position < end && read < most {
@@ -147,7 +114,7 @@ impl Ring {
 
     /// Gives the room of what was read back to the writers.
     fn release(&self) {
-        self.consumer.position().store(self.position, Ordering::Release);
+        self.consumer.number(0).store(self.position, Ordering::Release);
     }
 }
 
@@ -209,83 +176,5 @@ impl Window {
             )
         };
         Some((Some(record), whole))
-    }
-}
-
-/// Pages of a map's file in our memory.
-struct Mapping {
-    start: NonNull<u8>,
-    len: usize,
-    protection: ProtFlags,
-}
-
-// SAFETY: a mapping belongs to the process, not to a thread.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(fd: BorrowedFd<'_>, offset: u64, len: u64, protection: ProtFlags) -> Result<Self, RingError> {
-        let len = len as usize;
-        // SAFETY: the kernel chooses an address where nothing is mapped.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, protection, MapFlags::SHARED, fd, offset) };
-        let start = start.map_err(|error| RingError::Map(error.into()))?;
-        Ok(Self { start: NonNull::new(start.cast()).expect("mmap gives no null"), len, protection })
-    }
-
-    /// Maps another part of the file in the place of this one.
-    fn replace(&mut self, fd: BorrowedFd<'_>, offset: u64) -> Result<(), RingError> {
-        let flags = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: the pages at this address are ours, and `&mut self` says that nothing refers to them.
-        let replaced =
-            unsafe { mmap(self.start.as_ptr().cast(), self.len, self.protection, flags, fd, offset) };
-        replaced.map(drop).map_err(|error| RingError::Map(error.into()))
-    }
-
-    fn at(&self, offset: usize) -> NonNull<u8> {
-        assert!(offset < self.len, "within the mapping");
-        // SAFETY: within the mapping.
-        unsafe { self.start.add(offset) }
-    }
-
-    /// The position that a ring's page of the reader or the writers begins with.
-    fn position(&self) -> &AtomicU64 {
-        // SAFETY: the page is mapped as long as `self` lives, aligned, and accessed atomically by all sides.
-        unsafe { AtomicU64::from_ptr(self.start.cast().as_ptr()) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing refers to it any more.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::RingSizes;
-
-    #[test]
-    fn there_are_two_rings_for_each_cpu_if_there_is_room() {
-        let sizes = |cpus, total| {
-            let RingSizes { count, bytes } = RingSizes::new(cpus, total);
-            (count, bytes)
-        };
-        assert_eq!(sizes(1, 8 << 20), (2, 4 << 20));
-        assert_eq!(sizes(2, 128 << 20), (4, 32 << 20));
-        assert_eq!(sizes(6, 100 << 20), (16, 4 << 20));
-        assert_eq!(sizes(256, 8 << 30), (128, 64 << 20));
-        assert_eq!(sizes(8, 16384), (4, 4096));
-        assert_eq!(sizes(8, 1), (1, 4096));
-    }
-
-    proptest! {
-        #[test]
-        fn sizes_are_powers_of_two_within_the_total(cpus in 1_usize..1024, total in 4096_u64..1 << 40) {
-            let sizes = RingSizes::new(cpus, total);
-            prop_assert!(sizes.count.is_power_of_two() && sizes.bytes.is_power_of_two());
-            prop_assert!(sizes.bytes >= 4096 && sizes.total() <= total);
-        }
     }
 }
