@@ -21,7 +21,7 @@ use crate::{
         Files,
         cgroup::{self, Version},
         open_files::{self, InodeId},
-        slab::Selection,
+        slab::SelectedCaches,
     },
     text::{escape, human},
     view::{
@@ -88,7 +88,7 @@ pub fn count_cgroups(census: &mut Census) {
 /// What the kernel counts itself, if it is asked for.
 pub fn unused(
     kernel: &Kernel,
-    selection: &Selection,
+    selection: &SelectedCaches,
     cgroups: &mut Cgroups,
 ) -> Result<Vec<UnusedRow>, UnusedError> {
     let is_counted = |cache: &KernelCache| cache.name == "dentry" || cache.name.contains("inode");
