@@ -69,7 +69,7 @@ impl<M: Readable> Lists<'_, M> {
             return Ok(());
         }
         for &id in &self.ids {
-            let slot = array.wrapping_add(u64::from(lists) + id.unsigned_abs() as u64 * 8);
+            let slot = array.wrapping_add(u64::from(lists) + u64::from(id.unsigned_abs()) * 8);
             // The array is as long as the kernel needed when there were fewer cgroups.
             let Ok(list @ 1..) = self.memory.u64(slot) else { continue };
             let Ok(items @ 1..) = self.count(list, count) else { continue };

@@ -99,9 +99,9 @@ pub fn unused(
     let mut row = |Unused { filesystem, id, device, cgroup, dentries, inodes }| {
         let here = mounts.iter().filter(|mount| mount.device == device.as_bytes() && mount.root == b"/");
         let here = here.map(|mount| mount.at.as_os_str().as_bytes()).min_by_key(|path| path.len());
-        let path = cgroup.and_then(|id| {
+        let path = cgroup.map(|id| {
             cgroups.learn(id);
-            Some(cgroups.path(id).map_or_else(|| key::cgroup(id, None), <[u8]>::to_vec))
+            cgroups.path(id).map_or_else(|| key::cgroup(id, None), <[u8]>::to_vec)
         });
         UnusedRow { filesystem, id, mounted_at: here.map(<[u8]>::to_vec), cgroup: path, dentries, inodes }
     };
