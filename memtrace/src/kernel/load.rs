@@ -1,9 +1,6 @@
 //! Loads the programs that a plan needs: [`Loaded`] -> [`Attached`] -> [`Events`], which outlive the attachment to be drained.
 
-use std::{
-    collections::HashSet,
-    os::fd::{AsFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,

@@ -48,8 +48,8 @@ impl Route {
 
 /// As in Go's own profiles, 0 is as if it were not there, and so is what else is asked for.
 fn seconds(query: &str) -> Result<Option<Duration>, Refusal> {
-    let values = query.split('&').filter_map(|pair| pair.strip_prefix("seconds="));
-    let Some(text) = values.last() else { return Ok(None) };
+    let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("seconds="));
+    let Some(text) = values.next_back() else { return Ok(None) };
     let seconds: u64 = text.parse().map_err(|_| Refusal::Seconds)?;
     match seconds {
         0 => Ok(None),

@@ -256,7 +256,7 @@ impl Session {
                 Wake::Request(Request::Report) => self.report(attached, reporter)?,
                 // Whoever asked may have gone.
                 Wake::Request(Request::Profile(reply)) => {
-                    drop(reply.send(self.profile(&mut attached.events)?))
+                    let _ = reply.send(self.profile(&mut attached.events)?);
                 }
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
                 Wake::EarlyReport => self.report(attached, reporter)?,

@@ -130,7 +130,7 @@ fn a_recording_has_the_same_cgroups() {
     let mut programs = [member(&within, &outer, 100), member(&below, &inner, 200)];
     let mut other = Workload::start(&beside, &Task::OpenFiles(50));
     let directory = tempfile::tempdir().expect("there is room");
-    let file = directory.name().join("a.mt");
+    let file = directory.path().join("a.mt");
     let mut record = Command::new(host::memtrace())
         .args(["record", "-c", "filp", "-d", "3s", "-o"])
         .arg(&file)

@@ -197,8 +197,6 @@ pub struct Trust {
     pub reused_pointers: u64,
     pub refuted_objects: Option<u64>,
     pub is_verified: bool,
-    pub unseen_allocations: Option<u64>,
-    pub unseen_allocations_ci95: Option<[u64; 2]>,
     pub refused: u64,
     pub unresolved: u64,
     /// Probes that the kernel skipped; it does not say for which events.
