@@ -148,6 +148,11 @@ fn a_prometheus_scrapes_it() {
     BufReader::new(stderr).read_line(&mut line).expect("it says where it listens");
     let target = line.trim().trim_start_matches("listening on http://").trim_end_matches('/').to_owned();
     let mut prometheus = prometheus(directory.path(), &target);
+    // It listens before it traces.
+    until("a report", || {
+        let (head, _) = get(TcpStream::connect(&target).ok()?, "/metrics")?;
+        head.starts_with("HTTP/1.1 200").then_some(())
+    });
     files.go();
     let query = format!("/api/v1/query?query=memtrace_outstanding_objects%7Bcomm%3D%22{comm}%22%7D");
     let answer = until("Prometheus knows of 700 files", || {
