@@ -1,7 +1,9 @@
 //! The ring of this program on this CPU: see [`memtrace_common::cpu_ring`].
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_get_smp_processor_id};
-use memtrace_common::cpu_ring::{By, CHUNK, Context, Control, Head, Spot, jumps, page_place, stamp};
+use memtrace_common::cpu_ring::{
+    By, CHUNK, Context, Control, Head, Spot, alloc_time, jumps, page_place, stamp,
+};
 
 use crate::{config::config, maps};
 
@@ -56,9 +58,10 @@ impl CpuRing {
     #[inline(always)]
     pub fn reserve(&self, len: u64, ptr: u64) -> Option<Room> {
         let mut room = self.room(len)?;
+        let page = Page::of(ptr)?;
         // SAFETY: no arguments, no side effects.
-        room.not_before(unsafe { bpf_ktime_get_ns() });
-        note(ptr, room.time);
+        room.not_before(alloc_time(unsafe { bpf_ktime_get_ns() }, page.noted));
+        page.note(room.time);
         Some(room)
     }
 
@@ -66,9 +69,10 @@ impl CpuRing {
     #[inline(always)]
     pub fn reserve_free(&self, len: u64, ptr: u64) -> Option<Room> {
         let mut room = self.room(len)?;
-        let place = maps::PAGE_TIMES.get_ptr(page_place(ptr))?;
-        // SAFETY: the pointer is to the live map value. Volatile, because others write it.
-        room.not_before(unsafe { (&raw const (*place).time).read_volatile() });
+        let page = Page::of(ptr)?;
+        room.not_before(page.noted);
+        // It is that of the free before it: the object's next allocation must be later than that.
+        page.note(room.time);
         Some(room)
     }
 
@@ -146,23 +150,36 @@ impl Room {
     }
 }
 
-/// Notes that something happened on an object's page. The times of a page never go back, whoever notes them at once.
-#[inline(always)]
-fn note(ptr: u64, time: u64) -> Option<()> {
-    let place = maps::PAGE_TIMES.get_ptr_mut(page_place(ptr))?;
-    // SAFETY: the pointer is to the live map value. Volatile, because others write it.
-    let (noted, mut seen) = unsafe { (&raw mut (*place).time, (&raw const (*place).time).read_volatile()) };
-    for _ in 0..MAX_TRIES {
-        if seen >= time {
-            return Some(());
-        }
-        let before = compare_and_swap(noted, seen, time);
-        if before == seen {
-            return Some(());
-        }
-        seen = before;
+/// The time that is noted for an object's page. It never goes back, whoever notes at once.
+struct Page {
+    place: *mut u64,
+    noted: u64,
+}
+
+impl Page {
+    #[inline(always)]
+    fn of(ptr: u64) -> Option<Self> {
+        let place = maps::PAGE_TIMES.get_ptr_mut(page_place(ptr))?;
+        // SAFETY: the pointer is to the live map value. Volatile, because others write it.
+        let (place, noted) = unsafe { (&raw mut (*place).time, (&raw const (*place).time).read_volatile()) };
+        Some(Self { place, noted })
     }
-    Some(())
+
+    /// Notes that something happened on it.
+    #[inline(always)]
+    fn note(self, time: u64) {
+        let mut seen = self.noted;
+        for _ in 0..MAX_TRIES {
+            if seen >= time {
+                return;
+            }
+            let before = compare_and_swap(self.place, seen, time);
+            if before == seen {
+                return;
+            }
+            seen = before;
+        }
+    }
 }
 
 /// Each time that it fails, another CPU has noted its time meanwhile.

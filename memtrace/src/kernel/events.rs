@@ -79,13 +79,13 @@ impl Events {
         self.drain_until(clock::now().saturating_sub(SETTLED), most, visitor)
     }
 
-    /// All that happened before this call.
+    /// All that happened before this call. Where the clock goes in large steps, times are a little later than they were.
     pub fn drain_all(&mut self, visitor: &mut impl for<'a> RecordVisitor<'a>) -> Result<usize, RingError> {
-        let now = clock::now();
-        while clock::now() < now + SETTLED {
+        let until = clock::now() + SETTLED;
+        while clock::now() < until + SETTLED {
             std::hint::spin_loop();
         }
-        self.drain_until(now, usize::MAX, visitor)
+        self.drain_until(until, usize::MAX, visitor)
     }
 
     fn drain_until(

@@ -10,7 +10,7 @@ use std::{
 
 use memtrace_common::cpu_ring::{
     ALLOC, AllocRecord, By, CHUNK, CONTEXT, Chunk, Context, FREE, Head, MIN_RING, PAGE_TIMES, Place, Spot,
-    jumps, page_place, stamp,
+    alloc_time, jumps, page_place, stamp,
 };
 use proptest::{collection::vec, prelude::*};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -129,9 +129,12 @@ impl Writer {
         is_written
     }
 
-    /// The time is the last one that was noted for the page.
-    fn free(&mut self, noted: TimeNs, ptr: Address) -> bool {
-        let time = noted.max(self.word(offset_of!(Control, time)).load(Ordering::Relaxed));
+    /// Of the last event.
+    fn last(&self) -> TimeNs {
+        self.word(offset_of!(Control, time)).load(Ordering::Relaxed)
+    }
+
+    fn free(&mut self, time: TimeNs, ptr: Address) -> bool {
         self.write(time, &[ptr | FREE, u64::from(stamp(time)) << 32 | 1])
     }
 }
@@ -206,7 +209,7 @@ struct Pending {
     late: usize,
 }
 
-/// Time passes in steps that stamps can tell apart.
+/// What happens to one object is at least so far apart.
 const TICK: TimeNs = 16;
 
 struct World {
@@ -219,6 +222,8 @@ struct World {
     page_times: HashMap<u32, TimeNs>,
     happened: usize,
     now: TimeNs,
+    /// The clock goes in steps of this.
+    grain: TimeNs,
 }
 
 impl World {
@@ -232,10 +237,12 @@ impl World {
         self.now += TICK;
         self.happened += 1;
         let noted = self.page_times.entry(page_place(address(object))).or_default();
-        if is_alloc {
-            *noted = self.now;
-        }
-        self.pending.push(Pending { cpu, object, number: self.happened, is_alloc, time: *noted, tgid, late });
+        let time = match is_alloc {
+            true => alloc_time(self.now / self.grain * self.grain, *noted).max(self.allocs[cpu].last()),
+            false => self.frees[cpu].last().max(*noted),
+        };
+        *noted = time.max(*noted);
+        self.pending.push(Pending { cpu, object, number: self.happened, is_alloc, time, tgid, late });
     }
 
     fn go_on(&mut self) {
@@ -266,7 +273,11 @@ proptest! {
     /// Whatever is read when, and whichever event is still being written: the ledger is right in the end, and between two cuts it is
     /// never about an object that the past does not explain.
     #[test]
-    fn the_ledger_is_that_of_events_in_their_order(steps in vec(step(), 0..700), bytes in prop_oneof![Just(MIN_RING), Just(CHUNK)]) {
+    fn the_ledger_is_that_of_events_in_their_order(
+        steps in vec(step(), 0..700),
+        bytes in prop_oneof![Just(MIN_RING), Just(CHUNK)],
+        grain in prop_oneof![Just(1), Just(280), Just(4_096)],
+    ) {
         let memory = Memory::new(3, bytes);
         let mut rings = memory.rings();
         let mut world = World {
@@ -278,6 +289,7 @@ proptest! {
             page_times: HashMap::new(),
             happened: 0,
             now: 1 << 40,
+            grain,
         };
         let mut ledger = Naive::default();
         for step in steps {
@@ -292,7 +304,7 @@ proptest! {
         while !world.pending.is_empty() {
             world.go_on();
         }
-        rings.drain(usize::MAX, world.now + TICK, &mut ledger).unwrap();
+        rings.drain(usize::MAX, u64::MAX, &mut ledger).unwrap();
         let mut naive = Naive::default();
         for (object, allocated) in world.written.values() {
             match allocated {
@@ -329,7 +341,8 @@ fn writers_and_reader_run_at_the_same_time() {
                         // A lost allocation has no free, so that none is of an unknown object.
                         if allocs.alloc(now, object, (event / 50) as u32) {
                             noted.fetch_max(now, Ordering::AcqRel);
-                            while !frees.free(noted.load(Ordering::Acquire), object) {
+                            let free = noted.load(Ordering::Acquire).max(frees.last());
+                            while !frees.free(free, object) {
                                 thread::yield_now();
                             }
                         }
