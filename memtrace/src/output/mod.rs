@@ -27,6 +27,10 @@ use std::io;
 
 use crate::view::Snapshot;
 
+/// What all are called together that have no line, series or sample of their own. No command is called like that: names of commands have
+/// no brackets but those of kernel threads, which are square.
+const OTHER: &str = "(other)";
+
 /// Where snapshots go.
 pub trait Output {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown>;

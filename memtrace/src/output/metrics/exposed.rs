@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    OTHER, Process,
+    Process,
     places::{Applicant, Labels, Places},
 };
 use crate::{
     attribution::cgroup::Owner,
+    output::OTHER,
     text::escape,
     view::{By, Keys, Row, Snapshot},
 };

@@ -13,9 +13,6 @@ use std::time::{Duration, SystemTime};
 pub use self::{exposed::Exposed, format::Format, places::Places};
 use crate::view::By;
 
-/// What rows without series of their own are called.
-pub const OTHER: &str = "(other)";
-
 /// What each row of a served report stands for: its labels.
 pub const KEYS: [By; 2] = [By::Cache, By::Comm];
 

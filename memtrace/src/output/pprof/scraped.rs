@@ -5,10 +5,10 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-use crate::view::profile::{Profile, Sample};
-
-/// What stands for all that are too many.
-const OTHER: &str = "(other)";
+use crate::{
+    output::OTHER,
+    view::profile::{Profile, Sample},
+};
 
 /// Those of one command name and one stack together; where nothing is known of the calls, those of one cache. Beyond `max` the
 /// smallest are one.

@@ -4,9 +4,8 @@ use std::io::{self, Write};
 
 use csv::{Terminator, WriterBuilder};
 
-use super::OTHERS;
 use crate::{
-    output::json::nanos,
+    output::{OTHER, json::nanos},
     text::{escape, time::rfc3339},
     view::key_series::KeySeries,
 };
@@ -18,7 +17,7 @@ pub fn write(series: &KeySeries, out: &mut dyn Write) -> io::Result<()> {
     let figures = ["objects", "bytes", "rows"].map(str::to_owned);
     out.write_record(of_moment.into_iter().chain(keys).chain(figures))?;
     let host = escape::csv(series.host.as_bytes());
-    let others = vec![OTHERS; series.by.iter().count()];
+    let others = vec![OTHER; series.by.iter().count()];
     for (at, moment) in series.moments.iter().enumerate() {
         let of_moment = [
             host.to_string(),

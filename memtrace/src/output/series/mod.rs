@@ -7,7 +7,3 @@ pub mod openmetrics;
 
 #[cfg(test)]
 mod tests;
-
-/// Stands for all keys that have no line of their own. No command is called like that: names of commands have no brackets but
-/// those of kernel threads, which are square.
-const OTHERS: &str = "(other)";

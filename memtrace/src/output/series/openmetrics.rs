@@ -5,8 +5,8 @@ use std::{
     time::SystemTime,
 };
 
-use super::OTHERS;
 use crate::{
+    output::OTHER,
     procfs::meminfo::SlabMemory,
     text::escape,
     view::key_series::{Held, KeySeries, Moment},
@@ -64,7 +64,7 @@ fn of_keys(
     }
     let others = series.others.iter();
     let others = others.map(|rest| Some(figure(Held { objects: rest.objects, bytes: rest.bytes })));
-    let labels = labels(series, series.by.iter().map(|_| OTHERS.as_bytes()));
+    let labels = labels(series, series.by.iter().map(|_| OTHER.as_bytes()));
     samples(&name, &labels, &series.moments, others, out)
 }
 
