@@ -1,6 +1,9 @@
 //! What a report says of itself, in no more series than there are places.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use super::{
     Process,
@@ -40,12 +43,9 @@ impl Exposed {
     pub fn new(snapshot: Snapshot, places: &mut Places, process: Process) -> Self {
         let now = snapshot.elapsed;
         let groups = grouped(snapshot.rows.iter().map(|row| group(row, labels(&snapshot, row))));
-        let (mut own, rest) = settle(groups, places, now, places.max() / FOR_CACHES, |labels| {
-            snapshot
-                .rows
-                .iter()
-                .any(|row| is_accused(&snapshot, row) && self::labels(&snapshot, row) == *labels)
-        });
+        let accused = snapshot.rows.iter().filter(|row| is_accused(&snapshot, row));
+        let accused: HashSet<Labels> = accused.map(|row| labels(&snapshot, row)).collect();
+        let (mut own, rest) = settle(groups, places, now, places.max() / FOR_CACHES, &accused);
         let beyond = snapshot.rest.map(|rest| Group {
             labels: of_nobody(&snapshot.by),
             objects: rest.objects,
@@ -55,7 +55,7 @@ impl Exposed {
         let folded = rest.len() as u64 + snapshot.rest.map_or(0, |rest| rest.rows);
         let by_cache =
             grouped(rest.into_iter().map(|group| Group { labels: of_cache(&group.labels), ..group }));
-        let (caches, rest) = settle(by_cache, places, now, 0, |_| false);
+        let (caches, rest) = settle(by_cache, places, now, 0, &HashSet::new());
         own.extend(caches);
         let rest = rest.into_iter().map(|group| Group { labels: of_nobody(&snapshot.by), ..group });
         own.extend(grouped(rest.chain(beyond)));
@@ -73,12 +73,12 @@ fn settle(
     places: &mut Places,
     now: Duration,
     kept_free: usize,
-    is_accused: impl Fn(&Labels) -> bool,
+    accused: &HashSet<Labels>,
 ) -> (Vec<Group>, Vec<Group>) {
     let applicant = |group: &Group| Applicant {
         labels: group.labels.clone(),
         bytes: group.bytes,
-        is_accused: is_accused(&group.labels),
+        is_accused: accused.contains(&group.labels),
     };
     let applicants: Vec<_> = groups.iter().map(applicant).collect();
     let given = places.give(&applicants, now, kept_free);
