@@ -4,6 +4,7 @@
 mod pty;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -22,8 +23,11 @@ fn v1() -> String {
 }
 
 fn start(arguments: &[&str]) -> Terminal {
-    let file = v1();
-    Terminal::start(memtrace(), &[&["top", &file][..], arguments].concat(), true, (120, 30))
+    start_with(&v1(), arguments)
+}
+
+fn start_with(file: &str, arguments: &[&str]) -> Terminal {
+    Terminal::start(memtrace(), &[&["top", file][..], arguments].concat(), true, (120, 30))
 }
 
 /// Without a terminal.
@@ -38,7 +42,12 @@ fn body(screen: &str) -> Vec<&str> {
 
 #[test]
 fn a_recording_is_looked_at_forth_and_back() {
-    let mut terminal = start(&[]);
+    // A path for which its command line needs several lines.
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("a-long-name-".repeat(13)).with_extension("mt");
+    fs::copy(v1(), &file).expect("there is room");
+    let file = file.to_str().expect("it is UTF-8");
+    let mut terminal = start_with(file, &[]);
     // A screen is shown when it is whole, and what stands above the bar is of this moment alone.
     terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
     let end = terminal.shows();
@@ -50,11 +59,15 @@ fn a_recording_is_looked_at_forth_and_back() {
     terminal.press("y");
     terminal.until(|screen| screen.contains("--at"));
     let shown = terminal.shows();
-    let (above, foot) = shown.rsplit_once('\n').expect("there are lines");
-    let arguments: Vec<_> = foot.split_whitespace().skip(3).collect();
-    assert!(foot.starts_with("memtrace top ") && arguments.contains(&"--by"), "{foot}");
-    let mut again = start(&arguments);
-    again.until(|screen| body(screen) == body(above));
+    // It has as many lines as the path of the recording needs.
+    let (_, command) = shown.rsplit_once("\nmemtrace top").expect("it is all there");
+    let command = command.replace('\n', " ");
+    let (_, options) = command.split_once(" --").expect("it has options");
+    let options = format!("--{options}");
+    let arguments: Vec<_> = options.split_whitespace().collect();
+    assert!(arguments.contains(&"--by"), "{command}");
+    let mut again = start_with(file, &arguments);
+    again.until(|screen| body(screen) == body(&shown));
     // And is where it began.
     terminal.press("bc\x1b[F");
     terminal.until(|screen| body(screen) == body(&end));

@@ -92,6 +92,23 @@ pub fn wrap_whole(text: &str, max: usize, indent: usize) -> Vec<String> {
     lines
 }
 
+/// Breaks `text` into lines of at most `max` cells, at spaces where there are any. Of a word that is longer than a
+/// line nothing is cut: it goes on in the next one.
+pub fn fold(text: &str, max: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in wrap_whole(text, max, 0) {
+        let mut part = String::new();
+        for c in line.chars() {
+            if !part.is_empty() && cells(&part) + char_cells(c) > max {
+                lines.push(std::mem::take(&mut part));
+            }
+            part.push(c);
+        }
+        lines.push(part);
+    }
+    lines
+}
+
 fn char_cells(c: char) -> usize {
     c.width().unwrap_or(0)
 }
@@ -113,6 +130,13 @@ mod tests {
         // A wide character does not fit into one cell: the result is a cell short.
         check("日本語", 4, "日…");
         check("日本語", 5, "日本…");
+    }
+
+    #[test]
+    fn long_words_go_on_in_the_next_line() {
+        assert_eq!(fold("top /a/long/path --by comm", 8), ["top", "/a/long/", "path", "--by", "comm"]);
+        assert_eq!(fold("日本語 x", 5), ["日本", "語", "x"]);
+        assert_eq!(fold("", 5), [""]);
     }
 
     #[test]

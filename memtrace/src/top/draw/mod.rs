@@ -305,14 +305,25 @@ fn foot(
         return pen.line(buffer, area, 0, &text, pen.tone(Tone::Title));
     }
     if let Some(message) = &state.message {
-        let message = escape::terminal(message.as_bytes());
-        return pen.line(buffer, area, 0, &width::cut(&message, area.width.into()), pen.tone(Tone::Warning));
+        return say(buffer, area, &escape::terminal(message.as_bytes()), pen);
     }
     if let Some(Step { doing, done, all }) = step {
         let text = format!("{doing} … {}%", 100 * done / all.max(1));
         return pen.line(buffer, area, 0, &text, pen.tone(Tone::Warning));
     }
     pen.line(buffer, area, 0, hints, pen.tone(Tone::Quiet));
+}
+
+/// All of a message, over what is above the foot until the next key: of a command line that is cut nothing can be copied.
+fn say(buffer: &mut Buffer, foot: Rect, message: &str, pen: Pen) {
+    let width = usize::from(foot.width);
+    let lines = width::fold(message, width);
+    let bottom = foot.bottom();
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(bottom - buffer.area.y);
+    let area = Rect { y: bottom - height, height, ..foot };
+    for (row, line) in lines.iter().enumerate() {
+        pen.line(buffer, area, row, &width::pad_right(line, width), pen.tone(Tone::Warning));
+    }
 }
 
 fn asked(prompt: &Prompt, state: &State, history: &History, width: usize) -> String {

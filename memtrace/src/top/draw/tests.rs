@@ -224,3 +224,16 @@ proptest! {
         prop_assert_eq!(screen.lines().count(), usize::from(height));
     }
 }
+
+/// A command line of a path that is longer than the window is wide can still be copied.
+#[test]
+fn all_of_a_message_is_shown() {
+    let history = fixture::session(40);
+    let mut state = after(&history, "", SIZES[0]);
+    let path = format!("/{}", "a/long/path/".repeat(10));
+    state.message = Some(format!("memtrace top {path}r.mt --by comm --sort bytes"));
+    let shown = text(&buffer(&state, &history, SIZES[0], drawing(Colours::Plain)));
+    let foot: Vec<_> = shown.lines().skip(SIZES[0].1 as usize - 4).collect();
+    assert!(foot[0].starts_with("memtrace top"), "{shown}");
+    assert!(foot.concat().ends_with(&format!("{path}r.mt--by comm --sort bytes")), "{shown}");
+}
