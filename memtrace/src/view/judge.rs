@@ -117,19 +117,25 @@ pub fn verdict<'a>(
 impl SessionFacts<'_> {
     /// The caches of a row that grow, and one that may.
     fn grown<'a>(&self, row: &'a Row, held: &'a [Held<'a>]) -> (Vec<Grown<'a>>, Option<TooFew>) {
-        let (mut all, mut few) = (Vec::new(), None);
+        let (mut all, mut few) = (Vec::new(), Vec::new());
         for Held { cache, survival } in held.iter().filter(|held| !self.is_partial(held.cache)) {
-            let kind = kind(cache, row);
+            let grown = |slope| Grown { row, cache, survival, kind: kind(cache, row), slope };
             match survival.course(self.period) {
-                Course::Steady(slope) => all.push(Grown { row, cache, survival, kind, slope }),
-                Course::TooFew if kind != Kind::Cache && few.is_none() => {
-                    few = Some(self.too_few(row, cache, survival));
-                }
-                Course::TooFew | Course::No => {}
+                Course::Steady(slope) => all.push(grown(slope)),
+                Course::TooFew(slope) => few.push(grown(slope)),
+                Course::No => {}
             }
         }
-        all.retain(|grown| self.is_worth_it(grown) && !may_be_of_slabs(grown));
-        (all, few.filter(|few| !few.cache.starts_with(KMALLOC)))
+        let is_word = |grown: &Grown<'_>| self.is_worth_it(grown) && !may_be_of_slabs(grown);
+        all.retain(is_word);
+        let too_few = few.iter().find(|grown| grown.kind != Kind::Cache);
+        let too_few = too_few.filter(|few| !few.cache.name.starts_with(KMALLOC));
+        let too_few = too_few.map(|few| self.too_few(row, few.cache, few.survival));
+        // Where enough grows to tell, what grows beside it does too, and may say more: a file and its security module's data.
+        let grows_beside = |few: &Grown<'_>| is_word(few) && all.iter().any(|grown| grown.kind == few.kind);
+        few.retain(grows_beside);
+        all.append(&mut few);
+        (all, too_few)
     }
 
     /// Its objects may be free: the kernel frees some without telling.

@@ -39,6 +39,9 @@ const MIN_OLD_KEPT: f64 = 0.7;
 const QUIET: usize = 2;
 const FEW: f64 = 0.02;
 
+/// Where one object in some is followed, so many of those are enough: their interval says how much that tells.
+const MIN_FOLLOWED: u64 = 50;
+
 /// Fewer objects are not worth a word.
 pub const FEW_OBJECTS: u64 = 20;
 
@@ -66,8 +69,8 @@ pub struct Survival {
 pub enum Course {
     /// It grows steadily, by objects that stay.
     Steady(Slope),
-    /// It may: these are too few objects to tell.
-    TooFew,
+    /// It seems to, and these are too few objects to tell.
+    TooFew(Slope),
     No,
 }
 
@@ -123,16 +126,13 @@ impl Survival {
         (self.objects() as f64 / self.all_allocs.max(1) as f64).min(1.0)
     }
 
-    /// Where one object in so many is followed, so many times as many are needed to tell.
+    /// Of a sample, where one object in `period` is followed, counts vary more.
     pub fn course(&self, period: u32) -> Course {
-        let least = |objects: u64| objects * u64::from(period);
-        if self.grown() < least(FEW_OBJECTS) || !self.is_steady() {
+        if self.grown() < FEW_OBJECTS * u64::from(period) || !self.is_steady(period) {
             return Course::No;
         }
-        if self.grown() < least(MIN_OBJECTS) {
-            return Course::TooFew;
-        }
-        Course::Steady(self.slope())
+        let slope = self.slope(period);
+        if self.grown() < least_objects(period) { Course::TooFew(slope) } else { Course::Steady(slope) }
     }
 
     /// Until when it grew, where it did so for a while and then no more. None of what came all at once.
@@ -143,9 +143,9 @@ impl Survival {
         let last = self.parts.iter().rposition(is_some)?;
         let (active, after) = (&self.parts[first..=last], &self.parts[last + 1..]);
         let mean = sum(active) / active.len() as f64;
-        let is_even = active.iter().all(|&born| upper(born as f64) >= MIN_EARLY * mean);
+        let is_even = active.iter().all(|&born| upper(born as f64, period) >= MIN_EARLY * mean);
         let is_over = after.len() >= QUIET && sum(after) + self.in_flight as f64 <= few;
-        let is_enough = self.grown() >= MIN_OBJECTS * u64::from(period);
+        let is_enough = self.grown() >= least_objects(period);
         let until = self.began + self.time * (last as u32 + 1) / PARTS as u32;
         (is_enough && active.len() > 1 && is_even && is_over).then_some(until)
     }
@@ -155,15 +155,16 @@ impl Survival {
     }
 
     /// All the time, or all but for a burst: who opens a thousand files and then leaks still leaks.
-    fn is_steady(&self) -> bool {
+    fn is_steady(&self, period: u32) -> bool {
         match self.burst() {
-            None => stays_and_grows(self.thirds(), self.allocs),
+            None => stays_and_grows(self.thirds(), self.allocs, period),
             Some(burst) => {
                 let mut others = self.parts.to_vec();
                 others.drain(burst);
                 let thirds: [f64; 3] = std::array::from_fn(|at| sum(&others[at * 3..][..3]));
                 // How much was allocated in these parts alone is not known.
-                thirds.iter().sum::<f64>() >= MIN_OBJECTS as f64 && stays_and_grows(thirds, [1.0; 3])
+                thirds.iter().sum::<f64>() >= least_objects(period) as f64
+                    && stays_and_grows(thirds, [1.0; 3], period)
             }
         }
     }
@@ -179,15 +180,15 @@ impl Survival {
         std::array::from_fn(|at| sum(&self.parts[at * THIRD..][..THIRD]))
     }
 
-    /// The mean of the parts' rates, without a burst, with Student's interval. Counts vary by their root at least.
-    fn slope(&self) -> Slope {
+    /// The mean of the parts' rates, without a burst, with Student's interval. What is followed varies by its root at least.
+    fn slope(&self, period: u32) -> Slope {
         let part = self.time.as_secs_f64() / PARTS as f64;
         let mut parts = self.parts.to_vec();
         self.burst().map(|burst| parts.drain(burst));
         let (count, grown) = (parts.len() as f64, sum(&parts));
         let per_s = grown / count / part;
         let squares: f64 = parts.iter().map(|&born| (born as f64 / part - per_s).powi(2)).sum();
-        let variance = (squares / (count - 1.0)).max(grown / count / part.powi(2));
+        let variance = (squares / (count - 1.0)).max(grown * f64::from(period) / count / part.powi(2));
         let error = (variance / count).sqrt() * student(parts.len() - 1);
         Slope { per_s, low: per_s - error, high: per_s + error }
     }
@@ -195,7 +196,8 @@ impl Survival {
 
 /// Whether survivors were born in each third of the time, and no fewer of what was allocated in the first: old objects are not
 /// freed in the end.
-fn stays_and_grows([first, second, third]: [f64; 3], allocs: [f64; 3]) -> bool {
+fn stays_and_grows([first, second, third]: [f64; 3], allocs: [f64; 3], period: u32) -> bool {
+    let upper = |count| upper(count, period);
     let [old_kept, kept] = [first / allocs[0].max(1.0), second / allocs[1].max(1.0)];
     upper(third) >= MIN_LATE * (first + second) / 2.0
         && upper(second) >= MIN_MIDDLE * first
@@ -208,9 +210,14 @@ fn sum(parts: &[u64]) -> f64 {
     parts.iter().sum::<u64>() as f64
 }
 
-/// A count may have been this high by chance.
-fn upper(count: f64) -> f64 {
-    count + 2.0 * count.sqrt()
+/// A count may have been this high by chance: of those that were followed.
+fn upper(count: f64, period: u32) -> f64 {
+    count + 2.0 * (count * f64::from(period)).sqrt()
+}
+
+/// Fewer do not tell whether they become more.
+fn least_objects(period: u32) -> u64 {
+    MIN_OBJECTS.max(MIN_FOLLOWED * u64::from(period))
 }
 
 /// The first allocation since the start: between two reports, where the oldest survivor says when.

@@ -121,7 +121,12 @@ fn play(scenes: &[Scene], moments: &[u64], has_triage: bool) -> Round {
     let last = session.last.clone();
     session.kill();
     if has_triage {
-        round.judge(scenes, "by triage", &charges(&triage()), |scene| fills_soon(scene, &last));
+        let page = triage();
+        round.judge(scenes, "by triage", &charges(&page), |scene| fills_soon(scene, &last));
+        let missed = |scene: &&Scene| {
+            round.said[scene.name].last().is_some_and(|said| is_right(scene, said) == Some(false))
+        };
+        scenes.iter().filter(missed).for_each(|scene| explain(scene, &page));
     }
     drop(played);
     round
@@ -169,6 +174,22 @@ fn triage() -> Value {
     let mut command = Command::new(host::memtrace());
     let output = command.args(["triage", "-o", "json", "-d", TRIAGE]).output().expect("memtrace starts");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// What triage knew of a scene that it judged wrong.
+fn explain(scene: &Scene, page: &Value) {
+    let traced = &page["tracing"];
+    let session = &traced["snapshot"];
+    let rows = session["rows"].as_array().into_iter().flatten();
+    let of_scene: Vec<_> = rows.filter(|row| row["comm"] == scene.comm()).collect();
+    let findings = session["findings"].as_array().into_iter().flatten();
+    let accused: Vec<_> = findings.map(|it| format!("{} {} {}", it["comm"], it["is"], it["cache"])).collect();
+    eprintln!(
+        "{}, as triage saw it: tracing {} {}, sampling {}",
+        scene.name, traced["state"], traced["why"], session["sampling"]
+    );
+    eprintln!("  accused by the trace: {}", accused.join(", "));
+    of_scene.iter().for_each(|row| eprintln!("  {row}"));
 }
 
 /// What triage says of each that it accuses; of nobody's memory, with no name.

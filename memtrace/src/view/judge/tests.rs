@@ -25,6 +25,7 @@ fn cache_info(name: &str) -> CacheInfo {
         "dentry" => 192,
         "buffer_head" => 104,
         "kmalloc-cg-1k" => 1024,
+        "lsm_file_cache" => 24,
         _ => 256,
     };
     let reclaimable = Some(matches!(name, "dentry" | "buffer_head" | "unknown_reclaimable"));
@@ -97,6 +98,16 @@ fn found(verdict: &Verdict) -> Vec<(Kind, &str, &str)> {
             (kind, &*comm.leak(), &*cache.leak())
         })
         .collect()
+}
+
+/// Each file has such data: by chance, a sample may follow more of these than of files.
+#[test]
+fn what_grows_beside_may_say_more_though_it_is_fewer() {
+    let verdict = judge(&[scene("a", "lsm_file_cache", 5), scene("a", "filp", 3)], 0.0);
+    assert_eq!(found(&verdict), [(Kind::Leak, "a", "filp")]);
+    assert_eq!((&*verdict.findings[0].with, &verdict.too_few), (&["lsm_file_cache".to_owned()][..], &None));
+    // Alone it is too few.
+    assert_eq!(found(&judge(&[scene("a", "filp", 3)], 0.0)), []);
 }
 
 #[test]
