@@ -46,6 +46,7 @@ pub fn attach(object: &mut Ebpf, program: &str, tracepoint: &str) -> Result<Atta
 /// What the kernel knows of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramInfo {
+    pub id: u32,
     /// 15 bytes at most.
     pub name: String,
     pub runs: u64,
@@ -60,15 +61,12 @@ pub struct ProgramInfo {
     pub jited_bytes: u32,
 }
 
-/// The programs with these ids, in their order.
+/// The programs with these ids, in their order. One that is gone is left out: memtrace loads some only to try them.
 pub fn infos(ids: &[u32]) -> Result<Vec<ProgramInfo>> {
     // Others' programs may go while we look.
     let loaded: Vec<_> = loaded_programs().filter_map(Result::ok).collect();
-    let info = |id: &u32| {
-        let program = loaded.iter().find(|program| program.id() == *id);
-        info(program.with_context(|| format!("the program {id} is gone"))?)
-    };
-    ids.iter().map(info).collect()
+    let found = ids.iter().filter_map(|id| loaded.iter().find(|program| program.id() == *id));
+    found.map(info).collect()
 }
 
 fn info(program: &aya::programs::ProgramInfo) -> Result<ProgramInfo> {
@@ -77,6 +75,7 @@ fn info(program: &aya::programs::ProgramInfo) -> Result<ProgramInfo> {
     let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))
         .context("cannot read what the kernel says of a program")?;
     Ok(ProgramInfo {
+        id: program.id(),
         name: String::from_utf8_lossy(program.name()).into_owned(),
         runs: program.run_count(),
         run_time_ns: program.run_time().as_nanos() as u64,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bpf::{self, Attached, ProgramInfo};
 
@@ -53,7 +53,9 @@ impl Floor {
     }
 
     fn infos(&self) -> Result<Vec<ProgramInfo>> {
-        bpf::infos(&self.programs.iter().map(|program| program.id).collect::<Vec<_>>())
+        let infos = bpf::infos(&self.programs.iter().map(|program| program.id).collect::<Vec<_>>())?;
+        ensure!(infos.len() == self.programs.len(), "an empty program that is attached is gone");
+        Ok(infos)
     }
 }
 

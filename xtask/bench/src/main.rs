@@ -169,7 +169,8 @@ impl Args {
         let undisturbed = undisturbed_share(&results.runs).context("nothing ran")?;
         let clock = Clock::fitting(undisturbed);
         let comparisons = Comparison::compare_all(&results, clock, &memtrace);
-        let rest = if self.is_partial() { Rest::default() } else { self.rest(&memtrace, scratch)? };
+        let (rest, broken) =
+            if self.is_partial() { Default::default() } else { self.rest(&memtrace, scratch) };
         let mut report = Report {
             facts,
             undisturbed,
@@ -185,21 +186,23 @@ impl Args {
         };
         report.targets = targets::judge(&serde_json::to_value(&report)?)?;
         self.publish(&report, &results)?;
-        Ok(ExitCode::SUCCESS)
+        // What was measured before is not lost.
+        broken.into_iter().next().map_or(Ok(ExitCode::SUCCESS), Err)
     }
 
-    fn rest(&self, memtrace: &Memtrace, scratch: &Path) -> Result<Rest> {
+    /// And what of it broke.
+    fn rest(&self, memtrace: &Memtrace, scratch: &Path) -> (Rest, Vec<anyhow::Error>) {
         let (repeats, flood, time) = if self.quick { (3, 2, 0.5) } else { (7, 10, 2.0) };
         let flood = Duration::from_secs(flood);
         let time = Duration::from_secs_f64(time);
-        Ok(Rest {
-            sessions: Some(sessions::Bench { memtrace, scratch, repeats, flood }.run()?),
-            stages: self
-                .stages
-                .as_ref()
-                .map_or(Ok(Vec::new()), |program| stages::run(program, self.quick))?,
-            profile: Some(profile::Bench { memtrace, scratch, time }.run()?),
-        })
+        let mut broken = Vec::new();
+        let sessions = sessions::Bench { memtrace, scratch, repeats, flood }.run();
+        let sessions = sessions.map_err(|error| broken.push(error.context("sessions"))).ok();
+        let stages = self.stages.as_ref().map_or(Ok(Vec::new()), |program| stages::run(program, self.quick));
+        let stages = stages.map_err(|error| broken.push(error.context("stages"))).unwrap_or_default();
+        let profile = profile::Bench { memtrace, scratch, time }.run();
+        let profile = profile.map_err(|error| broken.push(error.context("profile"))).ok();
+        (Rest { sessions, stages, profile }, broken)
     }
 
     fn publish(&self, report: &Report, results: &Results) -> Result<()> {

@@ -94,9 +94,11 @@ impl Bench<'_> {
         let ops = self.mix()?;
         let after = bpf::infos(&ids)?;
         drop(stats);
-        let pairs = before.iter().zip(after);
-        let mut programs: Vec<ProgramCost> =
-            pairs.filter_map(|(before, after)| ProgramCost::of(before, after, ops, statistics_ns)).collect();
+        let cost = |after: ProgramInfo| {
+            let before = before.iter().find(|before| before.id == after.id)?;
+            ProgramCost::of(before, after, ops, statistics_ns)
+        };
+        let mut programs: Vec<ProgramCost> = after.into_iter().filter_map(cost).collect();
         programs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(SessionPrograms { cache: cache.to_owned(), programs })
     }
@@ -195,6 +197,7 @@ mod tests {
     #[test]
     fn what_a_program_did_before_is_not_counted() {
         let info = |runs, run_time_ns, recursion_misses| ProgramInfo {
+            id: 7,
             name: "kfree".into(),
             runs,
             run_time_ns,
