@@ -23,8 +23,15 @@ pub struct Snapshot {
     pub ages: Vec<AgeBucket>,
     pub verdict: Option<Verdict>,
     pub findings: Vec<Finding>,
+    pub census: Option<Census>,
     pub trust: Trust,
     pub notes: Vec<String>,
+}
+
+/// What was there at the start; of the final report.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Census {
+    pub elapsed_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -197,6 +204,8 @@ pub struct Trust {
     pub reused_pointers: u64,
     pub refuted_objects: Option<u64>,
     pub is_verified: bool,
+    pub unseen_allocations: Option<u64>,
+    pub unseen_allocations_ci95: Option<(u64, u64)>,
     pub refused: u64,
     pub unresolved: u64,
     /// Probes that the kernel skipped; it does not say for which events.

@@ -24,7 +24,7 @@ pub fn tests(ways: &Ways) -> Vec<Test> {
     by_way
         .chain(of_sheaves)
         .chain(tests![Tracing, EachKernel: buffers_are_few])
-        .chain(tests![Tracing, Once: a_part_of_a_cache_is_not_compared])
+        .chain(tests![Tracing, Once: a_part_of_a_cache_is_not_compared, allocations_that_fire_nothing_are_counted])
         .chain(tests![Disk, EachKernel: dentries_that_pile_up_are_no_untraced_frees])
         .collect()
 }
@@ -62,6 +62,31 @@ fn untraced_frees_mark_their_cache_or_are_found() {
     let there = host::slabinfo().into_iter().find(|(name, _)| name == "maple_node").expect("it is there").1;
     assert!(last.objects(&comm) > 0 && cache.outstanding_objects <= there, "{there} there, {last}");
     workload.end();
+}
+
+/// Requests of io_uring come in bulk, which fires nothing. Page frames that were drawn before tell how many came.
+fn allocations_that_fire_nothing_are_counted() {
+    const REQUESTS: u64 = 16_384;
+    /// After the census page frames are drawn for so long at most, by the clock.
+    const DRAWS_NS: u64 = 5_000_000_000;
+    let unseen = |wait_ns: u64| {
+        let mut workload = Workload::start(unique("asks"), &Task::Requests(REQUESTS as usize));
+        let mut session =
+            Session::start(&[&["--cache", "io_kiocb", "--census"], &TRACEPOINTS_ONLY[..]].concat());
+        session.until("so much time", |report| report.elapsed_ns >= wait_ns);
+        workload.go();
+        let last = session.interrupt();
+        workload.end();
+        let drawn_ns = last.census.as_ref().map(|census| census.elapsed_ns + DRAWS_NS);
+        drawn_ns.filter(|drawn_ns| *drawn_ns <= wait_ns).map(|_| last)
+    };
+    let last = [8, 20, 60].into_iter().find_map(|seconds| unseen(seconds * 1_000_000_000));
+    let trust = last.expect("a census ends").trust;
+    let (low, high) = trust.unseen_allocations_ci95.unwrap_or_else(|| panic!("{trust:?}"));
+    // One interval in twenty does not hold them: twice as wide it does.
+    let beside = (high - low) / 2;
+    assert!(low.saturating_sub(beside) <= REQUESTS && REQUESTS <= high + beside, "{trust:?}");
+    assert!(low > 0 && trust.unseen_allocations > Some(REQUESTS / 4), "{trust:?}");
 }
 
 /// Everybody's, system-wide: some of it is older than the session and freed in it, too.
