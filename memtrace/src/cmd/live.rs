@@ -1,6 +1,8 @@
 //! `memtrace` without a command: the live session.
 
 use std::{
+    env,
+    ffi::OsString,
     io::{self, IsTerminal as _},
     num::NonZeroU64,
     time::Duration,
@@ -15,6 +17,7 @@ use super::{
         keyboard::{self, ViewArgs},
         lines::Lines,
         number,
+        recorded::options_of,
         rows::RowArgs,
         runtime::block_on,
         screen::Screen,
@@ -93,21 +96,23 @@ pub fn run(args: LiveArgs) -> Result<Found, LiveError> {
     let LiveArgs { rows, view, width, finding, .. } = args;
     match args.output {
         Some(format) => print(trace, rows, format, width, finding),
-        None => show(trace, rows, view, width, finding),
+        None => show(trace, rows, view, width, finding, || options_of::<LiveArgs>(env::args_os())),
     }
 }
 
-/// At the keyboard, where there is one; else as tables. What the BPF programs log would stand in the middle of a screen.
+/// At the keyboard, where there is one; else as tables. `recorded` are the options of `record` for a recording of the same.
+/// What the BPF programs log would stand in the middle of a screen.
 pub fn show(
     trace: TraceArgs,
     rows: RowArgs,
     view: ViewArgs,
     width: WidthArgs,
     finding: FindingArgs,
+    recorded: impl FnOnce() -> Vec<OsString>,
 ) -> Result<Found, LiveError> {
     if is_interactive() && !trace.verbose {
         let options = Options { has_early_report: true, ..options(trace, rows)? };
-        return Ok(keyboard::session(options, view, width, finding)?);
+        return Ok(keyboard::session(options, view, width, finding, recorded())?);
     }
     print(trace, rows, Format::Table, width, finding)
 }

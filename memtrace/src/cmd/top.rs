@@ -1,7 +1,7 @@
 //! `memtrace top`: the live view of a session, or of a recording.
 
 use std::{
-    io,
+    env, io,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use super::{
     shared::{
         finding::FindingArgs,
         keyboard::{ViewArgs, words},
+        recorded::options_of,
         rows::RowArgs,
         screen::Screen,
         status::with_bar,
@@ -120,7 +121,9 @@ pub fn run(args: TopArgs) -> Result<Found, TopError> {
         Some(file) => recorded(&args, file),
         None => {
             let TopArgs { trace, rows, view, width, finding, .. } = args;
-            Ok(live::show(trace, rows, view, width, finding)?)
+            Ok(live::show(trace, rows, view, width, finding, || {
+                options_of::<TopArgs>(env::args_os().skip(1))
+            })?)
         }
     }
 }

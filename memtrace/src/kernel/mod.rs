@@ -38,6 +38,7 @@ pub mod reason;
 pub mod rings;
 pub mod generations;
 pub mod slabs;
+pub mod child;
 pub mod stopped;
 pub mod symbols;
 pub mod tracefs;

@@ -102,6 +102,7 @@ pub const HELP: [(&str, &[(&str, &str)]); 4] = [
     (
         "Keep",
         &[
+            ("R", "record from now on, until R again or the end"),
             ("w", "write what is shown: .txt .json .ndjson .csv .md"),
             ("y", "the command line that shows this"),
             ("M", "the mouse: click on a line, a view, a time; or the terminal's again"),

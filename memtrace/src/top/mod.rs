@@ -14,6 +14,7 @@ pub mod mouse;
 pub mod draw;
 pub mod source;
 pub mod keep;
+pub mod recorder;
 pub mod terminal;
 pub mod run;
 #[cfg(test)]

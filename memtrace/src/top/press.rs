@@ -37,6 +37,9 @@ pub enum Ask {
     /// Whether the terminal tells of the mouse.
     Mouse(bool),
     Write(PathBuf),
+    /// From now on, into a new file.
+    Record(PathBuf),
+    EndRecording,
     /// Says how to see the same again.
     CommandLine,
 }
@@ -108,6 +111,7 @@ fn letter(state: &mut State, c: char, seen: Seen<'_>) -> Option<Ask> {
         'f' => return followed(state, seen),
         'y' => return Some(Ask::CommandLine),
         'M' => return mouse(state),
+        'R' => return recorded(state, seen),
         _ => {}
     }
     None
@@ -238,6 +242,19 @@ fn followed(state: &mut State, seen: Seen<'_>) -> Option<Ask> {
     Some(Ask::Follow(state.follows))
 }
 
+/// Begins a recording, or ends the one that was begun.
+fn recorded(state: &mut State, seen: Seen<'_>) -> Option<Ask> {
+    if seen.history.is_recording() {
+        state.message = Some("this is a recording".to_owned());
+        return None;
+    }
+    if state.is_recorded {
+        return Some(Ask::EndRecording);
+    }
+    state.prompt = Some(Prompt { asks: Asks::Recording, text: String::new() });
+    None
+}
+
 /// The terminal keeps the mouse for itself, to select and copy, unless it is wanted here.
 fn mouse(state: &mut State) -> Option<Ask> {
     state.has_mouse = !state.has_mouse;
@@ -276,7 +293,8 @@ fn done(state: &mut State, prompt: Prompt, seen: Seen<'_>) -> Option<Ask> {
             state.message = Some(format!("marked: g mark:{label} comes back here"));
             return Some(Ask::Mark(Mark { moment, label: label.as_bytes().to_vec() }));
         }
-        Asks::File if text.is_empty() => {}
+        Asks::File | Asks::Recording if text.is_empty() => {}
+        Asks::Recording => return Some(Ask::Record(PathBuf::from(text))),
         Asks::File => return Some(Ask::Write(PathBuf::from(text))),
     }
     None

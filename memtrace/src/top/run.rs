@@ -1,7 +1,8 @@
 //! The loop: what a source tells and what the user does become a state, and the state a screen.
 
 use std::{
-    io,
+    ffi::OsString,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -23,6 +24,7 @@ use super::{
     keys::Key,
     mouse::{self, Mouse},
     press::{Ask, press},
+    recorder::Recorder,
     source::{Look, Source, Told},
     state::State,
     terminal::{Input, Keyboard, Screen, is_gone},
@@ -43,6 +45,9 @@ pub struct Top<S> {
     pub colours: Style,
     /// Files that are read: nothing is written over them.
     pub inputs: Vec<PathBuf>,
+    /// Options of `memtrace record` that make a recording of what is seen here.
+    pub recorded: Vec<OsString>,
+    recorder: Option<Recorder>,
     step: Option<Step>,
     is_over: bool,
 }
@@ -68,7 +73,17 @@ impl Signals {
 
 impl<S: Source> Top<S> {
     pub fn new(source: S, state: State, history: History, colours: Style) -> Self {
-        Self { source, state, history, colours, inputs: Vec::new(), step: None, is_over: false }
+        Self {
+            source,
+            state,
+            history,
+            colours,
+            inputs: Vec::new(),
+            recorded: Vec::new(),
+            recorder: None,
+            step: None,
+            is_over: false,
+        }
     }
 
     /// Until the user or the source ends it. Returns what was shown last, if it is of a recording: a session's last report is its
@@ -88,12 +103,17 @@ impl<S: Source> Top<S> {
             }
             is_changed = self.take_input(&keyboard, &mut screen)?;
             is_changed |= self.take_signals(&signals, &mut screen)?;
+            is_changed |= self.take_recorded();
             if is_gone() {
                 self.source.end();
                 break;
             }
         }
         drop(screen);
+        if let Some(recorder) = self.recorder.take() {
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "{}", recorder.finish()?);
+        }
         let shown = self.state.moment(&self.history).filter(|_| self.history.is_recording());
         Ok(shown.map(|moment| moment.snapshot.clone()))
     }
@@ -204,6 +224,11 @@ impl<S: Source> Top<S> {
                 self.show_missing();
             }
             Ask::Mouse(has_mouse) => screen.set_mouse(has_mouse)?,
+            Ask::Record(path) => self.record(&path),
+            Ask::EndRecording => {
+                self.recorder.iter().for_each(Recorder::end);
+                self.state.message = Some("the recording ends: following frees for a moment".to_owned());
+            }
             Ask::Write(path) => self.state.message = Some(self.write(&path)),
             Ask::CommandLine => {
                 let at = self.state.at.and_then(|number| self.history.point(number));
@@ -228,6 +253,30 @@ impl<S: Source> Top<S> {
         if self.history.is_recording() && self.history.moment(number).is_none() {
             self.source.show(number);
         }
+    }
+
+    fn record(&mut self, path: &Path) {
+        match Recorder::start(path, &self.recorded) {
+            Ok(recorder) => {
+                self.recorder = Some(recorder);
+                self.state.is_recorded = true;
+                self.state.message = Some(format!("recording into {}; R ends it", path.display()));
+            }
+            Err(error) => self.state.message = Some(format!("cannot record: {error}")),
+        }
+    }
+
+    /// Whether a recording is over; then it says what there is.
+    fn take_recorded(&mut self) -> bool {
+        let Some(recorder) = &mut self.recorder else { return false };
+        let said = match recorder.said() {
+            Ok(None) => return false,
+            Ok(Some(said)) => said,
+            Err(error) => format!("nothing is known of the recording: {error}"),
+        };
+        (self.recorder, self.state.is_recorded) = (None, false);
+        self.state.message = Some(said);
+        true
     }
 
     fn write(&self, path: &Path) -> String {

@@ -70,6 +70,8 @@ pub enum Asks {
     Mark,
     /// A file, whose ending says which format.
     File,
+    /// A file to record into.
+    Recording,
     /// One letter: what rows are grouped by.
     Group,
 }
@@ -110,6 +112,8 @@ pub struct State {
     pub follows: bool,
     /// The mouse does something here.
     pub has_mouse: bool,
+    /// A recording was begun here, and goes on.
+    pub is_recorded: bool,
     /// What came of the last key, until the next one.
     pub message: Option<String>,
 }
@@ -134,6 +138,7 @@ impl State {
             from_outermost: false,
             follows: false,
             has_mouse: false,
+            is_recorded: false,
             message: None,
         }
     }

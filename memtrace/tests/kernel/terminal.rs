@@ -1,6 +1,6 @@
 //! A session as it stands on a terminal: the table that refreshes, and the live view with somebody at the keyboard.
 
-use std::fs;
+use std::{fs, path::Path, process::Command, thread, time::Duration};
 
 use rustix::process::Signal;
 
@@ -8,6 +8,7 @@ use crate::{
     Test, host,
     program::Task,
     pty::Terminal,
+    snapshot::Snapshot,
     tests,
     workload::{Workload, unique},
 };
@@ -19,6 +20,7 @@ pub fn tests() -> Vec<Test> {
     tests![Tracing, Once:
         the_table_fits_a_terminal_of_eighty_columns,
         the_live_view_is_worked_with_keys,
+        a_recording_begins_and_ends_at_a_key,
         a_closed_window_ends_a_session,
     ]
 }
@@ -100,6 +102,43 @@ fn the_live_view_is_worked_with_keys() {
     terminal.screen.screen_mut().set_scrollback(SCROLLED);
     let shown = terminal.shows();
     assert!(shown.contains("memtrace  FINAL") && shown.contains("by comm"), "{shown}");
+}
+
+/// With the session's options, and whole when it ends: by a key, or with the view.
+fn a_recording_begins_and_ends_at_a_key() {
+    let comm = unique("rec");
+    let directory = tempfile::tempdir().expect("there is room");
+    let arguments = ["--cache", "filp", "--comm", &comm, "--by", "pid"];
+    let mut terminal = Terminal::start(&host::memtrace(), &arguments, true, (100, 30));
+    terminal.until(|screen| screen.contains("LIVE"));
+    let mut record = |name: &str, end: &mut dyn FnMut(&mut Terminal)| {
+        let path = directory.path().join(name);
+        let mut files = Workload::start(&comm, &Task::OpenFiles(700));
+        terminal.press(&format!("R{}\r", path.display()));
+        terminal.until(|screen| screen.contains("REC LIVE"));
+        // Its header comes when all is attached.
+        while fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
+            thread::sleep(Duration::from_millis(10));
+        }
+        files.go();
+        end(&mut terminal);
+        let report =
+            Command::new(host::memtrace()).arg("report").args([&path, Path::new("-o")]).arg("json").output();
+        let report = Snapshot::parse(&String::from_utf8_lossy(&report.expect("memtrace starts").stdout));
+        assert_eq!((report.rows.len(), report.rows[0].objects), (1, 700), "{report}");
+        assert!(report.rows[0].pid.is_some(), "{report}");
+        files.end();
+    };
+    record("one.mt", &mut |terminal| {
+        terminal.press("R");
+        terminal.until(|screen| screen.contains("recorded ") && !screen.contains("REC"));
+    });
+    record("two.mt", &mut |terminal| {
+        terminal.press("q");
+        assert!(terminal.ended().success());
+    });
+    terminal.assert_given_back();
+    assert!(terminal.process.wait().is_ok_and(|status| status.success()));
 }
 
 /// As a broken connection does. Nobody is there to see the last table.

@@ -1,6 +1,6 @@
 //! A session with somebody at the keyboard.
 
-use std::{env, io, thread};
+use std::{env, ffi::OsString, io, thread};
 
 use clap::Args;
 
@@ -44,12 +44,13 @@ pub struct ViewArgs {
     pub mouse: bool,
 }
 
-/// Runs a session that is looked at.
+/// Runs a session that is looked at. A recording that begins meanwhile gets these options of `record`.
 pub fn session(
     mut options: Options,
     view: ViewArgs,
     width: WidthArgs,
     finding: FindingArgs,
+    recorded: Vec<OsString>,
 ) -> Result<Found, SessionError> {
     let top = options.report_options.top;
     options.report_options.top = top.max(ROWS);
@@ -66,7 +67,8 @@ pub fn session(
         Live::new(asker, report_options, Look::of(&state), Command { words: command, named });
     let colours = terminal::style();
     let start = move || {
-        let top = Top::new(source, state, History::live(), colours);
+        let mut top = Top::new(source, state, History::live(), colours);
+        top.recorded = recorded;
         thread::Builder::new().name("top".to_owned()).spawn(move || top.run().map(drop))
     };
     let last = Cut { output: Screen::stdout(colours, width), top };

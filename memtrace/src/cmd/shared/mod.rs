@@ -9,6 +9,7 @@ pub mod lines;
 pub mod number;
 pub mod output;
 pub mod progress;
+pub mod recorded;
 pub mod rows;
 pub mod runtime;
 pub mod screen;

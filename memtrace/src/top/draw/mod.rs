@@ -213,6 +213,7 @@ fn when(state: &State, history: &History) -> (String, Tone) {
         (None, false) => ("LIVE ", Tone::Title),
     };
     let at = state.at.and_then(|number| Some((time(number)?, ago(number)?)));
+    let mode = if state.is_recorded { format!("REC {mode}") } else { mode.to_owned() };
     let text = match (since, at) {
         (Some(since), Some((at, _))) => format!("{mode}{since} to {at}"),
         (Some(since), None) => format!("{mode}since {since}"),
@@ -340,6 +341,7 @@ fn asked(prompt: &Prompt, state: &State, history: &History, width: usize) -> Str
         Asks::Caches => format!("slab caches (names or globs, empty for all): {typed}{cursor}"),
         Asks::Time => format!("time (90s, -30s, peak, mark:LABEL): {typed}{cursor}"),
         Asks::Mark => format!("mark: {typed}{cursor}"),
+        Asks::Recording => format!("record from now on into (a new file): {typed}{cursor}"),
         Asks::File => format!("write to (.txt .json .ndjson .csv .md): {typed}{cursor}"),
         Asks::Group => {
             let groups = GROUPS.iter().map(|(letter, by)| format!("{letter}:{}", by.into_str()));

@@ -181,12 +181,17 @@ fn what_is_kept_has_a_name() {
     assert_eq!(after(&history, "wa.csv<Enter>").1, Some(Ask::Write(PathBuf::from("a.csv"))));
     assert_eq!(after(&history, "w<Enter>").1, None);
     assert_eq!(after(&history, "y").1, Some(Ask::CommandLine));
+    assert_eq!(after(&history, "Ra.mt<Enter>").1, Some(Ask::Record(PathBuf::from("a.mt"))));
+    assert_eq!(after(&history, "R<Enter>").1, None);
+    let mut state = State { is_recorded: true, ..State::new(By::Comm.into(), Sort::Bytes) };
+    assert_eq!(press(&mut state, Key::Char('R'), seen(&history)), Some(Ask::EndRecording));
+    assert_eq!(after(&fixture::recording(5), "R").0.message.as_deref(), Some("this is a recording"));
 }
 
 #[test]
 fn nothing_is_amiss_before_the_first_moment() {
     let history = History::live();
-    for key in "123456 \u{7f}bBcfgijkmqrtTwyhx/?<>{}".chars() {
+    for key in "123456 \u{7f}bBcfgijkmqrRtTwyhx/?<>{}".chars() {
         let mut state = State::new(By::Comm.into(), Sort::Bytes);
         press(&mut state, Key::Char(key), seen(&history));
     }
