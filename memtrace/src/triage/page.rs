@@ -130,8 +130,11 @@ impl Page {
     /// How long what is available lasts if this goes on. None where it does not grow, or gives way.
     pub fn lasts(&self, candidate: &Candidate) -> Option<Duration> {
         let claimed: f64 = candidate.claims.iter().map(|claim| claim.bytes_per_s).sum();
-        let grows = candidate.grows && candidate.kind != Kind::PageCache;
-        let seen = if grows { candidate.growth as f64 / self.length.as_secs_f64() } else { 0.0 };
+        let seen = if candidate.grows && candidate.goes_on {
+            candidate.growth as f64 / self.length.as_secs_f64()
+        } else {
+            0.0
+        };
         Duration::try_from_secs_f64(self.available as f64 / seen.max(claimed)).ok()
     }
 

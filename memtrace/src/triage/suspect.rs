@@ -120,6 +120,8 @@ pub struct Candidate {
     /// How big it may be.
     pub usual_bytes: Option<u64>,
     pub grows: bool,
+    /// In each third of the window: what came at once may be all there is to come.
+    pub goes_on: bool,
     pub is_big: bool,
     /// Where it is the slab: what grows most, or is biggest. Of the page cache, its bookkeeping.
     pub caches: Vec<CacheRow>,
@@ -144,6 +146,7 @@ impl Candidate {
             usual_growth: 0,
             usual_bytes: None,
             grows: false,
+            goes_on: false,
             is_big: false,
             caches: Vec::new(),
             claims: Vec::new(),
@@ -257,11 +260,16 @@ fn kernel_part(window: &Window, of: Part) -> Option<Candidate> {
     let found = usual.check(window, Kind::Kernel(of), bytes, movement)?;
     // Page tables go with processes, huge pages are an administrator's, and what is unaccounted comes and goes with I/O.
     let is_held = matches!(of, Part::KernelStacks | Part::PerCpu | Part::Vmalloc | Part::OtherKernel);
+    let goes_on = grew_throughout(window, of);
     let leaks = is_held
         && found.grows
-        && window.grew_throughout(|glance| Some(glance.sum.get(of)))
+        && goes_on
         && is_soon(window, movement.net as f64 / window.length().as_secs_f64());
-    Some(Candidate { charge: leaks.then_some(Charge::Leak), ..found })
+    Some(Candidate { charge: leaks.then_some(Charge::Leak), goes_on, ..found })
+}
+
+fn grew_throughout(window: &Window, of: Part) -> bool {
+    window.grew_throughout(|glance| Some(glance.sum.get(of)))
 }
 
 fn shared(window: &Window) -> Option<Candidate> {
@@ -271,7 +279,7 @@ fn shared(window: &Window) -> Option<Candidate> {
     tmpfs.retain(|tmpfs| is_part(tmpfs.growth, tmpfs.used, &found));
     tmpfs.sort_by_key(|tmpfs| std::cmp::Reverse(if found.grows { tmpfs.growth } else { signed(tmpfs.used) }));
     tmpfs.truncate(MAX_NAMED);
-    Some(Candidate { tmpfs, ..found })
+    Some(Candidate { tmpfs, goes_on: grew_throughout(window, Part::Shared), ..found })
 }
 
 fn processes(window: &Window, short: &Shortage) -> Option<Candidate> {
@@ -280,7 +288,8 @@ fn processes(window: &Window, short: &Shortage) -> Option<Candidate> {
     let movement = Movement { net: movement.net.saturating_sub(own.max(0)), ..movement };
     let usual = Usual { level_share: short.is_of_host().then_some(BIG_PROCESSES), ..PROCESSES };
     let found = usual.check(window, Kind::Processes, bytes, movement)?;
-    Some(of_commands(window, found))
+    let goes_on = grew_throughout(window, Part::Processes);
+    Some(Candidate { goes_on, ..of_commands(window, found) })
 }
 
 fn of_commands(window: &Window, found: Candidate) -> Candidate {
@@ -358,7 +367,7 @@ fn slab_growth(window: &Window, tracing: &Tracing) -> Vec<Candidate> {
     caches.retain(|cache| cache.growth > 0);
     let found = of_caches(window, caches.clone(), Vec::new());
     let leaks = found.grows && leaks_unseen(window, tracing, &caches, found.kind);
-    let found = Candidate { charge: found.charge.filter(|_| leaks), ..found };
+    let found = Candidate { charge: found.charge.filter(|_| leaks), goes_on: leaks, ..found };
     Some(found).filter(|found| found.grows).into_iter().collect()
 }
 
@@ -386,7 +395,8 @@ fn of_caches(window: &Window, caches: Vec<CacheRow>, claims: Vec<Claim>) -> Cand
         Some(claim) => claim.kind == finding::Kind::Flood,
         None => filling == Filling::NegativeDentries,
     };
-    if is_flood && filling == Filling::Dentries {
+    let is_claimed = claims.first().is_some_and(|claim| is_of_names(&claim.cache));
+    if is_flood && (is_claimed || filling == Filling::Dentries) {
         filling = Filling::NegativeDentries;
     }
     let (bytes, grown) = (total(&caches, |cache| cache.bytes), growth(&caches));
@@ -395,6 +405,7 @@ fn of_caches(window: &Window, caches: Vec<CacheRow>, claims: Vec<Claim>) -> Cand
         charge: Some(if is_flood { Charge::Flood } else { Charge::Leak }),
         usual_growth,
         grows: grown >= signed(usual_growth),
+        goes_on: !claims.is_empty(),
         caches: most(caches, grown, |cache| cache.growth),
         claims,
         negative: negative.filter(|_| is_flood),
@@ -427,7 +438,7 @@ fn unknown_slab(window: &Window) -> Option<Candidate> {
         SLAB.check(window, Kind::Slab(Filling::Cache), bytes, movement).filter(|found| found.grows)?;
     let leaks = window.grew_throughout(|glance| Some(glance.sum.get(Part::SlabUnreclaimable)))
         && is_soon(window, movement.net as f64 / window.length().as_secs_f64());
-    Some(Candidate { charge: leaks.then_some(Charge::Leak), ..found })
+    Some(Candidate { charge: leaks.then_some(Charge::Leak), goes_on: leaks, ..found })
 }
 
 fn is_soon(window: &Window, bytes_per_s: f64) -> bool {

@@ -9,6 +9,7 @@ use super::{
     checkpoint::Trust,
     finding::{Doubt, Ended, Finding, Kind, KnownIncident, TooFew, Verdict},
     lookups::CacheInfo,
+    names::{Class, NameGroup},
     snapshot::{CacheTotals, Row},
     survival::{Course, Survival},
     trend::Slope,
@@ -216,7 +217,7 @@ impl SessionFacts<'_> {
             slope,
             bytes_per_s,
             kept: survival.kept(),
-            place: row.names.first().cloned(),
+            place: place(cache, row).cloned(),
             negative: negative(cache, row),
             explains: totals.and_then(|totals| explained(objects, totals)),
             slab_growth_share: (bytes / all_bytes.max(1) as f64).min(1.0),
@@ -240,7 +241,7 @@ impl SessionFacts<'_> {
         if kind == Kind::Cache {
             return Vec::new();
         }
-        let place = row.names.first();
+        let place = place(cache, row);
         let ancestors = row.started_by.first().map(|ancestors| &ancestors.comms[..]).unwrap_or_default();
         let evidence = Evidence {
             caches: names(cache).map(str::to_owned).collect(),
@@ -296,6 +297,22 @@ fn kind(cache: &CacheInfo, row: &Row) -> Kind {
         None => cache.reclaimable == Some(true),
     };
     if is_bookkeeping { Kind::Cache } else { Kind::Leak }
+}
+
+/// Where most of what a row has of this cache is. It may have files open in one place, and ask for names in another.
+fn place<'a>(cache: &CacheInfo, row: &'a Row) -> Option<&'a NameGroup> {
+    let is = |is: fn(&str) -> bool| names(cache).any(|name| is(root_name(name)));
+    let classes: &[Option<Class>] = if is(|name| name == "dentry" || name.starts_with("kmalloc-rcl-")) {
+        &[Some(Class::Dentry), None]
+    } else if is(|name| ["filp", "lsm_file_cache"].contains(&name)) {
+        &[Some(Class::File)]
+    } else if is(|name| name == "sock_inode_cache" || caches::is_of_sockets(name)) {
+        &[Some(Class::Socket), Some(Class::File)]
+    } else {
+        // Nobody can tell which of the row's names go with it.
+        return row.names.first();
+    };
+    classes.iter().find_map(|class| row.names.iter().find(|group| group.kind == *class))
 }
 
 fn negative(cache: &CacheInfo, row: &Row) -> Option<f64> {

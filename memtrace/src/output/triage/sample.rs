@@ -232,6 +232,7 @@ fn candidate(kind: Kind, bytes: u64, growth: i64) -> Candidate {
         usual_growth: 8 * MIB,
         usual_bytes: Some(13_107 * MIB),
         grows: growth > 0,
+        goes_on: kind != Kind::PageCache,
         is_big: false,
         caches: Vec::new(),
         claims: Vec::new(),

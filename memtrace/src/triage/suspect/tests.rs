@@ -448,6 +448,25 @@ fn a_flood_is_none_the_less_a_flood_beside_names_that_exist() {
     let candidate = of_caches(&window, window.caches(), claims);
     assert_eq!(candidate.kind, Kind::Slab(Filling::NegativeDentries));
     assert_eq!(candidate.charge, Some(Charge::Flood));
+    // Nor does it matter that memory for long names grew more.
+    let long = |n: u64| with_caches(&[("dentry", 100, 10), ("kmalloc-rcl-128", 10 + 9 * n, n * 70_000)]);
+    let window = self::window(&[long(0), long(1)]);
+    let claims = traced(output::sample::verdict()).claims().expect("there is a verdict");
+    let candidate = of_caches(&window, window.caches(), claims);
+    assert_eq!(candidate.kind, Kind::Slab(Filling::NegativeDentries));
+}
+
+/// Only what grew in each third of the window is said to use up memory if it goes on.
+#[test]
+fn what_comes_at_once_does_not_go_on() {
+    let tables = |page_tables| Checkpoint { page_tables, ..USUAL };
+    let goes_on = |moments: [u64; 4]| {
+        let (_, candidates) = judge(&window(&moments.map(tables)), &not_traced());
+        let found = candidates.into_iter().find(|found| found.kind == Kind::Kernel(Part::PageTables));
+        found.expect("it grew").goes_on
+    };
+    assert!(goes_on([50, 150, 250, 350]));
+    assert!(!goes_on([50, 350, 350, 350]));
 }
 
 /// Where page cache fills what nobody needs, who writes a file makes tasks wait until it is taken back.

@@ -110,6 +110,29 @@ fn what_grows_beside_may_say_more_though_it_is_fewer() {
     assert_eq!(found(&judge(&[scene("a", "filp", 3)], 0.0)), []);
 }
 
+/// Files are open in one place, and names asked for in another.
+#[test]
+fn where_is_said_of_the_objects_that_grow() {
+    let group = |kind, path: &str| NameGroup { kind, path: Some(path.into()), ..NameGroup::default() };
+    let mut row = row(&scene("a", "filp", 50), 0.9);
+    row.names = vec![
+        group(Some(Class::Dentry), "/names"),
+        group(Some(Class::Inode), "/inodes"),
+        group(Some(Class::File), "/files"),
+        group(Some(Class::Socket), "/sockets"),
+    ];
+    let of = |cache: &str| place(&cache_info(cache), &row).and_then(|group| group.path.clone());
+    let check = |cache, path: &str| assert_eq!(of(cache).as_deref(), Some(path.as_bytes()), "{cache}");
+    check("dentry", "/names");
+    check("kmalloc-rcl-128", "/names");
+    check("filp", "/files");
+    check("TCP", "/sockets");
+    check("sock_inode_cache", "/sockets");
+    check("cred", "/names");
+    row.names.truncate(1);
+    assert_eq!(place(&cache_info("filp"), &row), None);
+}
+
 #[test]
 fn what_is_held_leaks_and_what_never_existed_floods() {
     assert_eq!(found(&judge(&[scene("a", "filp", 50)], 0.0)), [(Kind::Leak, "a", "filp")]);
