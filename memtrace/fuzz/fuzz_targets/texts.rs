@@ -2,8 +2,11 @@
 
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use memtrace::{
+    cmd::serve::{config, settings},
     condition,
     kernel::gfp::GfpNames,
     knowledge::incidents,
@@ -11,11 +14,16 @@ use memtrace::{
     text::{duration, escape},
 };
 
+static OPTIONS: LazyLock<clap::Command> = LazyLock::new(settings::definition);
+
 fuzz_target!(|data: &[u8]| {
     let _ = GfpNames::from_format(data, |_| Some(3));
     let _ = GfpNames::from_format(&[b"__print_flags(x, {", data].concat(), |_| None);
     if let Err(fault) = incidents::parse(data) {
         assert!(fault.line <= data.split(|&byte| byte == b'\n').count());
+    }
+    if let Err(fault) = config::parse(data, &OPTIONS) {
+        assert!(fault.line <= data.split(|&byte| byte == b'\n').count() && fault.column >= 1);
     }
     shown_harmlessly(data);
     shown_harmlessly(&pattern::pattern(data));

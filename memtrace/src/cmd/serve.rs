@@ -1,14 +1,25 @@
 //! `memtrace serve`: a session that answers over HTTP.
 
+pub mod config;
+mod reload;
+pub mod settings;
+
 use std::{
-    io::{self, Write as _},
+    io::{self, Write},
     num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
+    time::SystemTime,
 };
 
 use clap::{Args, ValueEnum};
 
+pub use self::settings::CommandLine;
+use self::{
+    config::ConfigError,
+    reload::{Reloader, Reloading},
+    settings::Settings,
+};
 use super::{
     exit::{Exit, Failure},
     live,
@@ -16,19 +27,30 @@ use super::{
 };
 use crate::{
     knowledge::incidents::IncidentsError,
-    output::metrics::{KEYS, Places},
+    output::metrics::{Config, KEYS},
     serve::{
         address::{self, Address},
-        board::{Board, Publisher},
+        board::{Adjustable, Board, Publisher},
         listen::{self, ListenError, Listener},
         server::Server,
     },
-    session::{self, SessionError, requests::Requests},
+    session::{self, Hangup, Options, SessionError, requests::Requests},
     view::{By, Sort},
 };
 
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
+    /// TOML file of these options: series = 100, cache = ["dentry", "filp"]. What stands on the command line counts more
+    ///
+    /// Each key is the long name of an option. SIGHUP reads the file again: incidents, interval, labels, max-cpu and series
+    /// change while it runs, other options at the next start. If the file is wrong by then, the old configuration stays.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Check the configuration, and exit: 0 if it is right, else 2
+    #[arg(long)]
+    pub check_config: bool,
+
     /// Address to listen on: 127.0.0.1:9435, [::1]:9435 or unix:/PATH; may be repeated [default: the sockets that systemd passes,
     /// else 127.0.0.1:9435]
     #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
@@ -59,11 +81,15 @@ pub enum Label {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
-    #[error("cannot start the thread that answers: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    #[error("cannot write: {0}")]
+    Write(#[source] io::Error),
     #[error(transparent)]
     Session(#[from] SessionError),
 }
@@ -71,8 +97,10 @@ pub enum ServeError {
 impl Failure for ServeError {
     fn exit(&self) -> Exit {
         match self {
+            Self::Config(_) => Exit::Usage,
             Self::Incidents(error) => error.exit(),
             Self::Session(error) => error.exit(),
+            Self::Write(error) => error.exit(),
             Self::Listen(_) | Self::Thread(_) => Exit::Failed,
         }
     }
@@ -81,21 +109,41 @@ impl Failure for ServeError {
 /// Rows that are looked at, at most; the rest is one row.
 const ROWS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not 0");
 
-pub fn run(args: ServeArgs) -> Result<(), ServeError> {
+pub fn run(line: CommandLine, out: &mut dyn Write) -> Result<(), ServeError> {
+    let settings = line.settle()?;
+    let options = options(&settings.args)?;
+    if line.only_checks() {
+        return writeln!(out, "the configuration is right").map_err(ServeError::Write);
+    }
+    serve(line, settings, options)
+}
+
+fn serve(line: CommandLine, settings: Settings, options: Options) -> Result<(), ServeError> {
     // Before anything is attached.
-    let listeners = listeners(&args.listen)?;
-    let interval = args.trace.interval;
-    let options = live::options(args.trace, rows(&args.labels, args.incidents))?;
+    let listeners = listeners(&settings.args.listen)?;
     let (asker, requests) = Requests::new();
-    let board = Arc::new(Board::new(asker, interval));
+    let board = Arc::new(Board::new(asker.clone(), adjustable(&settings.args, &options)));
+    let hangup = if line.config().is_some() { Hangup::IsElsewhere } else { Hangup::Ends };
+    let reloading = Reloading { line, settings, asker, board: Arc::clone(&board) };
+    let reloader = (hangup == Hangup::IsElsewhere).then(|| Reloader::start(reloading));
+    let reloader = reloader.transpose().map_err(ServeError::Thread)?;
     let urls: Vec<_> = listeners.iter().map(Listener::url).collect();
     let server = Server::start(listeners, Arc::clone(&board)).map_err(ServeError::Thread)?;
     // Nowhere to complain if even standard error is closed.
     let _ = writeln!(io::stderr(), "listening on {}", urls.join(", "));
-    let publisher = Publisher::new(board, Places::new(args.series.get()));
-    block_on(session::run_asked(options, Box::new(publisher), requests)).map_err(SessionError::Runtime)??;
-    drop(server);
+    let session = session::run_asked(options, Box::new(Publisher::new(board)), requests, hangup);
+    block_on(session).map_err(SessionError::Runtime)??;
+    drop((server, reloader));
     Ok(())
+}
+
+fn options(args: &ServeArgs) -> Result<Options, IncidentsError> {
+    live::options(args.trace.clone(), rows(&args.labels, args.incidents.clone()))
+}
+
+fn adjustable(args: &ServeArgs, options: &Options) -> Adjustable {
+    let config = args.config.as_ref().map(|_| Config { is_good: true, taken: SystemTime::now() });
+    Adjustable { interval: options.interval, series: args.series, config }
 }
 
 fn listeners(asked: &[Address]) -> Result<Vec<Listener>, ListenError> {

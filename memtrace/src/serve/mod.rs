@@ -4,6 +4,7 @@
 //! requests keeps nobody from draining the rings. [`route`] reads a request, [`answer`] makes the response.
 
 pub mod address;
+pub mod file;
 pub mod listen;
 pub mod board;
 mod route;

@@ -46,6 +46,6 @@ mod run;
 pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
-    run::{record, run, run_asked, run_command, stream},
+    run::{Hangup, record, run, run_asked, run_command, stream},
     signals::Signals,
 };

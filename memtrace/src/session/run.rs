@@ -49,11 +49,22 @@ enum End {
     RecordingFailed,
 }
 
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hangup {
+    /// The terminal has gone, and so has whoever reads the reports.
+    #[default]
+    Ends,
+    /// Somebody else listens to it.
+    IsElsewhere,
+}
+
 /// What a session has beside its reports.
 #[derive(Default)]
 struct Beside {
     sink: Option<SinkConfig>,
     requests: Requests,
+    hangup: Hangup,
     command: Option<Stopped>,
 }
 
@@ -72,13 +83,14 @@ pub async fn run_command(
     run_with(options, output, beside).await.map(drop)
 }
 
-/// The same, while somebody at the keyboard asks for other reports.
+/// The same, while somebody asks for other reports, or for changes.
 pub async fn run_asked(
     options: Options,
     output: Box<dyn Output + Send>,
     requests: Requests,
+    hangup: Hangup,
 ) -> Result<(), SessionError> {
-    run_with(options, output, Beside { requests, ..Beside::default() }).await.map(drop)
+    run_with(options, output, Beside { requests, hangup, ..Beside::default() }).await.map(drop)
 }
 
 /// The same, while its events go to a stream.
@@ -107,9 +119,12 @@ async fn run_with(
     output: Box<dyn Output + Send>,
     beside: Beside,
 ) -> Result<Option<Written>, SessionError> {
-    let Beside { sink, requests, command } = beside;
+    let Beside { sink, requests, hangup, command } = beside;
     let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut wishes = Wishes { signals: signals.map_err(SessionError::Signals)?, requests };
+    if hangup == Hangup::IsElsewhere {
+        wishes.signals.leave_hangup();
+    }
     let Ready { mut attached, state, verification } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, verification, sink)?;
     session.state.notes.extend(wishes.signals.mark_problem());
@@ -183,16 +198,21 @@ impl Timers {
         let start = Instant::now();
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut report = interval_at(start + options.interval, options.interval);
-        report.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             drain,
-            report,
+            report: every(options.interval),
             early_report: (options.has_early_report && options.interval > FIRST_REPORT)
                 .then_some(start + FIRST_REPORT),
             measure,
             look_out: looks_out.then_some(start + LOOK_EVERY),
             end: options.duration.map(|duration| start + duration.min(MAX_DURATION)),
+        }
+    }
+
+    /// From now on.
+    fn report_every(&mut self, time: Duration) {
+        if time != self.report.period() {
+            self.report = every(time);
         }
     }
 
@@ -220,6 +240,13 @@ impl Timers {
             _ = self.drain.tick() => Wake::Drain,
         }
     }
+}
+
+/// The first one is over after this time.
+fn every(time: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + time, time);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
 }
 
 /// None: for ever.
@@ -253,6 +280,10 @@ impl Session {
             match timers.next(wishes, census).await {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
                 Wake::Request(Request::Look(view)) => self.look(*view),
+                Wake::Request(Request::Change(options)) => {
+                    timers.report_every(options.interval);
+                    self.change(*options);
+                }
                 Wake::Request(Request::Report) => self.report(attached, reporter)?,
                 // Whoever asked may have gone.
                 Wake::Request(Request::Profile(reply)) => {

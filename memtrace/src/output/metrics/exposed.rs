@@ -42,6 +42,7 @@ impl Exposed {
     /// Of a snapshot that has all its rows.
     pub fn new(snapshot: Snapshot, places: &mut Places, process: Process) -> Self {
         let now = snapshot.elapsed;
+        places.begin(&snapshot.by);
         let groups = grouped(snapshot.rows.iter().map(|row| group(row, labels(&snapshot, row))));
         let accused = snapshot.rows.iter().filter(|row| is_accused(&snapshot, row));
         let accused: HashSet<Labels> = accused.map(|row| labels(&snapshot, row)).collect();

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    time::{Duration, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use prometheus_client::{
@@ -13,6 +13,7 @@ use prometheus_client::{
 };
 
 use super::{
+    Config,
     exposed::{Exposed, Group},
     places::Labels,
 };
@@ -201,9 +202,21 @@ pub const OURS: &[Family] = &[
         let states = [("reclaimable", meminfo.sreclaimable), ("unreclaimable", meminfo.sunreclaim)];
         states.map(|(state, bytes)| labelled("state", state, bytes as f64)).into()
     }),
+    gauge(
+        "config_last_reload_successful",
+        None,
+        "1 if the configuration file was right when it was read last; absent where there is none",
+        |e| config(e, |config| f64::from(u8::from(config.is_good))),
+    ),
+    gauge(
+        "config_last_reload_success_timestamp",
+        SECONDS,
+        "When the configuration that holds was read",
+        |e| config(e, |config| since_1970(config.taken)),
+    ),
     gauge("build_info", None, "Always 1", |_| vec![labelled("version", env!("CARGO_PKG_VERSION"), 1.0)]),
     gauge("last_report_timestamp", SECONDS, "When these figures were read", |e| {
-        one(e.snapshot.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+        one(since_1970(e.snapshot.time))
     }),
 ];
 
@@ -215,11 +228,16 @@ pub const PROCESS: &[Family] = &[
     gauge("process_resident_memory", BYTES, "Resident memory of this process", |e| {
         e.snapshot.own_cost.resident_bytes.map(|bytes| one(bytes as f64)).unwrap_or_default()
     }),
-    gauge("process_start_time", SECONDS, "When this process started", |e| {
-        let since: Duration = e.process.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        one(since.as_secs_f64())
-    }),
+    gauge("process_start_time", SECONDS, "When this process started", |e| one(since_1970(e.process.started))),
 ];
+
+fn since_1970(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn config(exposed: &Exposed, value: fn(&Config) -> f64) -> Vec<Sample> {
+    exposed.process.config.iter().flat_map(|config| one(value(config))).collect()
+}
 
 fn one(value: f64) -> Vec<Sample> {
     vec![Sample { labels: Labels::new(), value }]

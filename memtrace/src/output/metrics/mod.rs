@@ -22,6 +22,17 @@ pub struct Process {
     pub started: SystemTime,
     /// Of this process, all its threads.
     pub cpu: Duration,
+    /// None where there is no file.
+    pub config: Option<Config>,
+}
+
+/// How reading the configuration went.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The last time.
+    pub is_good: bool,
+    /// When what holds was read.
+    pub taken: SystemTime,
 }
 
 #[cfg(test)]

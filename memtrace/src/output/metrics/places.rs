@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::view::Keys;
+
 /// Names and values of labels.
 pub type Labels = Vec<(&'static str, String)>;
 
@@ -29,6 +31,8 @@ const MIN_SHARE: u64 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Places {
     max: usize,
+    /// What tells rows apart.
+    by: Option<Keys>,
     /// When each was last there, since the start of the session.
     seen: HashMap<Labels, Duration>,
 }
@@ -36,7 +40,23 @@ pub struct Places {
 impl Places {
     /// So many at most, the last one for all others together.
     pub fn new(max: usize) -> Self {
-        Self { max: max.max(1), seen: HashMap::new() }
+        Self { max: max.max(1), by: None, seen: HashMap::new() }
+    }
+
+    /// So many from now on. If there are fewer, all are given anew.
+    pub fn allow(&mut self, max: usize) {
+        if max < self.max {
+            self.seen.clear();
+        }
+        self.max = max.max(1);
+    }
+
+    /// Rows that other things tell apart are other series: all are given anew.
+    pub fn begin(&mut self, by: &Keys) {
+        if self.by.as_ref() != Some(by) {
+            self.seen.clear();
+            self.by = Some(by.clone());
+        }
     }
 
     pub fn max(&self) -> usize {

@@ -12,7 +12,11 @@ use crate::{
     view::{Keys, Row, Snapshot},
 };
 
-const PROCESS: Process = Process { started: UNIX_EPOCH, cpu: Duration::from_millis(1_250) };
+const PROCESS: Process = Process {
+    started: UNIX_EPOCH,
+    cpu: Duration::from_millis(1_250),
+    config: Some(Config { is_good: true, taken: UNIX_EPOCH }),
+};
 
 fn served(rows: Vec<Row>) -> Snapshot {
     Snapshot { by: Keys::new(KEYS).expect("there are keys"), rows, ..sample::lossy() }
@@ -103,6 +107,32 @@ fn a_place_that_nobody_used_for_an_hour_is_free() {
     let has_its_own = |exposed: Exposed| exposed.groups[0].labels[1].1 == "new";
     assert!(!has_its_own(Exposed::new(of("new", 3_599), &mut places, PROCESS)));
     assert!(has_its_own(Exposed::new(of("new", 3_601), &mut places, PROCESS)));
+}
+
+#[test]
+fn fewer_series_are_given_anew_and_more_are_added() {
+    let mut places = Places::new(8);
+    let crowd: Vec<_> = (0..20).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
+    let labels =
+        |exposed: Exposed| exposed.groups.into_iter().map(|group| group.labels).collect::<BTreeSet<_>>();
+    let eight = labels(Exposed::new(served(crowd.clone()), &mut places, PROCESS));
+    places.allow(12);
+    let twelve = labels(Exposed::new(served(crowd.clone()), &mut places, PROCESS));
+    assert!(eight.is_subset(&twelve) && twelve.len() > eight.len(), "{eight:?} {twelve:?}");
+    places.allow(4);
+    assert!(labels(Exposed::new(served(crowd), &mut places, PROCESS)).len() <= 4);
+}
+
+#[test]
+fn other_labels_are_other_series() {
+    let mut places = Places::new(4);
+    let crowd: Vec<_> = (0..20).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
+    Exposed::new(served(crowd), &mut places, PROCESS);
+    let by = Keys::new(KEYS.into_iter().chain([By::Cgroup])).expect("there are keys");
+    let mut row = row("dentry", b"curl", 1 << 20);
+    row.keys.push(b"/a".to_vec());
+    let exposed = Exposed::new(Snapshot { by, ..served(vec![row]) }, &mut places, PROCESS);
+    assert_eq!(exposed.groups[0].labels[1].1, "curl");
 }
 
 proptest! {

@@ -1,9 +1,13 @@
-use std::{net::TcpStream, os::unix::net::UnixStream, path::PathBuf};
+use std::{net::TcpStream, num::NonZeroUsize, os::unix::net::UnixStream, path::PathBuf};
 
 use super::*;
 use crate::{
-    output::{Output as _, metrics::Places, sample},
-    serve::{address::Address, board::Publisher, listen},
+    output::{Output as _, sample},
+    serve::{
+        address::Address,
+        board::{Adjustable, Publisher},
+        listen,
+    },
     session::requests::{OwnProfile, Request, Requests},
 };
 
@@ -16,7 +20,9 @@ struct Served {
 
 fn serve(address: &str) -> Served {
     let (asker, mut requests) = Requests::new();
-    let board = Arc::new(Board::new(asker, Duration::from_secs(1)));
+    let series = NonZeroUsize::new(200).expect("it is not 0");
+    let adjustable = Adjustable { interval: Duration::from_secs(1), series, config: None };
+    let board = Arc::new(Board::new(asker, adjustable));
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
@@ -34,7 +40,7 @@ fn serve(address: &str) -> Served {
 
 impl Served {
     fn post(&self) {
-        let mut publisher = Publisher::new(Arc::clone(&self.board), Places::new(200));
+        let mut publisher = Publisher::new(Arc::clone(&self.board));
         assert_eq!(publisher.show(&sample::dentry()).expect("it cannot fail"), crate::output::Shown::Yes);
     }
 
