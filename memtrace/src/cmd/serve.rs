@@ -9,7 +9,7 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use clap::{Args, ValueEnum};
@@ -34,7 +34,8 @@ use crate::{
         listen::{self, ListenError, Listener},
         server::Server,
     },
-    session::{self, Hangup, Options, SessionError, requests::Requests},
+    session::{self, Hangup, Options, SessionError, options::TakeCensus, requests::Requests},
+    text::duration,
     view::{By, Sort},
 };
 
@@ -42,8 +43,8 @@ use crate::{
 pub struct ServeArgs {
     /// TOML file of these options: series = 100, cache = ["dentry", "filp"]. What stands on the command line counts more
     ///
-    /// Each key is the long name of an option. SIGHUP reads the file again: incidents, interval, labels, max-cpu and series
-    /// change while it runs, other options at the next start. If the file is wrong by then, the old configuration stays.
+    /// Each key is the long name of an option. SIGHUP reads the file again: census-every, incidents, interval, labels,
+    /// max-cpu and series change while it runs, other options at the next start. If the file is wrong by then, the old configuration stays.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -63,6 +64,13 @@ pub struct ServeArgs {
     /// Series of each metric by process, at most; what has none of its own is counted as (other)
     #[arg(long, value_name = "N", default_value = "200", value_parser = number::at_least_one::<NonZeroUsize>, allow_hyphen_values = true)]
     pub series: NonZeroUsize,
+
+    /// Time between two censuses of what the slab holds, and whose it is; 0: only one at the start, if it is much
+    ///
+    /// A census takes about a second of CPU time at most, and one in 5 minutes on average; with --max-cpu, after the first one a
+    /// tenth of that on average. After one that took more the next comes later.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse_or_none, allow_hyphen_values = true)]
+    pub census_every: Duration,
 
     #[command(flatten)]
     pub trace: TraceArgs,
@@ -138,7 +146,11 @@ fn serve(line: CommandLine, settings: Settings, options: Options) -> Result<(), 
 }
 
 fn options(args: &ServeArgs) -> Result<Options, IncidentsError> {
-    live::options(args.trace.clone(), rows(&args.labels, args.incidents.clone()))
+    let options = live::options(args.trace.clone(), rows(&args.labels, args.incidents.clone()))?;
+    let census_every = Some(args.census_every).filter(|every| !every.is_zero());
+    // What is asked for each few minutes is worth asking at the start.
+    let census = if census_every.is_some() { TakeCensus::Always } else { options.census };
+    Ok(Options { census, census_every, ..options })
 }
 
 fn adjustable(args: &ServeArgs, options: &Options) -> Adjustable {

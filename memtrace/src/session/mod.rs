@@ -10,6 +10,7 @@ pub mod options;
 pub mod error;
 pub mod budget;
 pub mod census;
+mod censuses;
 pub mod until;
 pub mod sink;
 pub mod requests;

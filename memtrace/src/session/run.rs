@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
-    census::{self, AtStart, CensusError, Taking},
+    census::CensusError,
+    censuses::{Censuses, Next},
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
     govern::Outcome,
@@ -131,10 +132,10 @@ async fn run_with(
     if let Some(command) = command {
         wishes.signals.follow(command.go().await.map_err(SessionError::Command)?);
     }
-    let mut census = census::of_session(&options, &session.state.kernel, &session.state.traced);
+    let mut censuses = Censuses::start(&options, &session.state.kernel, &session.state.traced);
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
-    let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut census).await?;
+    let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut censuses).await?;
     if end == End::Unread {
         drop(attached);
         session.finish_sink()?;
@@ -154,9 +155,8 @@ async fn run_with(
     let settle = if end == End::OverBudget { Duration::ZERO } else { options.settle };
     session.settle(&mut attached, settle, &mut wishes).await?;
     // Of a session that was short there is what was seen so far.
-    if let Some(census) = &mut census {
-        census.end();
-        session.take_census(census.result().await.census);
+    if let Some(taken) = censuses.end().await {
+        session.take_census(taken.census);
     }
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
@@ -180,7 +180,7 @@ enum Wake {
     Measure,
     LookOut,
     Drain,
-    Census(Box<AtStart>),
+    Census(Next),
 }
 
 struct Timers {
@@ -217,7 +217,7 @@ impl Timers {
     }
 
     /// In the order of their urgency.
-    async fn next(&mut self, wishes: &mut Wishes, census: &mut Option<Taking<AtStart>>) -> Wake {
+    async fn next(&mut self, wishes: &mut Wishes, censuses: &mut Censuses) -> Wake {
         tokio::select! {
             biased;
             mark = wishes.signals.next() => mark.map_or(Wake::End, Wake::Mark),
@@ -231,7 +231,7 @@ impl Timers {
                 self.early_report = None;
                 Wake::Report
             }
-            taken = result_of_some(census) => Wake::Census(Box::new(taken)),
+            next = censuses.next() => Wake::Census(next),
             () = sleep_until(self.measure) => Wake::Measure,
             () = sleep_until_some(self.look_out) => {
                 self.look_out = Some(Instant::now() + LOOK_EVERY);
@@ -257,14 +257,6 @@ async fn sleep_until_some(deadline: Option<Instant>) {
     }
 }
 
-/// None: for ever. There is none afterwards.
-async fn result_of_some(census: &mut Option<Taking<AtStart>>) -> AtStart {
-    let Some(taking) = census else { return std::future::pending().await };
-    let result = taking.result().await;
-    *census = None;
-    result
-}
-
 impl Session {
     async fn watch(
         &mut self,
@@ -272,16 +264,17 @@ impl Session {
         attached: &mut Attached,
         reporter: &Reporter,
         wishes: &mut Wishes,
-        census: &mut Option<Taking<AtStart>>,
+        censuses: &mut Censuses,
     ) -> Result<End, SessionError> {
         let mut timers = Timers::start(options, self.meter.due(), self.until.is_some());
         let mut reports = 0;
         loop {
-            match timers.next(wishes, census).await {
+            match timers.next(wishes, censuses).await {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
                 Wake::Request(Request::Look(view)) => self.look(*view),
                 Wake::Request(Request::Change(options)) => {
                     timers.report_every(options.interval);
+                    censuses.change(&options);
                     self.change(*options);
                 }
                 Wake::Request(Request::Report) => self.report(attached, reporter)?,
@@ -299,12 +292,9 @@ impl Session {
                     }
                     self.report(attached, reporter)?;
                 }
-                Wake::Census(taken) => {
-                    self.take_census(taken.census);
-                    self.unseen.begin(taken.panel, &mut self.ledger);
-                }
+                Wake::Census(next) => self.go_on_with(next, censuses, options),
                 Wake::Measure => {
-                    if self.measure(&mut attached.events)? == Outcome::Over {
+                    if self.measure(&mut attached.events, censuses)? == Outcome::Over {
                         return Ok(End::OverBudget);
                     }
                     timers.measure = self.meter.due();
@@ -325,6 +315,20 @@ impl Session {
         }
     }
 
+    fn go_on_with(&mut self, next: Next, censuses: &mut Censuses, options: &Options) {
+        match next {
+            Next::Begin => censuses.begin(options, &self.state.kernel),
+            Next::TakenAtStart(taken) => {
+                self.take_census(taken.census);
+                self.latest_census = self.census.clone().filter(|_| censuses.are_repeated());
+                self.unseen.begin(taken.panel, &mut self.ledger);
+            }
+            Next::Taken(Ok(census)) => self.latest_census = Some(census),
+            // The last one stays, with its time.
+            Next::Taken(Err(_)) => {}
+        }
+    }
+
     /// Without one, a note says why.
     fn take_census(&mut self, taken: Result<Census, CensusError>) {
         match taken {
@@ -337,8 +341,10 @@ impl Session {
         }
     }
 
-    fn measure(&mut self, events: &mut Events) -> Result<Outcome, SessionError> {
+    fn measure(&mut self, events: &mut Events, censuses: &mut Censuses) -> Result<Outcome, SessionError> {
         match self.meter.turn(events) {
+            // What a census takes is bounded, and following fewer objects would not lower it.
+            Some(_) if censuses.were_on() => Ok(Outcome::GoesOn),
             Some(used) => self.keep_within_cpu(used, events),
             None => Ok(Outcome::GoesOn),
         }

@@ -60,6 +60,7 @@ impl Session {
         let is_shown = is_shown(&self.shown, &self.state);
         let lookups = self.state.lookups(&is_shown);
         let mut snapshot = self.builder.snapshot(&self.ledger, checkpoint, lookups);
+        snapshot.latest_census = self.latest_census.clone();
         if self.shown.is_on() {
             let is_shown = |name: &str| {
                 lookups.caches.values().any(|info| info.name == name && self.shown.passes_cache(info.names()))
@@ -81,6 +82,7 @@ impl Session {
         self.set_report_options(options.report_options);
         self.state.incidents = options.incidents;
         self.state.budget.set_cpu_limit(options.max_cpu);
+        self.latest_census = self.latest_census.take().filter(|_| options.census_every.is_some());
     }
 
     fn set_report_options(&mut self, options: ReportOptions) {

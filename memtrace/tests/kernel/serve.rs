@@ -235,7 +235,7 @@ fn a_hangup_reads_the_configuration_again() {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("memtrace.toml");
     let write = |text: &str| fs::write(&path, text).expect("there is room");
-    write("series = 100\n");
+    write("series = 100\ncensus-every = 0\n");
     let mut memtrace = OnPort::start(&["--config", &path.display().to_string()]);
     let metrics = |expected: &str, is_met: &dyn Fn(&str) -> bool| {
         until(expected, || {
@@ -248,14 +248,17 @@ fn a_hangup_reads_the_configuration_again() {
         |is: u8| move |metrics: &str| metrics.contains(&format!("config_last_reload_successful {is}"));
     let pid = Pid::from_child(&memtrace.process.0);
     let mut line = String::new();
-    metrics("a report", &is_good(1));
-    write("series = 50\nlabels = \"cgroup\"\nlisten = \"127.0.0.1:1\"\n");
+    let metrics_before = metrics("a report", &is_good(1));
+    assert!(!metrics_before.contains("memtrace_census_bytes"), "{metrics_before}");
+    write("series = 50\nlabels = \"cgroup\"\ncensus-every = \"1s\"\nlisten = \"127.0.0.1:1\"\n");
     kill_process(pid, Signal::HUP).expect("it runs");
     memtrace.errors.read_line(&mut line).expect("it says what it did");
     // The command line says where to listen.
-    assert_eq!(line, "memtrace: configuration read again: labels, series changed\n");
-    let changed = |metrics: &str| metrics.contains("container_id");
-    metrics("other labels", &changed);
+    assert_eq!(line, "memtrace: configuration read again: census-every, labels, series changed\n");
+    let changed = |metrics: &str| {
+        metrics.contains("container_id") && metrics.contains("memtrace_census_bytes{cache=\"filp\"")
+    };
+    metrics("other labels, and a census", &changed);
     write("serise = 50\n");
     kill_process(pid, Signal::HUP).expect("it runs");
     line.clear();

@@ -36,7 +36,7 @@ pub struct Changes {
 }
 
 /// What can change while it runs.
-const CHANGEABLE: [&str; 5] = ["incidents", "interval", "labels", "max-cpu", "series"];
+const CHANGEABLE: [&str; 6] = ["census-every", "incidents", "interval", "labels", "max-cpu", "series"];
 
 impl CommandLine {
     /// None where all is on it.

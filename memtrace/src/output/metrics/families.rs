@@ -12,12 +12,11 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{
-    Config,
-    exposed::{Exposed, Group},
-    places::Labels,
+use super::{Config, exposed::Exposed, group::Group, places::Labels};
+use crate::{
+    text::escape,
+    view::{CacheTotals, census::CacheCensus},
 };
-use crate::{text::escape, view::CacheTotals};
 
 /// Gauges and counters are all there is: node_exporter's text files take no other type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +149,27 @@ pub const OURS: &[Family] = &[
         "How fast who leaks or floods a cache grows in it; absent where nobody does",
         findings,
     ),
-    gauge("already_there", BYTES, "What the slab held at the start, by cache", already_there),
+    gauge("already_there_objects", None, "Objects that the slab held at the start, by an estimate", |e| {
+        already_there(e, |cache| cache.objects)
+    }),
+    gauge("already_there", BYTES, "What the slab held at the start, by cache", |e| {
+        already_there(e, |cache| cache.bytes)
+    }),
+    gauge(
+        "census_objects",
+        None,
+        "Objects that the slab held at the latest census, by an estimate; holder tells whom they are charged to",
+        |e| census(e, |group| group.objects as f64),
+    ),
+    gauge(
+        "census",
+        BYTES,
+        "Memory that the slab held at the latest census, by an estimate; holder tells whom it is charged to",
+        |e| census(e, |group| group.bytes as f64),
+    ),
+    gauge("census_timestamp", SECONDS, "When the latest census was taken", |e| {
+        e.snapshot.latest_census.iter().flat_map(|census| one(since_1970(census.time))).collect()
+    }),
     counter("events", None, "Allocations, frees and names that the kernel's probes sent", |e| {
         one(e.snapshot.trust.emitted as f64)
     }),
@@ -272,7 +291,12 @@ fn findings(exposed: &Exposed) -> Vec<Sample> {
     sums.into_iter().map(|(labels, value)| Sample { labels, value }).collect()
 }
 
-fn already_there(exposed: &Exposed) -> Vec<Sample> {
+fn already_there(exposed: &Exposed, value: fn(&CacheCensus) -> u64) -> Vec<Sample> {
     let caches = exposed.snapshot.census.iter().flat_map(|census| &census.caches);
-    caches.map(|cache| labelled("cache", &cache.name, cache.bytes as f64)).collect()
+    caches.map(|cache| labelled("cache", &cache.name, value(cache) as f64)).collect()
+}
+
+fn census(exposed: &Exposed, value: fn(&Group) -> f64) -> Vec<Sample> {
+    let sample = |group: &Group| Sample { labels: group.labels.clone(), value: value(group) };
+    exposed.census.iter().map(sample).collect()
 }

@@ -1,9 +1,11 @@
 //! A report as metrics: OpenMetrics, or Prometheus' older text.
 //!
-//! [`places`] decides which rows have series of their own, [`exposed`] folds the rest, [`families`] declares each metric once, and
+//! [`places`] decides which rows have series of their own, [`exposed`] folds the rest, [`census`] makes rows of a census, [`families`] declares each metric once, and
 //! [`format`] writes them.
 
+mod census;
 mod exposed;
+mod group;
 mod families;
 pub mod format;
 mod places;

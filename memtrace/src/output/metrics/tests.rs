@@ -53,9 +53,30 @@ fn a_report_as_older_text() {
 #[test]
 fn a_census_is_what_was_already_there() {
     let text = text(sample::after_a_wreck(), &mut Places::new(200), Format::OpenMetrics);
-    let lines: Vec<_> =
-        text.lines().filter(|line| line.starts_with("memtrace_already_there_bytes")).collect();
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("memtrace_already_there_")).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_census_tells_whose_the_slab_is() {
+    let mut snapshot = sample::after_a_wreck();
+    snapshot.latest_census = snapshot.census.clone();
+    let text = text(snapshot, &mut Places::new(200), Format::OpenMetrics);
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("memtrace_census_")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Whatever the cap, all of the slab is in the sums.
+#[test]
+fn a_census_keeps_within_its_places() {
+    let mut snapshot = sample::after_a_wreck();
+    snapshot.latest_census = snapshot.census.clone();
+    let all: u64 = snapshot.census.as_ref().expect("there is one").rows.iter().map(|row| row.bytes).sum();
+    for max in 1..12 {
+        let exposed = Exposed::new(snapshot.clone(), &mut Places::new(max), PROCESS);
+        assert!(exposed.census.len() <= max, "{:?}", exposed.census);
+        assert_eq!(exposed.census.iter().map(|group| group.bytes).sum::<u64>(), all);
+    }
 }
 
 #[test]
