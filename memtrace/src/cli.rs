@@ -129,8 +129,8 @@ pub enum Command {
     /// Trace on and on, and answer over HTTP: metrics for Prometheus, profiles for pprof
     ///
     /// /metrics has who holds how much of which slab cache, what leaks, and how far the figures can be trusted, in a bounded number
-    /// of series. /debug/pprof/heap has the calls that led to it. Listens on localhost unless told otherwise; anybody who can
-    /// connect can read. See docs/serve.md.
+    /// of series. /debug/pprof/heap has the calls that led to it. Listens on localhost unless told otherwise; without --web-config,
+    /// anybody who can connect can read. See docs/serve.md.
     Serve(serve::CommandLine),
     /// Show what is outstanding in one recording and not in another
     ///

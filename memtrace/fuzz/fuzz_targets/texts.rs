@@ -10,6 +10,7 @@ use memtrace::{
     condition,
     kernel::gfp::GfpNames,
     knowledge::incidents,
+    serve::web,
     stream::ledger::pattern,
     text::{duration, escape},
 };
@@ -25,6 +26,7 @@ fuzz_target!(|data: &[u8]| {
     if let Err(fault) = config::parse(data, &OPTIONS) {
         assert!(fault.line <= data.split(|&byte| byte == b'\n').count() && fault.column >= 1);
     }
+    let _ = web::check_form(data);
     shown_harmlessly(data);
     shown_harmlessly(&pattern::pattern(data));
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -33,6 +33,7 @@ use crate::{
         board::{Adjustable, Board, Publisher},
         listen::{self, ListenError, Listener},
         server::Server,
+        web::{self, Web, WebError},
     },
     session::{self, Hangup, Options, SessionError, options::TakeCensus, requests::Requests},
     text::duration,
@@ -56,6 +57,10 @@ pub struct ServeArgs {
     /// else 127.0.0.1:9435]
     #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     pub listen: Vec<Address>,
+
+    /// File with certificates and users, as Prometheus and its exporters take it (docs/serve.md)
+    #[arg(long, value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
 
     /// More labels of each series than cache and comm
     #[arg(long, value_enum, value_name = "LABEL", value_delimiter = ',')]
@@ -91,6 +96,8 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
@@ -105,7 +112,7 @@ pub enum ServeError {
 impl Failure for ServeError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Usage,
+            Self::Config(_) | Self::Web(_) => Exit::Usage,
             Self::Incidents(error) => error.exit(),
             Self::Session(error) => error.exit(),
             Self::Write(error) => error.exit(),
@@ -120,13 +127,14 @@ const ROWS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not 0");
 pub fn run(line: CommandLine, out: &mut dyn Write) -> Result<(), ServeError> {
     let settings = line.settle()?;
     let options = options(&settings.args)?;
+    let web = Web::open(settings.args.web_config.as_deref())?;
     if line.only_checks() {
         return writeln!(out, "the configuration is right").map_err(ServeError::Write);
     }
-    serve(line, settings, options)
+    serve(line, settings, options, web)
 }
 
-fn serve(line: CommandLine, settings: Settings, options: Options) -> Result<(), ServeError> {
+fn serve(line: CommandLine, settings: Settings, options: Options, web: Web) -> Result<(), ServeError> {
     // Before anything is attached.
     let listeners = listeners(&settings.args.listen)?;
     let (asker, requests) = Requests::new();
@@ -135,10 +143,10 @@ fn serve(line: CommandLine, settings: Settings, options: Options) -> Result<(), 
     let reloading = Reloading { line, settings, asker, board: Arc::clone(&board) };
     let reloader = (hangup == Hangup::IsElsewhere).then(|| Reloader::start(reloading));
     let reloader = reloader.transpose().map_err(ServeError::Thread)?;
-    let urls: Vec<_> = listeners.iter().map(Listener::url).collect();
-    let server = Server::start(listeners, Arc::clone(&board)).map_err(ServeError::Thread)?;
+    let greeting = greeting(&listeners, &web.current());
+    let server = Server::start(listeners, Arc::clone(&board), web).map_err(ServeError::Thread)?;
     // Nowhere to complain if even standard error is closed.
-    let _ = writeln!(io::stderr(), "listening on {}", urls.join(", "));
+    let _ = writeln!(io::stderr(), "{greeting}");
     let session = session::run_asked(options, Box::new(Publisher::new(board)), requests, hangup);
     block_on(session).map_err(SessionError::Runtime)??;
     drop((server, reloader));
@@ -151,6 +159,23 @@ fn options(args: &ServeArgs) -> Result<Options, IncidentsError> {
     // What is asked for each few minutes is worth asking at the start.
     let census = if census_every.is_some() { TakeCensus::Always } else { options.census };
     Ok(Options { census, census_every, ..options })
+}
+
+/// Where it listens; and what others than this host's users should know.
+fn greeting(listeners: &[Listener], web: &web::Config) -> String {
+    let urls: Vec<_> = listeners.iter().map(|listener| listener.url(web.tls.is_some())).collect();
+    let warnings = [
+        (web.tls.is_none(), "what is sent to other hosts is not encrypted"),
+        (web.lets_in_everybody(), "whoever can connect can read"),
+    ];
+    let warnings =
+        warnings.into_iter().filter(|(holds, _)| *holds && listeners.iter().any(Listener::is_remote));
+    let warnings: Vec<_> = warnings.map(|(_, warning)| warning).collect();
+    let warning = match &warnings[..] {
+        [] => String::new(),
+        warnings => format!("\nwarning: {}; see --web-config", warnings.join(", and ")),
+    };
+    format!("listening on {}{warning}", urls.join(", "))
 }
 
 fn adjustable(args: &ServeArgs, options: &Options) -> Adjustable {

@@ -7,6 +7,7 @@ pub mod address;
 pub mod file;
 pub mod listen;
 pub mod board;
+pub mod web;
 mod route;
 mod page;
 mod answer;

@@ -26,6 +26,7 @@ pub fn tests() -> Vec<Test> {
     tests.extend(tests![Tracing, Once:
         a_hangup_reads_the_configuration_again,
         a_prometheus_scrapes_it,
+        a_prometheus_scrapes_it_by_tls_with_a_password,
     ]);
     tests
 }
@@ -176,7 +177,7 @@ fn a_prometheus_scrapes_it() {
     let mut files = Workload::start(&comm, &Task::OpenFiles(700));
     let mut memtrace = OnPort::start(&[]);
     let target = memtrace.address.clone();
-    let mut prometheus = prometheus(directory.path(), &target);
+    let mut prometheus = prometheus(directory.path(), &target, "");
     // It listens before it traces.
     until("a report", || {
         let (head, _) = get(TcpStream::connect(&target).ok()?, "/metrics")?;
@@ -210,10 +211,11 @@ impl Prometheus {
     }
 }
 
-fn prometheus(directory: &Path, target: &str) -> Prometheus {
+/// With more settings of the scrape, each with a comma behind it.
+fn prometheus(directory: &Path, target: &str, settings: &str) -> Prometheus {
     let configuration = directory.join("prometheus.yml");
     let text = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, {settings} static_configs: [{{targets: ['{target}']}}]}}]\n"
     );
     fs::write(&configuration, text).expect("there is room");
     // Free at this moment, which is all that can be had.
@@ -228,6 +230,63 @@ fn prometheus(directory: &Path, target: &str) -> Prometheus {
         .spawn()
         .expect("Prometheus starts");
     Prometheus { process: Running(process), address }
+}
+
+/// A certificate for this host, and one user: `prometheus`, whose password is `secret`.
+fn web_configuration(directory: &Path) -> String {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let own = rcgen::generate_simple_self_signed(names).expect("it can be made");
+    let write = |name: &str, text: &str| fs::write(directory.join(name), text).expect("there is room");
+    write("server.crt", &own.cert.pem());
+    write("server.key", &own.signing_key.serialize_pem());
+    let hash = bcrypt::hash("secret", 10).expect("it can be hashed");
+    write(
+        "web.yml",
+        &format!(
+            "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{prometheus: {hash}}}\n"
+        ),
+    );
+    directory.join("web.yml").display().to_string()
+}
+
+fn a_prometheus_scrapes_it_by_tls_with_a_password() {
+    if !has_prometheus() {
+        return;
+    }
+    let comm = unique("secret");
+    let directory = tempfile::tempdir().expect("there is room");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(700));
+    let mut memtrace = OnPort::start(&["--web-config", &web_configuration(directory.path())]);
+    let target = memtrace.address.clone();
+    let authority = directory.path().join("server.crt").display().to_string();
+    let status = |credentials: &str| {
+        let url = format!("https://{target}/metrics");
+        let curl = Command::new("curl")
+            .args([
+                "--silent",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+                "--cacert",
+                &authority,
+            ])
+            .args(["--user", credentials, &url])
+            .output()
+            .expect("there is a curl");
+        String::from_utf8_lossy(&curl.stdout).into_owned()
+    };
+    until("a report", || (status("prometheus:secret") == "200").then_some(()));
+    assert_eq!(status("prometheus:wrong"), "401");
+    assert_eq!(status("nobody:secret"), "401");
+    let settings = format!(
+        "scheme: https, tls_config: {{ca_file: '{authority}'}}, basic_auth: {{username: prometheus, password: secret}},"
+    );
+    let mut prometheus = prometheus(directory.path(), &target, &settings);
+    files.go();
+    prometheus.until_it_knows(&comm);
+    prometheus.process.terminate();
+    memtrace.process.terminate();
 }
 
 /// Lines that the file changes while it runs, and one that breaks it.

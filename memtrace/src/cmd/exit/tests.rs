@@ -7,6 +7,7 @@ use crate::cmd::{
     report::ReportError, serve::ServeError, serve::config::ConfigError, triage::TriageError,
     triage::watch::WatchError,
 };
+use crate::serve::web::WebError;
 
 fn exists() -> FileError {
     FileError::Exists(PathBuf::from("a"))
@@ -90,6 +91,10 @@ fn each_command_and_kind_of_error_has_its_code() {
     check(EventsError::Session(SessionError::Events(gone())).into(), ReaderGone);
     let unreadable_config = || ConfigError::Read { path: PathBuf::from("a"), source: full() };
     check(ServeError::Config(unreadable_config()).into(), Usage);
+    check(
+        ServeError::Web(WebError::Faulty { path: PathBuf::from("a"), problem: String::new() }).into(),
+        Usage,
+    );
     check(ServeError::Thread(full()).into(), Failed);
     check(ServeError::Write(gone()).into(), ReaderGone);
     check(io::Error::from(io::ErrorKind::BrokenPipe).into(), ReaderGone);
