@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use crate::cmd::{
     bundle::BundleArgs, caches::CachesArgs, census::CensusArgs, check::CheckArgs, diff::DiffArgs,
     events::EventsArgs, exit, explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs,
-    redact::RedactArgs, report::ReportArgs, run::RunArgs, serve::ServeArgs, top::TopArgs, triage::TriageArgs,
+    redact::RedactArgs, report::ReportArgs, run::RunArgs, serve, top::TopArgs, triage::TriageArgs,
 };
 use crate::{procfs::slab::nearest::nearest, text::duration};
 
@@ -129,9 +129,9 @@ pub enum Command {
     /// Trace on and on, and answer over HTTP: metrics for Prometheus, profiles for pprof
     ///
     /// /metrics has who holds how much of which slab cache, what leaks, and how far the figures can be trusted, in a bounded number
-    /// of series. /debug/pprof/heap has the calls that led to it. Listens on localhost unless told otherwise; anybody who can
-    /// connect can read. See docs/serve.md.
-    Serve(ServeArgs),
+    /// of series. /debug/pprof/heap has the calls that led to it. Listens on localhost unless told otherwise; without --web-config,
+    /// anybody who can connect can read. See docs/serve.md.
+    Serve(serve::CommandLine),
     /// Show what is outstanding in one recording and not in another
     ///
     /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. The largest changes come first.
@@ -161,7 +161,6 @@ fn definition() -> clap::Command {
         definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     definition
         .mut_arg("every", |every| every.value_parser(move |text: &str| interval(text, &commands)))
-        .mut_subcommand("serve", |serve| serve.mut_arg("interval", |interval| interval.default_value("10s")))
         .mut_subcommand("top", only_of_session)
         .mut_subcommand("events", only_of_session)
         .mut_subcommand("record", without_command)

@@ -46,7 +46,7 @@ fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Bundle(args)) => bundle::run(&args)?,
         Some(Command::Redact(args)) => redact::run(&args)?,
         Some(Command::Report(args)) => return Ok(report::run(&args)?.into()),
-        Some(Command::Serve(args)) => serve::run(args)?,
+        Some(Command::Serve(line)) => serve::run(line, &mut out)?,
         Some(Command::Top(args)) => return Ok(top::run(args)?.into()),
         Some(Command::Diff(args)) => diff::run(&args)?,
         Some(Command::Events(args)) => events::run(args)?,

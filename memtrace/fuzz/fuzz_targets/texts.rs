@@ -2,14 +2,20 @@
 
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use memtrace::{
+    cmd::serve::{config, settings},
     condition,
     kernel::gfp::GfpNames,
     knowledge::incidents,
+    serve::web,
     stream::ledger::pattern,
     text::{duration, escape},
 };
+
+static OPTIONS: LazyLock<clap::Command> = LazyLock::new(settings::definition);
 
 fuzz_target!(|data: &[u8]| {
     let _ = GfpNames::from_format(data, |_| Some(3));
@@ -17,6 +23,10 @@ fuzz_target!(|data: &[u8]| {
     if let Err(fault) = incidents::parse(data) {
         assert!(fault.line <= data.split(|&byte| byte == b'\n').count());
     }
+    if let Err(fault) = config::parse(data, &OPTIONS) {
+        assert!(fault.line <= data.split(|&byte| byte == b'\n').count() && fault.column >= 1);
+    }
+    let _ = web::check_form(data);
     shown_harmlessly(data);
     shown_harmlessly(&pattern::pattern(data));
     let Ok(text) = std::str::from_utf8(data) else { return };

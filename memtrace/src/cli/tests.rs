@@ -77,6 +77,11 @@ fn help_of_events() {
 }
 
 #[test]
+fn help_of_serve() {
+    insta::assert_snapshot!(help("serve --help"));
+}
+
+#[test]
 fn help_of_the_small_commands() {
     insta::assert_snapshot!(
         ["check", "explain", "completions", "man"]

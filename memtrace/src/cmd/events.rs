@@ -253,6 +253,7 @@ fn options(args: EventsArgs) -> Options {
         has_directories: false,
         has_early_report: false,
         census: TakeCensus::Never,
+        census_every: None,
         // Frees after the end are of no interest.
         settle: Duration::ZERO,
         sample: live.sample,

@@ -155,6 +155,7 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         has_early_report: trace.count.is_none(),
         count: trace.count.map(NonZeroU64::get),
         census: if trace.census { TakeCensus::Always } else { TakeCensus::IfMuch },
+        census_every: None,
         settle: trace.settle,
         sample: trace.sample,
         max_memory: trace.max_memory,

@@ -117,6 +117,7 @@ pub(crate) fn dentry() -> Snapshot {
         ]),
         directories: Vec::new(),
         census: None,
+        latest_census: None,
         trust: Trust { emitted: 2_444_938, applied: 2_444_938, unknown_frees: 12, ..Trust::default() },
         notes: Vec::new(),
     }

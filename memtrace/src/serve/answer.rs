@@ -6,7 +6,10 @@ use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{
+        ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue,
+        RETRY_AFTER, WWW_AUTHENTICATE,
+    },
 };
 use maud::Markup;
 use tokio::sync::Semaphore;
@@ -15,6 +18,7 @@ use super::{
     board::{Board, Health},
     page,
     route::{MAX_SECONDS, Refusal, Route},
+    web::{Config, Web},
 };
 use crate::{
     output::{metrics::Format, pprof},
@@ -35,15 +39,29 @@ const MAX_PROFILES: usize = 4;
 /// Answers from a board.
 pub struct Answers {
     board: Arc<Board>,
+    web: Web,
     profiles: Semaphore,
 }
 
 impl Answers {
-    pub fn new(board: Arc<Board>) -> Self {
-        Self { board, profiles: Semaphore::new(MAX_PROFILES) }
+    pub fn new(board: Arc<Board>, web: Web) -> Self {
+        Self { board, web, profiles: Semaphore::new(MAX_PROFILES) }
+    }
+
+    /// How connections are made now.
+    pub fn web(&self) -> Arc<Config> {
+        self.web.current()
     }
 
     pub async fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let config = self.web.current();
+        let is_admitted = self.web.admits(&config, request.headers().get(AUTHORIZATION)).await;
+        let mut answer = if is_admitted { self.admit(request).await } else { ask_who() };
+        answer.headers_mut().extend(config.headers.iter().cloned());
+        answer
+    }
+
+    async fn admit(&self, request: &Request<Incoming>) -> Answer {
         let uri = request.uri();
         let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let route = Route::of(request.method().as_str(), uri.path(), uri.query().unwrap_or_default(), accept);
@@ -92,6 +110,12 @@ impl Answers {
         snapshot.elapsed = seconds;
         Some(OwnProfile { profile: Profile::added(&before.profile, &profile), snapshot })
     }
+}
+
+fn ask_who() -> Answer {
+    let mut answer = respond(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized\n");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+    answer
 }
 
 fn health(health: Health) -> Answer {

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -13,7 +14,7 @@ use crate::{
     kernel::cost,
     output::{
         Output, Shown,
-        metrics::{Exposed, Places, Process},
+        metrics::{Config, Exposed, Places, Process},
     },
     session::requests::{Asker, OwnProfile, Request},
     text::human,
@@ -24,9 +25,19 @@ use crate::{
 pub struct Board {
     latest: Mutex<Option<Posted>>,
     asker: Asker,
-    /// Between two reports.
-    interval: Duration,
+    adjustable: Mutex<Adjustable>,
     started: SystemTime,
+}
+
+/// What may change while it serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Adjustable {
+    /// Between two reports.
+    pub interval: Duration,
+    /// Of each metric by process, at most.
+    pub series: NonZeroUsize,
+    /// None where there is no file.
+    pub config: Option<Config>,
 }
 
 #[derive(Clone)]
@@ -50,8 +61,17 @@ const MISSED_REPORTS: u32 = 3;
 const GRACE: Duration = Duration::from_secs(10);
 
 impl Board {
-    pub fn new(asker: Asker, interval: Duration) -> Self {
-        Self { latest: Mutex::new(None), asker, interval, started: SystemTime::now() }
+    pub fn new(asker: Asker, adjustable: Adjustable) -> Self {
+        let (latest, adjustable) = (Mutex::new(None), Mutex::new(adjustable));
+        Self { latest, asker, adjustable, started: SystemTime::now() }
+    }
+
+    pub fn change(&self, change: impl FnOnce(&mut Adjustable)) {
+        change(&mut self.adjustable.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn adjustable(&self) -> Adjustable {
+        *self.adjustable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// None before the first report.
@@ -62,7 +82,7 @@ impl Board {
     pub fn health(&self) -> Health {
         let Some(posted) = self.posted() else { return Health::Starting };
         let silent = posted.at.elapsed();
-        let allowed = self.interval.saturating_mul(MISSED_REPORTS).saturating_add(GRACE);
+        let allowed = self.adjustable().interval.saturating_mul(MISSED_REPORTS).saturating_add(GRACE);
         if silent > allowed { Health::Stuck(silent) } else { Health::Good }
     }
 
@@ -92,7 +112,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn new(board: Arc<Board>, places: Places) -> Self {
+    pub fn new(board: Arc<Board>) -> Self {
+        let places = Places::new(board.adjustable().series.get());
         Self { board, places, is_ready: false }
     }
 }
@@ -100,7 +121,9 @@ impl Publisher {
 impl Output for Publisher {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         let status = status(snapshot);
-        let process = Process { started: self.board.started, cpu: cost::cpu_time() };
+        let Adjustable { series, config, .. } = self.board.adjustable();
+        self.places.allow(series.get());
+        let process = Process { started: self.board.started, cpu: cost::cpu_time(), config };
         self.board.post(Exposed::new(snapshot.clone(), &mut self.places, process));
         let ready = (!self.is_ready).then_some(NotifyState::Ready);
         self.is_ready = true;

@@ -134,10 +134,16 @@ impl Listener {
         Ok(Self { socket: Socket::Unix(socket), address: Address::Unix(path), _file: file })
     }
 
+    /// Whether other hosts can connect.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.address, Address::Tcp(address) if !address.ip().to_canonical().is_loopback())
+    }
+
     /// What may be opened in a browser, where it can be.
-    pub fn url(&self) -> String {
+    pub fn url(&self, is_encrypted: bool) -> String {
+        let scheme = if is_encrypted { "https" } else { "http" };
         match &self.address {
-            Address::Tcp(address) => format!("http://{address}/"),
+            Address::Tcp(address) => format!("{scheme}://{address}/"),
             address @ Address::Unix(_) => address.to_string(),
         }
     }

@@ -4,8 +4,10 @@
 //! requests keeps nobody from draining the rings. [`route`] reads a request, [`answer`] makes the response.
 
 pub mod address;
+pub mod file;
 pub mod listen;
 pub mod board;
+pub mod web;
 mod route;
 mod page;
 mod answer;

@@ -18,17 +18,19 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     answer::Answers,
     board::Board,
     listen::{Listener, Socket},
     route::MAX_SECONDS,
+    web::Web,
 };
 
 /// Connections at the same time; others wait until one ends.
 const MAX_CONNECTIONS: usize = 64;
-/// A request's line and headers come within this time, and have no more bytes and lines than these.
+/// A handshake, and a request's line and headers, come within this time; headers have no more bytes and lines than these.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
@@ -46,11 +48,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(listeners: Vec<Listener>, board: Arc<Board>) -> io::Result<Self> {
+    pub fn start(listeners: Vec<Listener>, board: Arc<Board>, web: Web) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("serve".to_owned()).spawn(move || {
-            runtime.block_on(serve(listeners, board, ended));
+            runtime.block_on(serve(listeners, Answers::new(board, web), ended));
             // Connections are dropped with it.
         })?;
         Ok(Self { end: Some(end), thread: Some(thread) })
@@ -67,8 +69,8 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listeners: Vec<Listener>, board: Arc<Board>, ended: oneshot::Receiver<()>) {
-    let answers = Arc::new(Answers::new(board));
+async fn serve(listeners: Vec<Listener>, answers: Answers, ended: oneshot::Receiver<()>) {
+    let answers = Arc::new(answers);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     for listener in listeners {
         tokio::spawn(accept_all(listener, Arc::clone(&answers), Arc::clone(&places)));
@@ -109,6 +111,17 @@ impl Accepting {
 
 /// One connection, to its end.
 async fn converse<S>(stream: S, answers: Arc<Answers>, _place: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(tls) = answers.web().tls.clone() else { return talk(stream, answers).await };
+    // Who does not get through a handshake is nobody that could be told.
+    if let Ok(Ok(stream)) = timeout(HEADERS_WITHIN, TlsAcceptor::from(tls).accept(stream)).await {
+        talk(stream, answers).await;
+    }
+}
+
+async fn talk<S>(stream: S, answers: Arc<Answers>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

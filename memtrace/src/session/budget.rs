@@ -52,6 +52,11 @@ impl Governor {
         Self { cpu, period, measurements_over: 0 }
     }
 
+    /// From now on. What is not followed any more stays so.
+    pub fn set_cpu_limit(&mut self, cpu: Option<CpuLimit>) {
+        self.cpu = cpu;
+    }
+
     /// After each measurement of what probes and userspace use. Far over the limit, the period rises by several steps at once:
     /// the host should not have to wait.
     pub fn cpu(&mut self, used: Share) -> Decision {
@@ -171,6 +176,11 @@ impl Budget {
             self.sampling = Sampling { period };
         }
         decision
+    }
+
+    pub fn set_cpu_limit(&mut self, limit: Option<CpuLimit>) {
+        self.cpu = limit;
+        self.governor.set_cpu_limit(limit);
     }
 
     pub fn cpu_limit(&self) -> Option<CpuLimit> {

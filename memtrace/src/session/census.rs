@@ -93,13 +93,7 @@ pub fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>)
         TakeCensus::IfMuch if !is_much()? => return None,
         TakeCensus::IfMuch | TakeCensus::Always => {}
     }
-    let Select { excluded_caches, .. } = &options.select;
-    let options = CensusOptions {
-        caches: options.select.cache_patterns(),
-        excluded_caches: excluded_caches.clone(),
-        has_details: false,
-        ..CensusOptions::default()
-    };
+    let options = options_of(options);
     let (facts, traced) = (kernel.facts(), traced.clone());
     Some(Taking::of(move |goes_on| {
         let kernel = match facts.open() {
@@ -111,6 +105,34 @@ pub fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>)
         let panel = (!traced.is_empty()).then(|| Panel::choose(&kernel, traced, options.seed, goes_on));
         AtStart { census, panel: panel.and_then(Result::ok) }
     }))
+}
+
+/// Of the caches that a session traces, and no more than a recording has of it.
+pub(super) fn options_of(options: &Options) -> CensusOptions {
+    let Select { excluded_caches, .. } = &options.select;
+    CensusOptions {
+        caches: options.select.cache_patterns(),
+        excluded_caches: excluded_caches.clone(),
+        has_details: false,
+        ..CensusOptions::default()
+    }
+}
+
+/// One more beside a session.
+pub struct Further {
+    pub census: Result<Census, CensusError>,
+    /// Of a CPU.
+    pub took: Duration,
+}
+
+pub(super) fn further(options: CensusOptions, kernel: &Kernel) -> Taking<Further> {
+    let facts = kernel.facts();
+    Taking::of(move |goes_on| {
+        let start = clock::of_this_thread();
+        let kernel = facts.open().map_err(CensusError::from);
+        let census = kernel.and_then(|kernel| take(&options, &kernel, goes_on));
+        Further { census, took: clock::of_this_thread().saturating_sub(start) }
+    })
 }
 
 fn is_much() -> Option<bool> {

@@ -10,6 +10,7 @@ pub mod options;
 pub mod error;
 pub mod budget;
 pub mod census;
+mod censuses;
 pub mod until;
 pub mod sink;
 pub mod requests;
@@ -46,6 +47,6 @@ mod run;
 pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
-    run::{record, run, run_asked, run_command, stream},
+    run::{Hangup, record, run, run_asked, run_command, stream},
     signals::Signals,
 };

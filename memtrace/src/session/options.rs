@@ -46,6 +46,8 @@ pub struct Options {
     pub incidents: Incidents,
     /// Find out what the slab holds at the start.
     pub census: TakeCensus,
+    /// Find it out again and again.
+    pub census_every: Option<Duration>,
     /// How long to follow frees after the session stops tracing allocations.
     pub settle: Duration,
     /// Follow one object in this many, chosen by address.

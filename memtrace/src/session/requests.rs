@@ -5,6 +5,7 @@ use tokio::sync::{
     oneshot,
 };
 
+use super::options::Options;
 use crate::{
     select::filter::Filter,
     view::{Snapshot, build::ReportOptions, profile::Profile},
@@ -16,6 +17,8 @@ pub enum Request {
     End,
     /// Reports in this way from now on.
     Look(Box<View>),
+    /// Goes on by these options, as far as a session can change while it runs.
+    Change(Box<Options>),
     /// Reports at once.
     Report,
     /// Says which calls led to what is outstanding. No report is made.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
-    census::{self, AtStart, CensusError, Taking},
+    census::CensusError,
+    censuses::{Censuses, Next},
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
     govern::Outcome,
@@ -49,11 +50,22 @@ enum End {
     RecordingFailed,
 }
 
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hangup {
+    /// The terminal has gone, and so has whoever reads the reports.
+    #[default]
+    Ends,
+    /// Somebody else listens to it.
+    IsElsewhere,
+}
+
 /// What a session has beside its reports.
 #[derive(Default)]
 struct Beside {
     sink: Option<SinkConfig>,
     requests: Requests,
+    hangup: Hangup,
     command: Option<Stopped>,
 }
 
@@ -72,13 +84,14 @@ pub async fn run_command(
     run_with(options, output, beside).await.map(drop)
 }
 
-/// The same, while somebody at the keyboard asks for other reports.
+/// The same, while somebody asks for other reports, or for changes.
 pub async fn run_asked(
     options: Options,
     output: Box<dyn Output + Send>,
     requests: Requests,
+    hangup: Hangup,
 ) -> Result<(), SessionError> {
-    run_with(options, output, Beside { requests, ..Beside::default() }).await.map(drop)
+    run_with(options, output, Beside { requests, hangup, ..Beside::default() }).await.map(drop)
 }
 
 /// The same, while its events go to a stream.
@@ -107,19 +120,22 @@ async fn run_with(
     output: Box<dyn Output + Send>,
     beside: Beside,
 ) -> Result<Option<Written>, SessionError> {
-    let Beside { sink, requests, command } = beside;
+    let Beside { sink, requests, hangup, command } = beside;
     let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut wishes = Wishes { signals: signals.map_err(SessionError::Signals)?, requests };
+    if hangup == Hangup::IsElsewhere {
+        wishes.signals.leave_hangup();
+    }
     let Ready { mut attached, state, verification } = setup::set_up(&options, sink.as_ref())?;
     let mut session = state.start(&options, verification, sink)?;
     session.state.notes.extend(wishes.signals.mark_problem());
     if let Some(command) = command {
         wishes.signals.follow(command.go().await.map_err(SessionError::Command)?);
     }
-    let mut census = census::of_session(&options, &session.state.kernel, &session.state.traced);
+    let mut censuses = Censuses::start(&options, &session.state.kernel, &session.state.traced);
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
-    let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut census).await?;
+    let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut censuses).await?;
     if end == End::Unread {
         drop(attached);
         session.finish_sink()?;
@@ -139,9 +155,8 @@ async fn run_with(
     let settle = if end == End::OverBudget { Duration::ZERO } else { options.settle };
     session.settle(&mut attached, settle, &mut wishes).await?;
     // Of a session that was short there is what was seen so far.
-    if let Some(census) = &mut census {
-        census.end();
-        session.take_census(census.result().await.census);
+    if let Some(taken) = censuses.end().await {
+        session.take_census(taken.census);
     }
     let mut events = attached.detach();
     session.drain_rest(&mut events).await?;
@@ -165,7 +180,7 @@ enum Wake {
     Measure,
     LookOut,
     Drain,
-    Census(Box<AtStart>),
+    Census(Next),
 }
 
 struct Timers {
@@ -183,11 +198,9 @@ impl Timers {
         let start = Instant::now();
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut report = interval_at(start + options.interval, options.interval);
-        report.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             drain,
-            report,
+            report: every(options.interval),
             early_report: (options.has_early_report && options.interval > FIRST_REPORT)
                 .then_some(start + FIRST_REPORT),
             measure,
@@ -196,8 +209,15 @@ impl Timers {
         }
     }
 
+    /// From now on.
+    fn report_every(&mut self, time: Duration) {
+        if time != self.report.period() {
+            self.report = every(time);
+        }
+    }
+
     /// In the order of their urgency.
-    async fn next(&mut self, wishes: &mut Wishes, census: &mut Option<Taking<AtStart>>) -> Wake {
+    async fn next(&mut self, wishes: &mut Wishes, censuses: &mut Censuses) -> Wake {
         tokio::select! {
             biased;
             mark = wishes.signals.next() => mark.map_or(Wake::End, Wake::Mark),
@@ -211,7 +231,7 @@ impl Timers {
                 self.early_report = None;
                 Wake::Report
             }
-            taken = result_of_some(census) => Wake::Census(Box::new(taken)),
+            next = censuses.next() => Wake::Census(next),
             () = sleep_until(self.measure) => Wake::Measure,
             () = sleep_until_some(self.look_out) => {
                 self.look_out = Some(Instant::now() + LOOK_EVERY);
@@ -222,20 +242,19 @@ impl Timers {
     }
 }
 
+/// The first one is over after this time.
+fn every(time: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + time, time);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
+}
+
 /// None: for ever.
 async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// None: for ever. There is none afterwards.
-async fn result_of_some(census: &mut Option<Taking<AtStart>>) -> AtStart {
-    let Some(taking) = census else { return std::future::pending().await };
-    let result = taking.result().await;
-    *census = None;
-    result
 }
 
 impl Session {
@@ -245,14 +264,19 @@ impl Session {
         attached: &mut Attached,
         reporter: &Reporter,
         wishes: &mut Wishes,
-        census: &mut Option<Taking<AtStart>>,
+        censuses: &mut Censuses,
     ) -> Result<End, SessionError> {
         let mut timers = Timers::start(options, self.meter.due(), self.until.is_some());
         let mut reports = 0;
         loop {
-            match timers.next(wishes, census).await {
+            match timers.next(wishes, censuses).await {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
                 Wake::Request(Request::Look(view)) => self.look(*view),
+                Wake::Request(Request::Change(options)) => {
+                    timers.report_every(options.interval);
+                    censuses.change(&options);
+                    self.change(*options);
+                }
                 Wake::Request(Request::Report) => self.report(attached, reporter)?,
                 // Whoever asked may have gone.
                 Wake::Request(Request::Profile(reply)) => {
@@ -268,12 +292,9 @@ impl Session {
                     }
                     self.report(attached, reporter)?;
                 }
-                Wake::Census(taken) => {
-                    self.take_census(taken.census);
-                    self.unseen.begin(taken.panel, &mut self.ledger);
-                }
+                Wake::Census(next) => self.go_on_with(next, censuses, options),
                 Wake::Measure => {
-                    if self.measure(&mut attached.events)? == Outcome::Over {
+                    if self.measure(&mut attached.events, censuses)? == Outcome::Over {
                         return Ok(End::OverBudget);
                     }
                     timers.measure = self.meter.due();
@@ -294,6 +315,20 @@ impl Session {
         }
     }
 
+    fn go_on_with(&mut self, next: Next, censuses: &mut Censuses, options: &Options) {
+        match next {
+            Next::Begin => censuses.begin(options, &self.state.kernel),
+            Next::TakenAtStart(taken) => {
+                self.take_census(taken.census);
+                self.latest_census = self.census.clone().filter(|_| censuses.are_repeated());
+                self.unseen.begin(taken.panel, &mut self.ledger);
+            }
+            Next::Taken(Ok(census)) => self.latest_census = Some(census),
+            // The last one stays, with its time.
+            Next::Taken(Err(_)) => {}
+        }
+    }
+
     /// Without one, a note says why.
     fn take_census(&mut self, taken: Result<Census, CensusError>) {
         match taken {
@@ -306,8 +341,10 @@ impl Session {
         }
     }
 
-    fn measure(&mut self, events: &mut Events) -> Result<Outcome, SessionError> {
+    fn measure(&mut self, events: &mut Events, censuses: &mut Censuses) -> Result<Outcome, SessionError> {
         match self.meter.turn(events) {
+            // What a census takes is bounded, and following fewer objects would not lower it.
+            Some(_) if censuses.were_on() => Ok(Outcome::GoesOn),
             Some(used) => self.keep_within_cpu(used, events),
             None => Ok(Outcome::GoesOn),
         }

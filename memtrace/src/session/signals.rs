@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP end a session with its final report. SIGUSR1 and `memtrace mark` mark a time in its recording; where
-//! there is no recording, SIGUSR1 does nothing.
+//! SIGINT, SIGTERM and SIGHUP end a session with its final report; of one with a configuration to be read again, SIGHUP does not.
+//! SIGUSR1 and `memtrace mark` mark a time in its recording; where there is no recording, SIGUSR1 does nothing.
 //!
 //! A session of a command ends with it, and signals are the command's: the terminal sends it SIGINT itself, the others are passed
 //! on. A command that does not end is left to itself at the second SIGTERM or SIGHUP.
@@ -23,7 +23,8 @@ pub struct Signals {
 struct Ends {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Signal,
+    /// None where it is somebody else's.
+    hangup: Option<Signal>,
     /// None where there is none, or once it has ended.
     command: Option<Running>,
     /// Signals that the command got.
@@ -37,7 +38,7 @@ impl Signals {
             ends: Ends {
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
-                hangup: signal(SignalKind::hangup())?,
+                hangup: Some(signal(SignalKind::hangup())?),
                 command: None,
                 passed_on: 0,
             },
@@ -52,6 +53,11 @@ impl Signals {
 
     pub(super) fn with_marks() -> io::Result<Self> {
         Ok(Self { marks: Some(Marks::listen()?), ..Self::new()? })
+    }
+
+    /// SIGHUP does not end the session: whoever else listens to it has it.
+    pub(super) fn leave_hangup(&mut self) {
+        self.ends.hangup = None;
     }
 
     /// From now on the session is this command's.
@@ -97,7 +103,7 @@ impl Ends {
                 }
                 _ = interrupt.recv() => continue,
                 _ = terminate.recv() => process::Signal::TERM,
-                _ = hangup.recv() => process::Signal::HUP,
+                () = come(hangup) => process::Signal::HUP,
             };
             running.signal(signal);
             *passed_on += 1;
@@ -109,10 +115,20 @@ impl Ends {
     }
 }
 
-async fn any_of(interrupt: &mut Signal, terminate: &mut Signal, hangup: &mut Signal) {
+async fn any_of(interrupt: &mut Signal, terminate: &mut Signal, hangup: &mut Option<Signal>) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+        () = come(hangup) => {}
+    }
+}
+
+/// Waits for it: for ever, where it is not ours.
+async fn come(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }

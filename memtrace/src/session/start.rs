@@ -54,6 +54,7 @@ impl State {
             stopped: None,
             census: None,
             census_is_recorded: false,
+            latest_census: None,
             settled: None,
             state: self,
         })

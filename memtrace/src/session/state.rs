@@ -81,6 +81,8 @@ pub struct Session {
     pub census: Option<Arc<Census>>,
     /// The recording has it.
     pub census_is_recorded: bool,
+    /// What the slab held lately. None where censuses are not taken again and again.
+    pub latest_census: Option<Arc<Census>>,
     pub settled: Option<Settled>,
 }
 

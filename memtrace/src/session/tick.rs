@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     error::SessionError,
+    options::Options,
     record::BlockEnd,
     reporter::Reporter,
     requests::{OwnProfile, View},
@@ -17,7 +18,7 @@ use crate::{
         event::Address,
         ledger::OriginKey,
     },
-    view::{Checkpoint, Snapshot, lookups::Lookups, profile::Profile},
+    view::{Checkpoint, Snapshot, build::ReportOptions, lookups::Lookups, profile::Profile},
 };
 
 impl Session {
@@ -59,6 +60,7 @@ impl Session {
         let is_shown = is_shown(&self.shown, &self.state);
         let lookups = self.state.lookups(&is_shown);
         let mut snapshot = self.builder.snapshot(&self.ledger, checkpoint, lookups);
+        snapshot.latest_census = self.latest_census.clone();
         if self.shown.is_on() {
             let is_shown = |name: &str| {
                 lookups.caches.values().any(|info| info.name == name && self.shown.passes_cache(info.names()))
@@ -71,10 +73,22 @@ impl Session {
     /// Looks at the session in another way from now on. Objects that were allocated before may not tell what rows are by now.
     pub fn look(&mut self, view: View) {
         let View { report_options, filter } = view;
-        self.state.find_names(&report_options.by);
-        self.ledger.set_detail(report_options.by.detail());
-        self.builder.set_options(report_options);
+        self.set_report_options(report_options);
         self.shown = filter;
+    }
+
+    /// Goes on by these options, as far as they can change.
+    pub fn change(&mut self, options: Options) {
+        self.set_report_options(options.report_options);
+        self.state.incidents = options.incidents;
+        self.state.budget.set_cpu_limit(options.max_cpu);
+        self.latest_census = self.latest_census.take().filter(|_| options.census_every.is_some());
+    }
+
+    fn set_report_options(&mut self, options: ReportOptions) {
+        self.state.find_names(&options.by);
+        self.ledger.set_detail(options.by.detail());
+        self.builder.set_options(options);
     }
 }
 

@@ -125,6 +125,7 @@ impl Builder {
             cohorts,
             directories: directories.unwrap_or_default(),
             census: checkpoint.census.clone(),
+            latest_census: None,
             trust,
             notes: notes.collect(),
         }

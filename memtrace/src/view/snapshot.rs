@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub directories: Vec<Directory>,
     /// What the slab held at the start. None where that is not known, or not yet.
     pub census: Option<Arc<Census>>,
+    /// What it held lately, by cache and cgroup. None where censuses are not taken again and again. No recording has this.
+    pub latest_census: Option<Arc<Census>>,
     pub trust: Trust,
     /// One sentence each: what is limited in this session and why (names unavailable, ledger full, process ended, ...).
     pub notes: Vec<String>,

@@ -6,7 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -23,7 +23,11 @@ use crate::{
 
 pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing, OneKernel: metrics_and_profiles_name_who_holds_files];
-    tests.extend(tests![Tracing, Once: a_prometheus_scrapes_it]);
+    tests.extend(tests![Tracing, Once:
+        a_hangup_reads_the_configuration_again,
+        a_prometheus_scrapes_it,
+        a_prometheus_scrapes_it_by_tls_with_a_password,
+    ]);
     tests
 }
 
@@ -128,43 +132,64 @@ impl Drop for Running {
     }
 }
 
+/// A session that is served on a port, from the line that says where.
+struct OnPort {
+    process: Running,
+    /// `127.0.0.1:PORT`.
+    address: String,
+    errors: BufReader<ChildStderr>,
+}
+
+impl OnPort {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Running(
+            Command::new(host::memtrace())
+                .args(["serve", "--listen", "127.0.0.1:0", "--cache", "filp", "--interval", "200ms"])
+                .args(arguments)
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("memtrace starts"),
+        );
+        let mut errors = BufReader::new(process.0.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        errors.read_line(&mut line).expect("it says where it listens");
+        let address = line.trim().trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        Self { process, address, errors }
+    }
+}
+
+/// Without Prometheus there is nothing to test.
+fn has_prometheus() -> bool {
+    let is_there = Command::new("promtool").arg("--version").output().is_ok();
+    assert!(is_there || !host::may_not_skip(), "there is no Prometheus; cargo xtask setup installs one");
+    if !is_there {
+        eprintln!("skipped: there is no Prometheus");
+    }
+    is_there
+}
+
 fn a_prometheus_scrapes_it() {
-    if Command::new("promtool").arg("--version").output().is_err() {
-        assert!(!host::may_not_skip(), "there is no Prometheus; cargo xtask setup installs one");
-        return eprintln!("skipped: there is no Prometheus");
+    if !has_prometheus() {
+        return;
     }
     let comm = unique("scraped");
     let directory = tempfile::tempdir().expect("there is room");
     let mut files = Workload::start(&comm, &Task::OpenFiles(700));
-    let mut memtrace = Running(
-        Command::new(host::memtrace())
-            .args(["serve", "--listen", "127.0.0.1:0", "--cache", "filp", "--interval", "200ms"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("memtrace starts"),
-    );
-    let mut line = String::new();
-    let stderr = memtrace.0.stderr.take().expect("it is piped");
-    BufReader::new(stderr).read_line(&mut line).expect("it says where it listens");
-    let target = line.trim().trim_start_matches("listening on http://").trim_end_matches('/').to_owned();
-    let mut prometheus = prometheus(directory.path(), &target);
+    let mut memtrace = OnPort::start(&[]);
+    let target = memtrace.address.clone();
+    let mut prometheus = prometheus(directory.path(), &target, "");
     // It listens before it traces.
     until("a report", || {
         let (head, _) = get(TcpStream::connect(&target).ok()?, "/metrics")?;
         head.starts_with("HTTP/1.1 200").then_some(())
     });
     files.go();
-    let query = format!("/api/v1/query?query=memtrace_outstanding_objects%7Bcomm%3D%22{comm}%22%7D");
-    let answer = until("Prometheus knows of 700 files", || {
-        let (_, body) = get(TcpStream::connect(&prometheus.address).ok()?, &query)?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        body.contains("\"700\"").then_some(body)
-    });
+    let answer = prometheus.until_it_knows(&comm);
     assert!(answer.contains("\"cache\":\"filp\""), "{answer}");
     let (_, metrics) = get(TcpStream::connect(&target).expect("it listens"), "/metrics").expect("it answers");
     check_metrics(&metrics);
     prometheus.process.terminate();
-    memtrace.terminate();
+    memtrace.process.terminate();
 }
 
 /// A Prometheus that scrapes one target each second.
@@ -173,10 +198,24 @@ struct Prometheus {
     address: String,
 }
 
-fn prometheus(directory: &Path, target: &str) -> Prometheus {
+impl Prometheus {
+    /// Until it has what a process of this name holds.
+    #[track_caller]
+    fn until_it_knows(&self, comm: &str) -> String {
+        let query = format!("/api/v1/query?query=memtrace_outstanding_objects%7Bcomm%3D%22{comm}%22%7D");
+        until("Prometheus knows of 700 files", || {
+            let (_, body) = get(TcpStream::connect(&self.address).ok()?, &query)?;
+            let body = String::from_utf8_lossy(&body).into_owned();
+            body.contains("\"700\"").then_some(body)
+        })
+    }
+}
+
+/// With more settings of the scrape, each with a comma behind it.
+fn prometheus(directory: &Path, target: &str, settings: &str) -> Prometheus {
     let configuration = directory.join("prometheus.yml");
     let text = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, {settings} static_configs: [{{targets: ['{target}']}}]}}]\n"
     );
     fs::write(&configuration, text).expect("there is room");
     // Free at this moment, which is all that can be had.
@@ -191,6 +230,109 @@ fn prometheus(directory: &Path, target: &str) -> Prometheus {
         .spawn()
         .expect("Prometheus starts");
     Prometheus { process: Running(process), address }
+}
+
+/// A certificate for this host, and one user: `prometheus`, whose password is `secret`.
+fn web_configuration(directory: &Path) -> String {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let own = rcgen::generate_simple_self_signed(names).expect("it can be made");
+    let write = |name: &str, text: &str| fs::write(directory.join(name), text).expect("there is room");
+    write("server.crt", &own.cert.pem());
+    write("server.key", &own.signing_key.serialize_pem());
+    let hash = bcrypt::hash("secret", 10).expect("it can be hashed");
+    write(
+        "web.yml",
+        &format!(
+            "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{prometheus: {hash}}}\n"
+        ),
+    );
+    directory.join("web.yml").display().to_string()
+}
+
+fn a_prometheus_scrapes_it_by_tls_with_a_password() {
+    if !has_prometheus() {
+        return;
+    }
+    let comm = unique("secret");
+    let directory = tempfile::tempdir().expect("there is room");
+    let mut files = Workload::start(&comm, &Task::OpenFiles(700));
+    let mut memtrace = OnPort::start(&["--web-config", &web_configuration(directory.path())]);
+    let target = memtrace.address.clone();
+    let authority = directory.path().join("server.crt").display().to_string();
+    let status = |credentials: &str| {
+        let url = format!("https://{target}/metrics");
+        let curl = Command::new("curl")
+            .args([
+                "--silent",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+                "--cacert",
+                &authority,
+            ])
+            .args(["--user", credentials, &url])
+            .output()
+            .expect("there is a curl");
+        String::from_utf8_lossy(&curl.stdout).into_owned()
+    };
+    until("a report", || (status("prometheus:secret") == "200").then_some(()));
+    assert_eq!(status("prometheus:wrong"), "401");
+    assert_eq!(status("nobody:secret"), "401");
+    let settings = format!(
+        "scheme: https, tls_config: {{ca_file: '{authority}'}}, basic_auth: {{username: prometheus, password: secret}},"
+    );
+    let mut prometheus = prometheus(directory.path(), &target, &settings);
+    files.go();
+    prometheus.until_it_knows(&comm);
+    prometheus.process.terminate();
+    memtrace.process.terminate();
+}
+
+/// Lines that the file changes while it runs, and one that breaks it.
+fn a_hangup_reads_the_configuration_again() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = directory.path().join("memtrace.toml");
+    let write = |text: &str| fs::write(&path, text).expect("there is room");
+    write("series = 100\ncensus-every = 0\n");
+    let mut memtrace = OnPort::start(&["--config", &path.display().to_string()]);
+    let metrics = |expected: &str, is_met: &dyn Fn(&str) -> bool| {
+        until(expected, || {
+            let (_, body) = get(TcpStream::connect(&memtrace.address).ok()?, "/metrics")?;
+            let metrics = String::from_utf8_lossy(&body).into_owned();
+            is_met(&metrics).then_some(metrics)
+        })
+    };
+    let is_good =
+        |is: u8| move |metrics: &str| metrics.contains(&format!("config_last_reload_successful {is}"));
+    let pid = Pid::from_child(&memtrace.process.0);
+    let mut line = String::new();
+    let metrics_before = metrics("a report", &is_good(1));
+    assert!(!metrics_before.contains("memtrace_census_bytes"), "{metrics_before}");
+    write("series = 50\nlabels = \"cgroup\"\ncensus-every = \"1s\"\nlisten = \"127.0.0.1:1\"\n");
+    kill_process(pid, Signal::HUP).expect("it runs");
+    memtrace.errors.read_line(&mut line).expect("it says what it did");
+    // The command line says where to listen.
+    assert_eq!(line, "memtrace: configuration read again: census-every, labels, series changed\n");
+    let changed = |metrics: &str| {
+        metrics.contains("container_id") && metrics.contains("memtrace_census_bytes{cache=\"filp\"")
+    };
+    metrics("other labels, and a census", &changed);
+    write("serise = 50\n");
+    kill_process(pid, Signal::HUP).expect("it runs");
+    line.clear();
+    memtrace.errors.read_line(&mut line).expect("it says what it did");
+    let expected = ", line 1, column 1: there is no option 'serise'; did you mean series?; docs/serve.md has the format\n";
+    assert!(
+        line.starts_with("memtrace: the old configuration stays: ") && line.ends_with(expected),
+        "{line}"
+    );
+    let broken = |metrics: &str| is_good(0)(metrics) && changed(metrics);
+    metrics("that it is broken, and the old one", &broken);
+    write("series = 50\n");
+    kill_process(pid, Signal::HUP).expect("it runs");
+    metrics("that it is right again", &is_good(1));
+    memtrace.process.terminate();
 }
 
 /// Tries until there is something.

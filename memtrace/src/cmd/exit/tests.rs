@@ -4,8 +4,10 @@ use super::*;
 use crate::cmd::{
     bundle::BundleError, caches::CachesError, check::CheckError, diff::DiffError, events::EventsError,
     explain::ExplainError, live::LiveError, mark::MarkError, record::RecordError, redact::RedactError,
-    report::ReportError, triage::TriageError, triage::watch::WatchError,
+    report::ReportError, serve::ServeError, serve::config::ConfigError, triage::TriageError,
+    triage::watch::WatchError,
 };
+use crate::serve::web::WebError;
 
 fn exists() -> FileError {
     FileError::Exists(PathBuf::from("a"))
@@ -87,6 +89,14 @@ fn each_command_and_kind_of_error_has_its_code() {
     check(EventsError::Stream(StreamError::Write(gone())).into(), ReaderGone);
     check(EventsError::Stream(StreamError::Write(full())).into(), Failed);
     check(EventsError::Session(SessionError::Events(gone())).into(), ReaderGone);
+    let unreadable_config = || ConfigError::Read { path: PathBuf::from("a"), source: full() };
+    check(ServeError::Config(unreadable_config()).into(), Usage);
+    check(
+        ServeError::Web(WebError::Faulty { path: PathBuf::from("a"), problem: String::new() }).into(),
+        Usage,
+    );
+    check(ServeError::Thread(full()).into(), Failed);
+    check(ServeError::Write(gone()).into(), ReaderGone);
     check(io::Error::from(io::ErrorKind::BrokenPipe).into(), ReaderGone);
 }
 

@@ -15,7 +15,7 @@ use crate::{
     output::{Output, Shown},
     select::ALL,
     session::{
-        self, Options, SessionError,
+        self, Hangup, Options, SessionError,
         requests::{Request, Requests},
     },
     top::{
@@ -74,7 +74,8 @@ pub fn session(
     let last = Cut { output: Screen::stdout(colours, width), top };
     let output = LiveScreen::new(reports, Box::new(last), start);
     let (output, outcome) = finding.watch(Box::new(output));
-    block_on(session::run_asked(options, output, requests)).map_err(SessionError::Runtime)??;
+    block_on(session::run_asked(options, output, requests, Hangup::Ends))
+        .map_err(SessionError::Runtime)??;
     Ok(outcome.found())
 }
 

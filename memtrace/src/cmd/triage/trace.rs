@@ -110,6 +110,7 @@ fn options(duration: Duration) -> Options {
         incidents: Incidents::built_in(),
         // Triage takes its own.
         census: TakeCensus::Never,
+        census_every: None,
         settle: SETTLE,
         sample: 1,
         max_memory: Some(MAX_MEMORY),

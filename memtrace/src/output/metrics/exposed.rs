@@ -1,16 +1,13 @@
 //! What a report says of itself, in no more series than there are places.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use super::{
-    Process,
-    places::{Applicant, Labels, Places},
+    Process, census,
+    group::{Group, OF_CGROUP, grouped, of_path},
+    places::{Applicant, Labels, Places, Table},
 };
 use crate::{
-    attribution::cgroup::Owner,
     output::OTHER,
     text::escape,
     view::{By, Keys, Row, Snapshot},
@@ -21,18 +18,11 @@ use crate::{
 pub struct Exposed {
     pub snapshot: Snapshot,
     pub groups: Vec<Group>,
+    /// Of the latest census.
+    pub census: Vec<Group>,
     /// Rows that have no series of their own.
     pub folded: u64,
     pub process: Process,
-}
-
-/// Rows with the same labels.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    pub labels: Labels,
-    pub objects: u64,
-    pub bytes: u64,
-    pub oldest: Option<Duration>,
 }
 
 /// Of the places, this part is for what is left of each cache.
@@ -42,25 +32,40 @@ impl Exposed {
     /// Of a snapshot that has all its rows.
     pub fn new(snapshot: Snapshot, places: &mut Places, process: Process) -> Self {
         let now = snapshot.elapsed;
+        places.begin(&snapshot.by);
         let groups = grouped(snapshot.rows.iter().map(|row| group(row, labels(&snapshot, row))));
         let accused = snapshot.rows.iter().filter(|row| is_accused(&snapshot, row));
         let accused: HashSet<Labels> = accused.map(|row| labels(&snapshot, row)).collect();
-        let (mut own, rest) = settle(groups, places, now, places.max() / FOR_CACHES, &accused);
         let beyond = snapshot.rest.map(|rest| Group {
-            labels: of_nobody(&snapshot.by),
+            labels: names(&snapshot.by),
             objects: rest.objects,
             bytes: rest.bytes,
             oldest: None,
         });
-        let folded = rest.len() as u64 + snapshot.rest.map_or(0, |rest| rest.rows);
-        let by_cache =
-            grouped(rest.into_iter().map(|group| Group { labels: of_cache(&group.labels), ..group }));
-        let (caches, rest) = settle(by_cache, places, now, 0, &HashSet::new());
-        own.extend(caches);
-        let rest = rest.into_iter().map(|group| Group { labels: of_nobody(&snapshot.by), ..group });
-        own.extend(grouped(rest.chain(beyond)));
-        Self { snapshot, groups: own, folded, process }
+        let (groups, folded) = fold(groups, beyond, &mut places.rows, now, &accused);
+        let folded = folded + snapshot.rest.map_or(0, |rest| rest.rows);
+        let census = grouped(snapshot.latest_census.iter().flat_map(|census| census::groups(census)));
+        let (census, _) = fold(census, None, &mut places.census, now, &HashSet::new());
+        Self { snapshot, groups, census, folded, process }
     }
+}
+
+/// Within the places that there are: those that have one, what is left of each cache, and the rest. Says how many have none.
+fn fold(
+    groups: Vec<Group>,
+    beyond: Option<Group>,
+    places: &mut Table,
+    now: Duration,
+    accused: &HashSet<Labels>,
+) -> (Vec<Group>, u64) {
+    let (mut own, rest) = settle(groups, places, now, places.max() / FOR_CACHES, accused);
+    let folded = rest.len() as u64;
+    let by_cache = grouped(rest.into_iter().map(|group| Group { labels: of_cache(&group.labels), ..group }));
+    let (caches, rest) = settle(by_cache, places, now, 0, &HashSet::new());
+    own.extend(caches);
+    let rest = rest.into_iter().map(|group| Group { labels: of_others(&group.labels), ..group });
+    own.extend(grouped(rest.chain(beyond)));
+    (own, folded)
 }
 
 fn is_accused(snapshot: &Snapshot, row: &Row) -> bool {
@@ -70,7 +75,7 @@ fn is_accused(snapshot: &Snapshot, row: &Row) -> bool {
 /// Those that have a place, and the rest.
 fn settle(
     groups: Vec<Group>,
-    places: &mut Places,
+    places: &mut Table,
     now: Duration,
     kept_free: usize,
     accused: &HashSet<Labels>,
@@ -84,22 +89,6 @@ fn settle(
     let given = places.give(&applicants, now, kept_free);
     let mut given = given.into_iter();
     groups.into_iter().partition(|_| given.next().unwrap_or(false))
-}
-
-/// Those with the same labels together, the biggest first.
-fn grouped(groups: impl Iterator<Item = Group>) -> Vec<Group> {
-    let mut sums: BTreeMap<Labels, Group> = BTreeMap::new();
-    for group in groups {
-        let sum = sums
-            .entry(group.labels.clone())
-            .or_insert_with(|| Group { labels: group.labels, ..Group::default() });
-        sum.objects = sum.objects.saturating_add(group.objects);
-        sum.bytes = sum.bytes.saturating_add(group.bytes);
-        sum.oldest = sum.oldest.max(group.oldest);
-    }
-    let mut groups: Vec<_> = sums.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.bytes));
-    groups
 }
 
 fn group(row: &Row, labels: Labels) -> Group {
@@ -116,16 +105,10 @@ fn labels(snapshot: &Snapshot, row: &Row) -> Labels {
     .collect()
 }
 
-const OF_CGROUP: [&str; 3] = ["cgroup", "container_id", "pod_uid"];
-
-/// Container and pod as Kubernetes' own metrics have them, so that they can be joined.
 fn of_cgroup(row: &Row, key: &[u8]) -> Labels {
     let path = row.cgroups.first().and_then(|cgroup| cgroup.path.as_deref());
-    let owner = path.map(Owner::from_path).unwrap_or_default();
-    let container = owner.container.as_ref().map_or("", |container| container.id).to_owned();
-    let values =
-        [escape::terminal(path.unwrap_or(key)).into_owned(), container, owner.pod.unwrap_or_default()];
-    OF_CGROUP.into_iter().zip(values).collect()
+    let no_path = || [escape::terminal(key).into_owned(), String::new(), String::new()];
+    OF_CGROUP.into_iter().zip(path.map_or_else(no_path, of_path)).collect()
 }
 
 /// All others of its cache.
@@ -136,7 +119,13 @@ fn of_cache(labels: &Labels) -> Labels {
         .collect()
 }
 
-fn of_nobody(by: &Keys) -> Labels {
+/// All others.
+fn of_others(labels: &Labels) -> Labels {
+    labels.iter().map(|(name, _)| (*name, OTHER.to_owned())).collect()
+}
+
+/// The labels of all others of a report's rows.
+fn names(by: &Keys) -> Labels {
     let names = by.iter().flat_map(|by| match by {
         By::Cgroup => OF_CGROUP.to_vec(),
         by => vec![by.into_str()],

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    time::{Duration, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use prometheus_client::{
@@ -12,11 +12,11 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{
-    exposed::{Exposed, Group},
-    places::Labels,
+use super::{Config, exposed::Exposed, group::Group, places::Labels};
+use crate::{
+    text::escape,
+    view::{CacheTotals, census::CacheCensus},
 };
-use crate::{text::escape, view::CacheTotals};
 
 /// Gauges and counters are all there is: node_exporter's text files take no other type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,27 @@ pub const OURS: &[Family] = &[
         "How fast who leaks or floods a cache grows in it; absent where nobody does",
         findings,
     ),
-    gauge("already_there", BYTES, "What the slab held at the start, by cache", already_there),
+    gauge("already_there_objects", None, "Objects that the slab held at the start, by an estimate", |e| {
+        already_there(e, |cache| cache.objects)
+    }),
+    gauge("already_there", BYTES, "What the slab held at the start, by cache", |e| {
+        already_there(e, |cache| cache.bytes)
+    }),
+    gauge(
+        "census_objects",
+        None,
+        "Objects that the slab held at the latest census, by an estimate; holder tells whom they are charged to",
+        |e| census(e, |group| group.objects as f64),
+    ),
+    gauge(
+        "census",
+        BYTES,
+        "Memory that the slab held at the latest census, by an estimate; holder tells whom it is charged to",
+        |e| census(e, |group| group.bytes as f64),
+    ),
+    gauge("census_timestamp", SECONDS, "When the latest census was taken", |e| {
+        e.snapshot.latest_census.iter().flat_map(|census| one(since_1970(census.time))).collect()
+    }),
     counter("events", None, "Allocations, frees and names that the kernel's probes sent", |e| {
         one(e.snapshot.trust.emitted as f64)
     }),
@@ -201,9 +221,21 @@ pub const OURS: &[Family] = &[
         let states = [("reclaimable", meminfo.sreclaimable), ("unreclaimable", meminfo.sunreclaim)];
         states.map(|(state, bytes)| labelled("state", state, bytes as f64)).into()
     }),
+    gauge(
+        "config_last_reload_successful",
+        None,
+        "1 if the configuration file was right when it was read last; absent where there is none",
+        |e| config(e, |config| f64::from(u8::from(config.is_good))),
+    ),
+    gauge(
+        "config_last_reload_success_timestamp",
+        SECONDS,
+        "When the configuration that holds was read",
+        |e| config(e, |config| since_1970(config.taken)),
+    ),
     gauge("build_info", None, "Always 1", |_| vec![labelled("version", env!("CARGO_PKG_VERSION"), 1.0)]),
     gauge("last_report_timestamp", SECONDS, "When these figures were read", |e| {
-        one(e.snapshot.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+        one(since_1970(e.snapshot.time))
     }),
 ];
 
@@ -215,11 +247,16 @@ pub const PROCESS: &[Family] = &[
     gauge("process_resident_memory", BYTES, "Resident memory of this process", |e| {
         e.snapshot.own_cost.resident_bytes.map(|bytes| one(bytes as f64)).unwrap_or_default()
     }),
-    gauge("process_start_time", SECONDS, "When this process started", |e| {
-        let since: Duration = e.process.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        one(since.as_secs_f64())
-    }),
+    gauge("process_start_time", SECONDS, "When this process started", |e| one(since_1970(e.process.started))),
 ];
+
+fn since_1970(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn config(exposed: &Exposed, value: fn(&Config) -> f64) -> Vec<Sample> {
+    exposed.process.config.iter().flat_map(|config| one(value(config))).collect()
+}
 
 fn one(value: f64) -> Vec<Sample> {
     vec![Sample { labels: Labels::new(), value }]
@@ -254,7 +291,12 @@ fn findings(exposed: &Exposed) -> Vec<Sample> {
     sums.into_iter().map(|(labels, value)| Sample { labels, value }).collect()
 }
 
-fn already_there(exposed: &Exposed) -> Vec<Sample> {
+fn already_there(exposed: &Exposed, value: fn(&CacheCensus) -> u64) -> Vec<Sample> {
     let caches = exposed.snapshot.census.iter().flat_map(|census| &census.caches);
-    caches.map(|cache| labelled("cache", &cache.name, cache.bytes as f64)).collect()
+    caches.map(|cache| labelled("cache", &cache.name, value(cache) as f64)).collect()
+}
+
+fn census(exposed: &Exposed, value: fn(&Group) -> f64) -> Vec<Sample> {
+    let sample = |group: &Group| Sample { labels: group.labels.clone(), value: value(group) };
+    exposed.census.iter().map(sample).collect()
 }

@@ -1,9 +1,11 @@
 //! A report as metrics: OpenMetrics, or Prometheus' older text.
 //!
-//! [`places`] decides which rows have series of their own, [`exposed`] folds the rest, [`families`] declares each metric once, and
+//! [`places`] decides which rows have series of their own, [`exposed`] folds the rest, [`census`] makes rows of a census, [`families`] declares each metric once, and
 //! [`format`] writes them.
 
+mod census;
 mod exposed;
+mod group;
 mod families;
 pub mod format;
 mod places;
@@ -22,6 +24,17 @@ pub struct Process {
     pub started: SystemTime,
     /// Of this process, all its threads.
     pub cpu: Duration,
+    /// None where there is no file.
+    pub config: Option<Config>,
+}
+
+/// How reading the configuration went.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The last time.
+    pub is_good: bool,
+    /// When what holds was read.
+    pub taken: SystemTime,
 }
 
 #[cfg(test)]

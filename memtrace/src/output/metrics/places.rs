@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::view::Keys;
+
 /// Names and values of labels.
 pub type Labels = Vec<(&'static str, String)>;
 
@@ -28,15 +30,54 @@ const MIN_SHARE: u64 = 1_000;
 /// Who has a place.
 #[derive(Clone, Debug)]
 pub struct Places {
+    /// Of a report.
+    pub rows: Table,
+    /// Of the latest census.
+    pub census: Table,
+    /// What tells rows of a report apart.
+    by: Option<Keys>,
+}
+
+impl Places {
+    /// So many of each at most, the last one for all others together.
+    pub fn new(max: usize) -> Self {
+        Self { rows: Table::new(max), census: Table::new(max), by: None }
+    }
+
+    /// So many from now on. If there are fewer, all are given anew.
+    pub fn allow(&mut self, max: usize) {
+        for table in [&mut self.rows, &mut self.census] {
+            table.allow(max);
+        }
+    }
+
+    /// Rows that other things tell apart are other series: all places are given anew.
+    pub fn begin(&mut self, by: &Keys) {
+        if self.by.as_ref() != Some(by) {
+            self.rows.seen.clear();
+            self.by = Some(by.clone());
+        }
+    }
+}
+
+/// Places of one kind of rows.
+#[derive(Clone, Debug)]
+pub struct Table {
     max: usize,
     /// When each was last there, since the start of the session.
     seen: HashMap<Labels, Duration>,
 }
 
-impl Places {
-    /// So many at most, the last one for all others together.
-    pub fn new(max: usize) -> Self {
+impl Table {
+    fn new(max: usize) -> Self {
         Self { max: max.max(1), seen: HashMap::new() }
+    }
+
+    fn allow(&mut self, max: usize) {
+        if max < self.max {
+            self.seen.clear();
+        }
+        self.max = max.max(1);
     }
 
     pub fn max(&self) -> usize {

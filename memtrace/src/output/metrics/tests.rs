@@ -12,7 +12,11 @@ use crate::{
     view::{Keys, Row, Snapshot},
 };
 
-const PROCESS: Process = Process { started: UNIX_EPOCH, cpu: Duration::from_millis(1_250) };
+const PROCESS: Process = Process {
+    started: UNIX_EPOCH,
+    cpu: Duration::from_millis(1_250),
+    config: Some(Config { is_good: true, taken: UNIX_EPOCH }),
+};
 
 fn served(rows: Vec<Row>) -> Snapshot {
     Snapshot { by: Keys::new(KEYS).expect("there are keys"), rows, ..sample::lossy() }
@@ -49,9 +53,30 @@ fn a_report_as_older_text() {
 #[test]
 fn a_census_is_what_was_already_there() {
     let text = text(sample::after_a_wreck(), &mut Places::new(200), Format::OpenMetrics);
-    let lines: Vec<_> =
-        text.lines().filter(|line| line.starts_with("memtrace_already_there_bytes")).collect();
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("memtrace_already_there_")).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_census_tells_whose_the_slab_is() {
+    let mut snapshot = sample::after_a_wreck();
+    snapshot.latest_census = snapshot.census.clone();
+    let text = text(snapshot, &mut Places::new(200), Format::OpenMetrics);
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("memtrace_census_")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Whatever the cap, all of the slab is in the sums.
+#[test]
+fn a_census_keeps_within_its_places() {
+    let mut snapshot = sample::after_a_wreck();
+    snapshot.latest_census = snapshot.census.clone();
+    let all: u64 = snapshot.census.as_ref().expect("there is one").rows.iter().map(|row| row.bytes).sum();
+    for max in 1..12 {
+        let exposed = Exposed::new(snapshot.clone(), &mut Places::new(max), PROCESS);
+        assert!(exposed.census.len() <= max, "{:?}", exposed.census);
+        assert_eq!(exposed.census.iter().map(|group| group.bytes).sum::<u64>(), all);
+    }
 }
 
 #[test]
@@ -103,6 +128,32 @@ fn a_place_that_nobody_used_for_an_hour_is_free() {
     let has_its_own = |exposed: Exposed| exposed.groups[0].labels[1].1 == "new";
     assert!(!has_its_own(Exposed::new(of("new", 3_599), &mut places, PROCESS)));
     assert!(has_its_own(Exposed::new(of("new", 3_601), &mut places, PROCESS)));
+}
+
+#[test]
+fn fewer_series_are_given_anew_and_more_are_added() {
+    let mut places = Places::new(8);
+    let crowd: Vec<_> = (0..20).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
+    let labels =
+        |exposed: Exposed| exposed.groups.into_iter().map(|group| group.labels).collect::<BTreeSet<_>>();
+    let eight = labels(Exposed::new(served(crowd.clone()), &mut places, PROCESS));
+    places.allow(12);
+    let twelve = labels(Exposed::new(served(crowd.clone()), &mut places, PROCESS));
+    assert!(eight.is_subset(&twelve) && twelve.len() > eight.len(), "{eight:?} {twelve:?}");
+    places.allow(4);
+    assert!(labels(Exposed::new(served(crowd), &mut places, PROCESS)).len() <= 4);
+}
+
+#[test]
+fn other_labels_are_other_series() {
+    let mut places = Places::new(4);
+    let crowd: Vec<_> = (0..20).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
+    Exposed::new(served(crowd), &mut places, PROCESS);
+    let by = Keys::new(KEYS.into_iter().chain([By::Cgroup])).expect("there are keys");
+    let mut row = row("dentry", b"curl", 1 << 20);
+    row.keys.push(b"/a".to_vec());
+    let exposed = Exposed::new(Snapshot { by, ..served(vec![row]) }, &mut places, PROCESS);
+    assert_eq!(exposed.groups[0].labels[1].1, "curl");
 }
 
 proptest! {

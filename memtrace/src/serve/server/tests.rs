@@ -1,9 +1,20 @@
-use std::{net::TcpStream, os::unix::net::UnixStream, path::PathBuf};
+use std::{net::TcpStream, num::NonZeroUsize, os::unix::net::UnixStream, path::PathBuf};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use rcgen::{Certificate, CertifiedKey, KeyPair};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{PrivateKeyDer, pem::PemObject as _},
+};
 
 use super::*;
 use crate::{
-    output::{Output as _, metrics::Places, sample},
-    serve::{address::Address, board::Publisher, listen},
+    output::{Output as _, sample},
+    serve::{
+        address::Address,
+        board::{Adjustable, Publisher},
+        listen,
+    },
     session::requests::{OwnProfile, Request, Requests},
 };
 
@@ -15,8 +26,14 @@ struct Served {
 }
 
 fn serve(address: &str) -> Served {
+    serve_with(address, Web::open(None).expect("it needs no file"))
+}
+
+fn serve_with(address: &str, web: Web) -> Served {
     let (asker, mut requests) = Requests::new();
-    let board = Arc::new(Board::new(asker, Duration::from_secs(1)));
+    let series = NonZeroUsize::new(200).expect("it is not 0");
+    let adjustable = Adjustable { interval: Duration::from_secs(1), series, config: None };
+    let board = Arc::new(Board::new(asker, adjustable));
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
@@ -28,13 +45,13 @@ fn serve(address: &str) -> Served {
     });
     let listeners = listen::listen(&[address.parse().expect("an address")]).expect("it is free");
     let address = listeners[0].address.clone();
-    let server = Server::start(listeners, Arc::clone(&board)).expect("a thread");
+    let server = Server::start(listeners, Arc::clone(&board), web).expect("a thread");
     Served { board, address, _server: server }
 }
 
 impl Served {
     fn post(&self) {
-        let mut publisher = Publisher::new(Arc::clone(&self.board), Places::new(200));
+        let mut publisher = Publisher::new(Arc::clone(&self.board));
         assert_eq!(publisher.show(&sample::dentry()).expect("it cannot fail"), crate::output::Shown::Yes);
     }
 
@@ -140,4 +157,94 @@ fn a_unix_socket_serves_too() {
     assert_eq!(status(&served.get("/metrics", "")), "200");
     drop(served);
     assert!(!path.exists());
+}
+
+/// A client that trusts this certificate, and may show one itself.
+fn https(
+    served: &Served,
+    request: &str,
+    trusted: &Certificate,
+    own: Option<&CertifiedKey<KeyPair>>,
+) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.der().clone()).expect("it is one");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let client = client.expect("there are some").with_root_certificates(roots);
+    let client = match own {
+        None => client.with_no_client_auth(),
+        Some(CertifiedKey { cert, signing_key }) => {
+            let key = PrivateKeyDer::from_pem_slice(signing_key.serialize_pem().as_bytes()).expect("a key");
+            client.with_client_auth_cert(vec![cert.der().clone()], key).expect("they belong together")
+        }
+    };
+    let name = "localhost".try_into().expect("it is a name");
+    let connection = ClientConnection::new(Arc::new(client), name).expect("it is right");
+    let Address::Tcp(address) = served.address else { unreachable!("it is TCP") };
+    let stream = StreamOwned::new(connection, TcpStream::connect(address).expect("it listens"));
+    String::from_utf8_lossy(&exchange(stream, request.as_bytes())).into_owned()
+}
+
+fn certificate() -> CertifiedKey<KeyPair> {
+    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("it can be made")
+}
+
+/// A server with a certificate, and what else the file says.
+fn encrypted(section: &str, rest: &str) -> (Served, CertifiedKey<KeyPair>, tempfile::TempDir) {
+    let (own, directory) = (certificate(), tempfile::tempdir().expect("there is room"));
+    let write =
+        |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("there is room");
+    write("server.crt", &own.cert.pem());
+    write("server.key", &own.signing_key.serialize_pem());
+    let file =
+        format!("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{section}\n{rest}\n");
+    write("web.yml", &file);
+    let web = Web::open(Some(&directory.path().join("web.yml"))).expect("it is right");
+    let served = serve_with("127.0.0.1:0", web);
+    served.post();
+    (served, own, directory)
+}
+
+const GET: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+
+#[test]
+fn with_a_certificate_all_is_encrypted() {
+    let (served, own, _directory) =
+        encrypted("", "http_server_config: {headers: {X-Content-Type-Options: nosniff}}");
+    let answer = https(&served, &format!("{GET}\r\n"), &own.cert, None);
+    assert!(status(&answer) == "200" && answer.contains("x-content-type-options: nosniff"), "{answer}");
+    assert!(!served.get("/metrics", "").contains("memtrace"), "in the clear there is no answer");
+}
+
+#[test]
+fn users_have_passwords() {
+    let hash = bcrypt::hash("secret", 4).expect("it can be hashed");
+    let (served, own, directory) = encrypted("", &format!("basic_auth_users:\n  prometheus: {hash}"));
+    let get = |credentials: &str| {
+        let authorization = format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode(credentials));
+        https(&served, &format!("{GET}{authorization}\r\n"), &own.cert, None)
+    };
+    let asked = https(&served, &format!("{GET}\r\n"), &own.cert, None);
+    assert!(status(&asked) == "401" && asked.contains("www-authenticate: Basic"), "{asked}");
+    assert_eq!(status(&get("prometheus:wrong")), "401");
+    assert_eq!(status(&get("nobody:secret")), "401");
+    assert_eq!(status(&get("prometheus:secret")), "200");
+    // Nobody has to start it again.
+    let file = std::fs::read_to_string(directory.path().join("web.yml")).expect("it is there");
+    std::fs::write(directory.path().join("web.yml"), file.replace("prometheus:", "grafana:"))
+        .expect("there is room");
+    assert_eq!(status(&get("prometheus:secret")), "401");
+    assert_eq!(status(&get("grafana:secret")), "200");
+}
+
+#[test]
+fn clients_show_certificates() {
+    let known = certificate();
+    let section = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca: |\n    ".to_owned()
+        + &known.cert.pem().replace('\n', "\n    ");
+    let (served, own, _directory) = encrypted(&section, "");
+    let request = format!("{GET}\r\n");
+    assert_eq!(status(&https(&served, &request, &own.cert, Some(&known))), "200");
+    assert_eq!(https(&served, &request, &own.cert, None), "");
+    assert_eq!(https(&served, &request, &own.cert, Some(&certificate())), "");
 }

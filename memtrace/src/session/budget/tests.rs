@@ -63,6 +63,15 @@ fn a_full_ledger_samples_until_that_is_of_no_use() {
 }
 
 #[test]
+fn another_limit_holds_from_now_on() {
+    let mut governor = limited(5.0);
+    governor.set_cpu_limit(Some(CpuLimit { percent: 20.0 }));
+    assert_eq!([0.1; 4].map(|used| governor.cpu(used)), [Decision::GoOn; 4]);
+    governor.set_cpu_limit(Some(CpuLimit { percent: 5.0 }));
+    assert_eq!([0.1; 2].map(|used| governor.cpu(used))[1], Decision::Sample(2));
+}
+
+#[test]
 fn without_a_limit_no_cpu_time_is_too_much() {
     let mut governor = Governor::new(None, 1);
     assert_eq!([256.0; 10].map(|used| governor.cpu(used)), [Decision::GoOn; 10]);
