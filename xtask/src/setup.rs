@@ -80,8 +80,8 @@ struct Program {
 }
 
 /// For the VM tests: the machine, its disk image, its kernel's packages and modules; a terminal to test in; Go, of whose tools
-/// pprof is one; and a Prometheus to be scraped by.
-const TEST_PROGRAMS: [Program; 7] = [
+/// pprof is one; a Prometheus to be scraped by, and its Alertmanager.
+const TEST_PROGRAMS: [Program; 8] = [
     Program { name: "qemu-system-x86_64", package: "qemu-system-x86", version_flag: "--version" },
     Program { name: "mkfs.ext4", package: "e2fsprogs", version_flag: "-V" },
     Program { name: "dpkg-deb", package: "dpkg", version_flag: "--version" },
@@ -89,6 +89,11 @@ const TEST_PROGRAMS: [Program; 7] = [
     Program { name: "tmux", package: "tmux", version_flag: "-V" },
     Program { name: "go", package: "golang-go", version_flag: "version" },
     Program { name: "promtool", package: "prometheus", version_flag: "--version" },
+    Program {
+        name: "prometheus-alertmanager",
+        package: "prometheus-alertmanager",
+        version_flag: "--version",
+    },
 ];
 
 /// What the HTML report is tested in: as distributions call it, the leanest first.

@@ -47,5 +47,6 @@ pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
     run::{record, run, run_asked, run_command, stream},
+    setup::check_privileges,
     signals::Signals,
 };
