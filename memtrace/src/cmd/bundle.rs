@@ -50,7 +50,7 @@ use crate::{
         replay::{self, Query, Report, window::WindowError},
     },
     knowledge::incidents::{Incidents, IncidentsError},
-    output::{self, triage},
+    output::{self, documents::report::verdict_sentences, triage},
     select::filter::Filter,
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
@@ -311,7 +311,7 @@ impl Bundle<'_> {
         })?;
         say(&path, &report, members.len() + 1, len);
         if self.args.into.is_some() {
-            tell(&path, &headline.unwrap_or_default()).map_err(BundleError::Told)?;
+            tell(&path, &finding(&report, headline)).map_err(BundleError::Told)?;
         }
         Ok(())
     }
@@ -385,11 +385,19 @@ impl Bundle<'_> {
 fn say(path: &Path, report: &Report, files: usize, len: u64) {
     let path = escape::path(path);
     let mut text = format!("{path}: {files} files, {}\n", human::bytes(len));
-    for sentence in crate::output::documents::report::verdict_sentences(&report.snapshot).iter().take(1) {
+    for sentence in verdict_sentences(&report.snapshot).iter().take(1) {
         text += &format!("  {sentence}\n");
     }
     text += &format!("  tar --zstd -xf {path}\n");
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Who leaks or floods, if anybody does; else what triage says.
+fn finding(report: &Report, headline: Option<String>) -> String {
+    let is_accused = report.snapshot.verdict.iter().any(|verdict| verdict.accused().next().is_some());
+    let sentences = verdict_sentences(&report.snapshot);
+    let verdict = sentences.into_iter().next().filter(|_| is_accused);
+    verdict.or(headline).unwrap_or_default()
 }
 
 /// For a program: the path, and a line with the finding.

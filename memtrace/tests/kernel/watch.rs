@@ -170,7 +170,7 @@ fn watch_goes_from_a_leak_to_a_bundle() {
     assert_eq!(names(&into), [""; 0], "nothing is recorded, and nothing is traced");
     // A leak until the bundle is there.
     let mut holders = Vec::new();
-    while watch.has_said("SUSPECT: ").is_none() && watch.has_said("not recorded").is_none() {
+    while watch.has_said("/memtrace-").is_none() && watch.has_said("not recorded").is_none() {
         assert!(holders.len() < 600, "{:#?}", watch.said);
         let mut holder = Workload::start(&comm, &Task::OpenFiles(1_500));
         holder.go();
@@ -180,8 +180,11 @@ fn watch_goes_from_a_leak_to_a_bundle() {
     let held = watch.has_said("'filp +1M/10m' holds: filp has grown by ");
     assert!(held.is_some_and(|line| line.ends_with("; recording for 8 s")), "{:#?}", watch.said);
     let (name, members) = bundle(&into);
-    let found = watch.has_said("SUSPECT: ").expect("it was recorded");
-    assert!(found.contains(&comm) && found.contains(&name), "{found}");
+    let found = watch.has_said("/memtrace-").expect("it was recorded");
+    assert!(
+        found.contains(&format!("{comm} ")) && found.contains("leaks filp") && found.contains(&name),
+        "{found}"
+    );
     assert!(name.contains("-leak-"), "{name}");
     let report = json(&members, "report.json");
     assert_eq!((&report["verdict"]["comm"], &report["verdict"]["is"]), (&comm.into(), &"leak".into()));
@@ -478,7 +481,7 @@ fn watch_records_before_memory_runs_out() {
     let arguments = ["--on", LASTS, "-i", "2s", "--for", "10s", "--", "-i", "500ms"];
     let mut watch = Watch::start(directory.path(), &arguments);
     let (mut holders, mut next, mut at_trigger) = (Vec::new(), Instant::now(), None);
-    while watch.has_said("SUSPECT: ").is_none() && watch.has_said("not recorded").is_none() {
+    while watch.has_said("/memtrace-").is_none() && watch.has_said("not recorded").is_none() {
         // Where the machine has no time to record, there is no need to take its last memory.
         if available() > at_start / 4 {
             let mut holder = Workload::start(&comm, &Task::Messages { count: each, payload: PAYLOAD });
