@@ -16,6 +16,7 @@ use crate::cmd::{
     bundle::BundleArgs, caches::CachesArgs, census::CensusArgs, check::CheckArgs, diff::DiffArgs,
     events::EventsArgs, exit, explain::ExplainArgs, live::LiveArgs, mark::MarkArgs, record::RecordArgs,
     redact::RedactArgs, report::ReportArgs, run::RunArgs, serve, top::TopArgs, triage::TriageArgs,
+    watch::WatchArgs,
 };
 use crate::{procfs::slab::nearest::nearest, text::duration};
 
@@ -49,6 +50,7 @@ Examples:
   memtrace report FILE -o html --out P      turn a recording into a web page
   memtrace top FILE                         go through a recording with keys
   sudo memtrace serve                       metrics for Prometheus, on and on
+  sudo memtrace watch                       asleep until memory runs short
   memtrace explain dentry                   what a cache holds, and what helps
   sudo memtrace check                       what memtrace can do on this host";
 
@@ -132,6 +134,12 @@ pub enum Command {
     /// of series. /debug/pprof/heap has the calls that led to it. Listens on localhost unless told otherwise; without --web-config,
     /// anybody who can connect can read. See docs/serve.md.
     Serve(serve::CommandLine),
+    /// Trace nothing until memory runs short, then keep the evidence
+    ///
+    /// Reads the host's own figures every 10 s. When a condition holds, it records for a while, makes a bundle, and is armed again: a flood or
+    /// leak at 3 a.m. is on the disk before the OOM killer comes. SIGUSR2 records at once. The worst bundles are kept. See
+    /// docs/watch.md.
+    Watch(WatchArgs),
     /// Show what is outstanding in one recording and not in another
     ///
     /// Compares two recordings, or two parts of one: memtrace diff FILE@1m FILE@peak. The largest changes come first.

@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod session;
 pub mod top;
 pub mod serve;
+pub mod armed;
 pub mod cmd;
 
 pub mod cli;

@@ -10,7 +10,7 @@ use memtrace::{
     cmd::{
         bundle, caches, census, check, diff, events,
         exit::{CommandError, Exit},
-        explain, live, mark, record, redact, report, run, serve, top, triage,
+        explain, live, mark, record, redact, report, run, serve, top, triage, watch,
     },
     kernel::limits,
 };
@@ -47,6 +47,7 @@ fn run(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Redact(args)) => redact::run(&args)?,
         Some(Command::Report(args)) => return Ok(report::run(&args)?.into()),
         Some(Command::Serve(line)) => serve::run(line, &mut out)?,
+        Some(Command::Watch(args)) => watch::run(args)?,
         Some(Command::Top(args)) => return Ok(top::run(args)?.into()),
         Some(Command::Diff(args)) => diff::run(&args)?,
         Some(Command::Events(args)) => events::run(args)?,

@@ -80,8 +80,8 @@ struct Program {
 }
 
 /// For the VM tests: the machine, its disk image, its kernel's packages and modules; a terminal to test in; Go, of whose tools
-/// pprof is one; and who scrapes: a Prometheus, a curl.
-const TEST_PROGRAMS: [Program; 8] = [
+/// pprof is one; and who scrapes and alerts: a Prometheus, its Alertmanager, a curl.
+const TEST_PROGRAMS: [Program; 9] = [
     Program { name: "qemu-system-x86_64", package: "qemu-system-x86", version_flag: "--version" },
     Program { name: "mkfs.ext4", package: "e2fsprogs", version_flag: "-V" },
     Program { name: "dpkg-deb", package: "dpkg", version_flag: "--version" },
@@ -90,6 +90,11 @@ const TEST_PROGRAMS: [Program; 8] = [
     Program { name: "go", package: "golang-go", version_flag: "version" },
     Program { name: "promtool", package: "prometheus", version_flag: "--version" },
     Program { name: "curl", package: "curl", version_flag: "--version" },
+    Program {
+        name: "prometheus-alertmanager",
+        package: "prometheus-alertmanager",
+        version_flag: "--version",
+    },
 ];
 
 /// What the HTML report is tested in: as distributions call it, the leanest first.

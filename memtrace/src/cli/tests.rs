@@ -82,6 +82,11 @@ fn help_of_serve() {
 }
 
 #[test]
+fn help_of_watch() {
+    insta::assert_snapshot!(help("watch --help"));
+}
+
+#[test]
 fn help_of_the_small_commands() {
     insta::assert_snapshot!(
         ["check", "explain", "completions", "man"]
@@ -155,6 +160,15 @@ fn usage_errors_name_the_option_and_say_what_would_do() {
         ("events --kind fork", "--kind"),
         ("events --from 5s", "<FILE>"),
         ("events a.rec -d 5s", "--duration"),
+        ("bundle", "--output"),
+        ("bundle --into /a -o b", "--into"),
+        ("watch --on soon", "--on"),
+        ("watch --on available", "--on"),
+        ("watch --cool-down -1s", "--cool-down"),
+        ("watch --keep 0", "--keep"),
+        ("watch --max-disk 1", "--max-disk"),
+        ("watch --webhook here", "--webhook"),
+        ("watch --hook-time 5s", "--hook"),
     ] {
         let (text, code) = answer(line);
         assert_eq!(code, 2, "{line}");
@@ -180,6 +194,10 @@ fn what_is_right_is_taken() {
         "--cache all --sort age --older 5m -o json -v",
         "caches dent -i 2s --sort growth --top 3 --aliases -o json",
         "check",
+        "bundle --into /a -c dentry",
+        "watch",
+        "watch --on finding --keep 3 --max-disk 1G --webhook 9436 --cool-down 0 --census 1h -- --redact -c dentry",
+        "watch --webhook [::1]:9436 --hook /bin/true --hook-time 5s --into /a -i 1s --for 5s",
         "explain",
         "explain xfs_* --incidents a.toml --incidents b.toml -o json",
         "completions zsh",

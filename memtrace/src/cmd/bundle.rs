@@ -3,12 +3,17 @@
 use std::{
     env,
     io::{self, Write as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
+use rustix::{
+    process::{Signal, getppid, set_parent_process_death_signal},
+    thread::set_name,
+};
 
 use super::{
     check::{self, CheckArgs},
@@ -28,6 +33,7 @@ use super::{
     },
 };
 use crate::{
+    armed::shelf,
     evidence::{
         bundle::{
             ABOUT_RECORDING, Member, RECORDING, archive,
@@ -44,7 +50,7 @@ use crate::{
         replay::{self, Query, Report, window::WindowError},
     },
     knowledge::incidents::{Incidents, IncidentsError},
-    output::{self, triage},
+    output::{self, documents::report::verdict_sentences, triage},
     select::filter::Filter,
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
@@ -57,8 +63,16 @@ const DURATION: Duration = Duration::from_secs(30);
 #[derive(Args, Clone, Debug)]
 pub struct BundleArgs {
     /// Where to write the bundle, with mode 0600; - is standard output
-    #[arg(short, long, value_name = "FILE.tar.zst")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "FILE.tar.zst", required_unless_present = "into")]
+    pub output: Option<PathBuf>,
+
+    /// Write it to this directory, named after its time and what it found; prints its path and the finding
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "force", "from_recording"])]
+    pub into: Option<PathBuf>,
+
+    /// Of memtrace watch: end with this process, which is the parent
+    #[arg(long, value_name = "PID", hide = true, requires = "into")]
+    pub with_parent: Option<u32>,
 
     /// Replace the file if it exists
     #[arg(long)]
@@ -105,6 +119,12 @@ pub enum BundleError {
     Window(#[from] WindowError),
     #[error("cannot make the reports: {0}")]
     Pages(#[source] io::Error),
+    #[error("cannot say on standard output what was found: {0}")]
+    Told(#[source] io::Error),
+    #[error("process {0}, which this bundle is for, has ended")]
+    Orphaned(u32),
+    #[error("cannot end with process {0}: {1}")]
+    Parent(u32, #[source] io::Error),
     #[error(
         "{source}\nThe recording is kept, with all names: memtrace bundle --from-recording {} -o ...",
         escape::path(path)
@@ -122,34 +142,76 @@ impl Failure for BundleError {
             Self::Read(error) => error.exit(),
             Self::Copy(error) => error.exit(),
             Self::Window(error) => error.exit(),
-            Self::Pages(_) => Exit::Failed,
+            Self::Told(error) => error.exit(),
+            Self::Pages(_) | Self::Orphaned(_) | Self::Parent(..) => Exit::Failed,
             Self::Kept { source, .. } => source.exit(),
         }
     }
 }
 
 pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
+    args.with_parent.map_or(Ok(()), end_with)?;
     let inputs: Vec<_> = args.from_recording.as_deref().into_iter().collect();
-    let target = Target { path: &args.output, replace: args.force, inputs: &inputs, is_binary: true };
-    let destination = target.open()?;
+    let place = match (&args.output, &args.into) {
+        (Some(path), _) => {
+            let target = Target { path, replace: args.force, inputs: &inputs, is_binary: true };
+            Place::File(path.clone(), target.open()?)
+        }
+        (None, into) => Place::Into(into.clone().unwrap_or_default()),
+    };
     let bundle = Bundle {
         args,
-        // In the bundle's directory there is room for it.
-        scratch: match &destination {
-            Destination::File(_) => args.output.clone(),
-            Destination::Stream(_) => env::temp_dir().join(RECORDING),
-        },
+        scratch: place.scratch(),
         redactor: args.redact.then(Redactor::default),
         incidents: args.rows.incidents()?,
     };
     match &args.from_recording {
-        Some(path) => bundle.make(Reader::open(path)?, None, destination),
+        Some(path) => bundle.make(Reader::open(path)?, None, place),
         None => {
             let recording = NewFile::scratch(&bundle.scratch)?;
             let made = bundle
                 .record(&recording)
-                .and_then(|watched| bundle.make(bundle.reader(&recording)?, Some(watched), destination));
+                .and_then(|watched| bundle.make(bundle.reader(&recording)?, Some(watched), place));
             made.map_err(|error| bundle.kept(error, &recording))
+        }
+    }
+}
+
+/// However our parent ends, the kernel ends us.
+fn end_with(parent: u32) -> Result<(), BundleError> {
+    let io = |error: rustix::io::Errno| BundleError::Parent(parent, error.into());
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io)?;
+    set_name(c"memtrace").map_err(io)?;
+    let is_there = getppid().is_some_and(|pid| pid.as_raw_pid().cast_unsigned() == parent);
+    if is_there { Ok(()) } else { Err(BundleError::Orphaned(parent)) }
+}
+
+/// Where the bundle goes.
+enum Place {
+    File(PathBuf, Destination),
+    /// Into this directory, under a name that is not known before its end.
+    Into(PathBuf),
+}
+
+impl Place {
+    /// Beside it there is room for what is recorded.
+    fn scratch(&self) -> PathBuf {
+        match self {
+            Self::File(path, Destination::File(_)) => path.clone(),
+            Self::File(_, Destination::Stream(_)) => env::temp_dir().join(RECORDING),
+            Self::Into(directory) => directory.join(RECORDING),
+        }
+    }
+
+    fn open(self, name: &str) -> Result<(PathBuf, Destination), FileError> {
+        match self {
+            Self::File(path, destination) => Ok((path, destination)),
+            Self::Into(directory) => {
+                let path = directory.join(name);
+                let target = Target { path: &path, replace: false, inputs: &[], is_binary: true };
+                let destination = target.open()?;
+                Ok((path, destination))
+            }
         }
     }
 }
@@ -176,8 +238,10 @@ impl Bundle<'_> {
 
     /// A recording outlives what goes wrong afterwards, if there is anything in it.
     fn kept(&self, error: BundleError, recording: &NewFile) -> BundleError {
-        match self.reader(recording).map(|_| recording.keep(".mt")) {
-            Ok(Ok(path)) => BundleError::Kept { source: Box::new(error), path },
+        // A watch would remove it.
+        let is_wanted = self.args.with_parent.is_none();
+        match self.reader(recording).map(|_| is_wanted.then(|| recording.keep(".mt"))) {
+            Ok(Some(Ok(path))) => BundleError::Kept { source: Box::new(error), path },
             _ => error,
         }
     }
@@ -211,28 +275,18 @@ impl Bundle<'_> {
     }
 
     /// Makes all members of a recording, and packs them.
-    fn make(
-        &self,
-        recording: Reader,
-        watched: Option<Watched>,
-        destination: Destination,
-    ) -> Result<(), BundleError> {
-        let Some(redactor) = &self.redactor else { return self.pack(&recording, watched, destination) };
+    fn make(&self, recording: Reader, watched: Option<Watched>, place: Place) -> Result<(), BundleError> {
+        let Some(redactor) = &self.redactor else { return self.pack(&recording, watched, place) };
         // Pages that are made of the redacted recording have no other names than it has.
         let copy = NewFile::scratch(&self.scratch)?;
         let mut sink = Sink::scratch(copy.handle()?);
         with_bar(|progress| rewrite(&recording, &mut sink, redactor, progress))?;
         let watched =
             watched.map(|Watched { window, files }| Watched { window: redactor.window(window), files });
-        self.pack(&self.reader(&copy)?, watched, destination)
+        self.pack(&self.reader(&copy)?, watched, place)
     }
 
-    fn pack(
-        &self,
-        reader: &Reader,
-        watched: Option<Watched>,
-        destination: Destination,
-    ) -> Result<(), BundleError> {
+    fn pack(&self, reader: &Reader, watched: Option<Watched>, place: Place) -> Result<(), BundleError> {
         let report = with_bar(|progress| replay::report(reader, &self.query(), progress))?;
         let members = pages::of_report(&report, self.args.rows.older).map_err(BundleError::Pages)?;
         let mut contents = Contents { members, ..Contents::default() };
@@ -245,17 +299,20 @@ impl Bundle<'_> {
             Some(watched) => self.add_watched(reader, watched, &mut contents)?,
         }
         let readme = self.readme(&report, &contents);
-        let Contents { mut members, .. } = contents;
+        let Contents { mut members, headline, name, .. } = contents;
         // The recording is packed from its file.
         members.retain(|member| member.name != RECORDING);
         members.insert(0, Member::new("README.txt", "", readme));
-        let (path, mut len) = (&*self.args.output, 0);
         let mut recording = reader.bytes().map_err(BundleError::Pages)?;
-        destination.write(path, |out| {
-            len = archive::write(&archive::root(path), &members, &mut recording, out)?;
+        let ((path, destination), mut len) = (place.open(&name)?, 0);
+        destination.write(&path, |out| {
+            len = archive::write(&archive::root(&path), &members, &mut recording, out)?;
             Ok(())
         })?;
-        self.say(&report, members.len() + 1, len);
+        say(&path, &report, members.len() + 1, len);
+        if self.args.into.is_some() {
+            tell(&path, &finding(&report, headline)).map_err(BundleError::Told)?;
+        }
         Ok(())
     }
 
@@ -283,6 +340,7 @@ impl Bundle<'_> {
         files.add_cgroups(When::After, &window.after.cgroups);
         let page = self.page(reader, &window);
         contents.headline = Some(output::phrases::triage::headline(&page).text());
+        contents.name = shelf::name(page.time, page.suspect(), page.length);
         let json = triage::json::line(&page).map_err(BundleError::Pages)?;
         let markdown = output::render::markdown::text(&output::documents::triage::ticket(&page));
         files.read_facts(self.redactor.as_ref());
@@ -321,17 +379,32 @@ impl Bundle<'_> {
         }
         .text()
     }
+}
 
-    /// Nowhere to complain if even standard error is closed.
-    fn say(&self, report: &Report, files: usize, len: u64) {
-        let path = escape::path(&self.args.output);
-        let mut text = format!("{path}: {files} files, {}\n", human::bytes(len));
-        for sentence in crate::output::documents::report::verdict_sentences(&report.snapshot).iter().take(1) {
-            text += &format!("  {sentence}\n");
-        }
-        text += &format!("  tar --zstd -xf {path}\n");
-        let _ = io::stderr().write_all(text.as_bytes());
+/// Nowhere to complain if even standard error is closed.
+fn say(path: &Path, report: &Report, files: usize, len: u64) {
+    let path = escape::path(path);
+    let mut text = format!("{path}: {files} files, {}\n", human::bytes(len));
+    for sentence in verdict_sentences(&report.snapshot).iter().take(1) {
+        text += &format!("  {sentence}\n");
     }
+    text += &format!("  tar --zstd -xf {path}\n");
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Who leaks or floods, if anybody does; else what triage says.
+fn finding(report: &Report, headline: Option<String>) -> String {
+    let is_accused = report.snapshot.verdict.iter().any(|verdict| verdict.accused().next().is_some());
+    let sentences = verdict_sentences(&report.snapshot);
+    let verdict = sentences.into_iter().next().filter(|_| is_accused);
+    verdict.or(headline).unwrap_or_default()
+}
+
+/// For a program: the path, and a line with the finding.
+fn tell(path: &Path, finding: &str) -> io::Result<()> {
+    let finding = finding.lines().collect::<Vec<_>>().join(" ");
+    let line = [path.as_os_str().as_bytes(), b"\n", finding.as_bytes(), b"\n"].concat();
+    io::stdout().write_all(&line).and_then(|()| io::stdout().flush())
 }
 
 /// What is in the bundle besides the recording.
@@ -342,6 +415,8 @@ struct Contents {
     missing: Vec<String>,
     /// Triage in one line.
     headline: Option<String>,
+    /// What the bundle is called, if that is left to us.
+    name: String,
 }
 
 /// What `memtrace check` prints.

@@ -19,3 +19,4 @@ pub mod run;
 pub mod serve;
 pub mod top;
 pub mod triage;
+pub mod watch;

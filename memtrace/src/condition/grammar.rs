@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::procfs::memory_events::MemoryEvent;
+
 /// A condition as it was written, and what it means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
@@ -15,6 +17,10 @@ pub enum What {
     Finding,
     /// A slab cache, or a line of /proc/meminfo, and what its memory has to be. The name begins at this column.
     Figure { name: String, column: usize, test: Test },
+    /// Tasks wait for memory for more than this share of the time, by the kernel's average over ten seconds.
+    Pressure(f64),
+    /// It was counted again, for any cgroup or the host.
+    Event(MemoryEvent),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +30,8 @@ pub enum Test {
     /// By so much within so long.
     Grown(Amount, Duration),
     Shrunk(Amount, Duration),
+    /// It falls, and as it does nothing is left of it within this time.
+    Lasts(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,15 +44,5 @@ pub enum Amount {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl Test {
-    pub fn amount(self) -> Amount {
-        match self {
-            Self::Over(amount) | Self::Under(amount) | Self::Grown(amount, _) | Self::Shrunk(amount, _) => {
-                amount
-            }
-        }
     }
 }

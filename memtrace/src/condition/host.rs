@@ -12,6 +12,7 @@ use super::{
 use crate::{
     procfs::{
         meminfo::Meminfo,
+        memory_events::{MemoryEvent, MemoryEvents},
         slab::{self, MissingSource, ResolveError, SlabCaches, nearest::nearest, printable},
     },
     text::escape,
@@ -22,6 +23,8 @@ pub struct Host<'a> {
     pub meminfo: &'a Meminfo,
     pub caches: &'a SlabCaches,
     pub page_size: u64,
+    pub has_pressure: bool,
+    pub events: &'a MemoryEvents,
 }
 
 /// A condition whose name is nothing on this host.
@@ -36,6 +39,13 @@ pub enum UnknownName {
     Pattern { condition: String, column: usize, source: ResolveError },
     #[error("{}: the size of slab caches is unknown: {why}", quoted(.condition))]
     Unreadable { condition: String, why: String },
+    #[error(
+        "{}: there is no /proc/pressure/memory: the kernel has no CONFIG_PSI, or was booted with psi=0",
+        quoted(.0)
+    )]
+    NoPressure(String),
+    #[error("{}: no cgroups of version 2 count their memory here", quoted(.0))]
+    NoEvents(String),
 }
 
 fn quoted(condition: &str) -> String {
@@ -60,16 +70,31 @@ impl Host<'_> {
     pub fn watch(&self, condition: Condition) -> Result<Watch, UnknownName> {
         let figure = match &condition.what {
             What::Finding => None,
+            What::Pressure(_) if !self.has_pressure => {
+                return Err(UnknownName::NoPressure(condition.to_string()));
+            }
+            What::Event(event) if !self.counts(*event) => {
+                return Err(UnknownName::NoEvents(condition.to_string()));
+            }
+            What::Pressure(_) | What::Event(_) => None,
             What::Figure { name, column, .. } => Some(self.figure(&condition, name, *column)?),
         };
         Ok(Watch::new(condition, figure, self.page_size))
     }
 
-    /// A slab cache by its name, then a line of /proc/meminfo in any case, then slab caches by a glob.
+    /// What the OOM killer does on the host is counted without cgroups too.
+    fn counts(&self, event: MemoryEvent) -> bool {
+        self.events.has_cgroups || event == MemoryEvent::OomKill
+    }
+
+    /// A slab cache by its name, then a line of /proc/meminfo in any case, with or without its `Mem`, then slab caches by a glob.
     fn figure(&self, condition: &Condition, name: &str, column: usize) -> Result<Figure, UnknownName> {
         let resolved = slab::resolve(&[name.to_owned()], self.caches);
         let is_named = resolved.as_ref().is_ok_and(|selection| !selection.named.is_empty());
-        let line = self.meminfo.keys().find(|key| key.eq_ignore_ascii_case(name));
+        let is_line = |key: &str, name: &str| key.eq_ignore_ascii_case(name);
+        let of_mem = |key: &str| key.strip_prefix("Mem").is_some_and(|rest| is_line(rest, name));
+        let line = self.meminfo.keys().find(|key| is_line(key, name));
+        let line = line.or_else(|| self.meminfo.keys().find(|key| of_mem(key)));
         if let Some(line) = line.filter(|_| !is_named) {
             return Ok(Figure::Meminfo(line.to_owned()));
         }
@@ -107,9 +132,17 @@ mod tests {
             ..Default::default()
         };
         let caches = SlabCaches { caches: caches.map(cache).into(), missing: None };
-        let meminfo =
-            Meminfo::parse(b"MemTotal: 100 kB\nSlab: 50 kB\nSUnreclaim: 20 kB\nHugePages_Total: 3\n");
-        let host = Host { meminfo: &meminfo, caches: &caches, page_size: 4096 };
+        let meminfo = Meminfo::parse(
+            b"MemTotal: 100 kB\nMemAvailable: 60 kB\nSlab: 50 kB\nSUnreclaim: 20 kB\nHugePages_Total: 3\n",
+        );
+        let events = MemoryEvents::default();
+        let host = Host {
+            meminfo: &meminfo,
+            caches: &caches,
+            page_size: 4096,
+            has_pressure: false,
+            events: &events,
+        };
         match host.watch(parse(line).unwrap()) {
             Ok(watch) => format!("{line}: {:?}", watch.figure()),
             Err(error) => format!("{error}"),
@@ -124,6 +157,10 @@ mod tests {
             "kmalloc-* > 1G",
             "slab > 1%",
             "sunreclaim +1M/1h",
+            "available lasts < 10m",
+            "memory.events oom_kill",
+            "memory.events max",
+            "pressure > 10%",
             "dentri > 1G",
             "  SUnreclaimable > 1G",
             "hugepages_total > 1",
@@ -140,7 +177,9 @@ mod tests {
         let cache = slab::SlabCache { name: "dentry".to_owned(), ..Default::default() };
         let caches = SlabCaches { caches: vec![cache], missing: Some(MissingSource::Slabinfo(why)) };
         let meminfo = Meminfo::parse(b"MemTotal: 100 kB\nSlab: 50 kB\n");
-        let host = Host { meminfo: &meminfo, caches: &caches, page_size: 4096 };
+        let events = MemoryEvents::default();
+        let host =
+            Host { meminfo: &meminfo, caches: &caches, page_size: 4096, has_pressure: true, events: &events };
         assert!(host.watch(parse("slab > 1%").unwrap()).is_ok());
         let error = host.watch(parse("dentry > 1G").unwrap()).unwrap_err();
         assert!(error.to_string().contains("run as root"), "{error}");

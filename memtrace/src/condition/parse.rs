@@ -1,19 +1,29 @@
 //! From a text to a condition.
 //!
-//!     condition = "finding" | name (">" | "<") amount | name ("+" | "-") amount "/" time
-//!     amount    = a size, such as 10G | a number and "%", of all memory
+//!     condition = "finding" | "pressure" ">" share | "memory.events" event
+//!               | name (">" | "<") amount | name ("+" | "-") amount "/" time | name "lasts" "<" time
+//!     amount    = a size, such as 10G | share, of all memory
+//!     share     = a number and "%"
 
 use std::time::Duration;
 
+use strum::VariantNames as _;
 use thiserror::Error;
 
 use super::grammar::{Amount, Condition, Test, What};
-use crate::text::{duration, escape, size};
+use crate::{
+    procfs::memory_events::MemoryEvent,
+    text::{duration, escape, size},
+};
 
 /// What can be written, for whoever has written something else.
-pub(super) const EXAMPLES: &str = "'dentry > 10G', 'slab > 40%', 'SUnreclaim +500M/1h', finding";
+pub(super) const EXAMPLES: &str =
+    "'dentry > 10G', 'slab > 40%', 'SUnreclaim +500M/1h', 'available lasts < 10m', 'pressure > 10%', finding";
 
 const FINDING: &str = "finding";
+const PRESSURE: &str = "pressure";
+const MEMORY_EVENTS: &str = "memory.events";
+const LASTS: &str = "lasts";
 
 /// A mark is called like its condition, and no longer name fits.
 const MAX_LEN: usize = 200;
@@ -50,10 +60,39 @@ fn what(rest: &mut Rest<'_>) -> Result<What, Mistake> {
         return Err(rest.mistake("a slab cache or a line of /proc/meminfo is missing here"));
     }
     rest.skip_blanks();
-    if name == FINDING && rest.left().is_empty() {
-        return Ok(What::Finding);
+    match name {
+        FINDING if rest.left().is_empty() => return Ok(What::Finding),
+        PRESSURE => return pressure(rest),
+        MEMORY_EVENTS => return event(rest),
+        _ => {}
     }
-    Ok(What::Figure { name: name.to_owned(), column, test: test(name, rest)? })
+    let test = if rest.skip_word(LASTS) { lasts(rest)? } else { test(name, rest)? };
+    Ok(What::Figure { name: name.to_owned(), column, test })
+}
+
+fn pressure(rest: &mut Rest<'_>) -> Result<What, Mistake> {
+    const NEEDED: &str =
+        "pressure is the share of the time in which tasks wait for memory: write > and a share (10%) here";
+    rest.skip_sign('>', NEEDED)?;
+    let start = *rest;
+    match amount(rest)? {
+        Amount::Share(share) => Ok(What::Pressure(share)),
+        Amount::Bytes(_) => Err(start.mistake(NEEDED)),
+    }
+}
+
+fn event(rest: &mut Rest<'_>) -> Result<What, Mistake> {
+    let start = *rest;
+    let name = rest.take_while(|c| !c.is_whitespace());
+    name.parse().map(What::Event).map_err(|_| {
+        start.mistake(format!("which of its lines? Write one of {} here", MemoryEvent::VARIANTS.join(", ")))
+    })
+}
+
+/// Behind the word.
+fn lasts(rest: &mut Rest<'_>) -> Result<Test, Mistake> {
+    rest.skip_sign('<', "how long is it to last? Write < and a time, such as < 10m, here")?;
+    Ok(Test::Lasts(time(rest)?))
 }
 
 fn test(name: &str, rest: &mut Rest<'_>) -> Result<Test, Mistake> {
@@ -71,7 +110,7 @@ fn test(name: &str, rest: &mut Rest<'_>) -> Result<Test, Mistake> {
     rest.at += 1;
     let amount = amount(rest)?;
     let is_change = matches!(sign, Some('+' | '-'));
-    let time = if is_change { time(rest)? } else { Duration::ZERO };
+    let time = if is_change { time_of_change(rest)? } else { Duration::ZERO };
     Ok(test(amount, time))
 }
 
@@ -87,7 +126,7 @@ fn amount(rest: &mut Rest<'_>) -> Result<Amount, Mistake> {
         rest.at += 1;
         let percent = number.parse().ok().filter(|percent| *percent > 0.0 && *percent < 100.0);
         let share = percent.map(|percent: f64| Amount::Share(percent / 100.0));
-        return share.ok_or_else(|| start.mistake("a share of all memory is above 0% and below 100%"));
+        return share.ok_or_else(|| start.mistake("a share is above 0% and below 100%"));
     }
     let unit = rest.take_while(char::is_alphabetic);
     match size::parse(&format!("{number}{unit}")) {
@@ -98,12 +137,13 @@ fn amount(rest: &mut Rest<'_>) -> Result<Amount, Mistake> {
 }
 
 /// Within which something grows or shrinks.
+fn time_of_change(rest: &mut Rest<'_>) -> Result<Duration, Mistake> {
+    rest.skip_sign('/', "within which time? Write it as /1h here")?;
+    time(rest)
+}
+
+/// To the end.
 fn time(rest: &mut Rest<'_>) -> Result<Duration, Mistake> {
-    rest.skip_blanks();
-    if !rest.left().starts_with('/') {
-        return Err(rest.mistake("within which time? Write it as /1h here"));
-    }
-    rest.at += 1;
     rest.skip_blanks();
     let start = *rest;
     let time = rest.take_while(|_| true).trim_end();
@@ -144,6 +184,26 @@ impl<'a> Rest<'a> {
         taken
     }
 
+    /// With the blanks before it.
+    fn skip_sign(&mut self, sign: char, needed: &str) -> Result<(), Mistake> {
+        self.skip_blanks();
+        if !self.left().starts_with(sign) {
+            return Err(self.mistake(needed));
+        }
+        self.at += sign.len_utf8();
+        Ok(())
+    }
+
+    /// Whether it is there, as a word of its own.
+    fn skip_word(&mut self, word: &str) -> bool {
+        let start = *self;
+        let is_it = self.take_while(char::is_alphanumeric) == word;
+        if !is_it {
+            *self = start;
+        }
+        is_it
+    }
+
     /// What is wrong here.
     fn mistake(&self, what: impl Into<String>) -> Mistake {
         Mistake { column: self.column(), what: what.into() }
@@ -175,7 +235,13 @@ mod tests {
         check("MemAvailable -2G/60m", "MemAvailable", 1, Test::Shrunk(Amount::Bytes(2 * G), hour));
         check("'x > 1", "'x", 1, Test::Over(Amount::Bytes(1)));
         check("finding > 1G", "finding", 1, Test::Over(Amount::Bytes(G)));
-        assert_eq!(parse(" finding ").map(|condition| condition.what), Ok(What::Finding));
+        check("available lasts < 10m", "available", 1, Test::Lasts(Duration::from_secs(600)));
+        check(" SwapFree  lasts<1h 30m ", "SwapFree", 2, Test::Lasts(3 * hour / 2));
+        check("lasts > 1G", "lasts", 1, Test::Over(Amount::Bytes(G)));
+        let what = |text| parse(text).map(|condition| condition.what);
+        assert_eq!(what(" finding "), Ok(What::Finding));
+        assert_eq!(what("pressure > 12.5 %"), Ok(What::Pressure(0.125)));
+        assert_eq!(what("memory.events  oom_kill "), Ok(What::Event(MemoryEvent::OomKill)));
     }
 
     #[test]
@@ -206,6 +272,20 @@ mod tests {
             "\u{1b}[31m > 1X",
             "findings",
             "finding now",
+            "available lasts",
+            "available lasts > 10m",
+            "available lasts < ",
+            "available lasts < soon",
+            "available lasts < 10%",
+            "available lastsabit < 10m",
+            "pressure",
+            "pressure < 10%",
+            "pressure > 1G",
+            "pressure > 0%",
+            "pressure > 10% now",
+            "memory.events",
+            "memory.events oomkill",
+            "memory.events oom_kill +1",
             &"x".repeat(300),
         ];
         let told = lines.map(|line| {
@@ -226,7 +306,7 @@ mod tests {
         }
 
         #[test]
-        fn what_looks_like_one_is_read_or_refused(text in "[a-zA-Z0-9_:-]{0,9} ?[<>+-]{0,2} ?[0-9.]{0,4}[KMGT%]{0,2}/?[0-9]{0,3}[smhd]?.{0,4}") {
+        fn what_looks_like_one_is_read_or_refused(text in "(pressure|memory.events|[a-zA-Z0-9_:-]{0,9}) ?(lasts)? ?[<>+-]{0,2} ?[0-9.]{0,4}[KMGT%]{0,2}/?[0-9]{0,3}[smhd]?.{0,4}") {
             match parse(&text) {
                 Ok(condition) => prop_assert_eq!(parse(&condition.to_string()).map(|again| again.text), Ok(condition.text)),
                 Err(mistake) => prop_assert!((1..=text.chars().count() + 1).contains(&mistake.column), "{}", mistake),
@@ -246,6 +326,7 @@ mod tests {
                 (format!("{name}{blank}<{blank}{bytes}B"), Test::Under(amount)),
                 (format!("{name}{blank}+{blank}{bytes}{blank}/{blank}{seconds}s"), Test::Grown(amount, within)),
                 (format!("{name} -{blank}{bytes}/{seconds}"), Test::Shrunk(amount, within)),
+                (format!("{name} lasts{blank}<{blank}{seconds}"), Test::Lasts(within)),
             ] {
                 let what = What::Figure { name: name.clone(), column: 1, test };
                 prop_assert_eq!(parse(&text), Ok(Condition { text: text.clone(), what }));

@@ -31,7 +31,7 @@ use crate::text::escape;
 pub const STANDARD_OUTPUT: &str = "-";
 
 /// How the names of temporary files begin.
-const HIDDEN: &str = ".memtrace-";
+pub const HIDDEN: &str = ".memtrace-";
 
 /// Read and written by its owner only: it names programs, files and command lines.
 const MODE: u32 = 0o600;

@@ -10,6 +10,7 @@ pub mod kallsyms;
 pub mod listening;
 pub mod maps;
 pub mod meminfo;
+pub mod memory_events;
 pub mod mountinfo;
 pub mod open_files;
 pub mod pressure;
@@ -32,6 +33,7 @@ use self::{
     buddyinfo::FreeBlocks,
     dentry_state::DentryState,
     meminfo::{Meminfo, SlabMemory},
+    memory_events::MemoryEvents,
     mountinfo::Mount,
     pressure::Pressure,
     tmpfs::Tmpfs,
@@ -121,6 +123,10 @@ impl Files {
 
     pub fn pressure(&self) -> Option<Pressure> {
         Pressure::parse(&self.read("proc/pressure/memory")?)
+    }
+
+    pub fn memory_events(&self) -> MemoryEvents {
+        MemoryEvents::read(&self.mounts(), self.vmstat().get("oom_kill"))
     }
 
     pub fn free_blocks(&self) -> Option<FreeBlocks> {

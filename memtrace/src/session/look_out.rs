@@ -9,7 +9,7 @@ use super::{
     until::{MAX_COPIES, Then, Until},
 };
 use crate::{
-    condition::{Condition, Reading, Watch},
+    condition::{Condition, Reading, Source, Watch},
     evidence::recording::{copy::Order, file::WriteError},
     kernel::events::Events,
     procfs::Files,
@@ -37,16 +37,22 @@ impl Session {
         until: &mut Until,
         events: &mut Events,
     ) -> Result<Vec<(Condition, String)>, SessionError> {
-        if until.watches.iter().any(Watch::needs_slabinfo) {
+        let needs = |source| until.watches.iter().any(|watch| watch.source() == source);
+        let (needs_pressure, needs_events) = (needs(Source::Pressure), needs(Source::Events));
+        if needs(Source::Slabinfo) {
             self.compare_if_due(events)?;
         }
         let is_new = self.slabinfo.readings() != until.slabinfo_readings;
         until.slabinfo_readings = self.slabinfo.readings();
-        let meminfo = Files::live().meminfo().ok();
+        let files = Files::live();
+        let meminfo = files.meminfo().ok();
+        let memory_events = needs_events.then(|| files.memory_events());
         let reading = Reading {
             at: self.elapsed(),
             meminfo: meminfo.as_ref(),
             slabinfo: is_new.then(|| self.slabinfo.lines()),
+            pressure: needs_pressure.then(|| files.pressure()).flatten(),
+            events: memory_events.as_ref(),
             has_finding: self.has_finding,
         };
         let begins = |watch: &mut Watch| Some((watch.condition().clone(), watch.begins(&reading)?));

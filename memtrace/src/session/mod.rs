@@ -48,5 +48,6 @@ pub use self::{
     error::{SessionError, SetupError},
     options::{Options, StacksOption},
     run::{Hangup, record, run, run_asked, run_command, stream},
+    setup::check_privileges,
     signals::Signals,
 };

@@ -250,7 +250,7 @@ fn memory_budget(options: &Options, caches: Option<usize>) -> MemoryBudget {
     }
 }
 
-pub(super) fn check_privileges() -> Result<(), SetupError> {
+pub fn check_privileges() -> Result<(), SetupError> {
     let missing = privileges::missing_capabilities()?;
     if missing.is_empty() {
         return Ok(());

@@ -8,7 +8,7 @@ use super::{
     shortage::Shortage,
     signs::Signs,
     sum::{Part, Sum},
-    suspect::{Candidate, Kind, judge},
+    suspect::{Candidate, judge},
     tracing::Tracing,
     window::{CacheRow, CgroupRow, ProcessRow, Window},
 };

@@ -45,7 +45,7 @@ const MAX_LOOKS: usize = 600;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 #[track_caller]
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     for _ in 0..MAX_LOOKS {
         if is_there() {
             return;
@@ -202,7 +202,7 @@ fn flood(comm: &str, disk: &Path, parts: usize) -> Vec<Workload> {
 }
 
 /// Unpacks a bundle: names below its directory, and what is in them.
-fn unpacked(path: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn unpacked(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = File::open(path).expect("the bundle is there");
     let mut tar = tar::Archive::new(zstd::Decoder::new(file).expect("it is of zstd"));
     let member = |entry: Result<tar::Entry<'_, _>, _>| {
@@ -215,11 +215,11 @@ fn unpacked(path: &Path) -> BTreeMap<String, Vec<u8>> {
     tar.entries().expect("it is a tar").map(member).collect()
 }
 
-fn text(members: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
+pub fn text(members: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
     String::from_utf8(members.get(name).unwrap_or_else(|| panic!("no {name}")).clone()).expect("it is text")
 }
 
-fn json(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Value {
+pub fn json(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Value {
     serde_json::from_str(&text(members, name)).expect("it is JSON")
 }
 

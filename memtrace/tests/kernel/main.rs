@@ -56,6 +56,7 @@ mod torture;
 mod trees;
 mod triage;
 mod untraced;
+mod watch;
 mod ways;
 mod verdict;
 mod workload;
@@ -202,6 +203,7 @@ fn main() -> ExitCode {
         recording::tests(),
         outputs::tests(),
         elsewhere::tests(),
+        watch::tests(),
         ways::tests(),
     ];
     let tests: Vec<_> = tests.into_iter().flatten().collect();

@@ -116,7 +116,7 @@ fn metrics_and_profiles_name_who_holds_files() {
 }
 
 /// A process that is ended with the test.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Running {
     fn terminate(&mut self) {

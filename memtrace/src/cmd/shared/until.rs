@@ -4,20 +4,21 @@ use std::{path::PathBuf, sync::mpsc::Sender};
 
 use clap::Args;
 
+use super::conditions::{ConditionError, watches};
 use crate::{
     cmd::exit::{Exit, Failure},
-    condition::{self, Condition, Host, UnknownName, Watch},
+    condition::{self, Condition},
     evidence::output_file::FileError,
-    procfs::{Files, HostError, slab::SlabError},
+    procfs::Files,
     session::until::{Copies, Then, Until},
 };
 
 #[derive(Args, Clone, Debug)]
 pub struct UntilArgs {
-    /// Stop when this holds: 'dentry > 10G', 'slab > 40%', 'SUnreclaim +500M/1h', finding; may be repeated
+    /// Stop when this holds: 'dentry > 10G', 'slab > 40%', 'SUnreclaim +500M/1h', 'available lasts < 10m', finding; may be repeated
     ///
-    /// Names are those of slab caches, globs of them, and lines of /proc/meminfo. A share is one of all memory. `finding` is
-    /// somebody who leaks or floods. See docs/conditions.md.
+    /// Names are those of slab caches, globs of them, and lines of /proc/meminfo. A share is one of all memory, of 'pressure > 10%' one
+    /// of the time. `finding` is somebody who leaks or floods. See docs/conditions.md.
     #[arg(long = "until", value_name = "CONDITION", value_parser = condition::parse)]
     pub conditions: Vec<Condition>,
 
@@ -28,12 +29,8 @@ pub struct UntilArgs {
 
 #[derive(Debug, thiserror::Error)]
 pub enum UntilError {
-    #[error("--until {0}")]
-    Name(#[from] UnknownName),
     #[error(transparent)]
-    Host(#[from] HostError),
-    #[error(transparent)]
-    Slab(#[from] SlabError),
+    Condition(#[from] ConditionError),
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -41,9 +38,7 @@ pub enum UntilError {
 impl Failure for UntilError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Name(UnknownName::Unreadable { .. }) | Self::Slab(_) => Exit::Failed,
-            Self::Name(_) => Exit::Usage,
-            Self::Host(error) => error.exit(),
+            Self::Condition(error) => error.exit(),
             Self::File(error) => error.exit(),
         }
     }
@@ -55,7 +50,7 @@ impl UntilArgs {
         if self.conditions.is_empty() {
             return Ok(None);
         }
-        let watches = watches(&self.conditions, &Files::live())?;
+        let watches = watches("--until", &self.conditions, &Files::live())?;
         let then = if self.keep_going { Then::Keep(ring.copies()?) } else { Then::End };
         Ok(Some(Until::new(watches, then, told)))
     }
@@ -74,12 +69,4 @@ impl Copied<'_> {
         let existing = copies.paths().find(|path| !self.force && path.symlink_metadata().is_ok());
         existing.map_or(Ok(copies), |path| Err(FileError::Exists(path)))
     }
-}
-
-/// Conditions on a host.
-fn watches(conditions: &[Condition], files: &Files) -> Result<Vec<Watch>, UntilError> {
-    let (meminfo, caches) = (files.meminfo()?, files.slab_caches()?);
-    let page_size = rustix::param::page_size() as u64;
-    let host = Host { meminfo: &meminfo, caches: &caches, page_size };
-    Ok(conditions.iter().map(|condition| host.watch(condition.clone())).collect::<Result<_, _>>()?)
 }
