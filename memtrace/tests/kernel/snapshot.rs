@@ -212,6 +212,13 @@ pub struct Trust {
     pub recursion_misses: u64,
 }
 
+impl Trust {
+    /// Events that are in the rings, or were when these figures were taken.
+    pub fn waiting(&self) -> u64 {
+        self.emitted.saturating_sub(self.applied + self.lost_allocs + self.lost_frees + self.lost_names)
+    }
+}
+
 impl Snapshot {
     pub fn parse(line: &str) -> Self {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
