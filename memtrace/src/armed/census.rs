@@ -12,8 +12,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::recorder::OURSELVES;
-use crate::evidence::output_file::{FileError, NewFile};
+use crate::{
+    evidence::output_file::{FileError, NewFile},
+    procfs::OURSELVES,
+};
 
 /// The last one; docs/census.md says what is in it.
 const NAME: &str = "census.json";

@@ -20,10 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::text::human;
-
-/// Which is running, whatever has become of the file since.
-pub const OURSELVES: &str = "/proc/self/exe";
+use crate::{procfs::OURSELVES, text::human};
 
 /// After its recording it reads the host and packs, on a host that may be short of memory.
 const PACKS_WITHIN: Duration = Duration::from_secs(300);

@@ -10,10 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use rustix::{
-    process::{Signal, getppid, set_parent_process_death_signal},
-    thread::set_name,
-};
+use rustix::process::Signal;
 
 use super::{
     check::{self, CheckArgs},
@@ -21,6 +18,7 @@ use super::{
     live,
     record::max_size,
     shared::{
+        parent::{ParentError, end_with},
         progress::ProgressLine,
         rows::RowArgs,
         runtime::block_on,
@@ -121,10 +119,8 @@ pub enum BundleError {
     Pages(#[source] io::Error),
     #[error("cannot say on standard output what was found: {0}")]
     Told(#[source] io::Error),
-    #[error("process {0}, which this bundle is for, has ended")]
-    Orphaned(u32),
-    #[error("cannot end with process {0}: {1}")]
-    Parent(u32, #[source] io::Error),
+    #[error(transparent)]
+    Parent(#[from] ParentError),
     #[error(
         "{source}\nThe recording is kept, with all names: memtrace bundle --from-recording {} -o ...",
         escape::path(path)
@@ -143,14 +139,15 @@ impl Failure for BundleError {
             Self::Copy(error) => error.exit(),
             Self::Window(error) => error.exit(),
             Self::Told(error) => error.exit(),
-            Self::Pages(_) | Self::Orphaned(_) | Self::Parent(..) => Exit::Failed,
+            Self::Pages(_) | Self::Parent(_) => Exit::Failed,
             Self::Kept { source, .. } => source.exit(),
         }
     }
 }
 
 pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
-    args.with_parent.map_or(Ok(()), end_with)?;
+    // What it would leave a watch would remove.
+    args.with_parent.map_or(Ok(()), |parent| end_with(parent, Signal::KILL))?;
     let inputs: Vec<_> = args.from_recording.as_deref().into_iter().collect();
     let place = match (&args.output, &args.into) {
         (Some(path), _) => {
@@ -175,15 +172,6 @@ pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
             made.map_err(|error| bundle.kept(error, &recording))
         }
     }
-}
-
-/// However our parent ends, the kernel ends us.
-fn end_with(parent: u32) -> Result<(), BundleError> {
-    let io = |error: rustix::io::Errno| BundleError::Parent(parent, error.into());
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io)?;
-    set_name(c"memtrace").map_err(io)?;
-    let is_there = getppid().is_some_and(|pid| pid.as_raw_pid().cast_unsigned() == parent);
-    if is_there { Ok(()) } else { Err(BundleError::Orphaned(parent)) }
 }
 
 /// Where the bundle goes.

@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::Args;
+use rustix::process::Signal;
 
 use super::{
     exit::{self, Exit, Failure},
@@ -21,6 +22,7 @@ use super::{
     shared::{
         command::{CommandArgs, CommandError},
         finding::FindingArgs,
+        parent::{ParentError, end_with},
         progress::ProgressLine,
         rows::RowArgs,
         runtime::block_on,
@@ -63,6 +65,10 @@ pub struct RecordArgs {
     #[arg(long)]
     pub ring: bool,
 
+    /// Of the live view: end as by Ctrl-C when this process ends, which is the parent
+    #[arg(long, value_name = "PID", hide = true)]
+    pub with_parent: Option<u32>,
+
     #[command(flatten)]
     pub until: UntilArgs,
 
@@ -90,6 +96,8 @@ pub enum RecordError {
     #[error(transparent)]
     Until(#[from] UntilError),
     #[error(transparent)]
+    Parent(#[from] ParentError),
+    #[error(transparent)]
     File(#[from] FileError),
     #[error("--report and the recording cannot both go to standard output")]
     ReportOnStream,
@@ -108,6 +116,7 @@ impl Failure for RecordError {
         match self {
             Self::Incidents(error) => error.exit(),
             Self::Until(error) => error.exit(),
+            Self::Parent(_) => Exit::Failed,
             Self::File(error) => error.exit(),
             Self::ReportOnStream | Self::RingOnStream | Self::SmallRing => Exit::Usage,
             Self::Command(error) => error.exit(),
@@ -118,6 +127,8 @@ impl Failure for RecordError {
 
 /// The exit code is that of the command, where there is one.
 pub fn run(args: RecordArgs) -> Result<ExitCode, RecordError> {
+    // The recording is whole then.
+    args.with_parent.map_or(Ok(()), |parent| end_with(parent, Signal::INT))?;
     let duration = args.trace.duration;
     let mut options = live::options(args.trace.clone(), args.rows.clone())?;
     let (tell, told) = channel();

@@ -38,7 +38,6 @@ pub mod reason;
 pub mod rings;
 pub mod generations;
 pub mod slabs;
-pub mod child;
 pub mod stopped;
 pub mod symbols;
 pub mod tracefs;

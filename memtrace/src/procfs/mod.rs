@@ -41,6 +41,9 @@ use self::{
 };
 use crate::text::escape;
 
+/// The program that runs, whatever has become of its file since: another memtrace is started by it.
+pub const OURSELVES: &str = "/proc/self/exe";
+
 #[derive(Debug, Error)]
 pub enum HostError {
     #[error("cannot read {}: {source}; is /proc mounted?", escape::path(path))]

@@ -2,7 +2,6 @@
 //! the recording from its beginning, as if `memtrace record` had been started in another window.
 
 use std::{
-    env,
     ffi::OsString,
     io::{self, Read as _},
     os::unix::process::CommandExt as _,
@@ -12,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::kernel::child::ends_with_us;
+use crate::procfs::OURSELVES;
 
 pub struct Recorder {
     process: Child,
@@ -21,15 +20,15 @@ pub struct Recorder {
 impl Recorder {
     /// Records into a new file, with these options of `memtrace record`.
     pub fn start(file: &Path, options: &[OsString]) -> io::Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = Command::new(OURSELVES);
         // A file's name may begin with a dash.
         let mut output = OsString::from("--output=");
         output.push(file);
-        command.arg("record").arg(output).args(options);
+        command.arg0("memtrace").args(["record", "--with-parent", &std::process::id().to_string()]);
+        command.arg(output).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // Ctrl-Z and a closed window are for whoever looks on.
         command.process_group(0);
-        ends_with_us(&mut command);
         Ok(Self { process: command.spawn()? })
     }
 

@@ -9,6 +9,7 @@ pub mod keyboard;
 pub mod lines;
 pub mod number;
 pub mod output;
+pub mod parent;
 pub mod progress;
 pub mod recorded;
 pub mod rows;
