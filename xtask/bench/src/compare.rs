@@ -65,6 +65,8 @@ pub struct Cost {
     pub to_floor: Option<Ratio>,
     /// And of what memtrace adds that traces all caches.
     pub to_all: Option<Ratio>,
+    /// And of what memtrace adds that traces dentry.
+    pub to_dentry: Option<Ratio>,
     pub tracer: Option<TracerCost>,
 }
 
@@ -105,8 +107,9 @@ impl Comparison {
         let added_by = |contender| added.iter().find(|(other, _)| Some(*other) == contender);
         for cost in &mut costs {
             let ratio_to = |contender| Ratio::between(cost.added_ns_per_op, added_by(contender)?.1);
-            let (to_floor, to_all) = (ratio_to(cost.contender.floor()), ratio_to(Some(Contender::All)));
-            (cost.to_floor, cost.to_all) = (to_floor, to_all);
+            cost.to_floor = ratio_to(cost.contender.floor());
+            (cost.to_all, cost.to_dentry) =
+                (ratio_to(Some(Contender::All)), ratio_to(Some(Contender::Dentry)));
         }
         Some(Self { workload, hits: hits.clone(), bare_ns_per_op: Estimate::from_values(&bare)?, costs })
     }
@@ -155,6 +158,7 @@ impl Cost {
             added_ns_per_hit: (hits_per_op > 0.0).then(|| added_ns_per_op.median / hits_per_op),
             to_floor: None,
             to_all: None,
+            to_dentry: None,
             tracer: TracerCost::of(&tracers, hits_per_op),
         })
     }

@@ -33,10 +33,16 @@ pub enum Contender {
     RingAll,
     /// one program there that writes a record as large as memtrace's into a ring of its CPU
     RingCpu,
-    /// memtrace on a cache in which nothing happens, without backups
-    FilteredSingle,
     /// memtrace on a cache in which nothing happens: every event is filtered out
     Filtered,
+    /// memtrace on all caches, of a command that does not run
+    OtherComm,
+    /// memtrace on all caches, of a user who does nothing
+    OtherUser,
+    /// memtrace on all caches, of a process that sleeps, and what it starts
+    OtherTree,
+    /// memtrace on all caches, of a cgroup that is not there
+    OtherCgroup,
     /// memtrace on dentry, without names
     Dentry,
     /// memtrace on all caches, without names
@@ -77,6 +83,8 @@ pub struct Memtrace {
     pub floor: PathBuf,
     /// A cache in which nothing happens.
     pub quiet_cache: &'static str,
+    /// A process that does nothing.
+    pub sleeper: u32,
     /// What it attaches for one cache.
     pub one: Shape,
     /// What it attaches for all caches.
@@ -100,12 +108,9 @@ impl Contender {
     pub fn floor(self) -> Option<Self> {
         match self {
             Self::Bare => None,
-            Self::Floor
-            | Self::FloorTwice
-            | Self::FilteredSingle
-            | Self::Filtered
-            | Self::Dentry
-            | Self::Bpftrace => Some(Self::Floor),
+            Self::Floor | Self::FloorTwice | Self::Filtered | Self::Dentry | Self::Bpftrace => {
+                Some(Self::Floor)
+            }
             _ => Some(Self::FloorAll),
         }
     }
@@ -117,7 +122,7 @@ impl Contender {
 
     /// Whether its last snapshot says what became of its events.
     pub fn is_memtrace(self) -> bool {
-        (Self::FilteredSingle..=Self::AllStacks).contains(&self)
+        (Self::Filtered..=Self::AllStacks).contains(&self)
     }
 
     /// Why it cannot even be tried.
@@ -149,8 +154,13 @@ impl Contender {
             Self::FloorAllTwice => return Setup::Empty(memtrace.all.clone()),
             Self::RingAll => return Setup::Writing(self.tracepoints(memtrace)),
             Self::RingCpu => return Setup::WritingToCpu(self.tracepoints(memtrace)),
-            Self::FilteredSingle => memtrace.command(memtrace.quiet_cache, "names,backups"),
             Self::Filtered => memtrace.command(memtrace.quiet_cache, NO_NAMES),
+            Self::OtherComm => memtrace.command_with("all", NO_NAMES, &["--comm", "not-a-command"]),
+            Self::OtherUser => memtrace.command_with("all", NO_NAMES, &["--uid", QUIET_USER]),
+            Self::OtherTree => {
+                memtrace.command_with("all", NO_NAMES, &["--tree", &memtrace.sleeper.to_string()])
+            }
+            Self::OtherCgroup => memtrace.command_with("all", NO_NAMES, &["--cgroup", "/not-a-cgroup"]),
             Self::Dentry => memtrace.command("dentry", NO_NAMES),
             Self::All => memtrace.command("all", NO_NAMES),
             Self::AllShared => memtrace.command("all", "names,cpu-rings"),
@@ -167,6 +177,9 @@ impl Contender {
 /// What memtrace does without, for its hidden option `--avoid`.
 pub const NOTHING: &str = "";
 pub const NO_NAMES: &str = "names";
+
+/// Nobody runs as that user: what has no user of its own runs as another one.
+const QUIET_USER: &str = "games";
 
 impl Memtrace {
     /// Writing JSON, whose final snapshot says what became of each event, and ending at once; otherwise with default settings.

@@ -37,6 +37,27 @@ pub struct Idle {
     pub cpu_percent: f64,
 }
 
+/// What is left running: a screen, a service.
+#[derive(Debug, Serialize)]
+pub struct Running {
+    pub name: &'static str,
+    /// Of one CPU, in percent, when nothing happens.
+    pub idle_percent: f64,
+    pub rss_bytes: u64,
+    /// Of this, its own.
+    pub anonymous_bytes: u64,
+    pub busy: Option<Busy>,
+}
+
+/// All CPUs busy. In percent of one CPU.
+#[derive(Debug, Serialize)]
+pub struct Busy {
+    /// What the process itself takes.
+    pub percent: f64,
+    /// What it says that it takes with its probes, where it says that.
+    pub told_percent: Option<f64>,
+}
+
 /// All CPUs busy with a workload.
 #[derive(Debug, Serialize)]
 pub struct Flood {

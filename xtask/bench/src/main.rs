@@ -18,6 +18,7 @@ mod profile;
 mod report;
 mod ring_floor;
 mod rounds;
+mod running;
 mod sessions;
 mod stages;
 mod stats;
@@ -30,7 +31,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -163,7 +164,8 @@ impl Args {
         let scratch = scratch()?;
         let scratch = scratch.path();
         let facts = Facts::gather();
-        let memtrace = memtrace(scratch)?;
+        let sleeper = process::spawn(Command::new("sleep").arg("infinity"))?;
+        let memtrace = memtrace(scratch, sleeper.0.id())?;
         let plan = self.plan();
         let results = rounds::Bench { plan: &plan, memtrace: &memtrace, scratch }.run()?;
         let undisturbed = undisturbed_share(&results.runs).context("nothing ran")?;
@@ -180,6 +182,7 @@ impl Args {
             comparisons,
             refusals: results.refusals.clone(),
             sessions: rest.sessions,
+            running: rest.running,
             stages: rest.stages,
             profile: rest.profile,
             targets: Vec::new(),
@@ -198,11 +201,13 @@ impl Args {
         let mut broken = Vec::new();
         let sessions = sessions::Bench { memtrace, scratch, repeats, flood }.run();
         let sessions = sessions.map_err(|error| broken.push(error.context("sessions"))).ok();
+        let running = running::Bench { memtrace, scratch, time: flood }.run();
+        let running = running.map_err(|error| broken.push(error.context("running"))).unwrap_or_default();
         let stages = self.stages.as_ref().map_or(Ok(Vec::new()), |program| stages::run(program, self.quick));
         let stages = stages.map_err(|error| broken.push(error.context("stages"))).unwrap_or_default();
         let profile = profile::Bench { memtrace, scratch, time }.run();
         let profile = profile.map_err(|error| broken.push(error.context("profile"))).ok();
-        (Rest { sessions, stages, profile }, broken)
+        (Rest { sessions, running, stages, profile }, broken)
     }
 
     fn publish(&self, report: &Report, results: &Results) -> Result<()> {
@@ -225,6 +230,7 @@ impl Args {
 #[derive(Default)]
 struct Rest {
     sessions: Option<figures::Sessions>,
+    running: Vec<figures::Running>,
     stages: Vec<stages::Figures>,
     profile: Option<profile::Profile>,
 }
@@ -247,13 +253,14 @@ const QUIET_CACHES: [&str; 3] = ["bdev_cache", "mqueue_inode_cache", "shmem_inod
 /// Where memtrace takes no tracepoints, these make the floor.
 const USUAL: [&str; 4] = ["kfree", "kmalloc", "kmem_cache_alloc", "kmem_cache_free"];
 
-fn memtrace(scratch: &Path) -> Result<Memtrace> {
+fn memtrace(scratch: &Path, sleeper: u32) -> Result<Memtrace> {
     let is_there = |cache: &&str| Path::new("/sys/kernel/slab").join(cache).is_dir();
     let quiet_cache =
         QUIET_CACHES.into_iter().find(is_there).context("this kernel has none of the quiet caches")?;
     let program = paths::target("release/memtrace");
     let floor = build_ebpf::compiled(FLOOR);
-    let mut memtrace = Memtrace { program, floor, quiet_cache, one: Shape::new(), all: Shape::new() };
+    let mut memtrace =
+        Memtrace { program, floor, quiet_cache, sleeper, one: Shape::new(), all: Shape::new() };
     memtrace.one = shape(&memtrace, quiet_cache, &["kmalloc"], scratch)?;
     memtrace.all = shape(&memtrace, "all", &[], scratch)?;
     Ok(memtrace)

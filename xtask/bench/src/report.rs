@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::compare::{Clock, Comparison, Cost, TracerCost};
 use crate::contender::Contender;
 use crate::facts::Facts;
-use crate::figures::{Flood, Recorded, Sessions};
+use crate::figures::{Busy, Flood, Recorded, Running, Sessions};
 use crate::human;
 use crate::profile::{self, Profile, ProgramCost};
 use crate::stages::Figures;
@@ -27,6 +27,7 @@ pub struct Report {
     /// Contenders that could not run, and why.
     pub refusals: Vec<(Contender, String)>,
     pub sessions: Option<Sessions>,
+    pub running: Vec<Running>,
     pub stages: Vec<Figures>,
     pub profile: Option<Profile>,
     pub targets: Vec<Target>,
@@ -37,6 +38,9 @@ impl Report {
         let mut sections = vec![self.overview(), self.multiples(), self.who()];
         sections.extend(self.comparisons.iter().map(|comparison| self.comparison(comparison)));
         sections.extend(self.sessions.as_ref().map(sessions));
+        if !self.running.is_empty() {
+            sections.push(running(&self.running));
+        }
         if !self.stages.is_empty() {
             sections.push(stages(&self.stages));
         }
@@ -279,6 +283,29 @@ fn add_recorded(add: &mut impl FnMut(&str, String, &str), recorded: &Recorded) {
     add(&what, rate, "events, from the file to a report, by CPU time");
     let peak = human::bytes(recorded.report.peak_rss_bytes as f64);
     add(&what, peak, "resident at most, making the report");
+}
+
+fn running(running: &[Running]) -> Section {
+    let percent = |percent: f64| format!("{percent:.2} %");
+    let busy = |running: &Running, figure: fn(&Busy) -> Option<f64>| {
+        or_dash(running.busy.as_ref().and_then(figure), percent)
+    };
+    let mut table = Table::new(["what", "idle", "resident", "its own", "all CPUs busy", "with probes"]);
+    for one in running {
+        table.add([
+            one.name.to_owned(),
+            percent(one.idle_percent),
+            human::bytes(one.rss_bytes as f64),
+            human::bytes(one.anonymous_bytes as f64),
+            busy(one, |busy| Some(busy.percent)),
+            busy(one, |busy| busy.told_percent),
+        ]);
+    }
+    let about = vec![
+        "Percent of one CPU, of the process. All but the watch trace all caches with names. Busy: mix on every CPU.".into(),
+        "With probes: by its own account, what its probes take in all others included.".into(),
+    ];
+    Section { title: "Left running".into(), about, table }
 }
 
 fn stages(stages: &[Figures]) -> Section {

@@ -220,7 +220,7 @@ impl Bench<'_> {
     }
 }
 
-fn cpus() -> usize {
+pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MAX_CPUS)
 }
 

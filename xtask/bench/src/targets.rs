@@ -57,8 +57,9 @@ impl Limit {
         };
         let number: f64 = amount.split(' ').next().unwrap_or_default().parse()?;
         let scale = match unit(amount) {
-            "" | "x" | "ns" | "bytes" => 1.0,
+            "" | "x" | "%" | "ns" | "bytes" => 1.0,
             "ms" | "MB" | "M" | "M/s" => 1e6,
+            "MiB" => 1_048_576.0,
             unit => bail!("unknown unit {unit}"),
         };
         Ok(limit(scale * number))
@@ -185,6 +186,8 @@ fn shown(value: f64, unit: &str) -> String {
         "bytes" => format!("{} bytes", human::number(value)),
         "MB" => format!("{} MB", human::number(value / 1e6)),
         "M" | "M/s" => format!("{}/s", human::count(value)),
+        "MiB" => human::bytes(value),
+        "%" => format!("{} %", human::number(value)),
         "x" => human::number(value),
         _ => human::count(value),
     }
@@ -268,6 +271,7 @@ pub mod tests {
         let limit = |text| Limit::parse(text).unwrap();
         assert_eq!(limit("<= 1.15 x floor"), Limit::AtMost(1.15));
         assert_eq!(limit("<= 300 ms"), Limit::AtMost(300e6));
+        assert_eq!(limit("<= 64 MiB"), Limit::AtMost(67_108_864.0));
         assert_eq!(limit(">= 10 M events/s"), Limit::AtLeast(10e6));
         assert_eq!(limit("0"), Limit::AtMost(0.0));
         assert!(Limit::parse("<= 3 furlongs").is_err());

@@ -8,6 +8,7 @@ pub fn memtrace() -> Memtrace {
         program: "memtrace".into(),
         floor: "floor".into(),
         quiet_cache: "bdev_cache",
+        sleeper: 1,
         one: shape(&["kfree", "kmem_cache_alloc", "kmem_cache_free", "kmem_cache_free"]),
         all: shape(&["kfree", "kmalloc", "kmem_cache_alloc", "kmem_cache_free", "kmem_cache_free"]),
     }

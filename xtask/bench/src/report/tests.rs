@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum as _;
 
 use super::*;
-use crate::figures::Idle;
+use crate::figures::{Busy, Idle};
 use crate::process::Spent;
 use crate::profile::{ProgramCost, Samples, SessionPrograms};
 use crate::stats::Ratio;
@@ -23,6 +23,7 @@ fn cost(contender: Contender, added: f64, to_floor: f64) -> Cost {
         added_ns_per_hit: Some(added / 9.0),
         to_floor: contender.floor().and_then(|_| Ratio::between(estimate(to_floor), estimate(1.0))),
         to_all: Ratio::between(estimate(added), estimate(1100.0)),
+        to_dentry: Ratio::between(estimate(added), estimate(700.0)),
         tracer: None,
     }
 }
@@ -93,6 +94,18 @@ fn sessions() -> Sessions {
     }
 }
 
+fn running() -> Vec<Running> {
+    let busy = |told_percent| Some(Busy { percent: 31.4, told_percent });
+    let running = |name, busy| Running {
+        name,
+        idle_percent: 0.123,
+        rss_bytes: 14 << 20,
+        anonymous_bytes: 1 << 20,
+        busy,
+    };
+    vec![running("top", busy(None)), running("serve", busy(Some(87.0))), running("watch", None)]
+}
+
 fn profile() -> Profile {
     let program = ProgramCost {
         name: "kmem_cache_alloc".into(),
@@ -161,6 +174,7 @@ fn report() -> Report {
         comparisons: vec![eventfd(), fork()],
         refusals: vec![(Contender::Memleak, "not installed".into())],
         sessions: Some(sessions()),
+        running: running(),
         stages: stages(),
         profile: Some(profile()),
         targets: vec![],
@@ -183,6 +197,7 @@ fn only_a_comparison_on_a_busy_machine_without_a_profile() {
         undisturbed: 0.43,
         clock: Clock::Cpu,
         sessions: None,
+        running: Vec::new(),
         stages: vec![],
         profile: None,
         comparisons: vec![],
