@@ -14,6 +14,7 @@ use super::{
     shared::{
         command::{CommandArgs, CommandError},
         finding::FindingArgs,
+        lines::Lines,
         rows::RowArgs,
         runtime::block_on,
         terminal::{Size, WidthArgs},
@@ -42,7 +43,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub rows: RowArgs,
 
-    /// A table, or one JSON object with exact numbers
+    /// A table at the end; one JSON object with exact numbers; or a line for each report meanwhile, as vmstat
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
 
@@ -69,6 +70,7 @@ pub struct RunArgs {
 pub enum Format {
     #[default]
     Table,
+    Line,
     Json,
 }
 
@@ -101,8 +103,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode, RunError> {
     // What was there before is none of the command's.
     let mut options = Options { has_early_report: false, census: TakeCensus::Never, ..options };
     let (out, file) = open(&args)?;
-    let last = Last { out: BufWriter::new(out), format: args.output, frame: frame(&args) };
-    let (output, outcome) = args.finding.watch(Box::new(last));
+    let (output, outcome) = args.finding.watch(output(out, args.output, frame(&args)));
     let Some((command, ending)) = args.command.start(&mut options)? else {
         // The command line has one.
         return Ok(ExitCode::SUCCESS);
@@ -132,22 +133,28 @@ fn frame(args: &RunArgs) -> Frame {
     }
 }
 
-/// Shows the last report alone: before, the terminal is the command's.
-struct Last<W: Write> {
-    out: BufWriter<W>,
-    format: Format,
-    frame: Frame,
+fn output(out: Box<dyn Write + Send>, format: Format, frame: Frame) -> Box<dyn Output + Send> {
+    let out = BufWriter::new(out);
+    let table = move |last: &Snapshot| Ok(text(&report::block(last), frame, Style::Plain));
+    match format {
+        Format::Table => Box::new(Last { out, text: table }),
+        Format::Line => Box::new(Lines::plain(out, frame)),
+        Format::Json => Box::new(Last { out, text: json::line }),
+    }
 }
 
-impl<W: Write> Output for Last<W> {
+/// Shows the last report alone: before, the terminal is the command's.
+struct Last<W, F> {
+    out: W,
+    text: F,
+}
+
+impl<W: Write, F: Fn(&Snapshot) -> io::Result<String>> Output for Last<W, F> {
     fn show(&mut self, snapshot: &Snapshot) -> io::Result<Shown> {
         if !snapshot.is_final {
             return Ok(Shown::Yes);
         }
-        let text = match self.format {
-            Format::Table => text(&report::block(snapshot), self.frame, Style::Plain),
-            Format::Json => json::line(snapshot)?,
-        };
+        let text = (self.text)(snapshot)?;
         shown(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
     }
 }

@@ -32,6 +32,8 @@ use crate::{
 pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing, Odd: pages_are_of_slabs_as_the_kernel_says];
     tests.extend(tests![Disk, Odd: dentries_of_a_removed_cgroup_are_found_afterwards]);
+    tests.extend(tests![Disk, EachKernel: slab_of_a_cgroup_is_what_the_kernel_counts_of_it]);
+    tests.extend(tests![Tracing, EachKernel: who_has_files_open_is_told]);
     tests.into_iter().map(|test| Test { name: format!("census_{}", test.name), ..test }).collect()
 }
 
@@ -125,11 +127,60 @@ fn are_counted_as_unused(kernel: &Kernel, cgroup: Option<CgroupId>) {
     assert!(sum(&|_| true).abs_diff(all) <= all / 100 + 100, "{} of {all}", sum(&|_| true));
 }
 
-fn the_command_tells(directory: &Path) {
-    let arguments = ["census", "-c", "dentry", "--error", "5%", "-o", "json"];
-    let output = Command::new(host::memtrace()).args(arguments).output().expect("memtrace starts");
+/// `memory.stat`, which version 2 of cgroups has.
+fn slab_of_a_cgroup_is_what_the_kernel_counts_of_it() {
+    let disk = directory_on_disk();
+    let cgroup = Cgroup::charged(&unique("pays"));
+    let within = disk.path().to_owned();
+    let task = Task::NegativeDentries { within, count: PLANTED, names: NameStyle::DoesNotExist };
+    let mut names = Workload::start(unique("names"), &task);
+    cgroup.add(names.pid());
+    names.go();
+    let census = said(&["--by", "cgroup", "--error", "5%"]);
+    let rows = census["rows"].as_array().expect("there are rows");
+    let row = rows.iter().find(|row| row["cgroup"].as_str() == Some(&cgroup.name()));
+    if cgroup.is_of_version_1() || !host::charges_slab() {
+        assert!(row.is_none_or(|row| row["memory_stat_bytes"].is_null()), "{row:#?}");
+    } else {
+        let row = row.unwrap_or_else(|| panic!("{census:#}"));
+        let counted = row["memory_stat_bytes"].as_u64().unwrap_or_else(|| panic!("{row:#}"));
+        // A dentry takes 192 bytes, and all of it is charged.
+        assert!(counted >= 192 * PLANTED as u64, "{row:#}");
+        let [low, high] = [0, 1].map(|end| row["bytes_ci95"][end].as_u64().expect("a size"));
+        let room = (high - low) + counted / 10;
+        assert!((low.saturating_sub(room)..=high + room).contains(&counted), "{row:#}");
+        assert!(!census["notes"].to_string().contains("memory.stat"), "{census:#}");
+    }
+    names.end();
+}
+
+const PIPES: usize = 4_000;
+
+fn who_has_files_open_is_told() {
+    let comm = unique("holds");
+    let mut holder = Workload::start(&comm, &Task::Pipes(PIPES));
+    holder.go();
+    let census = said(&["-c", "filp", "--by", "kind"]);
+    let rows = census["rows"].as_array().expect("there are rows");
+    let row =
+        rows.iter().find(|row| row["kind"] == "open file: fifo").unwrap_or_else(|| panic!("{census:#}"));
+    let open_in = &row["open_in"];
+    assert_eq!((&open_in["comm"], &open_in["processes"]), (&comm.as_str().into(), &1.into()), "{row:#}");
+    // Others have some pipes too.
+    assert!(open_in["share"].as_f64().is_some_and(|share| share > 0.8), "{row:#}");
+    holder.end();
+}
+
+/// What `memtrace census` prints.
+fn said(arguments: &[&str]) -> Value {
+    let output = Command::new(host::memtrace()).arg("census").args(arguments).args(["-o", "json"]).output();
+    let output = output.expect("memtrace starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let census: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    serde_json::from_slice(&output.stdout).expect("it is JSON")
+}
+
+fn the_command_tells(directory: &Path) {
+    let census = said(&["-c", "dentry", "--error", "5%"]);
     assert_eq!(census.pointer("/caches/0/agrees"), Some(&true.into()), "{census:#}");
     let rows = census["rows"].as_array().expect("there are rows");
     let is_it =

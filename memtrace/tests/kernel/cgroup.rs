@@ -55,6 +55,11 @@ impl Cgroup {
         format!("/{}", path.display())
     }
 
+    /// Version 2 has this file in each.
+    pub fn is_of_version_1(&self) -> bool {
+        !self.0.join("cgroup.controllers").exists()
+    }
+
     pub fn id(&self) -> CgroupId {
         fs::metadata(&self.0).expect("it is there").ino()
     }

@@ -30,6 +30,7 @@ pub fn tests() -> Vec<Test> {
     ]);
     tests.extend(tests![Tracing, Once:
         the_exit_code_is_the_command_s,
+        a_line_for_each_report_comes_while_it_runs,
         a_command_runs_as_whoever_called_sudo,
         a_signal_is_the_command_s,
         a_recording_of_a_command_ends_with_it,
@@ -149,6 +150,16 @@ fn the_exit_code_is_the_command_s() {
     check(&["/etc/passwd"], 126, false);
     let usage = output(&["run", "-c", "dentry"]);
     assert_eq!(usage.status.code(), Some(2), "{usage:?}");
+}
+
+/// On standard error, as its output is its own.
+fn a_line_for_each_report_comes_while_it_runs() {
+    let output =
+        output(&["run", "-c", "dentry", "-i", "100ms", "-o", "line", "--", "sh", "-c", "echo said; sleep 1"]);
+    let lines = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"said\n"[..]), "{lines}");
+    let headings: Vec<_> = lines.lines().filter(|line| line.contains("COMM")).collect();
+    assert!(!headings.is_empty() && lines.lines().count() > headings.len() + 2, "{lines}");
 }
 
 fn a_command_runs_as_whoever_called_sudo() {

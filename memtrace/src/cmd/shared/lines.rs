@@ -45,6 +45,11 @@ impl Lines<Stdout> {
 }
 
 impl<W: Write> Lines<W> {
+    /// In columns of that width, however wide the window is.
+    pub fn plain(out: W, frame: Frame) -> Self {
+        Self::new(out, Style::Plain, move || (frame, LINES))
+    }
+
     fn new(out: W, style: Style, room: impl FnMut() -> (Frame, usize) + Send + 'static) -> Self {
         let frame = Frame::default();
         Self { out, style, room: Box::new(room), frame, below: None, before: None }

@@ -161,7 +161,7 @@ fn row(cursor: &mut Cursor<'_>) -> Result<Row, Malformed> {
         made: cursor.option(|cursor| {
             Ok(Period { after: time(cursor)?, before: time(cursor)?, clock: word(cursor, &CLOCKS)? })
         })?,
-        directory_made: None,
+        not_before: None,
         open_in: None,
         memory_stat: None,
     })

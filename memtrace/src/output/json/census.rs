@@ -98,8 +98,8 @@ objects! {
         node: Option<u16> = row.traits.node,
         negative_share: Option<f64>,
         asked_once_share: Option<f64>,
-        /// By the names; else by the directory that all of them are in.
-        made_after: Option<String> = row.made.map(|made| made.after).or(row.directory_made).map(rfc3339),
+        /// By the names; else by the directory or the filesystem that all of them are in.
+        made_after: Option<String> = row.made.map(|made| made.after).or(row.not_before.map(|it| it.time)).map(rfc3339),
         made_before: Option<String> = row.made.map(|made| rfc3339(made.before)),
         /// What the kernel counts of the cgroup.
         memory_stat_bytes: Option<u64> = row.memory_stat,

@@ -9,8 +9,8 @@ use crate::{
     view::{
         Census,
         census::{
-            By, CacheCensus, Clock, Content, Interval, Kind, OpenIn, Payer, Period, Place, Row, Told,
-            UnusedRow, compare::RowChange,
+            By, CacheCensus, Clock, Content, Interval, Kind, Made, NotBefore, OpenIn, Payer, Period, Place,
+            Row, Told, UnusedRow, compare::RowChange,
         },
         key,
     },
@@ -217,7 +217,7 @@ fn signs(row: &Row, census: &Census) -> Vec<String> {
     let made = row.made.map(|period| made(&period, census.time));
     let negative = row.negative_share.filter(|_| !census.by.contains(&By::Kind));
     // Where names tell, they tell more.
-    let made = made.or_else(|| row.directory_made.map(|directory| made_after(directory, census.time)));
+    let made = made.or_else(|| row.not_before.map(|not_before| made_after(not_before, census.time)));
     [share("negative", negative), share("asked once", row.asked_once_share), made]
         .into_iter()
         .flatten()
@@ -225,10 +225,14 @@ fn signs(row: &Row, census: &Census) -> Vec<String> {
 }
 
 /// `made in the last 3 h 10 m (age of the directory)`.
-fn made_after(directory: SystemTime, now: SystemTime) -> String {
+fn made_after(not_before: NotBefore, now: SystemTime) -> String {
+    let of = match not_before.made {
+        Made::Directory => "directory",
+        Made::Filesystem => "filesystem",
+    };
     format!(
-        "made in the last {} (age of the directory)",
-        long(now.duration_since(directory).unwrap_or_default())
+        "made in the last {} (age of the {of})",
+        long(now.duration_since(not_before.time).unwrap_or_default())
     )
 }
 

@@ -247,7 +247,7 @@ fn row(cache: usize, share: f64, error: f64, of: u64, traits: Traits) -> Row {
         negative_share: None,
         asked_once_share: None,
         made: None,
-        directory_made: None,
+        not_before: None,
         open_in: None,
         memory_stat: None,
     }

@@ -5,7 +5,8 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::ffi::OsStrExt as _,
-    time::{Duration, Instant},
+    path::Path,
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
@@ -20,13 +21,14 @@ use crate::{
     procfs::{
         Files,
         cgroup::{self, Version},
+        mountinfo::Mount,
         open_files::{self, InodeId},
         slab::SelectedCaches,
     },
     text::{escape, human},
     view::{
         Census,
-        census::{Payer, UnusedRow, unused::sorted},
+        census::{Made, NotBefore, Payer, Row, UnusedRow, unused::sorted},
         key,
     },
 };
@@ -49,18 +51,40 @@ pub fn find_holders(sample: &mut Sample) -> Option<String> {
     (!holders.is_whole).then(|| why.to_owned())
 }
 
-/// A name that does not exist was looked up after its directory was made. Files are renamed, and may be older. A directory that is
-/// older than the host's start tells nothing.
+/// Says since when objects can be there, by what they are in. What is older than the host's start tells nothing.
+///
+/// A cgroup has no time: that of its directory is when its inode was loaded last.
 pub fn date(census: &mut Census) {
     let boot = census.time - Duration::from_nanos(clock::now());
-    for row in census.rows.iter_mut().filter(|row| row.negative_share == Some(1.0)) {
-        let Some(place) = row.traits.place.as_ref().filter(|place| !place.is_flat && !place.is_below) else {
-            continue;
-        };
-        let directory = fs::symlink_metadata(OsStr::from_bytes(&place.directory));
-        let made = directory.and_then(|directory| directory.created());
-        row.directory_made = made.ok().filter(|&made| made > boot);
+    let in_memory: Vec<Mount> = Files::live()
+        .mounts()
+        .into_iter()
+        .filter(|mount| mount.kind == b"tmpfs" && mount.root == b"/")
+        .collect();
+    for row in &mut census.rows {
+        let not_before = directory_made(row).or_else(|| filesystem_made(row, &in_memory));
+        row.not_before = not_before.filter(|it| it.time > boot);
     }
+}
+
+/// A name that does not exist was looked up after its directory was made. Files are renamed, and may be older.
+fn directory_made(row: &Row) -> Option<NotBefore> {
+    let place = row.traits.place.as_ref().filter(|place| !place.is_flat && !place.is_below)?;
+    let time = created(OsStr::from_bytes(&place.directory)).filter(|_| row.negative_share == Some(1.0))?;
+    Some(NotBefore { time, made: Made::Directory })
+}
+
+/// A filesystem in memory begins empty.
+fn filesystem_made(row: &Row, in_memory: &[Mount]) -> Option<NotBefore> {
+    let place = row.traits.place.as_ref().filter(|_| row.traits.filesystem.as_deref() == Some(b"tmpfs"))?;
+    let directory = Path::new(OsStr::from_bytes(&place.directory));
+    let holding = in_memory.iter().filter(|mount| directory.starts_with(&mount.at));
+    let mount = holding.max_by_key(|mount| mount.at.as_os_str().len())?;
+    Some(NotBefore { time: created(&mount.at)?, made: Made::Filesystem })
+}
+
+fn created(path: impl AsRef<Path>) -> Option<SystemTime> {
+    fs::symlink_metadata(path).ok()?.created().ok()
 }
 
 /// What the kernel itself counts of the slab of cgroups that have no others in them.

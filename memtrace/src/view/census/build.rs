@@ -344,7 +344,7 @@ impl Row {
             negative_share: None,
             asked_once_share: None,
             made: None,
-            directory_made: None,
+            not_before: None,
             open_in: None,
             memory_stat: None,
         }

@@ -115,12 +115,27 @@ pub struct Row {
     /// Of its dentries: nobody asked for them again.
     pub asked_once_share: Option<f64>,
     pub made: Option<Period>,
-    /// When the directory of all of them was made: they were made later. No recording has this, nor the next two.
-    pub directory_made: Option<SystemTime>,
+    /// All of them were made later. No recording has this, nor the next two.
+    pub not_before: Option<NotBefore>,
     /// Who has most of them open now.
     pub open_in: Option<OpenIn>,
     /// Bytes of slab that the kernel counts for the cgroup, where a row is all that a cgroup has. No recording has this either.
     pub memory_stat: Option<u64>,
+}
+
+/// When something was made that objects are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotBefore {
+    pub time: SystemTime,
+    pub made: Made,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Names that do not exist are no older than their directory.
+    Directory,
+    /// What is in memory alone is no older than its filesystem.
+    Filesystem,
 }
 
 /// Processes of one name that have files or sockets open.
@@ -154,7 +169,7 @@ impl Census {
     pub fn as_recorded(mut self) -> Self {
         self.unused.clear();
         for row in &mut self.rows {
-            (row.directory_made, row.open_in, row.memory_stat) = (None, None, None);
+            (row.not_before, row.open_in, row.memory_stat) = (None, None, None);
         }
         self
     }
