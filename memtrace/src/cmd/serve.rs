@@ -1,6 +1,7 @@
 //! `memtrace serve`: a session that answers over HTTP.
 
 pub mod config;
+mod armed;
 mod reload;
 pub mod settings;
 
@@ -16,6 +17,7 @@ use clap::{Args, ValueEnum};
 
 pub use self::settings::CommandLine;
 use self::{
+    armed::Watching,
     config::ConfigError,
     reload::{Reloader, Reloading},
     settings::Settings,
@@ -23,7 +25,13 @@ use self::{
 use super::{
     exit::{Exit, Failure},
     live,
-    shared::{number, rows::RowArgs, runtime::block_on, trace::TraceArgs},
+    shared::{
+        arming::{ArmingArgs, ArmingError},
+        number,
+        rows::RowArgs,
+        runtime::block_on,
+        trace::TraceArgs,
+    },
 };
 use crate::{
     knowledge::incidents::IncidentsError,
@@ -83,6 +91,13 @@ pub struct ServeArgs {
     /// File with additional known incidents for the findings (docs/incidents.md); may be repeated
     #[arg(long, value_name = "FILE")]
     pub incidents: Vec<PathBuf>,
+
+    /// Also record when a condition holds, as memtrace watch does, and when somebody leaks or floods (docs/watch.md)
+    #[arg(long)]
+    pub arm: bool,
+
+    #[command(flatten)]
+    pub arming: ArmingArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,6 +116,8 @@ pub enum ServeError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Incidents(#[from] IncidentsError),
+    #[error(transparent)]
+    Arming(#[from] ArmingError),
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
     #[error("cannot write: {0}")]
@@ -114,6 +131,7 @@ impl Failure for ServeError {
         match self {
             Self::Config(_) | Self::Web(_) => Exit::Usage,
             Self::Incidents(error) => error.exit(),
+            Self::Arming(error) => error.exit(),
             Self::Session(error) => error.exit(),
             Self::Write(error) => error.exit(),
             Self::Listen(_) | Self::Thread(_) => Exit::Failed,
@@ -139,6 +157,8 @@ fn serve(line: CommandLine, settings: Settings, options: Options, web: Web) -> R
     let listeners = listeners(&settings.args.listen)?;
     let (asker, requests) = Requests::new();
     let board = Arc::new(Board::new(asker.clone(), adjustable(&settings.args, &options)));
+    let args = &settings.args;
+    let guard = args.arm.then(|| armed::arm(&args.arming, &board)).transpose()?;
     let hangup = if line.config().is_some() { Hangup::IsElsewhere } else { Hangup::Ends };
     let reloading = Reloading { line, settings, asker, board: Arc::clone(&board) };
     let reloader = (hangup == Hangup::IsElsewhere).then(|| Reloader::start(reloading));
@@ -147,9 +167,10 @@ fn serve(line: CommandLine, settings: Settings, options: Options, web: Web) -> R
     let server = Server::start(listeners, Arc::clone(&board), web).map_err(ServeError::Thread)?;
     // Nowhere to complain if even standard error is closed.
     let _ = writeln!(io::stderr(), "{greeting}");
+    let watching = guard.map(Watching::start).transpose().map_err(ServeError::Thread)?;
     let session = session::run_asked(options, Box::new(Publisher::new(board)), requests, hangup);
     block_on(session).map_err(SessionError::Runtime)??;
-    drop((server, reloader));
+    drop((watching, server, reloader));
     Ok(())
 }
 

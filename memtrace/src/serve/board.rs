@@ -14,7 +14,7 @@ use crate::{
     kernel::cost,
     output::{
         Output, Shown,
-        metrics::{Config, Exposed, Places, Process},
+        metrics::{Config, Exposed, Places, Process, Recordings},
     },
     session::requests::{Asker, OwnProfile, Request},
     text::human,
@@ -26,6 +26,8 @@ pub struct Board {
     latest: Mutex<Option<Posted>>,
     asker: Asker,
     adjustable: Mutex<Adjustable>,
+    /// None where nobody is armed.
+    recordings: Mutex<Option<Recordings>>,
     started: SystemTime,
 }
 
@@ -63,7 +65,7 @@ const GRACE: Duration = Duration::from_secs(10);
 impl Board {
     pub fn new(asker: Asker, adjustable: Adjustable) -> Self {
         let (latest, adjustable) = (Mutex::new(None), Mutex::new(adjustable));
-        Self { latest, asker, adjustable, started: SystemTime::now() }
+        Self { latest, asker, adjustable, recordings: Mutex::new(None), started: SystemTime::now() }
     }
 
     pub fn change(&self, change: impl FnOnce(&mut Adjustable)) {
@@ -72,6 +74,15 @@ impl Board {
 
     fn adjustable(&self) -> Adjustable {
         *self.adjustable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was recorded so far.
+    pub fn tell(&self, recordings: &Recordings) {
+        *self.recordings.lock().unwrap_or_else(PoisonError::into_inner) = Some(recordings.clone());
+    }
+
+    fn recordings(&self) -> Option<Recordings> {
+        self.recordings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// None before the first report.
@@ -123,7 +134,8 @@ impl Output for Publisher {
         let status = status(snapshot);
         let Adjustable { series, config, .. } = self.board.adjustable();
         self.places.allow(series.get());
-        let process = Process { started: self.board.started, cpu: cost::cpu_time(), config };
+        let recordings = self.board.recordings();
+        let process = Process { started: self.board.started, cpu: cost::cpu_time(), config, recordings };
         self.board.post(Exposed::new(snapshot.clone(), &mut self.places, process));
         let ready = (!self.is_ready).then_some(NotifyState::Ready);
         self.is_ready = true;

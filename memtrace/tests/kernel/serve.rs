@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Test> {
     let mut tests = tests![Tracing, OneKernel: metrics_and_profiles_name_who_holds_files];
     tests.extend(tests![Tracing, Once:
         a_hangup_reads_the_configuration_again,
+        an_armed_one_records_whom_it_finds,
         a_prometheus_scrapes_it,
         a_prometheus_scrapes_it_by_tls_with_a_password,
     ]);
@@ -113,6 +114,40 @@ fn metrics_and_profiles_name_who_holds_files() {
     kill_process(pid, Signal::TERM).expect("it runs");
     assert!(served.process.wait().expect("it is our child").success());
     assert!(!served.socket.exists(), "its socket goes with it");
+}
+
+/// It traces all the time, so it need not wait until memory is short.
+fn an_armed_one_records_whom_it_finds() {
+    let comm = unique("leaks");
+    let directory = tempfile::tempdir().expect("there is room");
+    let into = directory.path().join("bundles");
+    let arm = ["--arm", "--on", "finding", "--for", "2s", "--into", into.to_str().expect("it is text")];
+    let session = ["--cache", "filp", "--interval", "500ms"];
+    let mut served = Served::start(&directory.path().join("socket"), &[&session[..], &arm].concat());
+    served.until("a report", |metrics| metrics.contains("memtrace_recording_bytes 0"));
+    let mut holders = Vec::new();
+    let made = |metrics: &str| value(metrics, "memtrace_recordings_total", "reason=\"finding\"");
+    // A leak until it is recorded.
+    let metrics = loop {
+        let (_, metrics) = served.ask("/metrics").expect("it listens");
+        let metrics = String::from_utf8_lossy(&metrics).into_owned();
+        if made(&metrics).is_some() {
+            break metrics;
+        }
+        assert!(holders.len() < MAX_ASKED, "{metrics}");
+        let mut holder = Workload::start(&comm, &Task::OpenFiles(1_500));
+        holder.go();
+        holders.push(holder);
+        thread::sleep(BETWEEN);
+    };
+    assert_eq!(made(&metrics), Some(1.0), "{metrics}");
+    assert!(metrics.contains("memtrace_failed_recordings_total 0"), "{metrics}");
+    let bundles = fs::read_dir(&into).expect("it is there").flatten();
+    let bundles: Vec<_> = bundles.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(matches!(&bundles[..], [one] if one.ends_with(".tar.zst")), "{bundles:?}");
+    kill_process(Pid::from_child(&served.process), Signal::TERM).expect("it runs");
+    assert!(served.process.wait().expect("it is our child").success());
+    holders.into_iter().for_each(Workload::end);
 }
 
 /// A process that is ended with the test.

@@ -8,7 +8,7 @@ use super::{
     ServeArgs,
     config::{self, ConfigError, Values},
 };
-use crate::serve::file;
+use crate::{cmd::shared::arming::ArmingArgs, serve::file};
 
 /// How `memtrace serve` was started.
 #[derive(Clone, Debug)]
@@ -130,7 +130,12 @@ impl FromArgMatches for CommandLine {
 
 impl Args for CommandLine {
     fn augment_args(command: Command) -> Command {
-        ServeArgs::augment_args(command).mut_arg("interval", |interval| interval.default_value("10s"))
+        let command = ServeArgs::augment_args(command);
+        let armed = ArmingArgs::augment_args(Command::new("armed"));
+        let armed = armed.get_arguments().fold(command, |command, arg| {
+            command.mut_arg(arg.get_id(), |arg| arg.requires("arm").help_heading("With --arm"))
+        });
+        armed.mut_arg("interval", |interval| interval.default_value("10s"))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

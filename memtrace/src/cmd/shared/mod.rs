@@ -1,6 +1,7 @@
-//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`], [`until`], [`conditions`], [`command`]) with their numbers ([`number`]),
+//! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`], [`until`], [`conditions`], [`arming`], [`command`]) with their numbers ([`number`]),
 //! what the terminal is ([`terminal`]), the table on it ([`screen`]), a line for each report ([`lines`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), a session with somebody who presses keys ([`keyboard`]), and a recording that grows ([`follow`]).
 
+pub mod arming;
 pub mod command;
 pub mod conditions;
 pub mod finding;

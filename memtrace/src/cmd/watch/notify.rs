@@ -2,7 +2,10 @@
 
 use sd_notify::NotifyState;
 
-use crate::{armed::machine::State, text::human};
+use crate::{
+    armed::{episode::Episodes, guard::Audience, machine::State},
+    text::human,
+};
 
 #[derive(Default)]
 pub struct Notifier {
@@ -12,13 +15,12 @@ pub struct Notifier {
     finding: Option<String>,
 }
 
-impl Notifier {
-    pub fn recorded(&mut self, finding: Option<String>) {
-        self.bundles += u64::from(finding.is_some());
-        self.finding = finding.or(self.finding.take());
+impl Audience for Notifier {
+    fn recorded(&mut self, _reasons: &[String], finding: Option<String>, _episodes: &Episodes) {
+        self.found(finding);
     }
 
-    pub fn tell(&mut self, state: State) {
+    fn is(&mut self, state: State) {
         let status = self.status(state);
         let ready = (!std::mem::replace(&mut self.is_ready, true)).then_some(NotifyState::Ready);
         let states: Vec<_> =
@@ -27,8 +29,15 @@ impl Notifier {
         let _ = sd_notify::notify(&states);
     }
 
-    pub fn stopping(&self) {
+    fn ends(&mut self) {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    }
+}
+
+impl Notifier {
+    fn found(&mut self, finding: Option<String>) {
+        self.bundles += u64::from(finding.is_some());
+        self.finding = finding.or(self.finding.take());
     }
 
     fn status(&self, state: State) -> String {
@@ -57,8 +66,8 @@ mod tests {
     fn the_state_is_a_line() {
         let mut notifier = Notifier::default();
         assert_eq!(notifier.status(State::Armed), "armed; 0 recordings");
-        notifier.recorded(Some("SUSPECT: none".to_owned()));
-        notifier.recorded(None);
+        notifier.found(Some("SUSPECT: none".to_owned()));
+        notifier.found(None);
         assert_eq!(
             notifier.status(State::Cooling(Duration::from_secs(90))),
             "armed; what was recorded cools down for 1 m 30 s; 1 recording, the last one: SUSPECT: none"

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{Config, exposed::Exposed, group::Group, places::Labels};
+use super::{Config, Recordings, exposed::Exposed, group::Group, places::Labels};
 use crate::{
     text::escape,
     view::{CacheTotals, census::CacheCensus},
@@ -233,6 +233,22 @@ pub const OURS: &[Family] = &[
         "When the configuration that holds was read",
         |e| config(e, |config| since_1970(config.taken)),
     ),
+    counter("recordings", None, "Recordings that were made, by what for", |e| {
+        let made = e.process.recordings.iter().flat_map(|recordings| &recordings.made);
+        made.map(|(reason, count)| labelled("reason", reason, *count as f64)).collect()
+    }),
+    counter(
+        "failed_recordings",
+        None,
+        "Recordings that were to be made, and of which there is nothing",
+        |e| recordings(e, |recordings| Some(recordings.failed as f64)),
+    ),
+    gauge("recording", BYTES, "What the bundles of recordings take that are kept", |e| {
+        recordings(e, |recordings| Some(recordings.bytes as f64))
+    }),
+    gauge("last_recording_timestamp", SECONDS, "When the last recording was complete", |e| {
+        recordings(e, |recordings| recordings.last.map(since_1970))
+    }),
     gauge("build_info", None, "Always 1", |_| vec![labelled("version", env!("CARGO_PKG_VERSION"), 1.0)]),
     gauge("last_report_timestamp", SECONDS, "When these figures were read", |e| {
         one(since_1970(e.snapshot.time))
@@ -252,6 +268,10 @@ pub const PROCESS: &[Family] = &[
 
 fn since_1970(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn recordings(exposed: &Exposed, value: fn(&Recordings) -> Option<f64>) -> Vec<Sample> {
+    exposed.process.recordings.iter().filter_map(value).flat_map(one).collect()
 }
 
 fn config(exposed: &Exposed, value: fn(&Config) -> f64) -> Vec<Sample> {

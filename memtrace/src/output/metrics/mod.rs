@@ -10,7 +10,10 @@ mod families;
 pub mod format;
 mod places;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{exposed::Exposed, format::Format, places::Places};
 use crate::view::By;
@@ -19,13 +22,27 @@ use crate::view::By;
 pub const KEYS: [By; 2] = [By::Cache, By::Comm];
 
 /// What is not in a report.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Process {
     pub started: SystemTime,
     /// Of this process, all its threads.
     pub cpu: Duration,
     /// None where there is no file.
     pub config: Option<Config>,
+    /// None where nobody is armed.
+    pub recordings: Option<Recordings>,
+}
+
+/// What was recorded because a condition held, or because somebody asked.
+#[derive(Clone, Debug, Default)]
+pub struct Recordings {
+    /// By what for; one that had two reasons counts for both.
+    pub made: BTreeMap<String, u64>,
+    /// Without a bundle.
+    pub failed: u64,
+    /// Of the bundles that are kept.
+    pub bytes: u64,
+    pub last: Option<SystemTime>,
 }
 
 /// How reading the configuration went.

@@ -12,11 +12,19 @@ use crate::{
     view::{Keys, Row, Snapshot},
 };
 
-const PROCESS: Process = Process {
-    started: UNIX_EPOCH,
-    cpu: Duration::from_millis(1_250),
-    config: Some(Config { is_good: true, taken: UNIX_EPOCH }),
-};
+fn process() -> Process {
+    Process {
+        started: UNIX_EPOCH,
+        cpu: Duration::from_millis(1_250),
+        config: Some(Config { is_good: true, taken: UNIX_EPOCH }),
+        recordings: Some(Recordings {
+            made: [("available lasts < 10m".to_owned(), 1), ("finding".to_owned(), 2)].into(),
+            failed: 1,
+            bytes: 3_100_000,
+            last: Some(UNIX_EPOCH + Duration::from_secs(86_400)),
+        }),
+    }
+}
 
 fn served(rows: Vec<Row>) -> Snapshot {
     Snapshot { by: Keys::new(KEYS).expect("there are keys"), rows, ..sample::lossy() }
@@ -28,7 +36,7 @@ fn row(cache: &str, comm: &[u8], bytes: u64) -> Row {
 }
 
 fn text(snapshot: Snapshot, places: &mut Places, format: Format) -> String {
-    format.text(&Arc::new(Exposed::new(snapshot, places, PROCESS))).expect("it is only text")
+    format.text(&Arc::new(Exposed::new(snapshot, places, process()))).expect("it is only text")
 }
 
 fn sample_rows() -> Vec<Row> {
@@ -73,7 +81,7 @@ fn a_census_keeps_within_its_places() {
     snapshot.latest_census = snapshot.census.clone();
     let all: u64 = snapshot.census.as_ref().expect("there is one").rows.iter().map(|row| row.bytes).sum();
     for max in 1..12 {
-        let exposed = Exposed::new(snapshot.clone(), &mut Places::new(max), PROCESS);
+        let exposed = Exposed::new(snapshot.clone(), &mut Places::new(max), process());
         assert!(exposed.census.len() <= max, "{:?}", exposed.census);
         assert_eq!(exposed.census.iter().map(|group| group.bytes).sum::<u64>(), all);
     }
@@ -84,14 +92,14 @@ fn who_leaks_has_a_series_of_its_own() {
     let mut places = Places::new(8);
     // Everybody has a place.
     let crowd: Vec<_> = (0..100).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
-    Exposed::new(served(crowd.clone()), &mut places, PROCESS);
+    Exposed::new(served(crowd.clone()), &mut places, process());
     let mut leaking = sample::findings();
     leaking.elapsed = Duration::from_secs(1_000_000);
     leaking.by = Keys::new(KEYS).expect("there are keys");
     let finding = &mut leaking.verdict.as_mut().expect("it leaks").findings[0];
     finding.keys = vec![b"dentry".to_vec(), b"curl".to_vec()];
     leaking.rows = crowd[50..].iter().cloned().chain([row("dentry", b"curl", 4_096)]).collect();
-    let exposed = Exposed::new(leaking, &mut places, PROCESS);
+    let exposed = Exposed::new(leaking, &mut places, process());
     let curl = vec![("cache", "dentry".to_owned()), ("comm", "curl".to_owned())];
     assert!(exposed.groups.iter().any(|group| group.labels == curl), "{:?}", exposed.groups);
     assert!(exposed.groups.len() <= 8);
@@ -107,7 +115,7 @@ fn a_thousand_short_lived_names_are_no_thousand_series() {
         let steady = row("filp", b"server", 1 << 20);
         let mut snapshot = served((0..40).map(name).chain([steady]).collect());
         snapshot.elapsed = Duration::from_secs(second);
-        let exposed = Exposed::new(snapshot, &mut places, PROCESS);
+        let exposed = Exposed::new(snapshot, &mut places, process());
         seen.extend(exposed.groups.into_iter().map(|group| group.labels));
     }
     assert!(seen.len() <= 50, "{}", seen.len());
@@ -123,11 +131,11 @@ fn a_place_that_nobody_used_for_an_hour_is_free() {
         snapshot
     };
     for name in ["a", "b", "c"] {
-        Exposed::new(of(name, 0), &mut places, PROCESS);
+        Exposed::new(of(name, 0), &mut places, process());
     }
     let has_its_own = |exposed: Exposed| exposed.groups[0].labels[1].1 == "new";
-    assert!(!has_its_own(Exposed::new(of("new", 3_599), &mut places, PROCESS)));
-    assert!(has_its_own(Exposed::new(of("new", 3_601), &mut places, PROCESS)));
+    assert!(!has_its_own(Exposed::new(of("new", 3_599), &mut places, process())));
+    assert!(has_its_own(Exposed::new(of("new", 3_601), &mut places, process())));
 }
 
 #[test]
@@ -136,23 +144,23 @@ fn fewer_series_are_given_anew_and_more_are_added() {
     let crowd: Vec<_> = (0..20).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
     let labels =
         |exposed: Exposed| exposed.groups.into_iter().map(|group| group.labels).collect::<BTreeSet<_>>();
-    let eight = labels(Exposed::new(served(crowd.clone()), &mut places, PROCESS));
+    let eight = labels(Exposed::new(served(crowd.clone()), &mut places, process()));
     places.allow(12);
-    let twelve = labels(Exposed::new(served(crowd.clone()), &mut places, PROCESS));
+    let twelve = labels(Exposed::new(served(crowd.clone()), &mut places, process()));
     assert!(eight.is_subset(&twelve) && twelve.len() > eight.len(), "{eight:?} {twelve:?}");
     places.allow(4);
-    assert!(labels(Exposed::new(served(crowd), &mut places, PROCESS)).len() <= 4);
+    assert!(labels(Exposed::new(served(crowd), &mut places, process())).len() <= 4);
 }
 
 #[test]
 fn other_labels_are_other_series() {
     let mut places = Places::new(4);
     let crowd: Vec<_> = (0..20).map(|n| row("filp", format!("worker-{n}").as_bytes(), 1 << 20)).collect();
-    Exposed::new(served(crowd), &mut places, PROCESS);
+    Exposed::new(served(crowd), &mut places, process());
     let by = Keys::new(KEYS.into_iter().chain([By::Cgroup])).expect("there are keys");
     let mut row = row("dentry", b"curl", 1 << 20);
     row.keys.push(b"/a".to_vec());
-    let exposed = Exposed::new(Snapshot { by, ..served(vec![row]) }, &mut places, PROCESS);
+    let exposed = Exposed::new(Snapshot { by, ..served(vec![row]) }, &mut places, process());
     assert_eq!(exposed.groups[0].labels[1].1, "curl");
 }
 
@@ -172,7 +180,7 @@ proptest! {
             let mut snapshot = served(rows);
             snapshot.rest = None;
             snapshot.elapsed = Duration::from_secs(at as u64 * 1_000);
-            let exposed = Exposed::new(snapshot, &mut places, PROCESS);
+            let exposed = Exposed::new(snapshot, &mut places, process());
             let distinct: BTreeSet<_> = exposed.groups.iter().map(|group| &group.labels).collect();
             prop_assert!(exposed.groups.len() <= max, "{:?}", exposed.groups);
             prop_assert_eq!(distinct.len(), exposed.groups.len());

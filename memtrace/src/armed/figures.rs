@@ -35,8 +35,8 @@ impl Figures {
         }
     }
 
-    /// What holds of each. Of what cannot be read now, nothing is known.
-    pub fn read(&mut self, now: Duration, watches: &mut [Watch]) -> Vec<Holding> {
+    /// What holds of each. Of what cannot be read now, nothing is known. `has_finding` is of a session; None where there is none.
+    pub fn read(&mut self, now: Duration, has_finding: Option<bool>, watches: &mut [Watch]) -> Vec<Holding> {
         let Self { files, needs_pressure, needs_events, slabinfo } = self;
         let meminfo = files.meminfo().ok();
         let events = needs_events.then(|| files.memory_events());
@@ -52,7 +52,7 @@ impl Figures {
                 .map(|slabinfo| &*slabinfo.lines),
             pressure: needs_pressure.then(|| files.pressure()).flatten(),
             events: events.as_ref(),
-            has_finding: None,
+            has_finding,
         };
         watches.iter_mut().map(|watch| watch.take(&reading)).collect()
     }
