@@ -163,8 +163,12 @@ impl Budget {
     /// Makes room in a full ledger, while the rings are drained: the ledger ignores what the probes still send of objects that
     /// are not followed any more. Returns the new period, if there is one.
     pub fn make_room(&mut self, ledger: &mut Ledger) -> Option<u32> {
+        while ledger.is_full() && ledger.sweep() {}
+        if !ledger.is_full() {
+            return None;
+        }
         let Decision::Sample(period) = self.governor.memory() else { return None };
-        ledger.set_period(period);
+        ledger.raise_period(period);
         self.sampling = Sampling { period };
         Some(period)
     }

@@ -1,6 +1,9 @@
 //! What is in the rings: decoded, then applied to the ledger and the tables of processes and stacks, and passed on to the sink.
 
-use std::{mem, time::Duration};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use super::{
     error::SessionError,
@@ -18,6 +21,9 @@ use crate::{
 /// The rings are drained this often. At 5 million events a second they then hold some 3 MiB.
 pub const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
+/// Of each of these, so much may go into forgetting what is not followed any more.
+const SWEEP: Duration = Duration::from_millis(5);
+
 /// Records drained before signals and timers get their turn.
 pub const MAX_DRAINED: usize = 50_000;
 
@@ -25,6 +31,12 @@ impl Session {
     /// Applies what is in the rings, [`MAX_DRAINED`] records at most. Returns how many there were.
     pub fn drain(&mut self, events: &mut Events) -> Result<usize, SessionError> {
         self.apply(events, |events, apply| events.drain(MAX_DRAINED, apply))
+    }
+
+    /// Forgets some of what is not followed any more, if there is any.
+    pub fn sweep(&mut self) {
+        let start = Instant::now();
+        while self.ledger.sweep() && start.elapsed() < SWEEP {}
     }
 
     /// Applies all that happened by now.

@@ -25,7 +25,7 @@ impl Session {
         match budget.keep_within_cpu(used.total()) {
             Decision::GoOn => {}
             Decision::Sample(period) => {
-                self.ledger.set_period(period);
+                self.ledger.raise_period(period);
                 self.push_to_sink(&Entry::Period(period));
                 self.sample_less(Action::SampledForCpu { limit }, events)?;
             }

@@ -268,6 +268,8 @@ impl Session {
     ) -> Result<End, SessionError> {
         let mut timers = Timers::start(options, self.meter.due(), self.until.is_some());
         let mut reports = 0;
+        // While objects are being forgotten there is nothing to report: then as soon as that is done.
+        let mut is_put_off = false;
         loop {
             match timers.next(wishes, censuses).await {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
@@ -277,20 +279,20 @@ impl Session {
                     censuses.change(&options);
                     self.change(*options);
                 }
-                Wake::Request(Request::Report) => self.report(attached, reporter)?,
+                Wake::Request(Request::Report) => is_put_off = true,
                 // Whoever asked may have gone.
                 Wake::Request(Request::Profile(reply)) => {
                     let _ = reply.send(self.profile(&mut attached.events)?);
                 }
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
-                Wake::EarlyReport => self.report(attached, reporter)?,
+                Wake::EarlyReport => is_put_off = true,
                 Wake::Report => {
                     reports += 1;
                     // The last one is the final report.
                     if options.count.is_some_and(|count| reports >= count) {
                         return Ok(End::Asked);
                     }
-                    self.report(attached, reporter)?;
+                    is_put_off = true;
                 }
                 Wake::Census(next) => self.go_on_with(next, censuses, options),
                 Wake::Measure => {
@@ -306,8 +308,13 @@ impl Session {
                     if self.drain(&mut attached.events)? == MAX_DRAINED {
                         timers.drain.reset_immediately();
                     }
+                    self.sweep();
                     self.close_due_block(&attached.events)?;
                 }
+            }
+            if is_put_off && !self.ledger.is_sweeping() {
+                is_put_off = false;
+                self.report(attached, reporter)?;
             }
             if let Some(end) = self.end_of_outputs(reporter) {
                 return Ok(end);

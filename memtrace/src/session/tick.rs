@@ -35,6 +35,7 @@ impl Session {
 
     /// Takes a checkpoint, ends a block of the recording with it, and makes a report of it.
     pub fn tick(&mut self, events: &mut Events, is_final: bool) -> Result<Snapshot, SessionError> {
+        self.ledger.finish_sweep();
         self.refresh_caches(events)?;
         if !is_final {
             self.compare_if_due(events)?;
@@ -48,6 +49,7 @@ impl Session {
     /// Which calls led to what is outstanding now. The rates of reports go on from the last report.
     pub fn profile(&mut self, events: &mut Events) -> Result<OwnProfile, SessionError> {
         self.drain(events)?;
+        self.ledger.finish_sweep();
         self.refresh_caches(events)?;
         let checkpoint = self.checkpoint(events, false)?;
         let is_shown = is_shown(&self.shown, &self.state);

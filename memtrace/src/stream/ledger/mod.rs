@@ -123,6 +123,8 @@ pub struct Ledger {
     /// One object in this many is followed: those that this limit keeps.
     period: u32,
     limit: u32,
+    /// So many of all [`PARTS`] have no object that this limit does not keep.
+    swept: usize,
     detail: OriginDetail,
 }
 
@@ -173,6 +175,7 @@ impl Ledger {
             most_objects: bounds.objects,
             period: 1,
             limit: sample::ALL,
+            swept: PARTS,
             detail: OriginDetail::default(),
         }
     }
@@ -190,22 +193,51 @@ impl Ledger {
     /// Follows one object in `period` from now on, which must not be less than before: the others are forgotten, and events
     /// of theirs that are under way are left out. Each that is followed stands for `period` objects.
     pub fn set_period(&mut self, period: u32) {
+        self.raise_period(period);
+        self.finish_sweep();
+    }
+
+    /// The same without a pause: the others are forgotten by [`Self::sweep`], and until that is done, what is read here is of no one
+    /// period.
+    pub fn raise_period(&mut self, period: u32) {
         self.period = period.max(1);
         self.limit = sample::limit(self.period);
+        self.swept = 0;
+    }
+
+    /// Forgets what is not followed any more of one of [`PARTS`] parts. False where there is no such part.
+    pub fn sweep(&mut self) -> bool {
+        if !self.is_sweeping() {
+            return false;
+        }
         let limit = self.limit;
-        self.retain(|ptr| sample::keeps(ptr, limit));
-        self.origins.reweigh(self.weight());
+        self.retain(self.swept, |ptr| sample::keeps(ptr, limit));
+        self.swept += 1;
+        if !self.is_sweeping() {
+            self.origins.reweigh(self.weight());
+        }
+        true
+    }
+
+    pub fn is_sweeping(&self) -> bool {
+        self.swept < PARTS
+    }
+
+    /// All that is left to do.
+    pub fn finish_sweep(&mut self) {
+        while self.sweep() {}
     }
 
     /// Forgets what is outstanding: it may have been freed meanwhile.
     pub fn forget_objects(&mut self) {
-        self.retain(|_| false);
+        self.finish_sweep();
+        (0..PARTS).for_each(|part| self.retain(part, |_| false));
     }
 
-    fn retain(&mut self, is_kept: impl Fn(Address) -> bool) {
+    fn retain(&mut self, part: usize, is_kept: impl Fn(Address) -> bool) {
         let weight = self.weight();
         let Self { objects, origins, groups, .. } = self;
-        objects.retain(|ptr, object| {
+        objects.retain(part, |ptr, object| {
             let is_kept = is_kept(ptr);
             if !is_kept {
                 origins.leave(object, weight);
@@ -380,8 +412,12 @@ impl Ledger {
         }
     }
 
-    /// Removes an object that turned out to be free. False where it has been freed since, or its address handed out again.
+    /// Removes an object that turned out to be free. False where it has been freed since, or its address handed out again, or where it is
+    /// followed no more.
     pub fn refute(&mut self, object: ObjectId) -> bool {
+        if !self.follows(object.ptr) {
+            return false;
+        }
         let slot = self.objects.slot(HashPlace::new(object.ptr));
         let known = self.objects.get(slot).filter(|known| known.time == tick(object.time));
         let Some(known) = known else { return false };

@@ -87,12 +87,12 @@ impl Objects {
         self.len -= 1;
     }
 
-    /// Removes the objects that are not to be kept.
-    pub fn retain(&mut self, mut keep: impl FnMut(Address, Object) -> bool) {
-        for (index, shard) in (0..).zip(&mut self.shards) {
-            shard.retain(|key, object| keep(HashPlace { shard: index, key }.address(), object));
-        }
-        self.len = self.shards.iter().map(Shard::len).sum();
+    /// Removes those of one shard that are not to be kept.
+    pub fn retain(&mut self, index: usize, mut keep: impl FnMut(Address, Object) -> bool) {
+        let shard = &mut self.shards[index];
+        let before = shard.len();
+        shard.retain(|key, object| keep(HashPlace { shard: index as u32, key }.address(), object));
+        self.len -= before - shard.len();
     }
 
     /// In no order that has to do with their ages or origins.

@@ -55,6 +55,41 @@ proptest! {
         prop_assert_eq!(ledger.tally().total(), 2 * objects.len() as u64);
     }
 
+    /// Whatever happens while the others are forgotten, in the end it is as if they had been at once.
+    #[test]
+    fn a_sweep_in_steps_ends_as_one_at_once(
+        before in vec((0_u64..300, any::<bool>()), 0..400),
+        meanwhile in vec((0_u64..300, any::<bool>(), 0_usize..40), 0..400),
+        periods in (1_u32..4, 2_u32..6),
+    ) {
+        let event = |object: u64, is_alloc: bool| {
+            let ptr = 0xffff_8881_0000_0000 + object * 192;
+            if is_alloc { alloc(ptr) } else { free(ptr) }
+        };
+        let mut at_once = Ledger::new(1 << 20);
+        at_once.set_period(periods.0);
+        before.iter().for_each(|&(object, is_alloc)| at_once.apply(event(object, is_alloc)));
+        let mut in_steps = at_once.clone();
+        at_once.set_period(periods.0 * periods.1);
+        in_steps.raise_period(periods.0 * periods.1);
+        for (object, is_alloc, steps) in meanwhile {
+            (0..steps).for_each(|_| _ = in_steps.sweep());
+            for ledger in [&mut at_once, &mut in_steps] {
+                ledger.apply(event(object, is_alloc));
+            }
+        }
+        in_steps.finish_sweep();
+        prop_assert_eq!(totals(&in_steps), totals(&at_once));
+        prop_assert_eq!(in_steps.tally(), at_once.tally());
+        let held = |ledger: &Ledger| ledger.objects().map(|held| held.object).collect::<Vec<_>>();
+        prop_assert_eq!(held(&in_steps), held(&at_once));
+        let ages = |ledger: &Ledger| {
+            let spans = ledger.origins().flat_map(|origin| ledger.allocated(origin));
+            spans.map(|span| span.objects).sum::<u64>()
+        };
+        prop_assert_eq!(ages(&in_steps), ages(&at_once));
+    }
+
     #[test]
     fn names_stand_for_as_many_as_their_objects(named in vec(any::<bool>(), 1..200), period in 1_u32..20) {
         let mut ledger = Ledger::new(1 << 20);
