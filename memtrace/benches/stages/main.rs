@@ -8,6 +8,7 @@ mod figures;
 mod ledger;
 mod measure;
 mod recording;
+mod rings;
 mod source;
 
 use clap::Parser as _;
@@ -22,4 +23,5 @@ fn main() {
     decode::run(&args);
     ledger::run(&args);
     recording::run(&args);
+    rings::run(&args);
 }

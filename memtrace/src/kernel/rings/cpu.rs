@@ -257,6 +257,7 @@ pub fn writers(programs: impl IntoIterator<Item = &'static str>) -> Vec<usize> {
     writers
 }
 
+pub mod imitation;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -1,147 +1,22 @@
-//! Writers as the programs are, in memory that the reader maps as it maps theirs.
+//! What imitated programs write, as the reader reads it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::File,
-    os::fd::OwnedFd,
-    sync::atomic::{AtomicBool, AtomicU64},
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
     thread,
 };
 
-use memtrace_common::cpu_ring::{
-    ALLOC, AllocRecord, By, CHUNK, CONTEXT, Chunk, Context, FREE, Head, MIN_RING, PAGE_TIMES, Place, Spot,
-    alloc_time, jumps, page_place, stamp,
-};
+use memtrace_common::cpu_ring::{CHUNK, MIN_RING, PAGE_TIMES, alloc_time, page_place};
 use proptest::{collection::vec, prelude::*};
-use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::*;
-use crate::stream::event::{Address, Event, Free};
-
-const ALLOC_RING: usize = writer::KMEM_CACHE_ALLOC;
-const FREE_RING: usize = writer::KMEM_CACHE_FREE;
-
-/// Memory of rings, as the two maps are.
-struct Memory {
-    control: OwnedFd,
-    chunks: OwnedFd,
-    sizes: CpuRingSizes,
-}
-
-impl Memory {
-    fn new(cpus: u32, bytes: u32) -> Self {
-        let mut sizes = CpuRingSizes { cpus, rings: 0, chunks: 0, places: Default::default() };
-        for writer in [ALLOC_RING, FREE_RING] {
-            let place = Place { ring: sizes.rings, chunk: sizes.chunks, bytes };
-            sizes.places[writer] = place;
-            sizes.rings += cpus;
-            sizes.chunks += place.chunks() * cpus;
-        }
-        let map = |bytes: usize| {
-            let file = File::from(memfd_create("rings", MemfdFlags::empty()).unwrap());
-            file.set_len(bytes as u64).unwrap();
-            OwnedFd::from(file)
-        };
-        let control = map((sizes.rings as usize * size_of::<Control>()).next_multiple_of(4096));
-        Self { control, chunks: map(sizes.chunks as usize * size_of::<Chunk>() + 4096), sizes }
-    }
-
-    fn rings(&self) -> CpuRings {
-        CpuRings::new(&self.control, self.chunks.try_clone().unwrap(), &self.sizes).unwrap()
-    }
-
-    fn writer(&self, writer: usize, cpu: u32) -> Writer {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        let place = self.sizes.places[writer];
-        let control = u64::from(self.sizes.rings) * size_of::<Control>() as u64;
-        let chunks = u64::from(self.sizes.chunks) * size_of::<Chunk>() as u64;
-        Writer {
-            control: Mapping::new(self.control.as_fd(), 0, control, access).unwrap(),
-            chunks: Mapping::new(self.chunks.as_fd(), 0, chunks, access).unwrap(),
-            at_control: (place.ring + cpu) as usize * size_of::<Control>(),
-            first: place.chunk + cpu * place.chunks(),
-            bytes: place.bytes,
-            by: [0; 5],
-        }
-    }
-}
-
-/// What `memtrace-ebpf/src/cpu_ring.rs` does.
-struct Writer {
-    control: Mapping,
-    chunks: Mapping,
-    at_control: usize,
-    first: u32,
-    bytes: u32,
-    by: By,
-}
-
-impl Writer {
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        self.control.number(self.at_control + offset)
-    }
-
-    fn add_one(&self, offset: usize) {
-        self.word(offset).store(self.word(offset).load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
-    /// False where there is no room.
-    fn write(&mut self, time: TimeNs, words: &[u64]) -> bool {
-        let len = words.len() as u64 * 8;
-        let load = |offset| self.word(offset).load(Ordering::Acquire);
-        let (head, tail, at) =
-            (load(offset_of!(Control, head)), load(offset_of!(Control, tail)), load(offset_of!(Control, at)));
-        let Some(Spot { at, restarts }) = Spot::find(head, tail, at, self.bytes, len) else {
-            self.add_one(offset_of!(Control, lost));
-            return false;
-        };
-        if restarts {
-            self.word(offset_of!(Control, restarted)).store(head, Ordering::Relaxed);
-        }
-        let chunk = self.first as usize + at as usize / CHUNK as usize;
-        let start = chunk * size_of::<Chunk>() + at as usize % CHUNK as usize;
-        for (word, number) in words.iter().zip(0..) {
-            self.chunks.number(start + number * 8).store(*word, Ordering::Relaxed);
-        }
-        if jumps(time, load(offset_of!(Control, time))) {
-            self.word(offset_of!(Control, jumped)).store(head, Ordering::Relaxed);
-            self.word(offset_of!(Control, jump_time)).store(time, Ordering::Relaxed);
-        }
-        self.word(offset_of!(Control, at)).store(at + len, Ordering::Relaxed);
-        self.word(offset_of!(Control, time)).store(time, Ordering::Relaxed);
-        self.add_one(offset_of!(Control, events));
-        self.word(offset_of!(Control, head)).store(head + len, Ordering::Release);
-        true
-    }
-
-    fn alloc(&mut self, time: TimeNs, ptr: Address, tgid: u32) -> bool {
-        let by = [tgid.into(), 0, 1, 0, 0];
-        let mut words = Vec::new();
-        if by != self.by {
-            words.push(CONTEXT);
-            words.extend(by);
-        }
-        words.extend([ptr | ALLOC, u64::from(stamp(time)) << 32, 0x40, 0]);
-        let is_written = self.write(time, &words);
-        if is_written {
-            self.by = by;
-        }
-        is_written
-    }
-
-    /// Of the last event.
-    fn last(&self) -> TimeNs {
-        self.word(offset_of!(Control, time)).load(Ordering::Relaxed)
-    }
-
-    fn free(&mut self, time: TimeNs, ptr: Address) -> bool {
-        self.write(time, &[ptr | FREE, u64::from(stamp(time)) << 32 | 1])
-    }
-}
-
-const _: () = {
-    assert!(size_of::<Head>() == 16 && size_of::<AllocRecord>() == 32 && size_of::<Context>() == 48);
+use super::{
+    imitation::{ALLOC_RING, FREE_RING, Host, Writer},
+    *,
 };
+use crate::stream::event::{Address, Event, Free};
 
 /// What a naive ledger holds: addresses, and who allocated them.
 #[derive(Debug, Default, PartialEq)]
@@ -278,11 +153,11 @@ proptest! {
         bytes in prop_oneof![Just(MIN_RING), Just(CHUNK)],
         grain in prop_oneof![Just(1), Just(280), Just(4_096)],
     ) {
-        let memory = Memory::new(3, bytes);
-        let mut rings = memory.rings();
+        let host = Host::new(3, bytes).unwrap();
+        let mut rings = host.rings().unwrap();
         let mut world = World {
-            allocs: (0..3).map(|cpu| memory.writer(ALLOC_RING, cpu)).collect(),
-            frees: (0..3).map(|cpu| memory.writer(FREE_RING, cpu)).collect(),
+            allocs: (0..3).map(|cpu| host.writer(ALLOC_RING, cpu).unwrap()).collect(),
+            frees: (0..3).map(|cpu| host.writer(FREE_RING, cpu).unwrap()).collect(),
             pending: Vec::new(),
             is_held: HashMap::new(),
             written: BTreeMap::new(),
@@ -323,15 +198,16 @@ proptest! {
 fn writers_and_reader_run_at_the_same_time() {
     const EVENTS: u64 = 300_000;
     for bytes in [MIN_RING, CHUNK, 3 * CHUNK] {
-        let memory = Memory::new(2, bytes);
-        let mut rings = memory.rings();
+        let host = Host::new(2, bytes).unwrap();
+        let mut rings = host.rings().unwrap();
         let is_over = AtomicBool::new(false);
         let clock = AtomicU64::new(1 << 30);
         let page_times: Vec<_> = (0..PAGE_TIMES).map(|_| AtomicU64::new(0)).collect();
         let mut ledger = Naive::default();
         thread::scope(|scope| {
             let writers = [0, 1].map(|cpu| {
-                let (mut allocs, mut frees) = (memory.writer(ALLOC_RING, cpu), memory.writer(FREE_RING, cpu));
+                let (mut allocs, mut frees) =
+                    (host.writer(ALLOC_RING, cpu).unwrap(), host.writer(FREE_RING, cpu).unwrap());
                 let (clock, page_times) = (&clock, &page_times);
                 scope.spawn(move || {
                     for event in 0..EVENTS {
@@ -363,4 +239,56 @@ fn writers_and_reader_run_at_the_same_time() {
         let Counters { emitted, lost, .. } = rings.counters();
         assert_eq!(emitted.total(), ledger.seen + lost.total(), "{bytes}");
     }
+}
+
+/// As many rings as a large host has, each full and empty again and again, and objects that are freed on another CPU.
+#[test]
+fn a_host_of_256_cpus_is_read_exactly() {
+    const CPUS: u32 = 256;
+    const THREADS: u32 = 8;
+    const OBJECTS: u64 = 600;
+    let host = Host::new(CPUS, MIN_RING).unwrap();
+    let mut rings = host.rings().unwrap();
+    let (mut ledger, is_over) = (Naive::default(), AtomicBool::new(false));
+    let mailbox = Mutex::new(VecDeque::new());
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let mut cpus: Vec<_> =
+                    (thread..CPUS).step_by(THREADS as usize).map(|cpu| host.cpu(cpu).unwrap()).collect();
+                let mailbox = &mailbox;
+                scope.spawn(move || {
+                    for round in 0..OBJECTS {
+                        for (cpu, number) in cpus.iter_mut().zip(0_u64..) {
+                            let of_cpu = u64::from(thread) + number * u64::from(THREADS);
+                            let object = address(of_cpu * OBJECTS + round);
+                            if !cpu.alloc(object, of_cpu as u32) {
+                                thread::yield_now();
+                                continue;
+                            }
+                            mailbox.lock().unwrap().push_back(object);
+                            let other = mailbox.lock().unwrap().pop_front();
+                            while other.is_some_and(|other| !cpu.free(other)) {
+                                thread::yield_now();
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        let (ledger, rings, is_over) = (&mut ledger, &mut rings, &is_over);
+        scope.spawn(move || {
+            while !is_over.load(Ordering::Acquire) {
+                rings.drain(50_000, Host::settled(), ledger).unwrap();
+            }
+            rings.drain(usize::MAX, u64::MAX, ledger).unwrap();
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        is_over.store(true, Ordering::Release);
+    });
+    let left = mailbox.into_inner().unwrap().len();
+    assert_eq!((ledger.holds.len(), ledger.unknown_frees, ledger.reused), (left, 0, 0));
+    let Counters { emitted, lost, .. } = rings.counters();
+    assert_eq!(emitted.total(), ledger.seen + lost.total());
+    assert!(lost.frees > 0 || ledger.seen > u64::from(CPUS) * OBJECTS);
 }
