@@ -63,7 +63,7 @@ pub struct CacheFilter {
 /// [`TaskFilter::own_tgid`]: of no process.
 pub const NO_TGID: u32 = u32::MAX;
 
-/// Whose allocations are traced. Frees are never filtered by task: anybody may free an object.
+/// Whose allocations are traced. Anybody may free an object.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TaskFilter {
@@ -77,7 +77,8 @@ pub struct TaskFilter {
     pub comms: u32,
     /// See [`crate::cgroup`]: `TASKS_ALL` or `_SET`.
     pub cgroups: u32,
-    pub reserved: u32,
+    /// 1: objects of tasks that pass are noted in the map `HELD`, and frees of others are not sent: see [`crate::held`].
+    pub notes_held: u32,
 }
 
 /// The rings that events go to.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod counters;
 pub mod cpu_ring;
 pub mod event;
+pub mod held;
 pub mod names;
 pub mod page;
 pub mod peek;

@@ -16,6 +16,7 @@ pub mod map {
     pub const UID_FILTER: &str = "UID_FILTER";
     pub const CGROUP_FILTER: &str = "CGROUP_FILTER";
     pub const COMM_FILTER: &str = "COMM_FILTER";
+    pub const HELD: &str = "HELD";
     pub const PEEK: &str = "PEEK";
     pub const SCAN: &str = "SCAN";
     pub const LOOK: &str = "LOOK";

@@ -14,7 +14,7 @@ pub(crate) static CONFIG: Config = Config {
         users: 0,
         comms: 0,
         cgroups: 0,
-        reserved: 0,
+        notes_held: 0,
     },
     rings: memtrace_common::config::Rings {
         mask: 0,

@@ -5,7 +5,7 @@ use memtrace_common::cpu_ring::{
     By, CHUNK, Context, Control, Head, Spot, alloc_time, jumps, page_place, stamp,
 };
 
-use crate::{config::config, maps};
+use crate::{config::config, maps, swap::compare_and_swap};
 
 /// Whether events go to such rings.
 #[inline(always)]
@@ -184,29 +184,6 @@ impl Page {
 
 /// Each time that it fails, another CPU has noted its time meanwhile.
 const MAX_TRIES: u32 = 16;
-
-#[inline(always)]
-fn compare_and_swap(to: *mut u64, expected: u64, value: u64) -> u64 {
-    #[cfg(target_arch = "bpf")]
-    {
-        let before: u64;
-        // SAFETY: callers pass a pointer to an aligned number in a live map value.
-        unsafe {
-            core::arch::asm!(
-                "r0 = cmpxchg_64({to} + 0, r0, {value})",
-                to = in(reg) to,
-                value = in(reg) value,
-                inout("r0") expected => before,
-            );
-        }
-        before
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    {
-        let _ = (to, value);
-        expected
-    }
-}
 
 /// Stores the head behind everything that was stored before: the compiler keeps them in front of the instruction, and the processor does,
 /// too, where rings like these are used (x86).

@@ -224,9 +224,16 @@ fn write_alloc(event: *mut AllocEvent, kind: u16, alloc: &Alloc, task: Current, 
 #[inline(always)]
 pub fn free(writer: usize, ptr: u64, cache: u64) -> Option<()> {
     if crate::cpu_ring::is_used() {
-        return free_to_cpu_ring(writer, ptr, cache);
+        return free_to_cpu_ring(writer, ptr, cache, CpuRing::reserve_free);
     }
     submit_free(ptr, cache, if Role::of(writer) == Role::Backup { FLAG_MAY_REPEAT } else { 0 })
+}
+
+/// An object that must be free, since it is handed out now: unlike a free, that is later than all that happened to it, whoever sees
+/// which ring first. Only to rings of CPUs. None if it is lost.
+#[inline(always)]
+pub fn free_by_now(writer: usize, ptr: u64, cache: u64) -> Option<()> {
+    free_to_cpu_ring(writer, ptr, cache, CpuRing::reserve)
 }
 
 /// The free of an object whose cache is unknown by now. None if it is lost.
@@ -236,12 +243,17 @@ pub fn free_of_any_cache(ptr: u64) -> Option<()> {
 }
 
 #[inline(always)]
-fn free_to_cpu_ring(writer: usize, ptr: u64, cache: u64) -> Option<()> {
+fn free_to_cpu_ring(
+    writer: usize,
+    ptr: u64,
+    cache: u64,
+    reserve: impl FnOnce(&CpuRing, u64, u64) -> Option<Room>,
+) -> Option<()> {
     let Some(ring) = CpuRing::of(writer) else {
         lose(ThisCpu::get()?, Kind::Free, KIND_FREE, cache, 1);
         return None;
     };
-    let Some(room) = ring.reserve_free(size_of::<Head>() as u64, ptr) else {
+    let Some(room) = reserve(&ring, size_of::<Head>() as u64, ptr) else {
         add_losses(cache, KIND_FREE, 1);
         return None;
     };

@@ -71,6 +71,10 @@ pub static UID_FILTER: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
 #[map]
 pub static CGROUP_FILTER: HashMap<u64, u8> = HashMap::with_max_entries(1, 0);
 
+/// Objects of tasks that the filters pass: see [`memtrace_common::held`].
+#[map]
+pub static HELD: Array<u64> = Array::with_max_entries(1, 0);
+
 #[map]
 pub static COMM_FILTER: HashMap<Comm, u8> = HashMap::with_max_entries(1, 0);
 

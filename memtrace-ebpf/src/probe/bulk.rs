@@ -22,7 +22,7 @@ use crate::{
     context::{argument, number},
     emit,
     filter::{self, TracedTask},
-    kernel,
+    held, kernel,
     task::Current,
     this_cpu::{Kind, ThisCpu},
 };
@@ -110,6 +110,7 @@ pub extern "C" fn alloc_of_array(
     let (gfp, tgid) = ((gfp_and_tgid >> 32) as u32, gfp_and_tgid as u32);
     let Some(ptr) = kernel::read(element) else { return NOTHING };
     if filter::follows(ptr) {
+        held::note(ptr);
         let alloc =
             emit::Alloc { ptr, cache, call_site: NO_CALL_SITE, gfp, writer: writer::ALLOC_BULK_FEXIT };
         emit::alloc(&alloc, Current::get(), tgid, [comm_start, comm_end]);
@@ -136,7 +137,7 @@ fn free_element(element: u64, cache: u64) -> Option<()> {
 /// A trampoline has no backup, so it leaves no note for one.
 #[inline(always)]
 fn free(writer: usize, ptr: u64, cache: u64) -> Option<()> {
-    if !filter::follows(ptr) {
+    if !filter::follows(ptr) || !held::release(ptr) {
         return None;
     }
     emit::free(writer, ptr, cache)

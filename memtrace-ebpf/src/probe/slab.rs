@@ -19,7 +19,7 @@ use crate::{
     backup::{self, Role},
     config::config,
     context::{argument, number},
-    emit, filter, generation, kernel,
+    emit, filter, generation, held, kernel,
     this_cpu::ThisCpu,
 };
 
@@ -131,7 +131,7 @@ pub fn free_fentry(ctx: FEntryContext) -> Option<()> {
     }
     let object = Object { ptr: ctx.arg(1), writer: writer::FREE_FENTRY };
     // The tag is computed from the cache, so it must be a number.
-    object.take()?;
+    object.take_free()?;
     object.send_free(&ctx, number::<0>(&ctx)?)
 }
 
@@ -225,7 +225,7 @@ impl Object {
         if !filter::traces_cache(cache) {
             return None;
         }
-        self.take()?;
+        self.take_free()?;
         self.send_free(ctx, cache)
     }
 
@@ -242,7 +242,7 @@ impl Object {
 
     #[inline(always)]
     fn free_by_page(self, ctx: &impl EbpfContext) -> Option<()> {
-        self.take()?;
+        self.take_free()?;
         let cache = self.cache(ctx)?;
         if !filter::traces_cache(cache) {
             return None;
@@ -269,6 +269,13 @@ impl Object {
         (filter::follows(self.ptr) && backup::emits(self.writer, self.ptr)).then_some(())
     }
 
+    /// The same of a free, and whether anybody may hold the object whom the filters pass.
+    #[inline(always)]
+    fn take_free(self) -> Option<()> {
+        (filter::follows(self.ptr) && held::release(self.ptr) && backup::emits(self.writer, self.ptr))
+            .then_some(())
+    }
+
     #[inline(always)]
     fn cache(self, ctx: &impl EbpfContext) -> Option<u64> {
         let cache = kernel::slab_cache_of(self.ptr);
@@ -284,7 +291,8 @@ impl Object {
         if cache == config!(caches.of_caches) {
             generation::begin(self.ptr);
         }
-        let by = filter::traced_task()?;
+        let Some(by) = filter::traced_task() else { return self.tell_free(ctx, cache) };
+        held::note(self.ptr);
         let Call { site: call_site, gfp } = call;
         let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, gfp, writer: self.writer };
         if emit::alloc_of(ctx, &alloc, by).is_none() {
@@ -293,9 +301,24 @@ impl Object {
         Some(())
     }
 
+    /// Handed out to somebody whom the filters leave out: if it was noted, nobody saw that it was freed.
+    #[inline(always)]
+    fn tell_free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
+        if held::are_noted()
+            && held::release(self.ptr)
+            && emit::free_by_now(self.writer, self.ptr, cache).is_none()
+        {
+            held::note(self.ptr);
+            warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
+        }
+        Some(())
+    }
+
     #[inline(always)]
     fn send_free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
         if emit::free(self.writer, self.ptr, cache).is_none() {
+            // The next allocation there can still tell.
+            held::note(self.ptr);
             warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
         }
         Some(())

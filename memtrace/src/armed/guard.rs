@@ -62,7 +62,7 @@ pub trait Audience {
 
 /// What ends it, and then what ends it at once.
 pub enum End {
-    Signals(Signals),
+    Signals(Box<Signals>),
     /// Somebody says so, or is gone; then signals.
     Told(oneshot::Receiver<()>),
     /// Nothing any more.
@@ -75,7 +75,7 @@ impl End {
             Self::Signals(signals) => signals.end().await,
             Self::Told(told) => {
                 let _ = told.await;
-                *self = Signals::new().map_or(Self::Never, Self::Signals);
+                *self = Signals::new().map_or(Self::Never, |signals| Self::Signals(Box::new(signals)));
             }
             Self::Never => pending().await,
         }

@@ -82,7 +82,7 @@ pub fn run(args: WatchArgs) -> Result<(), WatchError> {
     })?;
     let watching = async {
         let signals = Signals::new().map_err(WatchError::Signals)?;
-        Ok(guard.run(End::Signals(signals)).await?)
+        Ok(guard.run(End::Signals(Box::new(signals))).await?)
     };
     block_on(watching).map_err(WatchError::Runtime)?
 }

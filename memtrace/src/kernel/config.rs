@@ -12,6 +12,15 @@ use super::{
     rings::sizes::RingPlan,
 };
 
+/// What keeps a probe that the kernel skips from being a mistake.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Safeguard {
+    /// Some probes run twice: see `memtrace-ebpf/src/backup.rs`.
+    pub has_backups: bool,
+    /// Objects of tasks that pass the filters are noted: see [`memtrace_common::held`].
+    pub notes_held: bool,
+}
+
 /// For a session with these filters.
 pub(super) fn new(
     plan: &Plan,
@@ -19,7 +28,7 @@ pub(super) fn new(
     filters: &Filters,
     rings: RingPlan,
     options: LoadOptions,
-    has_backups: bool,
+    safeguard: Safeguard,
 ) -> Config {
     let (mode, only) = match &filters.caches {
         Members::All => (CACHES_ALL, 0),
@@ -34,10 +43,10 @@ pub(super) fn new(
             mode,
             names: u32::from(filters.names),
         },
-        tasks: tasks(filters),
+        tasks: TaskFilter { notes_held: u32::from(safeguard.notes_held), ..tasks(filters) },
         rings: Rings {
             mask: rings.shared.count - 1,
-            backups: u32::from(has_backups),
+            backups: u32::from(safeguard.has_backups),
             cpus: rings.of_cpus.map_or(0, |sizes| sizes.cpus),
             reserved: 0,
             places: rings.of_cpus.map(|sizes| sizes.places).unwrap_or_default(),
@@ -71,6 +80,6 @@ fn tasks(filters: &Filters) -> TaskFilter {
             Members::Except(_) => TASKS_EXCEPT,
         },
         cgroups: is_set(filters.by_cgroup),
-        reserved: 0,
+        notes_held: 0,
     }
 }

@@ -10,13 +10,14 @@ use aya::{
 use memtrace_common::{
     config::Config,
     cpu_ring::PAGE_TIMES,
+    held::PLACES,
     names::{global, map, program},
 };
 
 use super::{
     attach::{Attached, Part, Ready, Stage, Unavailable, attach_all},
     bulk::{At, BulkHook},
-    config,
+    config::{self, Safeguard},
     error::LoadError,
     events::{self, Events, Probe},
     functions::{
@@ -43,12 +44,12 @@ use super::{
 /// The backup of a probe on the same tracepoint, if it needs one.
 ///
 /// What a probe on frees misses, the kernel's memory tells later, unless the address has been handed out again to somebody who is not
-/// traced: then the object is allocated, and looks like the old one. An allocation that nobody saw cannot be found out later; but an
-/// interrupt that allocates during a traced allocation is rare.
-fn backup_of(probe: &str, filters_tasks: bool, preempts_probes: bool) -> Option<&'static str> {
+/// traced, and objects of those who are cannot be noted: then the object is allocated, and looks like the old one. An allocation that
+/// nobody saw cannot be found out later; but an interrupt that allocates during a traced allocation is rare.
+fn backup_of(probe: &str, confuses_objects: bool, preempts_probes: bool) -> Option<&'static str> {
     match probe {
-        program::KMEM_CACHE_FREE if filters_tasks => Some(program::KMEM_CACHE_FREE_BACKUP),
-        program::KFREE if filters_tasks => Some(program::KFREE_BACKUP),
+        program::KMEM_CACHE_FREE if confuses_objects => Some(program::KMEM_CACHE_FREE_BACKUP),
+        program::KFREE if confuses_objects => Some(program::KFREE_BACKUP),
         program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_BACKUP),
         program::KMALLOC if preempts_probes => Some(program::KMALLOC_BACKUP),
         _ => None,
@@ -104,8 +105,8 @@ pub fn writers(plan: &Plan, layout: &Layout, filters: &Filters, options: LoadOpt
         });
     }
     names.extend(plan.bulk.iter().flatten().map(|hook| hook.program));
-    let filters_tasks = !filters.follow_all_tasks();
-    let backup = |name: &&'static str| backup_of(name, filters_tasks, layout.preempts_probes);
+    // With rings of their own, they note objects.
+    let backup = |name: &&'static str| backup_of(name, false, layout.preempts_probes);
     let backups: Vec<_> = names.iter().filter_map(backup).filter(|_| options.backups).collect();
     cpu::writers(names.into_iter().chain(backups))
 }
@@ -139,8 +140,8 @@ pub struct Loaded {
     log: KernelLog,
     rings: Rings,
     backups: bool,
-    /// Not all processes' allocations are traced.
-    filters_tasks: bool,
+    /// Not all processes' allocations are traced, and no objects are noted.
+    confuses_objects: bool,
     preempts_probes: bool,
     /// Why names are unavailable, if they were asked for.
     pub names_unavailable: Option<String>,
@@ -157,8 +158,11 @@ impl Loaded {
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
         let filters_tasks = !filters.follow_all_tasks();
-        let has_backups = options.backups && (filters_tasks || layout.preempts_probes);
-        let config = config::new(plan, layout, filters, rings, options, has_backups);
+        let notes_held = filters_tasks && rings.of_cpus.is_some();
+        let confuses_objects = filters_tasks && !notes_held;
+        let has_backups = options.backups && (confuses_objects || layout.preempts_probes);
+        let config =
+            config::new(plan, layout, filters, rings, options, Safeguard { has_backups, notes_held });
         let mut ebpf = load_object(&config, filters, rings, options)?;
         let rings = put_rings(&mut ebpf, rings)?;
         let log = KernelLog::open(&mut ebpf, options.verbose);
@@ -172,7 +176,7 @@ impl Loaded {
             log,
             rings,
             backups: options.backups,
-            filters_tasks,
+            confuses_objects,
             preempts_probes: layout.preempts_probes,
             names_unavailable: None,
             unavailable: Unavailable::default(),
@@ -322,7 +326,7 @@ impl Loaded {
 
     /// Loads a raw tracepoint's program, which has the tracepoint's name, and its backup after it.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        let backup = backup_of(name, self.filters_tasks, self.preempts_probes).filter(|_| self.backups);
+        let backup = backup_of(name, self.confuses_objects, self.preempts_probes).filter(|_| self.backups);
         self.probes.push(Probe { name, backup });
         for program_name in [Some(name), backup].into_iter().flatten() {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
@@ -390,6 +394,7 @@ fn load_object(
         (map::TREE, tree),
         (map::UID_FILTER, filters.uids.len()),
         (map::COMM_FILTER, filters.comms.named().count()),
+        (map::HELD, if config.tasks.notes_held != 0 { PLACES as usize } else { 0 }),
         (map::CGROUP_FILTER, if filters.by_cgroup { CGROUP_ENTRIES } else { 0 }),
     ];
     for (name, entries) in sizes {
