@@ -18,6 +18,7 @@ use super::{
         number,
         output::OutputArgs,
         runtime::block_on,
+        sandboxed,
         select::{LiveSelectArgs, SelectArgs},
         status::with_bar,
         trace,
@@ -183,13 +184,14 @@ pub fn run(args: EventsArgs) -> Result<(), EventsError> {
     };
     let inputs: Vec<_> = args.file.as_deref().into_iter().collect();
     let destination = args.out.target(args.output == Format::Parquet, &inputs).open()?;
+    let sandbox = destination.sandbox();
     let (stream, file): (Box<dyn Write + Send>, Option<NewFile>) = match destination {
         Destination::Stream(stream) => (stream, None),
         Destination::File(file) => (Box::new(file.handle()?), Some(file)),
     };
     let out = BufWriter::new(stream);
     match args.file.clone() {
-        Some(recording) => recorded(&args, &Reader::open(&recording)?, &query, out)?,
+        Some(recording) => recorded(&args, &sandboxed::open(&recording, &sandbox)?, &query, out)?,
         None => live(args, query, out)?,
     }
     file.map_or(Ok(()), |mut file| Ok(file.publish()?))
