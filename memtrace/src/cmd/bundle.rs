@@ -50,7 +50,10 @@ use crate::{
     },
     knowledge::incidents::{Incidents, IncidentsError},
     output::{self, documents::report::verdict_sentences, triage},
-    rights::sandbox::Sandbox,
+    rights::{
+        needs::{Needs, Starts},
+        sandbox::Sandbox,
+    },
     select::filter::Filter,
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
@@ -271,6 +274,9 @@ impl Bundle<'_> {
         let mut options = live::options(self.args.trace.clone(), self.args.rows.clone())?;
         options.duration.get_or_insert(DURATION);
         options.stacks.get_or_insert(StacksOption::Both);
+        // Afterwards it reads the host, and tries what it offers.
+        let packs = |needs: Needs| Needs { starts: Starts::Itself, ..needs.with_files() };
+        options.needs = options.needs.map(packs);
         Ok(options)
     }
 

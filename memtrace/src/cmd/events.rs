@@ -46,6 +46,7 @@ use crate::{
         },
         parquet,
     },
+    rights::needs::Needs,
     select::filter::{Filter, FilterError},
     session::{
         self, Options, SessionError,
@@ -120,6 +121,11 @@ pub struct LiveArgs {
     /// CPU limit for probes and process together, in percent of one CPU as in top. Over it, memtrace samples, and finally detaches
     #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
+
+    /// Keep all rights while tracing, for debugging. Without it, those that are not needed any more are given up once the probes are
+    /// attached
+    #[arg(long)]
+    pub keep_privileges: bool,
 
     /// Print the BPF programs' log to standard error
     #[arg(short, long)]
@@ -245,6 +251,7 @@ fn live(args: EventsArgs, choice: EventQuery, out: impl Write + Send + 'static) 
 fn options(args: EventsArgs) -> Options {
     let EventsArgs { select, live_select, live, .. } = args;
     Options {
+        needs: (!live.keep_privileges).then(|| Needs::default().with_files()),
         select: select.select_live(&live_select),
         report_options: ReportOptions { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: 1 },
         stacks: None,

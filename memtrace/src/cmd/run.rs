@@ -30,6 +30,7 @@ use crate::{
         render::terminal::{Frame, Style, text},
         shown,
     },
+    rights::needs::Needs,
     session::{self, Options, SessionError, options::TakeCensus},
     view::Snapshot,
 };
@@ -99,7 +100,8 @@ impl Failure for RunError {
 pub fn run(args: RunArgs) -> Result<ExitCode, RunError> {
     let options = live::options(args.trace.clone(), args.rows.clone())?;
     // What was there before is none of the command's.
-    let mut options = Options { has_early_report: false, census: TakeCensus::Never, ..options };
+    let needs = options.needs.map(Needs::with_files);
+    let mut options = Options { has_early_report: false, census: TakeCensus::Never, needs, ..options };
     let (out, file) = open(&args)?;
     let last = Last { out: BufWriter::new(out), format: args.output, frame: frame(&args) };
     let (output, outcome) = args.finding.watch(Box::new(last));

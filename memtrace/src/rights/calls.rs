@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, env, process};
 use libc::c_long;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter,
+    SeccompRule, TargetArch, apply_filter, apply_filter_all_threads,
 };
 
 /// What reading a recording takes, with all that the C library does for it. A call that is not here does not exist: that is
@@ -146,6 +146,107 @@ pub fn only_reading() -> Result<(), seccompiler::Error> {
     let rules = always.chain(in_some_cases()?.map(|(call, rule)| (call, vec![rule]))).collect();
     let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     apply_filter(&program(rules, missing, SeccompAction::Allow)?)
+}
+
+/// What no session does, and what would give somebody who took it over the host: other processes, mounts, modules, identities,
+/// parts of the kernel that are rarely used and often broken.
+const NEVER: &[c_long] = &[
+    // Other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    // Mounts and namespaces.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    // The host.
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    // Identities, owners, devices, keys.
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_setgroups,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_mknodat,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // Rarely used.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+    libc::SYS_fanotify_init,
+    libc::SYS_personality,
+    libc::SYS_vhangup,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mknod,
+];
+
+/// What some sessions do yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forbidden {
+    /// Running a program.
+    pub exec: bool,
+    /// Attaching to functions where that goes by events.
+    pub perf_events: bool,
+}
+
+/// Forbids to all threads what no session does, and this.
+pub fn forbid(forbidden: Forbidden) -> Result<(), seccompiler::Error> {
+    let Forbidden { exec, perf_events } = forbidden;
+    let exec: &[c_long] = if exec { &[libc::SYS_execve, libc::SYS_execveat] } else { &[] };
+    let perf_events: &[c_long] = if perf_events { &[libc::SYS_perf_event_open] } else { &[] };
+    let calls = [NEVER, exec, perf_events].concat().into_iter();
+    let rules = calls.map(|call| (call, Vec::new())).collect();
+    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    apply_filter_all_threads(&program(rules, SeccompAction::Allow, refused)?)
 }
 
 /// Calls that reading takes with some arguments only.
