@@ -36,13 +36,14 @@ pub fn check(memtrace: &Path, directory: &Path) -> Result<()> {
     }
 }
 
-/// The test and its two packages: the second is newer.
+/// The test and its two packages: the one that was made, and a newer one.
 fn pack(memtrace: &Path, directory: &Path, file: File) -> Result<()> {
     let version = version()?;
     let mut archive = Archive::new(io::BufWriter::new(file));
     archive.directory("packages")?;
-    for (name, version) in [("first", format!("{version}~1")), ("second", format!("{version}~2"))] {
-        let package = deb::make_version(memtrace, directory, &version)?;
+    let first = deb::file(directory, &version)?;
+    let second = deb::make_version(memtrace, directory, &format!("{version}+upgrade"))?;
+    for (name, package) in [("first", first), ("second", second)] {
         archive.file(&format!("packages/{name}.deb"), 0o644, &fs::read(package)?)?;
     }
     archive.program("/boot-test.sh", &paths::root().join("packaging/boot-test.sh"))?;

@@ -37,6 +37,11 @@ pub fn make_version(memtrace: &Path, directory: &Path, version: &str) -> Result<
     tree::copy(&contrib.join("memtrace.toml"), &source.join("etc/memtrace.toml"))?;
     tree::copy(&contrib.join("systemd/memtrace-watch.default"), &source.join("etc/default/memtrace-watch"))?;
     build(&source, version)?;
+    file(directory, version)
+}
+
+/// Where it is, once it is made.
+pub fn file(directory: &Path, version: &str) -> Result<PathBuf> {
     Ok(directory.join(format!("memtrace_{version}_{}.deb", architecture()?)))
 }
 
