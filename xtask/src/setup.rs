@@ -103,11 +103,13 @@ const TEST_PROGRAMS: [Program; 10] = [
     Program { name: "systemd-analyze", package: "systemd", version_flag: "--version" },
 ];
 
-/// What packages are made with, and checked.
-const PACKAGE_PROGRAMS: [Program; 5] = [
+/// What packages are made with, and tried.
+const PACKAGE_PROGRAMS: [Program; 7] = [
     Program { name: "dh", package: "debhelper", version_flag: "--version" },
     Program { name: "lintian", package: "lintian", version_flag: "--version" },
     Program { name: "buildah", package: "buildah", version_flag: "--version" },
+    Program { name: "podman", package: "podman", version_flag: "--version" },
+    Program { name: "runc", package: "runc", version_flag: "--version" },
     Program { name: "mmdebstrap", package: "mmdebstrap", version_flag: "--version" },
     Program { name: "cpio", package: "cpio", version_flag: "--version" },
 ];

@@ -42,14 +42,24 @@ fn duckdb_answers_each_query_of_the_document() {
     assert_snapshot!(answers);
 }
 
-/// The same questions, of the same files: the answers are DuckDB's.
+/// The same questions, of the same files.
 #[test]
 fn clickhouse_answers_as_duckdb_does() {
+    answers_as_duckdb_does("clickhouse");
+}
+
+#[test]
+#[ignore = "it takes Java, and `target/python/bin/pip install pyspark`: half a gigabyte for three queries"]
+fn spark_answers_as_duckdb_does() {
+    answers_as_duckdb_does("spark");
+}
+
+fn answers_as_duckdb_does(language: &str) {
     let directory = fleet();
-    let Some(clickhouse) = answers(directory.path(), "clickhouse") else { return };
+    let Some(others) = answers(directory.path(), language) else { return };
     let duckdb = answers(directory.path(), "sql").expect("they are installed together");
     let duckdb: Vec<_> = duckdb.split("\n\n").collect();
-    for answer in clickhouse.trim().split("\n\n") {
+    for answer in others.trim().split("\n\n") {
         assert!(duckdb.contains(&answer), "DuckDB does not say\n{answer}");
     }
 }
