@@ -4,9 +4,9 @@ use std::{fs, path::Path};
 
 use crate::paths;
 
-/// README.md and everything in docs/, as path and text.
+/// README.md and everything in contrib/ and docs/, as path and text.
 fn documents() -> Vec<(String, String)> {
-    let folders = ["", "docs", "docs/decisions"];
+    let folders = ["", "contrib", "docs", "docs/decisions"];
     let files = folders.iter().flat_map(|folder| fs::read_dir(paths::root().join(folder)).unwrap());
     let paths = files.map(|file| file.unwrap().path());
     let markdown = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));

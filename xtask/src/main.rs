@@ -6,6 +6,7 @@ mod documents;
 mod executables;
 mod fuzz;
 mod licences;
+mod package;
 mod run;
 mod scenes;
 mod soak;
@@ -40,6 +41,7 @@ enum Task {
     Bench(bench::Args),
     /// Write THIRD-PARTY.md, the licences of what memtrace contains
     Licences,
+    Package(package::Args),
     Tidy(tidy::Args),
 }
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Task::Soak(args) => soak::main(&args),
         Task::Bench(args) => bench::main(&args),
         Task::Licences => licences::main(),
+        Task::Package(args) => package::main(&args),
         Task::Tidy(args) => tidy::main(&args),
     };
     match done {

@@ -52,6 +52,11 @@ pub fn ensure_beyond_building(part: Part) -> Result<()> {
     ensure_all(&needs(part)[needs(Part::Build).len()..])
 }
 
+/// Likewise what makes packages.
+pub fn ensure_for_packages() -> Result<()> {
+    ensure_all(&PACKAGE_PROGRAMS.map(Need::Program))
+}
+
 fn ensure_all(needs: &[Need]) -> Result<()> {
     if !host::is_debian() {
         refuse_by_hand(needs)?;
@@ -66,7 +71,7 @@ fn needs(part: Part) -> Vec<Need> {
         needs.extend([Need::CargoDeny, Need::Browser, Need::TableReaders]);
     }
     if part == Part::All {
-        needs.extend(TEST_PROGRAMS.map(Need::Program));
+        needs.extend(TEST_PROGRAMS.into_iter().chain(PACKAGE_PROGRAMS).map(Need::Program));
     }
     needs
 }
@@ -80,8 +85,8 @@ struct Program {
 }
 
 /// For the VM tests: the machine, its disk image, its kernel's packages and modules; a terminal to test in; Go, of whose tools
-/// pprof is one; and who scrapes and alerts: a Prometheus, its Alertmanager, a curl.
-const TEST_PROGRAMS: [Program; 9] = [
+/// pprof is one; who scrapes and alerts: a Prometheus, its Alertmanager, a curl; and what checks units.
+const TEST_PROGRAMS: [Program; 10] = [
     Program { name: "qemu-system-x86_64", package: "qemu-system-x86", version_flag: "--version" },
     Program { name: "mkfs.ext4", package: "e2fsprogs", version_flag: "-V" },
     Program { name: "dpkg-deb", package: "dpkg", version_flag: "--version" },
@@ -95,6 +100,18 @@ const TEST_PROGRAMS: [Program; 9] = [
         package: "prometheus-alertmanager",
         version_flag: "--version",
     },
+    Program { name: "systemd-analyze", package: "systemd", version_flag: "--version" },
+];
+
+/// What packages are made with, and tried.
+const PACKAGE_PROGRAMS: [Program; 7] = [
+    Program { name: "dh", package: "debhelper", version_flag: "--version" },
+    Program { name: "lintian", package: "lintian", version_flag: "--version" },
+    Program { name: "buildah", package: "buildah", version_flag: "--version" },
+    Program { name: "podman", package: "podman", version_flag: "--version" },
+    Program { name: "runc", package: "runc", version_flag: "--version" },
+    Program { name: "mmdebstrap", package: "mmdebstrap", version_flag: "--version" },
+    Program { name: "cpio", package: "cpio", version_flag: "--version" },
 ];
 
 /// What the HTML report is tested in: as distributions call it, the leanest first.
@@ -106,7 +123,7 @@ enum Need {
     BpfLinker,
     CargoDeny,
     Browser,
-    /// What reads Parquet in the tests: an environment of Python with what `requirements.txt` beside the script names.
+    /// What reads Parquet and checks manifests in the tests: an environment of Python with what `requirements.txt` beside the script names.
     TableReaders,
     Program(Program),
 }
@@ -122,7 +139,7 @@ impl Need {
             Self::BpfLinker => "bpf-linker",
             Self::CargoDeny => "cargo-deny",
             Self::Browser => "Chromium",
-            Self::TableReaders => "DuckDB and pyarrow",
+            Self::TableReaders => "Python packages",
             Self::Program(program) => program.name,
         }
     }
@@ -218,7 +235,7 @@ fn browser_package() -> Result<&'static str> {
 /// The first word that looks like a version: `mke2fs 1.47.0 (5-Feb-2023)`, `go version go1.19.8 linux/amd64`.
 fn first_version(text: &str) -> Option<&str> {
     text.split([' ', '\n', '(', ')'])
-        .map(|word| word.strip_prefix("go").unwrap_or(word))
+        .map(|word| ["go", "v"].iter().find_map(|prefix| word.strip_prefix(prefix)).unwrap_or(word))
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
@@ -309,6 +326,7 @@ mod tests {
         assert_eq!(first_version("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)"), Some("7.2.22"));
         assert_eq!(first_version("tmux 3.3a"), Some("3.3a"));
         assert_eq!(first_version("go version go1.19.8 linux/amd64\n"), Some("1.19.8"));
+        assert_eq!(first_version("Lintian v2.116.3+deb12u1\n"), Some("2.116.3+deb12u1"));
         assert_eq!(first_version("none"), None);
     }
 }

@@ -22,6 +22,7 @@ mod budget;
 mod bulk;
 mod census;
 mod cgroup;
+mod consumers;
 mod elsewhere;
 mod bundle;
 mod errors;
@@ -207,6 +208,7 @@ fn main() -> ExitCode {
         outputs::tests(),
         elsewhere::tests(),
         watch::tests(),
+        consumers::tests(),
         ways::tests(),
     ];
     let tests: Vec<_> = tests.into_iter().flatten().collect();

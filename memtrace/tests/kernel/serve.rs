@@ -154,7 +154,7 @@ fn an_armed_one_records_whom_it_finds() {
 pub struct Running(pub Child);
 
 impl Running {
-    fn terminate(&mut self) {
+    pub fn terminate(&mut self) {
         kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
         assert!(self.0.wait().expect("it is our child").success());
     }
@@ -168,15 +168,15 @@ impl Drop for Running {
 }
 
 /// A session that is served on a port, from the line that says where.
-struct OnPort {
-    process: Running,
+pub struct OnPort {
+    pub process: Running,
     /// `127.0.0.1:PORT`.
-    address: String,
+    pub address: String,
     errors: BufReader<ChildStderr>,
 }
 
 impl OnPort {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut process = Running(
             Command::new(host::memtrace())
                 .args(["serve", "--listen", "127.0.0.1:0", "--cache", "filp", "--interval", "200ms"])
@@ -194,7 +194,7 @@ impl OnPort {
 }
 
 /// Without Prometheus there is nothing to test.
-fn has_prometheus() -> bool {
+pub fn has_prometheus() -> bool {
     let is_there = Command::new("promtool").arg("--version").output().is_ok();
     assert!(is_there || !host::may_not_skip(), "there is no Prometheus; cargo xtask setup installs one");
     if !is_there {
@@ -228,9 +228,9 @@ fn a_prometheus_scrapes_it() {
 }
 
 /// A Prometheus that scrapes one target each second.
-struct Prometheus {
-    process: Running,
-    address: String,
+pub struct Prometheus {
+    pub process: Running,
+    pub address: String,
 }
 
 impl Prometheus {
@@ -248,14 +248,23 @@ impl Prometheus {
 
 /// With more settings of the scrape, each with a comma behind it.
 fn prometheus(directory: &Path, target: &str, settings: &str) -> Prometheus {
-    let configuration = directory.join("prometheus.yml");
     let text = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, {settings} static_configs: [{{targets: ['{target}']}}]}}]\n"
     );
-    fs::write(&configuration, text).expect("there is room");
-    // Free at this moment, which is all that can be had.
+    start_prometheus(directory, &text)
+}
+
+/// An address of this host that is free at this moment, which is all that can be had.
+pub fn free_address() -> String {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-    let address = free.to_string();
+    free.to_string()
+}
+
+/// With its configuration, and all that it keeps, in this directory.
+pub fn start_prometheus(directory: &Path, text: &str) -> Prometheus {
+    let configuration = directory.join("prometheus.yml");
+    fs::write(&configuration, text).expect("there is room");
+    let address = free_address();
     let process = Command::new("prometheus")
         .arg(format!("--config.file={}", configuration.display()))
         .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
@@ -372,7 +381,7 @@ fn a_hangup_reads_the_configuration_again() {
 
 /// Tries until there is something.
 #[track_caller]
-fn until<T>(expected: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(expected: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     for _ in 0..MAX_ASKED {
         if let Some(found) = attempt() {
             return found;

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, Permissions},
     io::{BufRead as _, BufReader, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -23,7 +23,7 @@ use crate::{
     host,
     modules::Mounted,
     program::Task,
-    serve::Running,
+    serve::{Running, free_address},
     tests,
     workload::{Workload, unique},
 };
@@ -51,10 +51,10 @@ pub fn tests() -> Vec<Test> {
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A condition that never holds.
-const NEVER: &str = "MemTotal < 1M";
+pub const NEVER: &str = "MemTotal < 1M";
 
 /// A watch, and what it says. Killed when dropped.
-struct Watch {
+pub struct Watch {
     process: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -62,7 +62,7 @@ struct Watch {
 
 impl Watch {
     /// Returns when it is armed.
-    fn start(into: &Path, arguments: &[&str]) -> Self {
+    pub fn start(into: &Path, arguments: &[&str]) -> Self {
         let mut process = Command::new(host::memtrace())
             .args(["watch", "--into"])
             .arg(into)
@@ -81,7 +81,7 @@ impl Watch {
 
     /// The next line that has this in it.
     #[track_caller]
-    fn until(&mut self, part: &str) -> String {
+    pub fn until(&mut self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -104,7 +104,7 @@ impl Watch {
     }
 
     /// Where it takes alerts.
-    fn webhook(&mut self) -> String {
+    pub fn webhook(&mut self) -> String {
         let line = self.until("alerts are taken at http://");
         line.rsplit("http://").next().expect("it is there").trim_end_matches('/').to_owned()
     }
@@ -114,7 +114,7 @@ impl Watch {
     }
 
     /// Ends it; returns all that it said.
-    fn end(mut self) -> Vec<String> {
+    pub fn end(mut self) -> Vec<String> {
         self.signal(Signal::TERM);
         assert!(self.process.wait().expect("it is our child").success());
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
@@ -146,7 +146,7 @@ fn is_bundle(name: &str) -> bool {
 }
 
 /// The only bundle there, with all that is in it.
-fn bundle(directory: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
+pub fn bundle(directory: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
     let names = names(directory);
     let [name] = &names[..] else { panic!("{names:?}") };
     assert!(is_bundle(name), "{name}");
@@ -263,10 +263,37 @@ fn post(address: &str, path: &str, body: &str) -> Option<String> {
 
 const ALERTMANAGER: &str = "prometheus-alertmanager";
 
+/// Without Alertmanager there is nothing to test.
+pub fn has_alertmanager() -> bool {
+    let is_there = Command::new(ALERTMANAGER).arg("--version").output().is_ok();
+    assert!(is_there || !host::may_not_skip(), "there is no Alertmanager; cargo xtask setup installs one");
+    if !is_there {
+        eprintln!("skipped: there is no Alertmanager");
+    }
+    is_there
+}
+
+/// With its configuration, and all that it keeps, in this directory. Also where it listens.
+pub fn start_alertmanager(directory: &Path, text: &str) -> (Running, String) {
+    let configuration = directory.join("alertmanager.yml");
+    fs::write(&configuration, text).expect("there is room");
+    let address = free_address();
+    let process = Command::new(ALERTMANAGER)
+        .arg(format!("--config.file={}", configuration.display()))
+        .arg(format!("--storage.path={}", directory.join("alerts").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .arg("--cluster.listen-address=")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Running)
+        .expect("Alertmanager starts");
+    (process, address)
+}
+
 fn watch_records_for_an_alertmanager() {
-    if Command::new(ALERTMANAGER).arg("--version").output().is_err() {
-        assert!(!host::may_not_skip(), "there is no Alertmanager; cargo xtask setup installs one");
-        return eprintln!("skipped: there is no Alertmanager");
+    if !has_alertmanager() {
+        return;
     }
     let directory = TempDir::new().expect("there is room");
     let into = directory.path().join("bundles");
@@ -277,23 +304,9 @@ fn watch_records_for_an_alertmanager() {
          receivers: [{{name: memtrace, webhook_configs: [{{url: 'http://{}/'}}]}}]\n",
         watch.webhook()
     );
-    let configuration = directory.path().join("alertmanager.yml");
-    fs::write(&configuration, text).expect("there is room");
-    // Free at this moment, which is all that can be had.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-    let alertmanager = Command::new(ALERTMANAGER)
-        .arg(format!("--config.file={}", configuration.display()))
-        .arg(format!("--storage.path={}", directory.path().join("data").display()))
-        .arg(format!("--web.listen-address={free}"))
-        .arg("--cluster.listen-address=")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Running)
-        .expect("Alertmanager starts");
+    let (alertmanager, address) = start_alertmanager(directory.path(), &text);
     let alert = r#"[{"labels":{"alertname":"MemtraceLeak","instance":"a"}}]"#;
-    let answered =
-        || post(&free.to_string(), "/api/v2/alerts", alert).is_some_and(|line| line.contains(" 200 "));
+    let answered = || post(&address, "/api/v2/alerts", alert).is_some_and(|line| line.contains(" 200 "));
     wait_for("Alertmanager", answered);
     watch.until("the alert MemtraceLeak fires; recording for 1 s");
     watch.until("/memtrace-");

@@ -6,8 +6,7 @@ use insta::assert_snapshot;
 use serde_json::{Map, Value};
 
 use crate::{
-    printed,
-    python::read,
+    printed, read,
     recordings::{leak, monday},
     shown::hostile,
 };
@@ -39,14 +38,42 @@ fn fleet() -> tempfile::TempDir {
 #[test]
 fn duckdb_answers_each_query_of_the_document() {
     let directory = fleet();
-    let Some(answers) = read(directory.path(), &["queries", DOCUMENT]) else { return };
-    let queries = std::fs::read_to_string(DOCUMENT).unwrap().matches("```sql").count();
-    assert_eq!(answers.matches("## ").count(), queries, "each query has a title of its own");
+    let Some(answers) = answers(directory.path(), "sql") else { return };
     assert_snapshot!(answers);
+}
+
+/// The same questions, of the same files.
+#[test]
+fn clickhouse_answers_as_duckdb_does() {
+    answers_as_duckdb_does("clickhouse");
+}
+
+#[test]
+#[ignore = "it takes Java, and `target/python/bin/pip install pyspark`: half a gigabyte for three queries"]
+fn spark_answers_as_duckdb_does() {
+    answers_as_duckdb_does("spark");
+}
+
+fn answers_as_duckdb_does(language: &str) {
+    let directory = fleet();
+    let Some(others) = answers(directory.path(), language) else { return };
+    let duckdb = answers(directory.path(), "sql").expect("they are installed together");
+    let duckdb: Vec<_> = duckdb.split("\n\n").collect();
+    for answer in others.trim().split("\n\n") {
+        assert!(duckdb.contains(&answer), "DuckDB does not say\n{answer}");
+    }
+}
+
+/// What an engine answers to the queries that the document has for it, each below its title.
+fn answers(directory: &Path, language: &str) -> Option<String> {
+    let answers = read(directory, &["queries", DOCUMENT, language])?;
+    let queries = std::fs::read_to_string(DOCUMENT).unwrap().matches(&format!("```{language}\n")).count();
+    assert_eq!(answers.matches("## ").count(), queries, "each query has a title of its own");
     // Each tells something.
     for answer in answers.trim().split("\n\n") {
         assert!(answer.lines().count() > 2, "{answer}");
     }
+    Some(answers)
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Single events and Parquet, from recordings that are made by hand, by the command and by what reads its files: DuckDB and
-//! pyarrow.
+//! Single events and Parquet, from recordings that are made by hand, by the command and by what reads its files: DuckDB,
+//! ClickHouse's engine and pyarrow.
 
 mod agree;
 mod fleet;
@@ -25,4 +25,10 @@ fn printed(directory: &Path, arguments: &[&str]) -> String {
     assert!(output.status.success(), "memtrace {arguments:?}: {errors}");
     assert_eq!(errors, "", "memtrace {arguments:?}");
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// What the script reads. None where there is no Python for it.
+fn read(directory: &Path, arguments: &[&str]) -> Option<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tables/read.py");
+    python::python(directory, &[&[script], arguments].concat())
 }

@@ -1,4 +1,4 @@
-"""Makes an environment with what reads Parquet in the tests: prepare.py [--check] DIRECTORY
+"""Makes an environment with what reads Parquet and checks manifests in the tests: prepare.py [--check] DIRECTORY
 
 Prints what is in it. Does nothing where all is there already; with --check never does more than look.
 """
@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 REQUIREMENTS = pathlib.Path(__file__).with_name("requirements.txt")
+# What the tests use; the rest is what these need.
+USED = {"chdb": "chdb-core", "duckdb": "duckdb", "kubernetes_validate": "kubernetes-validate", "pyarrow": "pyarrow"}
 
 
 def found(python, wanted):
@@ -15,7 +17,9 @@ def found(python, wanted):
     if not python.exists():
         return False
     names = [line.split("==")[0] for line in wanted]
-    program = f"import {', '.join(names)}\n" + "\n".join(f"print('{n}==' + {n}.__version__)" for n in names)
+    program = f"import {', '.join(USED)}\nfrom importlib.metadata import version\n" + "\n".join(
+        f"print('{name}==' + version('{name}'))" for name in names
+    )
     result = subprocess.run([python, "-c", program], capture_output=True, text=True)
     return result.returncode == 0 and result.stdout.split() == wanted
 
@@ -33,7 +37,7 @@ def main():
         subprocess.run(install, check=True)
         if not found(python, wanted):
             sys.exit("it was installed, but cannot be loaded")
-    print(", ".join(wanted).replace("==", " "))
+    print(", ".join(line.replace("==", " ") for line in wanted if line.split("==")[0] in USED.values()))
 
 
 main()

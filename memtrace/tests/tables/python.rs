@@ -1,4 +1,4 @@
-//! Python, with DuckDB and pyarrow.
+//! Python, with what reads Parquet and checks manifests: DuckDB, ClickHouse's engine, pyarrow, kubernetes-validate.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,19 +25,19 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
-/// What the script prints. None, loudly, where it cannot be run: with `MEMTRACE_NO_SKIP=1` a failure.
-pub fn read(directory: &Path, arguments: &[&str]) -> Option<String> {
+/// What a program of Python's prints. None, loudly, where it cannot be run: with `MEMTRACE_NO_SKIP=1` a failure.
+pub fn python(directory: &Path, arguments: &[&str]) -> Option<String> {
     let python = match &*PYTHON {
         Ok(python) => python,
         Err(error) if std::env::var_os("MEMTRACE_NO_SKIP").is_none_or(|value| value != "1") => {
-            eprintln!("SKIPPED: no DuckDB and pyarrow: {error}; `cargo xtask setup` installs them");
+            eprintln!("SKIPPED: Python lacks packages: {error}; `cargo xtask setup` installs them");
             return None;
         }
-        Err(error) => panic!("no DuckDB and pyarrow: {error}; `cargo xtask setup` installs them"),
+        Err(error) => panic!("Python lacks packages: {error}; `cargo xtask setup` installs them"),
     };
     let mut command = Command::new(python);
-    command.current_dir(directory).arg(Path::new(SCRIPTS).join("read.py")).args(arguments);
+    command.current_dir(directory).args(arguments);
     let output = command.env("PYTHONDONTWRITEBYTECODE", "1").env("TZ", "UTC").output().unwrap();
-    assert!(output.status.success(), "read.py {arguments:?}: {}", errors(&output));
+    assert!(output.status.success(), "{arguments:?}: {}", errors(&output));
     Some(String::from_utf8(output.stdout).unwrap())
 }

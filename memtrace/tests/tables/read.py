@@ -2,7 +2,9 @@
 
     read.py schema FILE         what pyarrow says of the columns and the metadata
     read.py rows FILE           what pyarrow reads, a line of JSON for each row
-    read.py queries DOCUMENT    what DuckDB answers to each query of the document, in this directory
+    read.py queries DOCUMENT LANGUAGE
+                                what is answered to each query of the document, in this directory: to those in `sql` by DuckDB, to
+                                those in `clickhouse` by ClickHouse's engine, to those in `spark` by Spark, which must be installed
 """
 
 import json
@@ -46,18 +48,64 @@ def rows(path):
         print(json.dumps({k: v for k, v in zip(columns, row) if v is not None}, ensure_ascii=False))
 
 
-def queries(document):
+def duckdb_session():
     import duckdb
 
     session = duckdb.connect()
-    text = pathlib.Path(document).read_text()
-    for title, query in re.findall(r"^## (.*?)$.*?^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        print(f"## {title}")
+
+    def ask(query):
         answer = session.execute(query)
-        print(" | ".join(column[0] for column in answer.description))
-        for row in answer.fetchall():
+        return [column[0] for column in answer.description], answer.fetchall()
+
+    return ask
+
+
+def clickhouse_session():
+    import chdb
+
+    def ask(query):
+        lines = [json.loads(line) for line in str(chdb.query(query, "JSONCompactEachRowWithNames")).splitlines()]
+        return lines[0], lines[1:]
+
+    return ask
+
+
+def spark_session():
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    session = builder.config("spark.sql.shuffle.partitions", "1").getOrCreate()
+
+    def ask(script):
+        # The last statement is the question.
+        for statement in filter(str.strip, script.split(";\n")):
+            answer = session.sql(statement)
+        return answer.columns, answer.collect()
+
+    return ask
+
+
+SESSIONS = {"sql": duckdb_session, "clickhouse": clickhouse_session, "spark": spark_session}
+
+
+def blocks(text, language):
+    """Each block of this language, with the title above it."""
+    title = None
+    for heading, name, block in re.findall(r"^#+ (.*?)$|^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        title = heading or title
+        if name == language:
+            yield title, block
+
+
+def queries(document, language):
+    ask = SESSIONS[language]()
+    for title, query in blocks(pathlib.Path(document).read_text(), language):
+        columns, rows = ask(query)
+        print(f"## {title}")
+        print(" | ".join(columns))
+        for row in rows:
             print(" | ".join(str(value) for value in row))
         print()
 
 
-{"schema": schema, "rows": rows, "queries": queries}[sys.argv[1]](sys.argv[2])
+{"schema": schema, "rows": rows, "queries": queries}[sys.argv[1]](*sys.argv[2:])

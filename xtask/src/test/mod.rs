@@ -4,6 +4,7 @@ mod boots;
 mod counts;
 mod host;
 mod lints;
+mod packages;
 mod progress;
 mod recording;
 mod summary;
@@ -116,6 +117,10 @@ fn run(args: &Args, progress: &Progress, summary: &mut Summary) -> Result<()> {
     let mut parts = Vec::new();
     if let Some(vms) = &vms {
         parts.extend(boots.iter().map(|boot: &Boot<'_>| boot.part(&kernels[boot.series()], vms)));
+        if filter.is_none() {
+            parts
+                .push(Part { name: "packages".to_owned(), run: Box::new(|| packages::check(&vms.memtrace)) });
+        }
     }
     if let Some(host) = &host {
         parts.push(Part { name: UNIT_TESTS.to_owned(), run: Box::new(|| host.unit_tests(filter)) });

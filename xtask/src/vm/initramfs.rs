@@ -95,30 +95,30 @@ fn disk_image(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Writes a cpio archive in the "newc" format, as the kernel's Documentation/driver-api/early-userspace/buffer-format.rst has it.
-struct Archive<W> {
+pub struct Archive<W> {
     out: W,
     entries: u32,
 }
 
 impl<W: Write> Archive<W> {
-    fn new(out: W) -> Self {
+    pub fn new(out: W) -> Self {
         Self { out, entries: 0 }
     }
 
-    fn directory(&mut self, path: &str) -> io::Result<()> {
+    pub fn directory(&mut self, path: &str) -> io::Result<()> {
         self.entry(path.trim_start_matches('/'), 0o040_755, &[])
     }
 
-    fn program(&mut self, path: &str, from: &Path) -> Result<()> {
+    pub fn program(&mut self, path: &str, from: &Path) -> Result<()> {
         let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
         Ok(self.file(path, 0o755, &bytes)?)
     }
 
-    fn file(&mut self, path: &str, permissions: u32, data: &[u8]) -> io::Result<()> {
+    pub fn file(&mut self, path: &str, permissions: u32, data: &[u8]) -> io::Result<()> {
         self.entry(path.trim_start_matches('/'), 0o100_000 | permissions, data)
     }
 
-    fn finish(mut self) -> io::Result<W> {
+    pub fn finish(mut self) -> io::Result<W> {
         self.entry("TRAILER!!!", 0, &[])?;
         Ok(self.out)
     }

@@ -6,7 +6,7 @@ mod kernels;
 mod named;
 mod qemu;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValue, RangedI64ValueParser};
 use vm_init::{Outcome, job};
 
-pub use self::initramfs::Programs;
+pub use self::initramfs::{Archive, Programs};
 use self::initramfs::{Fetch, Job, KERNEL_TESTS, MEMTRACE};
 pub use self::kernels::{Choice as KernelChoice, Kernel, names as kernel_names, obtain as obtain_kernel};
 use self::named::Named;
@@ -128,6 +128,13 @@ pub fn test(
     let job = Job { argv, env, fetch, ..Job::default() };
     let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(30 * 60) };
     boot(&job, programs, machine, Console::Batch(watchdog, line))
+}
+
+/// Boots a system of its own, which says by itself how it ended; each line that it prints goes to `line`.
+pub fn system(kernel: &Kernel, initramfs: &Path, line: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    let watchdog = Watchdog { silence: Duration::from_secs(300), total: Duration::from_secs(30 * 60) };
+    let machine = Machine { kernel, cpus: CPUS, nodes: 1, options: Some("systemd.show_status=no") };
+    qemu::run(machine, initramfs, Console::Batch(watchdog, line), None)
 }
 
 /// Plays a dozen scenes; gives the page that they print, and whether all was right.

@@ -1,0 +1,98 @@
+#!/bin/sh
+# What `cargo xtask package --boot` runs in a VM whose init is systemd: the package is installed, started, upgraded, removed and purged, and a
+# leak goes from the service to a metric, and by the watch to a bundle. Each step says what it saw. /packages has first.deb and second.deb.
+set -eu
+
+metrics() { curl --silent --fail --max-time 30 http://127.0.0.1:9435/metrics; }
+has() { metrics | grep -q -- "$1"; }
+step() { echo "step: $*"; }
+fail() { echo "failed: $*"; exit 1; }
+# An emulated machine is slow: what comes by itself is waited for, not timed.
+until_true() {
+	n=0
+	until "$@"; do
+		n=$((n + 1))
+		[ $n -lt 300 ] || fail "never: $*"
+		sleep 1
+	done
+}
+capabilities() {
+	grep -E '^(Uid|CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$1/status"
+}
+pid_of() { systemctl show --property MainPID --value "$1"; }
+end() {
+	code=$?
+	[ $code = 0 ] || journalctl --no-pager --lines 60 --output cat
+	echo "vm-outcome: exit $code"
+	sync
+	systemctl poweroff --force --force
+}
+trap end EXIT
+
+step installed
+dpkg --install /packages/first.deb
+for unit in memtrace.service memtrace.socket memtrace-watch.service; do
+	! systemctl --quiet is-enabled $unit || fail "$unit is enabled"
+	! systemctl --quiet is-active $unit || fail "$unit runs"
+done
+
+step started
+sed -i 's/^#series = 200/series = 100/' /etc/memtrace.toml
+systemctl start memtrace memtrace-watch
+until_true has memtrace_events_total
+capabilities "$(pid_of memtrace)"
+stat -c %U "/proc/$(pid_of memtrace)"
+[ "$(stat -c %u "/proc/$(pid_of memtrace)")" != 0 ] || fail "it runs as root"
+
+step configuration
+echo 'serise = 1' >>/etc/memtrace.toml
+! systemctl reload memtrace || fail "a wrong configuration is taken"
+systemctl --quiet is-active memtrace || fail "a wrong configuration ended it"
+sed -i '/^serise/d' /etc/memtrace.toml
+systemctl reload memtrace
+has 'memtrace_config_last_reload_successful 1' || fail "the configuration was not read again"
+
+step leaked
+perl -e '$^F = 1; while (1) { for (1 .. 40) { open($held[@held], "<", "/etc/passwd") or sleep 600 } select(undef, undef, undef, 0.1) }' &
+leak=$!
+until_true has 'memtrace_leak_growth_bytes_per_second{cache="filp",comm="perl",is="leak"}'
+metrics | grep -E '^memtrace_(leak_growth_bytes_per_second|outstanding_objects\{cache="filp",comm="perl")'
+systemctl kill --signal USR2 --kill-whom main memtrace-watch
+bundles() { ls /var/lib/memtrace/ | grep -q -- '-leak-'; }
+until_true bundles
+ls -l /var/lib/memtrace/
+kill $leak
+leaks() { has memtrace_leak_growth_bytes_per_second; }
+is_over() { ! leaks; }
+until_true is_over
+
+step upgraded
+before=$(pid_of memtrace)
+dpkg --install /packages/second.deb
+systemctl --quiet is-active memtrace memtrace-watch || fail "the upgrade stopped it"
+[ "$(pid_of memtrace)" != "$before" ] || fail "the old one still runs"
+until_true has memtrace_events_total
+grep -q '^series = 100' /etc/memtrace.toml || fail "the upgrade lost a setting"
+
+step removed
+dpkg --remove memtrace
+for unit in memtrace.service memtrace-watch.service; do
+	! systemctl --quiet is-active $unit || fail "$unit still runs"
+done
+[ -e /etc/memtrace.toml ] || fail "its settings went before the purge"
+dpkg --install /packages/second.deb
+systemctl start memtrace.socket
+! systemctl --quiet is-active memtrace || fail "it runs before it is asked"
+metrics >/dev/null || true
+until_true has memtrace_events_total
+dpkg --install /packages/second.deb
+systemctl --quiet is-active memtrace.socket || fail "an upgrade closed the socket"
+until_true has memtrace_events_total
+
+step purged
+dpkg --purge memtrace
+! systemctl --quiet is-active memtrace.socket || fail "the socket is still there"
+for path in /etc/memtrace.toml /etc/default/memtrace-watch /var/lib/memtrace /var/lib/private/memtrace /usr/bin/memtrace; do
+	[ ! -e $path ] || fail "$path is still there"
+done
+step done

@@ -1,0 +1,63 @@
+//! The image for containers, by buildah: `packaging/Containerfile` says what is in it. It needs no daemon and no registry.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{architecture, committed, container, emptied, tree, version};
+use crate::command::CommandExt;
+use crate::paths;
+
+pub fn make(memtrace: &Path, directory: &Path) -> Result<PathBuf> {
+    let (context, store) = (directory.join("image"), directory.join("image-store"));
+    emptied(&context)?;
+    emptied(&store)?;
+    tree::copy(memtrace, &context.join("memtrace"))?;
+    Command::new("strip").arg(context.join("memtrace")).check()?;
+    for path in ["THIRD-PARTY.md", "packaging/Containerfile"] {
+        let from = paths::root().join(path);
+        tree::copy(&from, &context.join(from.file_name().context("it has a name")?))?;
+    }
+    let tag = format!("memtrace:{}", version()?);
+    let file = directory.join(format!("memtrace-{}-{}.oci.tar", version()?, architecture()?));
+    let _ = fs::remove_file(&file);
+    let mut build = buildah(&store);
+    // Nothing is run in it, so it is not isolated, which not every host could.
+    build.args([
+        "build",
+        "--isolation",
+        "chroot",
+        "--format",
+        "oci",
+        "--timestamp",
+        &committed()?,
+        "--tag",
+        &tag,
+    ]);
+    build.arg(&context).text()?;
+    buildah(&store).args(["push", &tag]).arg(format!("oci-archive:{}:{tag}", file.display())).text()?;
+    check(&store, &tag)?;
+    container::check(&store, &tag)?;
+    Ok(file)
+}
+
+/// With a store of its own, which is removed with `target/`, and files copied, since not every host can mount an overlay.
+fn buildah(store: &Path) -> Command {
+    let mut buildah = Command::new("buildah");
+    buildah.arg("--root").arg(store.join("root")).arg("--runroot").arg(store.join("run"));
+    buildah.args(["--storage-driver", "vfs"]);
+    buildah
+}
+
+/// One layer, and what a manifest relies on.
+fn check(store: &Path, tag: &str) -> Result<()> {
+    let inspected = buildah(store).args(["inspect", "--type", "image", tag]).text()?;
+    let image: Value = serde_json::from_str(&inspected)?;
+    let oci = &image["OCIv1"];
+    ensure!(oci["config"]["Entrypoint"] == serde_json::json!(["/usr/bin/memtrace"]), "it starts {oci}");
+    ensure!(oci["architecture"] == architecture()?, "it is for {}", oci["architecture"]);
+    Ok(())
+}
