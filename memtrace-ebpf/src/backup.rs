@@ -4,8 +4,8 @@
 //! recursion for raw tracepoint probes") (in v6.1)). An interrupt in the middle of a free probe often runs a batch of RCU
 //! callbacks, which free objects. Userspace finds out from the kernel's memory that these are free, unless their addresses have been
 //! handed out again to tasks that a filter leaves out. Where tracepoints can be preempted, all allocations of other tasks in that time
-//! are missed too, and these nobody can find out. So where tasks are filtered probes on frees have a backup, and where tracepoints can be
-//! preempted, those on allocations: the same code as a second program on the same tracepoint. It runs after the probe, and emits the
+//! are missed too, and these nobody can find out. So where tasks are filtered and their objects cannot be noted (`held.rs`) probes on frees
+//! have a backup, and where tracepoints can be preempted, those on allocations: the same code as a second program on the same tracepoint. It runs after the probe, and emits the
 //! event only if the probe did not.
 //!
 //! The probe notes the object's address in a slot of this CPU. An interrupt between the two programs may overwrite the note; then

@@ -19,16 +19,8 @@ pub enum Contender {
     Bare,
     /// one empty program on each tracepoint that memtrace attaches to for one cache
     Floor,
-    /// two empty programs on each of these: backups on frees cost at least that
-    #[value(name = "floor-x2")]
-    #[serde(rename = "floor-x2")]
-    FloorTwice,
     /// one empty program on each tracepoint that memtrace attaches to for all caches
     FloorAll,
-    /// two empty programs on each of these
-    #[value(name = "floor-all-x2")]
-    #[serde(rename = "floor-all-x2")]
-    FloorAllTwice,
     /// one program there that writes a record into a ring buffer
     RingAll,
     /// one program there that writes a record as large as memtrace's into a ring of its CPU
@@ -108,7 +100,7 @@ impl Contender {
     pub fn floor(self) -> Option<Self> {
         match self {
             Self::Bare => None,
-            Self::Floor | Self::FloorTwice | Self::Filtered | Self::Dentry | Self::Bpftrace => {
+            Self::Floor | Self::Filtered | Self::Dentry | Self::Bpftrace => {
                 Some(Self::Floor)
             }
             _ => Some(Self::FloorAll),
@@ -150,8 +142,6 @@ impl Contender {
         Setup::Process(match self {
             Self::Bare => return Setup::Nothing,
             Self::Floor | Self::FloorAll => return Setup::Empty(self.tracepoints(memtrace)),
-            Self::FloorTwice => return Setup::Empty(memtrace.one.clone()),
-            Self::FloorAllTwice => return Setup::Empty(memtrace.all.clone()),
             Self::RingAll => return Setup::Writing(self.tracepoints(memtrace)),
             Self::RingCpu => return Setup::WritingToCpu(self.tracepoints(memtrace)),
             Self::Filtered => memtrace.command(memtrace.quiet_cache, NO_NAMES),

@@ -80,7 +80,8 @@ impl Bench<'_> {
         sleep(STARTED);
         let idle_percent = started.percent(self.time)?;
         let memory = started.memory()?;
-        let busy = (what != What::Watch).then(|| self.busy(&started)).transpose()?;
+        // One with a limit that cannot be kept has ended by then.
+        let busy = if what == What::Watch { None } else { self.busy(&started)? };
         Ok(Running {
             name: what.name(),
             idle_percent,
@@ -91,16 +92,16 @@ impl Bench<'_> {
     }
 
     /// The second half of a time in which all CPUs are busy: whoever adapts has done so by then.
-    fn busy(&self, started: &Started) -> Result<Busy> {
+    fn busy(&self, started: &Started) -> Result<Option<Busy>> {
         let bound = Bound { ops: u64::MAX, time: 2 * self.time };
         let mut load = Load::start(Workload::Mix, bound, cpus(), self.scratch)?;
         load.go()?;
         sleep(self.time);
-        let percent = started.percent(self.time.mul_f64(0.9))?;
-        let told_percent = started.told_percent()?;
+        let percent = started.percent(self.time.mul_f64(0.9));
+        let told_percent = started.told_percent();
         load.measured()?;
         load.end()?;
-        Ok(Busy { percent, told_percent })
+        Ok(percent.and_then(|percent| Ok(Busy { percent, told_percent: told_percent? })).ok())
     }
 
     fn start(&self, what: What) -> Result<Started> {

@@ -290,5 +290,5 @@ fn a_host_of_256_cpus_is_read_exactly() {
     assert_eq!((ledger.holds.len(), ledger.unknown_frees, ledger.reused), (left, 0, 0));
     let Counters { emitted, lost, .. } = rings.counters();
     assert_eq!(emitted.total(), ledger.seen + lost.total());
-    assert!(lost.frees > 0 || ledger.seen > u64::from(CPUS) * OBJECTS);
+    assert!(ledger.seen > u64::from(CPUS), "{}", ledger.seen);
 }
