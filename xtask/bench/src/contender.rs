@@ -100,9 +100,7 @@ impl Contender {
     pub fn floor(self) -> Option<Self> {
         match self {
             Self::Bare => None,
-            Self::Floor | Self::Filtered | Self::Dentry | Self::Bpftrace => {
-                Some(Self::Floor)
-            }
+            Self::Floor | Self::Filtered | Self::Dentry | Self::Bpftrace => Some(Self::Floor),
             _ => Some(Self::FloorAll),
         }
     }
