@@ -19,8 +19,11 @@ pub fn has(task: Current, tgid: u32) -> bool {
 pub fn grow(parent: Member, child: Member) {
     // The number belonged to somebody who is gone.
     let _ = maps::PID_FILTER.remove(child.tgid);
-    if contains(parent.signal, parent.tgid)
-        && maps::TREE.insert(child.signal, 1, u64::from(BPF_ANY)).is_err()
+    if !contains(parent.signal, parent.tgid) {
+        leave(child.signal);
+        return;
+    }
+    if maps::TREE.insert(child.signal, IN_IT, u64::from(BPF_ANY)).is_err()
         && let Some(cpu) = ThisCpu::get()
     {
         cpu.count_unfollowed();
@@ -30,8 +33,22 @@ pub fn grow(parent: Member, child: Member) {
 /// A process is gone, with all its threads.
 #[inline(always)]
 pub fn forget(signal: u64) {
+    leave(signal);
     let _ = maps::TREE.remove(signal);
 }
+
+/// Removal takes a lock that it may not get, as an interrupt may free a process anywhere; this takes none.
+#[inline(always)]
+fn leave(signal: u64) {
+    if let Some(membership) = maps::TREE.get_ptr_mut(signal) {
+        // SAFETY: the pointer is to the live map value, of one byte.
+        unsafe { membership.write_volatile(NOT_IN_IT) };
+    }
+}
+
+/// What the map has of a process.
+const IN_IT: u8 = 1;
+const NOT_IN_IT: u8 = 0;
 
 /// A process that may be followed.
 #[derive(Clone, Copy)]
@@ -42,6 +59,8 @@ pub struct Member {
 
 #[inline(always)]
 fn contains(signal: u64, tgid: u32) -> bool {
-    // SAFETY: the values are not read.
-    unsafe { maps::TREE.get(signal).is_some() || maps::PID_FILTER.get(tgid).is_some() }
+    // SAFETY: values are of one byte.
+    unsafe {
+        maps::TREE.get(signal).is_some_and(|&value| value == IN_IT) || maps::PID_FILTER.get(tgid).is_some()
+    }
 }

@@ -1,5 +1,6 @@
 //! Processes that the bench starts, and what /proc and the kernel's clocks say of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -138,8 +139,8 @@ pub struct Probes {
     pub tracepoints: Vec<String>,
     /// Ids of its programs: sorted, each once.
     pub programs: Vec<u32>,
-    /// Bytes that its maps take in the kernel.
-    pub map_bytes: u64,
+    /// Bytes that each of its maps takes in the kernel, by its id: a map may have several descriptors.
+    pub maps: BTreeMap<u64, u64>,
 }
 
 impl Probes {
@@ -158,6 +159,10 @@ impl Probes {
         probes
     }
 
+    pub fn map_bytes(&self) -> u64 {
+        self.maps.values().sum()
+    }
+
     fn add(&mut self, descriptor: i32, target: &FDTarget, info: impl FnOnce() -> String) {
         let FDTarget::AnonInode(kind) = target else { return };
         match kind.as_str() {
@@ -170,7 +175,10 @@ impl Probes {
                 self.tracepoints.extend(name.map(|name| name.trim().to_owned()));
             }
             "bpf-prog" => self.programs.extend(field(&info(), "prog_id:").map(|id| id as u32)),
-            "bpf-map" => self.map_bytes += field(&info(), "memlock:").unwrap_or(0),
+            "bpf-map" => {
+                let info = info();
+                self.maps.extend(field(&info, "map_id:").zip(field(&info, "memlock:")));
+            }
             _ => {}
         }
     }
@@ -200,14 +208,15 @@ mod tests {
         add(5, "anon_inode:bpf_link", "link_type:\traw_tracepoint\nprog_id:\t7\ntp_name:\tkfree\n");
         add(6, "anon_inode:[perf_event]", "");
         add(7, "anon_inode:bpf-prog", "prog_type:\t17\nprog_id:\t7\n");
-        add(8, "anon_inode:bpf-map", "map_type:\t27\nmemlock:\t4096\n");
+        add(8, "anon_inode:bpf-map", "map_type:\t27\nmemlock:\t4096\nmap_id:\t3\n");
+        add(9, "anon_inode:bpf-map", "map_type:\t27\nmemlock:\t4096\nmap_id:\t3\n");
         assert_eq!(
             probes,
             Probes {
                 attachments: vec![5, 6],
                 tracepoints: vec!["kfree".into()],
                 programs: vec![7],
-                map_bytes: 4096
+                maps: [(3, 4096)].into()
             }
         );
     }

@@ -110,7 +110,7 @@ impl Bench<'_> {
         Ok(Idle {
             rss_bytes: memory.resident,
             anonymous_bytes: memory.anonymous,
-            map_bytes: traced.probes().map_bytes,
+            map_bytes: traced.probes().map_bytes(),
             cpu_percent: 100.0 * cpu.as_secs_f64() / since.elapsed().as_secs_f64(),
         })
     }

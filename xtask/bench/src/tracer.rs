@@ -152,7 +152,7 @@ impl Traced {
     pub fn end(mut self) -> Result<(Use, TempDir)> {
         let cpu = self.cpu_time()? - self.cpu_at_start;
         let memory = self.memory()?;
-        let map_bytes = self.probes().map_bytes;
+        let map_bytes = self.probes().map_bytes();
         let asked = Instant::now();
         self.signal(Signal::INT)?;
         self.wait()?;
