@@ -52,8 +52,8 @@ use self::workload::Workload;
 
 /// Measure what memtrace costs, beside empty programs and its peers
 ///
-/// Prints tables, and writes them to target/bench: table.md, results.json and runs.json (every single run). Takes about ten minutes
-/// on an otherwise idle machine, with --quick less than two. Peers that are not installed, or cannot run on this kernel, are left
+/// Prints tables, and writes them to target/bench: table.md, results.json and runs.json (every single run). Takes about half an
+/// hour on an otherwise idle machine, with --quick some minutes. Peers that are not installed, or cannot run on this kernel, are left
 /// out with the reason. docs/performance.md explains each figure.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", max_term_width = 100)]
