@@ -4,7 +4,6 @@
 
 pub mod text;
 pub mod procfs;
-pub mod rights;
 pub mod condition;
 pub mod knowledge;
 pub mod stream;

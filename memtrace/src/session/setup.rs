@@ -1,6 +1,6 @@
 //! From the options to a session that runs.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use memtrace_common::{COMM_LEN, config, sample};
 
@@ -29,7 +29,6 @@ use crate::{
     kernel::{
         attach::Attached,
         caches::KernelCache,
-        cost::RunTimeStatistics,
         discover::Kernel,
         gfp::GfpNames,
         layout::Layout,
@@ -37,7 +36,8 @@ use crate::{
         nodes::Nodes,
         options::{Filters, LoadOptions, Members, Processes},
         plan::{CacheStrategy, Plan},
-        reason::{OUR_BUG, root_cause},
+        privileges,
+        reason::OUR_BUG,
         rings::sizes::RingPlan,
         symbols::Symbols,
         trials::Avoid,
@@ -46,7 +46,6 @@ use crate::{
         Files,
         slab::{self, SelectedCaches},
     },
-    rights::capability,
     select::Select,
     stream::{
         comm_pattern::CommPattern,
@@ -77,7 +76,6 @@ pub struct Ready {
 pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, SetupError> {
     check_privileges()?;
     check_memory()?;
-    check_cpu_limit(options)?;
     let Options { select, .. } = options;
     check_pids(select)?;
     let slab_caches = Files::live().slab_caches()?;
@@ -253,24 +251,13 @@ fn memory_budget(options: &Options, caches: Option<usize>) -> MemoryBudget {
 }
 
 pub fn check_privileges() -> Result<(), SetupError> {
-    // Without it, much would be missing that nothing else misses.
-    let status = Path::new("/proc/self/status");
-    fs::metadata(status).map_err(|source| SetupError::NoProc { path: status, source })?;
-    let missing = capability::missing(capability::held());
+    let missing = privileges::missing_capabilities()?;
     if missing.is_empty() {
         return Ok(());
     }
-    let missing: Vec<_> = missing.iter().map(|right| right.name).collect();
+    let missing: Vec<_> = missing.iter().map(|capability| capability.name).collect();
     let command = shell::line(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()));
     Err(SetupError::Privileges { missing: missing.join(" and "), command })
-}
-
-/// A limit is kept by measuring again and again.
-fn check_cpu_limit(options: &Options) -> Result<(), SetupError> {
-    if options.max_cpu.is_none() {
-        return Ok(());
-    }
-    RunTimeStatistics::enable().map(drop).map_err(|error| SetupError::NoCpuTime(root_cause(&error)))
 }
 
 /// The kernel ends a process that takes more than its cgroup may, without a word.

@@ -25,7 +25,6 @@ impl State {
         options: &Options,
         verification: Verification,
         mut sink: Option<SinkConfig>,
-        meter: Meter,
     ) -> Result<Session, WriteError> {
         let started = clock::now();
         let until = sink.as_mut().and_then(SinkConfig::take_until);
@@ -47,7 +46,7 @@ impl State {
             unseen: Unseen::default(),
             slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),
-            meter,
+            meter: Meter::start(),
             started,
             left_out: 0,
             undecodable: 0,

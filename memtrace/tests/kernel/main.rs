@@ -43,7 +43,6 @@ mod outputs;
 mod program;
 mod pty;
 mod recording;
-mod rights;
 mod runs;
 mod seeds;
 #[path = "../scenes/mod.rs"]
@@ -53,7 +52,6 @@ mod session;
 mod settle;
 mod snapshot;
 mod soak;
-mod status;
 mod terminal;
 mod torture;
 mod trees;
@@ -196,7 +194,6 @@ fn main() -> ExitCode {
         modules::tests(),
         settle::tests(),
         budget::tests(),
-        rights::tests(),
         serve::tests(),
         terminal::tests(),
         hostile::tests(),

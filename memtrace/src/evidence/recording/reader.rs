@@ -62,9 +62,16 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A recording in a file.
+    /// A recording in a file. `-` is standard input: a pipe is copied to a temporary file first, since a recording is read back
+    /// and forth.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        Self::of_file(open(path)?, path)
+        if pipe::is_descriptor(path) {
+            return Self::of_file(pipe::open(path)?, path);
+        }
+        // Without blocking: a FIFO that nobody writes to would never open.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        Self::of_file(file.map_err(|source| ReadError::Open { path: path.to_owned(), source })?, path)
     }
 
     /// A recording in a file that is open; `path` is what errors call it.
@@ -144,18 +151,6 @@ impl Reader {
         self.unpacked.copied(block.definitions.copied())?;
         Ok(block)
     }
-}
-
-/// Opens a recording without understanding any of it. `-` is standard input: a pipe is copied to a temporary file first, since a
-/// recording is read back and forth.
-pub fn open(path: &Path) -> Result<File, ReadError> {
-    if pipe::is_descriptor(path) {
-        return Ok(pipe::open(path)?);
-    }
-    // Without blocking: a FIFO that nobody writes to would never open.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    file.map_err(|source| ReadError::Open { path: path.to_owned(), source })
 }
 
 /// What stands behind the frame at this place.
