@@ -57,7 +57,10 @@ impl Key {
             KeyCode::PageDown => Self::PageDown,
             KeyCode::Home => Self::Home,
             KeyCode::End => Self::End,
+            // As in htop.
             KeyCode::F(1) => Self::Char('?'),
+            KeyCode::F(3 | 4) => Self::Char('/'),
+            KeyCode::F(6) => Self::Char('>'),
             KeyCode::F(10) => Self::Char('q'),
             _ => return None,
         })
@@ -137,4 +140,17 @@ pub(super) fn script(text: &str) -> Vec<Key> {
         rest = &rest[len..];
     }
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn function_keys_do_what_they_do_in_htop() {
+        for (number, key) in [(1, '?'), (3, '/'), (4, '/'), (6, '>'), (10, 'q')] {
+            let event = KeyEvent::new(KeyCode::F(number), KeyModifiers::NONE);
+            assert_eq!(Key::of(event), Some(Key::Char(key)));
+        }
+    }
 }

@@ -187,7 +187,7 @@ fn filter(snapshot: &Snapshot) -> Vec<Block> {
 /// What the snapshot knows of the host's memory.
 pub fn memory(snapshot: &Snapshot) -> Vec<Block> {
     let lines = snapshot.meminfo.map(|meminfo| {
-        let line = |what: &str, bytes| Block::sentence(format!("{what:14}{}", human::bytes(bytes)));
+        let line = |what: &str, bytes| Block::sentence(format!("{what:17}{}", human::bytes(bytes)));
         let available = meminfo.available.map(|bytes| line("available", bytes));
         let slab = [
             line("slab", meminfo.slab),
