@@ -96,7 +96,7 @@ fn bulk_nodes_go_with_their_process() {
     churn.end();
 }
 
-/// The kernel keeps some at hand, for each CPU.
+/// The kernel keeps some at hand, for each CPU: one of these may change hands without an event.
 fn bulk_buffers_leave_nothing() {
     const CACHE: &str = "skbuff_head_cache";
     let comm = unique("sends");
@@ -105,7 +105,9 @@ fn bulk_buffers_leave_nothing() {
     workload.go();
     let last = session.interrupt();
     assert!(last.objects(&comm) < 1000, "{last:#?}");
-    assert_all_is_seen(&last, CACHE);
+    assert!(!last.is_partial(CACHE), "{:?}", last.cache(CACHE));
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+    assert!(last.trust.reused_pointers <= last.trust.recursion_misses + cpus, "{:?}", last.trust);
     workload.end();
 }
 
