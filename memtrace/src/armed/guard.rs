@@ -50,7 +50,7 @@ pub struct Guard {
 /// Who follows what it does.
 pub trait Audience {
     /// At the beginning, with each look, and when something happens.
-    fn is(&mut self, state: State);
+    fn is(&mut self, _state: State) {}
     /// A recording has ended. `finding` is what its bundle says; None where there is none.
     fn recorded(&mut self, reasons: &[String], finding: Option<String>, episodes: &Episodes);
     fn ends(&mut self) {}

@@ -47,8 +47,6 @@ pub enum WatchError {
     Options(String),
     #[error(transparent)]
     Setup(#[from] SetupError),
-    #[error("cannot wait for signals: {0}")]
-    Signals(#[source] io::Error),
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] io::Error),
 }
@@ -58,7 +56,7 @@ impl Failure for WatchError {
         match self {
             Self::Arming(error) => error.exit(),
             Self::Options(_) => Exit::Usage,
-            Self::Setup(_) | Self::Signals(_) | Self::Runtime(_) => Exit::Failed,
+            Self::Setup(_) | Self::Runtime(_) => Exit::Failed,
         }
     }
 }
@@ -81,7 +79,7 @@ pub fn run(args: WatchArgs) -> Result<(), WatchError> {
         audience: Box::new(Notifier::default()),
     })?;
     let watching = async {
-        let signals = Signals::new().map_err(WatchError::Signals)?;
+        let signals = Signals::new().map_err(GuardError::Signals)?;
         Ok(guard.run(End::Signals(Box::new(signals))).await?)
     };
     block_on(watching).map_err(WatchError::Runtime)?

@@ -13,7 +13,6 @@ use crate::{
     armed::{
         episode::Episodes,
         guard::{Audience, End, Guard},
-        machine::State,
     },
     cmd::{
         exit::printable,
@@ -82,8 +81,6 @@ struct Tally {
 }
 
 impl Audience for Tally {
-    fn is(&mut self, _state: State) {}
-
     fn recorded(&mut self, reasons: &[String], finding: Option<String>, episodes: &Episodes) {
         let recordings = &mut self.recordings;
         recordings.bytes = bytes(episodes);

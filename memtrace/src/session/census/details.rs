@@ -70,7 +70,10 @@ pub fn date(census: &mut Census) {
 /// A name that does not exist was looked up after its directory was made. Files are renamed, and may be older.
 fn directory_made(row: &Row) -> Option<NotBefore> {
     let place = row.traits.place.as_ref().filter(|place| !place.is_flat && !place.is_below)?;
-    let time = created(OsStr::from_bytes(&place.directory)).filter(|_| row.negative_share == Some(1.0))?;
+    if row.negative_share != Some(1.0) {
+        return None;
+    }
+    let time = created(OsStr::from_bytes(&place.directory))?;
     Some(NotBefore { time, made: Made::Directory })
 }
 
