@@ -31,7 +31,7 @@ pub struct Holder {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holders {
     pub by_inode: HashMap<InodeId, Vec<Rc<Holder>>>,
-    /// All processes were asked that we may ask.
+    /// All files of all processes were asked for that we may ask.
     pub is_whole: bool,
 }
 
@@ -43,36 +43,48 @@ pub fn holders(proc: &Path, wanted: &HashSet<InodeId>, deadline: Instant) -> Hol
     let processes = fs::read_dir(proc).into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     for pid in pids {
-        if Instant::now() >= deadline {
-            holders.is_whole = false;
-            break;
-        }
         let directory = proc.join(pid.to_string());
-        let open = open(&directory.join("fd"), wanted);
-        if open.is_empty() {
-            continue;
+        let mut open = HashSet::new();
+        for file in open_files(&directory.join("fd")) {
+            // One process may have a million.
+            if Instant::now() >= deadline {
+                holders.is_whole = false;
+                break;
+            }
+            open.extend(file.filter(|file| wanted.contains(file)));
         }
-        let comm = fs::read(directory.join("stat")).ok().and_then(|text| parse_stat(&text));
-        let Some(comm) = comm.map(|stat| stat.comm) else { continue };
-        let holder = Rc::new(Holder { pid, comm });
-        for inode in open {
-            holders.by_inode.entry(inode).or_default().push(Rc::clone(&holder));
+        holders.add(pid, &directory, open);
+        if !holders.is_whole {
+            break;
         }
     }
     holders
 }
 
-/// What is open of these. A network filesystem whose server is gone must not hold us up.
-fn open(directory: &Path, wanted: &HashSet<InodeId>) -> HashSet<InodeId> {
-    let (Ok(files), Ok(entries)) = (File::open(directory), fs::read_dir(directory)) else {
-        return HashSet::new();
-    };
-    let inode = |entry: fs::DirEntry| {
-        let status = statx(&files, entry.file_name(), AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
-        let (major, minor, number) = (status.stx_dev_major, status.stx_dev_minor, status.stx_ino);
-        Some(InodeId { major, minor, number })
-    };
-    entries.flatten().filter_map(inode).filter(|inode| wanted.contains(inode)).collect()
+impl Holders {
+    fn add(&mut self, pid: u32, directory: &Path, open: HashSet<InodeId>) {
+        if open.is_empty() {
+            return;
+        }
+        let stat = fs::read(directory.join("stat")).ok().and_then(|text| parse_stat(&text));
+        let Some(comm) = stat.map(|stat| stat.comm) else { return };
+        let holder = Rc::new(Holder { pid, comm });
+        for inode in open {
+            self.by_inode.entry(inode).or_default().push(Rc::clone(&holder));
+        }
+    }
+}
+
+/// What a process has open, none where one was closed meanwhile. A network filesystem whose server is gone must not hold us up.
+fn open_files(directory: &Path) -> impl Iterator<Item = Option<InodeId>> {
+    let files = File::open(directory).ok().zip(fs::read_dir(directory).ok());
+    files.into_iter().flat_map(|(files, entries)| {
+        entries.flatten().map(move |entry| {
+            let status = statx(&files, entry.file_name(), AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
+            let (major, minor, number) = (status.stx_dev_major, status.stx_dev_minor, status.stx_ino);
+            Some(InodeId { major, minor, number })
+        })
+    })
 }
 
 #[cfg(test)]

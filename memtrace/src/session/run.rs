@@ -269,7 +269,7 @@ impl Session {
         let mut timers = Timers::start(options, self.meter.due(), self.until.is_some());
         let mut reports = 0;
         // While objects are being forgotten there is nothing to report: then as soon as that is done.
-        let mut is_put_off = false;
+        let mut is_due = false;
         loop {
             match timers.next(wishes, censuses).await {
                 Wake::End | Wake::Request(Request::End) => return Ok(End::Asked),
@@ -279,28 +279,25 @@ impl Session {
                     censuses.change(&options);
                     self.change(*options);
                 }
-                Wake::Request(Request::Report) => is_put_off = true,
+                Wake::Request(Request::Report) | Wake::EarlyReport => is_due = true,
                 // Whoever asked may have gone.
                 Wake::Request(Request::Profile(reply)) => {
                     let _ = reply.send(self.profile(&mut attached.events)?);
                 }
                 Wake::Mark(mark) => self.mark(mark, &mut attached.events)?,
-                Wake::EarlyReport => is_put_off = true,
+                // The last one is the final report.
+                Wake::Report if options.count.is_some_and(|count| reports + 1 >= count) => {
+                    return Ok(End::Asked);
+                }
                 Wake::Report => {
                     reports += 1;
-                    // The last one is the final report.
-                    if options.count.is_some_and(|count| reports >= count) {
-                        return Ok(End::Asked);
-                    }
-                    is_put_off = true;
+                    is_due = true;
                 }
                 Wake::Census(next) => self.go_on_with(next, censuses, options),
-                Wake::Measure => {
-                    if self.measure(&mut attached.events, censuses)? == Outcome::Over {
-                        return Ok(End::OverBudget);
-                    }
-                    timers.measure = self.meter.due();
+                Wake::Measure if self.measure(&mut attached.events, censuses)? == Outcome::Over => {
+                    return Ok(End::OverBudget);
                 }
+                Wake::Measure => timers.measure = self.meter.due(),
                 Wake::LookOut if self.look_out(&mut attached.events)? => return Ok(End::Met),
                 Wake::LookOut => {}
                 Wake::Drain => {
@@ -312,8 +309,8 @@ impl Session {
                     self.close_due_block(&attached.events)?;
                 }
             }
-            if is_put_off && !self.ledger.is_sweeping() {
-                is_put_off = false;
+            if is_due && !self.ledger.is_sweeping() {
+                is_due = false;
                 self.report(attached, reporter)?;
             }
             if let Some(end) = self.end_of_outputs(reporter) {

@@ -168,13 +168,12 @@ fn who_has_files_open_is_told() {
     let row =
         rows.iter().find(|row| row["kind"] == "open file: fifo").unwrap_or_else(|| panic!("{census:#}"));
     let open_in = &row["open_in"];
-    assert_eq!(
-        (&open_in["comm"], &open_in["processes"]),
-        (&comm.as_str().into(), &HOLDERS.into()),
-        "{row:#}"
-    );
-    // Others have some pipes too.
-    assert!(open_in["share"].as_f64().is_some_and(|share| share > 0.8), "{row:#}");
+    let asked_all = !census["notes"].to_string().contains("who has files open is known in part");
+    // A host that is busy, or emulated, has no time for all of them, and says so. Others have some pipes too.
+    let (processes, share) = if asked_all { (HOLDERS, 0.8) } else { (1, 0.0) };
+    assert_eq!(open_in["comm"], comm.as_str(), "{row:#}");
+    assert!(open_in["processes"].as_u64().is_some_and(|it| (processes..=HOLDERS).contains(&it)), "{row:#}");
+    assert!(open_in["share"].as_f64().is_some_and(|it| it > share), "{row:#}");
     holders.into_iter().for_each(Workload::end);
 }
 

@@ -1,7 +1,7 @@
 //! Runs the image with the rights that contrib/kubernetes/daemonset.yaml gives it, and no others, where this host runs containers.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -9,11 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::store::{PODMAN, RUNTIME, Store};
 use crate::command::{CommandExt, which};
 use crate::{host, paths};
-
-const PODMAN: &str = "podman";
-const RUNTIME: &str = "runc";
 
 /// What containers may call by default, as distributions have it.
 const SECCOMP: &str = "/usr/share/containers/seccomp.json";
@@ -22,7 +20,7 @@ const SECCOMP: &str = "/usr/share/containers/seccomp.json";
 const MAX_ASKED: usize = 300;
 const BETWEEN: Duration = Duration::from_secs(1);
 
-pub fn check(store: &Path, tag: &str) -> Result<()> {
+pub fn check(store: &Store, tag: &str) -> Result<()> {
     if !host::is_root() || which(PODMAN).is_none() || which(RUNTIME).is_none() {
         println!("the image was not run: that takes root, {PODMAN} and {RUNTIME}");
         return Ok(());
@@ -38,20 +36,20 @@ pub fn check(store: &Path, tag: &str) -> Result<()> {
 
 /// A running one. Removed when dropped.
 struct Container<'a> {
-    store: &'a Path,
+    store: &'a Store,
     id: String,
 }
 
 impl<'a> Container<'a> {
-    fn start(store: &'a Path, tag: &str) -> Result<Self> {
+    fn start(store: &'a Store, tag: &str) -> Result<Self> {
         let pod = pod()?;
-        let (container, configuration) = (&pod["containers"][0], store.join("configuration"));
+        let (container, configuration) = (&pod["containers"][0], store.directory.join("configuration"));
         fs::create_dir_all(&configuration)?;
         fs::write(
             configuration.join("memtrace.toml"),
             "listen = [\"unix:/run/memtrace/http\"]\nlabels = [\"cgroup\"]\n",
         )?;
-        let mut run = podman(store);
+        let mut run = store.podman();
         run.args(["run", "--detach", "--network", "none", "--tmpfs", "/run/memtrace"]);
         run.args(rights(&container["securityContext"])?);
         run.arg("--security-opt").arg(format!("seccomp={}", seccomp(store)?.display()));
@@ -73,13 +71,13 @@ impl<'a> Container<'a> {
             }
             thread::sleep(BETWEEN);
         }
-        let logs = podman(self.store).args(["logs", &self.id]).output().context("podman does not start")?;
+        let logs = self.store.podman().args(["logs", &self.id]).output().context("podman does not start")?;
         bail!("it does not trace: {}", String::from_utf8_lossy(&logs.stderr))
     }
 
     /// Asked through the container's own files, which nobody else can reach.
     fn metrics(&self) -> Result<String> {
-        let state = podman(self.store).args(["inspect", "--format", "{{.State.Pid}}", &self.id]).text()?;
+        let state = self.store.podman().args(["inspect", "--format", "{{.State.Pid}}", &self.id]).text()?;
         let socket = format!("/proc/{}/root/run/memtrace/http", state.trim());
         Command::new("curl")
             .args(["--silent", "--fail", "--unix-socket", &socket, "http://localhost/metrics"])
@@ -89,15 +87,8 @@ impl<'a> Container<'a> {
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        let _ = podman(self.store).args(["rm", "--force", "--time", "5", &self.id]).text();
+        let _ = self.store.podman().args(["rm", "--force", "--time", "5", &self.id]).text();
     }
-}
-
-fn podman(store: &Path) -> Command {
-    let mut podman = Command::new(PODMAN);
-    podman.arg("--root").arg(store.join("root")).arg("--runroot").arg(store.join("run"));
-    podman.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", RUNTIME]);
-    podman
 }
 
 /// What the DaemonSet makes.
@@ -133,7 +124,7 @@ fn rights(context: &Value) -> Result<Vec<String>> {
 }
 
 /// The profile of newer runtimes (moby#43987, containerd#7301): tracing is for who has its capabilities, not for CAP_SYS_ADMIN alone.
-fn seccomp(store: &Path) -> Result<std::path::PathBuf> {
+fn seccomp(store: &Store) -> Result<PathBuf> {
     let mut profile: Value =
         serde_json::from_str(&fs::read_to_string(SECCOMP).context("podman has no profile")?)?;
     let rules = profile["syscalls"].as_array_mut().context("it has no rules")?;
@@ -146,7 +137,7 @@ fn seccomp(store: &Path) -> Result<std::path::PathBuf> {
         rules.push(json!({"names": [call], "action": "SCMP_ACT_ALLOW", "includes": {"caps": [capability]}}));
     }
     rules.retain(|rule| rule["names"].as_array().is_some_and(|names| !names.is_empty()));
-    let path = store.join("seccomp.json");
+    let path = store.directory.join("seccomp.json");
     fs::write(&path, serde_json::to_vec(&profile)?)?;
     Ok(path)
 }

@@ -7,14 +7,14 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::store::Store;
 use super::{architecture, committed, container, emptied, tree, version};
 use crate::command::CommandExt;
 use crate::paths;
 
 pub fn make(memtrace: &Path, directory: &Path) -> Result<PathBuf> {
-    let (context, store) = (directory.join("image"), directory.join("image-store"));
+    let (context, store) = (directory.join("image"), Store::empty(directory.join("image-store"))?);
     emptied(&context)?;
-    emptied(&store)?;
     tree::copy(memtrace, &context.join("memtrace"))?;
     Command::new("strip").arg(context.join("memtrace")).check()?;
     for path in ["THIRD-PARTY.md", "packaging/Containerfile"] {
@@ -24,7 +24,7 @@ pub fn make(memtrace: &Path, directory: &Path) -> Result<PathBuf> {
     let tag = format!("memtrace:{}", version()?);
     let file = directory.join(format!("memtrace-{}-{}.oci.tar", version()?, architecture()?));
     let _ = fs::remove_file(&file);
-    let mut build = buildah(&store);
+    let mut build = store.buildah();
     // Nothing is run in it, so it is not isolated, which not every host could.
     build.args([
         "build",
@@ -38,23 +38,15 @@ pub fn make(memtrace: &Path, directory: &Path) -> Result<PathBuf> {
         &tag,
     ]);
     build.arg(&context).text()?;
-    buildah(&store).args(["push", &tag]).arg(format!("oci-archive:{}:{tag}", file.display())).text()?;
+    store.buildah().args(["push", &tag]).arg(format!("oci-archive:{}:{tag}", file.display())).text()?;
     check(&store, &tag)?;
     container::check(&store, &tag)?;
     Ok(file)
 }
 
-/// With a store of its own, which is removed with `target/`, and files copied, since not every host can mount an overlay.
-fn buildah(store: &Path) -> Command {
-    let mut buildah = Command::new("buildah");
-    buildah.arg("--root").arg(store.join("root")).arg("--runroot").arg(store.join("run"));
-    buildah.args(["--storage-driver", "vfs"]);
-    buildah
-}
-
 /// One layer, and what a manifest relies on.
-fn check(store: &Path, tag: &str) -> Result<()> {
-    let inspected = buildah(store).args(["inspect", "--type", "image", tag]).text()?;
+fn check(store: &Store, tag: &str) -> Result<()> {
+    let inspected = store.buildah().args(["inspect", "--type", "image", tag]).text()?;
     let image: Value = serde_json::from_str(&inspected)?;
     let oci = &image["OCIv1"];
     ensure!(oci["config"]["Entrypoint"] == serde_json::json!(["/usr/bin/memtrace"]), "it starts {oci}");

@@ -4,6 +4,7 @@ mod boot;
 mod container;
 mod deb;
 mod image;
+mod store;
 mod tarball;
 mod tree;
 

@@ -47,8 +47,9 @@ pub fn find_holders(sample: &mut Sample) -> Option<String> {
         let of_file = slot.signs.inode.and_then(|inode| holders.by_inode.get(&inode));
         slot.open_in = of_file.into_iter().flatten().map(|holder| (**holder).clone()).collect();
     }
-    let why = "not all processes were asked which files they have open: there are too many";
-    (!holders.is_whole).then(|| why.to_owned())
+    let limit = human::duration(MOST_FOR_HOLDERS);
+    let why = format!("who has files open is known in part: to ask every process takes more than {limit}");
+    (!holders.is_whole).then_some(why)
 }
 
 /// Says since when objects can be there, by what they are in. What is older than the host's start tells nothing.
