@@ -35,10 +35,10 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand, ValueEnum as _};
+use clap::{Parser, Subcommand, ValueEnum};
 use tempfile::TempDir;
 use xtask::command::{CommandExt, cargo};
-use xtask::setup::{self, Part};
+use xtask::setup;
 use xtask::{build_ebpf, host, paths};
 
 use self::compare::{Clock, Comparison, undisturbed_share};
@@ -70,7 +70,10 @@ struct Args {
     /// How long a run takes of the bare workload; under contenders it does as many operations
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
-    /// Only this workload; may be given several times. Sessions, stages and profile are left out then
+    /// Only this part; may be given several times
+    #[arg(long = "part", value_name = "P", value_enum)]
+    parts: Vec<Part>,
+    /// Only this workload; may be given several times. All other parts are left out then, unless --part names them
     #[arg(long = "workload", value_name = "W", value_enum)]
     workloads: Vec<Workload>,
     /// Only this contender besides the bare workload; may be given several times. As with --workload
@@ -88,6 +91,21 @@ struct Args {
     /// The program with the benchmarks of stages, built
     #[arg(long, hide = true)]
     stages: Option<PathBuf>,
+}
+
+/// What is measured, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What each contender adds to each workload
+    Comparison,
+    /// Start, end, full speed, a stall, a recording
+    Sessions,
+    /// What is left running: screens, serve, watch
+    Running,
+    /// Userspace alone, from a synthetic source
+    Stages,
+    /// Each eBPF program, and where the CPUs are
+    Profile,
 }
 
 #[derive(Subcommand)]
@@ -118,14 +136,14 @@ fn seconds(text: &str) -> Result<f64, &'static str> {
 impl Args {
     /// Builds what is measured, then starts again as root.
     fn build(&self) -> Result<ExitCode> {
-        setup::ensure(Part::Build)?;
+        setup::ensure(setup::Part::Build)?;
         build_ebpf::build()?;
         build_ebpf::compile(FLOOR)?;
         cargo()
             .args(["build", "--release", "--package", "memtrace", "--target-dir"])
             .arg(paths::target(""))
             .check()?;
-        let stages = if self.is_partial() { None } else { Some(stages::build()?) };
+        let stages = if self.has(Part::Stages) { Some(stages::build()?) } else { None };
         // Made as who we are, so that it can be removed as who we are.
         fs::create_dir_all(self.out())?;
         let mut bench = host::as_root(std::env::current_exe()?);
@@ -138,13 +156,17 @@ impl Args {
         self.out.clone().unwrap_or_else(|| paths::target("bench"))
     }
 
-    fn is_partial(&self) -> bool {
-        !self.workloads.is_empty() || !self.contenders.is_empty()
+    fn has(&self, part: Part) -> bool {
+        if self.parts.is_empty() {
+            return part == Part::Comparison || self.workloads.is_empty() && self.contenders.is_empty();
+        }
+        self.parts.contains(&part)
     }
 
     fn plan(&self) -> Plan {
         let all = |chosen: &[Workload]| {
-            if chosen.is_empty() { Workload::value_variants() } else { chosen }.to_vec()
+            let all = if self.has(Part::Comparison) { Workload::value_variants() } else { &[] };
+            if chosen.is_empty() { all } else { chosen }.to_vec()
         };
         let contenders =
             if self.contenders.is_empty() { Contender::value_variants() } else { &self.contenders };
@@ -168,11 +190,10 @@ impl Args {
         let memtrace = memtrace(scratch, sleeper.0.id())?;
         let plan = self.plan();
         let results = rounds::Bench { plan: &plan, memtrace: &memtrace, scratch }.run()?;
-        let undisturbed = undisturbed_share(&results.runs).context("nothing ran")?;
-        let clock = Clock::fitting(undisturbed);
+        let undisturbed = undisturbed_share(&results.runs);
+        let clock = undisturbed.map_or(Clock::Wall, Clock::fitting);
         let comparisons = Comparison::compare_all(&results, clock, &memtrace);
-        let (rest, broken) =
-            if self.is_partial() { Default::default() } else { self.rest(&memtrace, scratch) };
+        let (rest, broken) = self.rest(&memtrace, scratch);
         let mut report = Report {
             facts,
             undisturbed,
@@ -199,14 +220,25 @@ impl Args {
         let flood = Duration::from_secs(flood);
         let time = Duration::from_secs_f64(time);
         let mut broken = Vec::new();
-        let sessions = sessions::Bench { memtrace, scratch, repeats, flood }.run();
-        let sessions = sessions.map_err(|error| broken.push(error.context("sessions"))).ok();
-        let running = running::Bench { memtrace, scratch, time: flood }.run();
-        let running = running.map_err(|error| broken.push(error.context("running"))).unwrap_or_default();
-        let stages = self.stages.as_ref().map_or(Ok(Vec::new()), |program| stages::run(program, self.quick));
-        let stages = stages.map_err(|error| broken.push(error.context("stages"))).unwrap_or_default();
-        let profile = profile::Bench { memtrace, scratch, time }.run();
-        let profile = profile.map_err(|error| broken.push(error.context("profile"))).ok();
+        let mut kept = |what: &'static str, error: anyhow::Error| broken.push(error.context(what));
+        let sessions = self
+            .has(Part::Sessions)
+            .then(|| sessions::Bench { memtrace, scratch, repeats, flood }.run())
+            .and_then(|sessions| sessions.map_err(|error| kept("sessions", error)).ok());
+        let running = self
+            .has(Part::Running)
+            .then(|| running::Bench { memtrace, scratch, time: flood }.run())
+            .and_then(|running| running.map_err(|error| kept("running", error)).ok());
+        let stages = self
+            .stages
+            .as_ref()
+            .map(|program| stages::run(program, self.quick))
+            .and_then(|stages| stages.map_err(|error| kept("stages", error)).ok());
+        let profile = self
+            .has(Part::Profile)
+            .then(|| profile::Bench { memtrace, scratch, time }.run())
+            .and_then(|profile| profile.map_err(|error| kept("profile", error)).ok());
+        let (running, stages) = (running.unwrap_or_default(), stages.unwrap_or_default());
         (Rest { sessions, running, stages, profile }, broken)
     }
 

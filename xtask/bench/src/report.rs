@@ -17,8 +17,8 @@ use crate::targets::Target;
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub facts: Facts,
-    /// For which share of the time the bare workloads had their CPUs: 0 to 1.
-    pub undisturbed: f64,
+    /// For which share of the time the bare workloads had their CPUs: 0 to 1. None where none ran.
+    pub undisturbed: Option<f64>,
     /// What the comparisons' times are.
     pub clock: Clock,
     pub rounds: usize,
@@ -35,7 +35,10 @@ pub struct Report {
 
 impl Report {
     pub fn sections(&self) -> Vec<Section> {
-        let mut sections = vec![self.overview(), self.multiples(), self.who()];
+        let mut sections = vec![self.overview()];
+        if !self.comparisons.is_empty() {
+            sections.extend([self.multiples(), self.who()]);
+        }
         sections.extend(self.comparisons.iter().map(|comparison| self.comparison(comparison)));
         sections.extend(self.sessions.as_ref().map(sessions));
         if !self.running.is_empty() {
@@ -69,24 +72,32 @@ impl Report {
                 self.rounds, self.seconds_per_run
             ),
         ];
-        let had =
-            format!("the bare workloads had their CPUs for {:.1} % of the time", 100.0 * self.undisturbed);
-        about.push(match self.clock {
-            Clock::Wall => format!("Times are the clock's: {had}."),
-            Clock::Cpu => format!(
-                "This machine was not quiet: {had}, and others used {:.0} % of all CPUs before. So times are the workloads' CPU time; read ratios.",
-                100.0 * facts.busy_before
-            ),
-        });
+        about.extend(self.undisturbed.map(|share| self.times(share)));
         let peers: Vec<String> =
             facts.peers.iter().map(|(name, version)| format!("{name} {version}")).collect();
         if !peers.is_empty() {
             about.push(format!("Peers: {}.", peers.join(", ")));
         }
         let mut table = Table::new(self.header("time added per operation"));
-        table.add(self.row("an operation, bare", |comparison| human::ns(comparison.bare_ns_per_op.median)));
+        if !self.comparisons.is_empty() {
+            table.add(
+                self.row("an operation, bare", |comparison| human::ns(comparison.bare_ns_per_op.median)),
+            );
+        }
         self.add_by_workload(&mut table, |cost| human::added_ns(cost.added_ns_per_op.median));
         Section { title: "What it costs".into(), about, table }
+    }
+
+    /// What its times are.
+    fn times(&self, undisturbed: f64) -> String {
+        let had = format!("the bare workloads had their CPUs for {:.1} % of the time", 100.0 * undisturbed);
+        match self.clock {
+            Clock::Wall => format!("Times are the clock's: {had}."),
+            Clock::Cpu => format!(
+                "This machine was not quiet: {had}, and others used {:.0} % of all CPUs before. So times are the workloads' CPU time; read ratios.",
+                100.0 * self.facts.busy_before
+            ),
+        }
     }
 
     fn multiples(&self) -> Section {

@@ -167,7 +167,7 @@ fn report() -> Report {
             peers: vec![("bpftrace".into(), "0.17.0-1".into())],
             busy_before: 0.02,
         },
-        undisturbed: 0.991,
+        undisturbed: Some(0.991),
         clock: Clock::Wall,
         rounds: 7,
         seconds_per_run: 0.4,
@@ -194,13 +194,26 @@ fn markdown() {
 #[test]
 fn only_a_comparison_on_a_busy_machine_without_a_profile() {
     let report = judged(Report {
-        undisturbed: 0.43,
+        undisturbed: Some(0.43),
         clock: Clock::Cpu,
         sessions: None,
         running: Vec::new(),
         stages: vec![],
         profile: None,
+        ..report()
+    });
+    insta::assert_snapshot!(table::text(&report.sections()));
+}
+
+#[test]
+fn only_what_is_left_running() {
+    let report = judged(Report {
+        undisturbed: None,
+        sessions: None,
+        stages: vec![],
+        profile: None,
         comparisons: vec![],
+        refusals: vec![],
         ..report()
     });
     insta::assert_snapshot!(table::text(&report.sections()));
