@@ -1,6 +1,6 @@
 //! Discovers what this kernel is like: the first step of every session and of `memtrace check`.
 
-use aya::{Ebpf, EbpfLoader};
+use aya::Ebpf;
 use memtrace_common::config::{NO_ARGUMENT, Pages, PidNamespace};
 use rustix::io::Errno;
 
@@ -8,10 +8,9 @@ use super::{
     bulk,
     caches::{self, KernelCache},
     layout::Layout,
-    limits,
-    log::KernelLog,
+    limits, loader,
     memory::{Memory, MemoryError},
-    object::{self, NotBuilt},
+    object::{self, NotBuilt, Object},
     pages, pids,
     plan::{Findings, Plan},
     privileges,
@@ -173,8 +172,5 @@ fn bulk_unless_avoided(avoid: &[Avoid]) -> Result<(), Reason> {
 
 /// The object with an empty configuration: its programs do nothing when they run.
 fn idle_object() -> Result<Ebpf, Reason> {
-    let mut loader = EbpfLoader::new();
-    loader.btf(None);
-    KernelLog::configure(&mut loader, false);
-    loader.load(&object::bytes_without_swaps()).map_err(|error| root_cause(&error))
+    loader::load(&Object::built_in().without_swaps(), &[], false).map_err(|error| root_cause(&error))
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
+    Btf, Ebpf, EbpfError,
     maps::{ArrayOfMaps, HashMap, Map, MapData},
     programs::{FEntry, FExit, KProbe, RawTracePoint},
 };
@@ -11,7 +11,7 @@ use memtrace_common::{
     config::Config,
     cpu_ring::PAGE_TIMES,
     held::PLACES,
-    names::{global, map, program},
+    names::{map, program},
 };
 
 use super::{
@@ -26,8 +26,9 @@ use super::{
     },
     layout::Layout,
     live_filters::LiveFilters,
+    loader,
     log::KernelLog,
-    memory, object,
+    object::{self, Object},
     options::{Filters, LoadOptions, Processes},
     plan::{CacheStrategy, NameStrategy, Plan},
     reason::{ON_REQUEST, Reason, unusable},
@@ -119,10 +120,10 @@ const PROCESS_PROGRAMS: [&str; 3] =
 const TREE_PROGRAMS: [&str; 1] = [program::SCHED_PROCESS_FREE];
 
 /// Room for processes of a tree that live at the same time, and for its first ones. A process that there is no room for is counted.
-const TREE_ENTRIES: usize = 1 << 15;
+const TREE_ENTRIES: u32 = 1 << 15;
 
 /// Room for cgroups that are decided on. Beyond, userspace decides on each allocation.
-const CGROUP_ENTRIES: usize = 1 << 14;
+const CGROUP_ENTRIES: u32 = 1 << 14;
 
 const PLANNED: &str = "the plan has trampolines";
 
@@ -374,38 +375,31 @@ fn load_object(
     rings: RingPlan,
     options: LoadOptions,
 ) -> Result<Ebpf, LoadError> {
-    let mut loader = EbpfLoader::new();
-    loader.btf(None).override_global(global::CONFIG, config, true);
-    loader.map_max_entries(map::RINGS, rings.shared.count);
-    if let Some(sizes) = rings.of_cpus {
-        loader.map_max_entries(map::CPU_RING_CONTROL, sizes.rings);
-        loader.map_max_entries(map::CPU_RING_CHUNKS, sizes.chunks);
-        loader.map_max_entries(map::PAGE_TIMES, PAGE_TIMES);
-    }
-    KernelLog::configure(&mut loader, options.verbose);
     let (pids, tree) = match &filters.processes {
         Processes::All => (&[][..], 0),
         Processes::Only(pids) => (&pids[..], 0),
         Processes::Trees(pids) => (&pids[..], TREE_ENTRIES),
     };
-    let sizes = [
-        (map::CACHE_FILTER, filters.caches.named().count()),
-        (map::PID_FILTER, pids.len().max(tree)),
+    let mut entries = vec![
+        (map::RINGS, rings.shared.count),
+        (map::CACHE_FILTER, filters.caches.named().count() as u32),
+        (map::PID_FILTER, (pids.len() as u32).max(tree)),
         (map::TREE, tree),
-        (map::UID_FILTER, filters.uids.len()),
-        (map::COMM_FILTER, filters.comms.named().count()),
-        (map::HELD, if config.tasks.notes_held != 0 { PLACES as usize } else { 0 }),
+        (map::UID_FILTER, filters.uids.len() as u32),
+        (map::COMM_FILTER, filters.comms.named().count() as u32),
+        (map::HELD, if config.tasks.notes_held != 0 { PLACES } else { 0 }),
         (map::CGROUP_FILTER, if filters.by_cgroup { CGROUP_ENTRIES } else { 0 }),
     ];
-    for (name, entries) in sizes {
-        loader.map_max_entries(name, entries.max(1) as u32);
+    let mut object = Object::built_in().with_config(config);
+    match rings.of_cpus {
+        Some(sizes) => entries.extend([
+            (map::CPU_RING_CONTROL, sizes.rings),
+            (map::CPU_RING_CHUNKS, sizes.chunks),
+            (map::PAGE_TIMES, PAGE_TIMES),
+        ]),
+        None => object = object.without_swaps(),
     }
-    let mut ebpf = match rings.of_cpus {
-        Some(_) => loader.load(object::bytes())?,
-        None => loader.load(&object::bytes_without_swaps())?,
-    };
-    // aya parsed all of the kernel's BTF, though it does not use it: 20 MB.
-    memory::give_back();
+    let mut ebpf = loader::load(&object, &entries, options.verbose)?;
     fill(&mut ebpf, map::CACHE_FILTER, filters.caches.named().copied())?;
     fill(&mut ebpf, map::PID_FILTER, pids.iter().copied())?;
     fill(&mut ebpf, map::UID_FILTER, filters.uids.iter().copied())?;

@@ -4,14 +4,15 @@
 
 use std::io::{self, Write as _};
 
-use aya::{Ebpf, EbpfLoader};
+use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
-use memtrace_common::names::{global, map};
 
 static QUIET: u8 = 0;
 static EVERYTHING: u8 = u8::MAX;
 
+/// aya-log's own size.
+const RING: u32 = 128 << 10;
 /// A ring that is not used is as small as can be: one page.
 const UNUSED_RING: u32 = 4096;
 
@@ -20,15 +21,16 @@ pub struct KernelLog {
     logger: Option<EbpfLogger<Stderr>>,
 }
 
-impl KernelLog {
-    /// Sets the level in an object that is about to be loaded.
-    pub fn configure(loader: &mut EbpfLoader<'_>, verbose: bool) {
-        loader.override_global(global::LOG_LEVEL, if verbose { &EVERYTHING } else { &QUIET }, true);
-        if !verbose {
-            loader.map_max_entries(map::LOGS, UNUSED_RING);
-        }
-    }
+/// What is logged, as the object's variable has it.
+pub fn level(verbose: bool) -> &'static u8 {
+    if verbose { &EVERYTHING } else { &QUIET }
+}
 
+pub fn ring_bytes(verbose: bool) -> u32 {
+    if verbose { RING } else { UNUSED_RING }
+}
+
+impl KernelLog {
     pub fn open(ebpf: &mut Ebpf, verbose: bool) -> Self {
         // An object without log statements has no such map: nothing will be logged, which is no error.
         let logger = verbose.then(|| EbpfLogger::init_with_logger(ebpf, Stderr).ok()).flatten();

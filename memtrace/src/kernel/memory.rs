@@ -7,7 +7,7 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfError, EbpfLoader, TestRun as _,
+    Ebpf, EbpfError, TestRun as _,
     maps::{Array, Map, MapData, MapError},
     programs::{ProgramError, RawTracePoint, RawTracePointRunOptions},
 };
@@ -18,8 +18,8 @@ use memtrace_common::{
 use rustix::io::Errno;
 
 use super::{
-    log::KernelLog,
-    object,
+    loader,
+    object::{self, Object},
     reason::{refusal, root_cause},
 };
 
@@ -108,11 +108,7 @@ pub struct Memory {
 
 impl Memory {
     pub fn open() -> Result<Self, MemoryError> {
-        // No CO-RE relocations in this object: aya need not parse the kernel's BTF.
-        let mut loader = EbpfLoader::new();
-        loader.btf(None);
-        KernelLog::configure(&mut loader, false);
-        let mut ebpf = loader.load(object::bytes())?;
+        let mut ebpf = loader::load(&Object::built_in(), &[], false)?;
         let answer = ebpf.take_map(names::map::PEEK).map(Array::try_from).transpose()?;
         let program: &mut RawTracePoint = object::program(&mut ebpf, names::program::PEEK);
         program.load().map_err(MemoryError::Refused)?;
@@ -158,15 +154,6 @@ impl Memory {
         Ok(self.answer.get(&0, 0)?)
     }
 }
-/// Returns freed memory to the host: the allocator keeps it while a later block is in use.
-pub fn give_back() {
-    // SAFETY: takes no pointers, and may be called at any time.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 impl Readable for Memory {
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
         let mut at = address;

@@ -22,6 +22,7 @@ pub mod layout;
 pub mod limits;
 pub mod live_filters;
 pub mod load;
+pub mod loader;
 pub mod log;
 pub mod inspect;
 pub mod memory;

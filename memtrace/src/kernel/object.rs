@@ -1,11 +1,13 @@
 //! The eBPF object that is built into this binary.
 
-use std::ops::Range;
+use std::{ops::Range, ptr, slice};
 
 use aya::{
     Ebpf,
     programs::{Program, ProgramError},
 };
+use memtrace_common::{config::Config, names::global};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, read::elf::ElfFile64};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/memtrace.bpf.o"));
 
@@ -20,25 +22,45 @@ pub fn ensure_built() -> Result<(), NotBuilt> {
     if OBJECT.is_empty() { Err(NotBuilt) } else { Ok(()) }
 }
 
-pub fn bytes() -> &'static [u8] {
-    OBJECT
-}
+/// A copy of the object, which may be changed before it is loaded.
+pub struct Object(Vec<u8>);
 
-/// The object for sessions without rings for each CPU. Before Linux commit 5ffa25502b5a ("bpf: Add instructions for
-/// atomic_[cmp]xchg") (in v5.12) the kernel refuses a program with a compare-and-swap even where it never runs, as that for these
-/// rings does not then: it becomes an instruction that does nothing.
-pub fn bytes_without_swaps() -> Vec<u8> {
-    let mut bytes = OBJECT.to_vec();
-    for code in code_sections(OBJECT) {
-        let mut at = code.start;
-        while let Some(instruction) = bytes.get_mut(at..at + INSTRUCTION).filter(|_| at < code.end) {
-            if instruction[0] == ATOMIC && instruction[4..] == COMPARE_AND_SWAP {
-                instruction.copy_from_slice(&NOTHING);
-            }
-            at += if instruction[0] == LOAD_LONG { 2 * INSTRUCTION } else { INSTRUCTION };
-        }
+impl Object {
+    pub fn built_in() -> Self {
+        Self(OBJECT.to_vec())
     }
-    bytes
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// For sessions without rings for each CPU. Before Linux commit 5ffa25502b5a ("bpf: Add instructions for
+    /// atomic_[cmp]xchg") (in v5.12) the kernel refuses a program with a compare-and-swap even where it never runs, as that for these
+    /// rings does not then: it becomes an instruction that does nothing.
+    pub fn without_swaps(mut self) -> Self {
+        for code in code_sections(&self.0) {
+            let mut at = code.start;
+            while let Some(instruction) = self.0.get_mut(at..at + INSTRUCTION).filter(|_| at < code.end) {
+                if instruction[0] == ATOMIC && instruction[4..] == COMPARE_AND_SWAP {
+                    instruction.copy_from_slice(&NOTHING);
+                }
+                at += if instruction[0] == LOAD_LONG { 2 * INSTRUCTION } else { INSTRUCTION };
+            }
+        }
+        self
+    }
+
+    /// The verifier knows it: what it leaves out is not even in the programs. aya could set it too, but its loader, of which there is one,
+    /// would have to borrow it for good.
+    pub fn with_config(mut self, config: &Config) -> Self {
+        // SAFETY: it is plain data of so many bytes, as `Pod` says, and lives as long as this slice.
+        let config =
+            unsafe { slice::from_raw_parts(ptr::from_ref(config).cast::<u8>(), size_of::<Config>()) };
+        let place = global_variable(&self.0, global::CONFIG)
+            .expect("the object has it: both are built from one tree");
+        self.0[place].copy_from_slice(config);
+        self
+    }
 }
 
 /// Bytes of an instruction, and of half of one that loads 64 bits.
@@ -52,21 +74,29 @@ const COMPARE_AND_SWAP: [u8; 4] = 0xf1_u32.to_le_bytes();
 /// `r0 = r0`
 const NOTHING: [u8; INSTRUCTION] = [0xbf, 0, 0, 0, 0, 0, 0, 0];
 
-/// Where an ELF file has code: by its table of sections (`Elf64_Shdr`).
+fn elf(file: &[u8]) -> ElfFile64<'_> {
+    ElfFile64::parse(file).expect("the linker writes such files")
+}
+
+/// Where a file has code.
 fn code_sections(file: &[u8]) -> Vec<Range<usize>> {
-    const EXECUTABLE: usize = 4;
-    let number = |at: usize, len: usize| {
-        let bytes = file.get(at..at + len)?;
-        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
-    };
-    let table = || Some((number(0x28, 8)?, number(0x3a, 2)?, number(0x3c, 2)?));
-    let (start, len, count) = table().unwrap_or_default();
-    let code = |section: usize| {
-        let at = start + section * len;
-        let (flags, offset, bytes) = (number(at + 8, 8)?, number(at + 24, 8)?, number(at + 32, 8)?);
-        (flags & EXECUTABLE != 0).then_some(offset..offset + bytes)
-    };
-    (0..count).filter_map(code).collect()
+    let elf = elf(file);
+    let code = elf.sections().filter(|section| section.kind() == SectionKind::Text);
+    code.filter_map(|section| Some(range(section.file_range()?))).collect()
+}
+
+/// Where a file has what a variable is at first.
+fn global_variable(file: &[u8], name: &str) -> Option<Range<usize>> {
+    let elf = elf(file);
+    let symbol = elf.symbol_by_name(name)?;
+    let section = elf.section_by_index(symbol.section_index()?).ok()?;
+    let (start, _) = section.file_range()?;
+    // In a file that is not linked yet, an address is a place in its section.
+    Some(range((start + symbol.address(), symbol.size())))
+}
+
+fn range((start, bytes): (u64, u64)) -> Range<usize> {
+    start as usize..(start + bytes) as usize
 }
 
 /// The program of this name.
@@ -83,6 +113,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use memtrace_common::config::Pages;
+
     use super::*;
 
     fn swaps(bytes: &[u8]) -> usize {
@@ -98,10 +130,24 @@ mod tests {
         if ensure_built().is_err() {
             return;
         }
-        let without = bytes_without_swaps();
+        let without = Object::built_in().without_swaps();
         assert!(swaps(OBJECT) > 0, "allocations note their time");
-        assert_eq!((swaps(&without), without.len()), (0, OBJECT.len()));
-        let changed = OBJECT.iter().zip(&without).filter(|(a, b)| a != b).count();
+        assert_eq!((swaps(without.bytes()), without.bytes().len()), (0, OBJECT.len()));
+        let changed = OBJECT.iter().zip(without.bytes()).filter(|(a, b)| a != b).count();
         assert!(changed <= swaps(OBJECT) * INSTRUCTION, "nothing else is touched");
+    }
+
+    #[test]
+    fn a_configuration_is_where_the_programs_read_it() {
+        if ensure_built().is_err() {
+            return;
+        }
+        let pages = Pages { page_shift: 0x7654_3210, ..Pages::default() };
+        let config = Config { pages, ..Config::default() };
+        let configured = Object::built_in().with_config(&config);
+        let place = global_variable(OBJECT, global::CONFIG).unwrap();
+        assert_eq!(place.len(), size_of::<Config>());
+        let changed: Vec<_> = (0..OBJECT.len()).filter(|&at| OBJECT[at] != configured.bytes()[at]).collect();
+        assert!(!changed.is_empty() && changed.iter().all(|at| place.contains(at)), "{changed:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use memtrace_common::cpu_ring::{CHUNK, Chunk, MIN_RING, Place, WRITERS, writer};
 
-/// Rings that are there whatever the size: for what processes do, where programs have rings of their own.
+/// A ring that is there whatever the size: for what processes do, where programs have rings of their own.
 const FOR_PROCESSES: u64 = 1 << 20;
 
 /// The rings of a session.
@@ -20,7 +20,7 @@ impl RingPlan {
 
     /// Rings for each of these programs and CPUs.
     pub fn of_cpus(cpus: usize, total: u64, writers: &[usize]) -> Self {
-        let shared = RingSizes::new(cpus, total.min(FOR_PROCESSES));
+        let shared = RingSizes::one(total.min(FOR_PROCESSES));
         Self { shared, of_cpus: Some(CpuRingSizes::new(cpus, total, writers)) }
     }
 
@@ -98,6 +98,12 @@ impl RingSizes {
         Self { count: count as u32, bytes: (total / count).min(1 << 30) as u32 }
     }
 
+    /// A single one: processes start and end seldom enough, and for each ring that it is given a map of maps waits until
+    /// all CPUs have let go of the one before, some 10 ms.
+    fn one(total: u64) -> Self {
+        Self::new(0, total)
+    }
+
     pub fn total(self) -> u64 {
         u64::from(self.count) * u64::from(self.bytes)
     }
@@ -121,6 +127,7 @@ mod tests {
         assert_eq!(sizes(256, 8 << 30), (128, 64 << 20));
         assert_eq!(sizes(8, 16384), (4, 4096));
         assert_eq!(sizes(8, 1), (1, 4096));
+        assert_eq!(RingSizes::one(1 << 20), RingSizes { count: 1, bytes: 1 << 20 });
     }
 
     proptest! {

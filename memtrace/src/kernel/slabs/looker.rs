@@ -3,22 +3,22 @@
 use std::time::{Duration, Instant};
 
 use aya::{
-    Ebpf, EbpfLoader, TestRun as _,
+    Ebpf, TestRun as _,
     maps::{Array, MapData},
     programs::{RawTracePoint, RawTracePointRunOptions},
 };
 use memtrace_common::{
     census::{Look, MAX_OBJECTS, Question, SCAN_PAGES, STEPS, Scan},
     config::{Config, Slabs},
-    names::{global, map, program},
+    names::{map, program},
 };
 
 use super::verdict;
 use crate::kernel::{
     layout::Layout,
-    log::KernelLog,
-    memory::{self, MemoryError},
-    object,
+    loader,
+    memory::MemoryError,
+    object::{self, Object},
 };
 
 /// The programs, loaded.
@@ -42,11 +42,7 @@ pub struct Scanned {
 impl Looker {
     pub fn open(layout: &Layout, slabs: Slabs) -> Result<Self, MemoryError> {
         let config = Config { offsets: layout.offsets, slabs, ..Config::default() };
-        let mut loader = EbpfLoader::new();
-        loader.btf(None).override_global(global::CONFIG, &config, true);
-        KernelLog::configure(&mut loader, false);
-        let mut ebpf = loader.load(object::bytes())?;
-        memory::give_back();
+        let mut ebpf = loader::load(&Object::built_in().with_config(&config), &[], false)?;
         let (scan, look) = (ebpf.take_map(map::SCAN), ebpf.take_map(map::LOOK));
         for name in [program::SCAN, program::LOOK] {
             let program: &mut RawTracePoint = object::program(&mut ebpf, name);
