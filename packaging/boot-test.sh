@@ -1,6 +1,7 @@
 #!/bin/sh
 # What `cargo xtask package --boot` runs in a VM whose init is systemd: the package is installed, started, upgraded, removed and purged, and a
-# leak goes from the service to a metric, and by the watch to a bundle. Each step says what it saw. /packages has first.deb and second.deb.
+# leak goes from the service to a metric, and by the watch to a bundle; the service also lives through a day's worth of traffic. Each step
+# says what it saw. /packages has first.deb and second.deb.
 set -eu
 
 metrics() { curl --silent --fail --max-time 30 http://127.0.0.1:9435/metrics; }
@@ -65,6 +66,28 @@ kill $leak
 leaks() { has memtrace_leak_growth_bytes_per_second; }
 is_over() { ! leaks; }
 until_true is_over
+
+step "a day's traffic"
+# Ten million events: what a host makes in a day that makes 116 in a second. Commands come and go by the thousand, each with a name of its own.
+busy='my $n = 0; while (1) { for (1 .. 200) { open(my $f, "<", "/etc/passwd"); -e "/tmp/none-$$-" . $n++ }
+	my $job = fork; if ($job == 0) { $0 = "job-" . $n; open(my $f, "<", "/etc/passwd") for 1 .. 20; exit 0 } waitpid($job, 0) }'
+perl -e "$busy" & one=$!
+perl -e "$busy" & other=$!
+events() { metrics | sed -n 's/^memtrace_events_total.* //p'; }
+from=$(events)
+a_day() { now=$(events); [ "${now%.*}" -gt $((${from%.*} + 10000000)) ]; }
+n=0
+until a_day; do
+	n=$((n + 1))
+	[ $n -lt 1800 ] || fail "too few events: $(events)"
+	sleep 2
+done
+kill $one $other
+[ "$(systemctl show --property NRestarts --value memtrace)" = 0 ] || fail "it was started again"
+series=$(metrics | grep -c '^memtrace_outstanding_bytes{')
+[ "$series" -le 101 ] || fail "$series series, and 100 are allowed"
+metrics | grep -E '^memtrace_(events|lost_events|folded_series|self_)' || true
+echo "$series series; $(grep VmRSS "/proc/$(pid_of memtrace)/status")"
 
 step upgraded
 before=$(pid_of memtrace)
