@@ -22,6 +22,7 @@ use super::{
         progress::ProgressLine,
         rows::RowArgs,
         runtime::block_on,
+        sandboxed,
         status::{StatusLine, with_bar},
         trace::TraceArgs,
     },
@@ -39,7 +40,7 @@ use crate::{
             pages,
             readme::Readme,
         },
-        output_file::{Destination, FileError, NewFile, Target},
+        output_file::{Destination, FileError, NewFile, Target, directory},
         recording::{
             Progress, ReadError, Reader,
             file::{Sink, WriteError},
@@ -49,6 +50,10 @@ use crate::{
     },
     knowledge::incidents::{Incidents, IncidentsError},
     output::{self, documents::report::verdict_sentences, triage},
+    rights::{
+        needs::{Needs, Starts},
+        sandbox::Sandbox,
+    },
     select::filter::Filter,
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
@@ -163,7 +168,7 @@ pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
         incidents: args.rows.incidents()?,
     };
     match &args.from_recording {
-        Some(path) => bundle.make(Reader::open(path)?, None, place),
+        Some(path) => bundle.make(sandboxed::open(path, &bundle.sandbox(&place))?, None, place),
         None => {
             let recording = NewFile::scratch(&bundle.scratch)?;
             let made = bundle
@@ -220,6 +225,16 @@ struct Bundle<'a> {
 }
 
 impl Bundle<'_> {
+    /// What it takes to make it of a recording.
+    fn sandbox(&self, place: &Place) -> Sandbox {
+        let sandbox = match place {
+            Place::File(_, destination) => destination.sandbox(),
+            Place::Into(directory) => Sandbox::default().writes_in(directory),
+        };
+        // The redacted copy.
+        if self.redactor.is_some() { sandbox.writes_in(directory(&self.scratch)) } else { sandbox }
+    }
+
     fn reader(&self, recording: &NewFile) -> Result<Reader, BundleError> {
         Ok(Reader::of_file(recording.handle()?, Path::new(RECORDING))?)
     }
@@ -259,6 +274,9 @@ impl Bundle<'_> {
         let mut options = live::options(self.args.trace.clone(), self.args.rows.clone())?;
         options.duration.get_or_insert(DURATION);
         options.stacks.get_or_insert(StacksOption::Both);
+        // Afterwards it reads the host, and tries what it offers.
+        let packs = |needs: Needs| Needs { starts: Starts::Itself, ..needs.with_files() };
+        options.needs = options.needs.map(packs);
         Ok(options)
     }
 

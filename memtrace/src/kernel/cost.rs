@@ -34,6 +34,18 @@ pub struct ProbeTimes {
     pub events: u64,
 }
 
+impl ProbeTimes {
+    /// None without any event.
+    pub fn ns_per_event(self) -> Option<f64> {
+        (self.events > 0).then(|| self.run_time.as_nanos() as f64 / self.events as f64)
+    }
+
+    /// As if each event had taken so long.
+    pub fn estimated(self, ns_per_event: f64) -> Self {
+        Self { run_time: Duration::from_nanos((ns_per_event * self.events as f64) as u64), ..self }
+    }
+}
+
 impl Sub for ProbeTimes {
     type Output = Self;
 

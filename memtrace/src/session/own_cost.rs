@@ -1,11 +1,12 @@
 //! What the session itself costs.
 //!
 //! The kernel's run-time statistics slow down every BPF program on the host. So they are on for a short while only, and what
-//! the probes take then stands for the time until the next measurement.
+//! the probes take then stands for the time until the next measurement. Where the right to turn them on is given up once the probes
+//! are attached, what an event took then stands for all later ones.
 
 mod account;
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use tokio::time::Instant;
 
@@ -35,6 +36,8 @@ pub struct Meter {
     kernel_bytes: Option<u64>,
     /// Why the probes cannot be measured.
     unavailable: Option<Reason>,
+    /// Nanoseconds that an event took when that was still measured.
+    calibrated: Option<f64>,
 }
 
 struct Measurement {
@@ -52,7 +55,18 @@ impl Meter {
             cpu: CpuAccount::new(cpu_reading()),
             kernel_bytes: cost::kernel_bytes().ok(),
             unavailable: None,
+            calibrated: None,
         }
+    }
+
+    /// Measures what an event takes, for the time when the right to measure is given up. The rings wait meanwhile: they have room for
+    /// a second.
+    pub fn calibrate(&mut self, events: &Events) {
+        let Ok(_statistics) = RunTimeStatistics::enable() else { return };
+        let Ok(before) = events.probe_times() else { return };
+        thread::sleep(MEASURE_FOR);
+        let Ok(after) = events.probe_times() else { return };
+        self.calibrated = (after - before).ns_per_event();
     }
 
     pub fn due(&self) -> Instant {
@@ -69,18 +83,27 @@ impl Meter {
             self.due = measurement.start + MEASURE_EVERY;
             return Some(self.end(measurement, events));
         }
-        let statistics = RunTimeStatistics::enable();
-        self.unavailable = statistics.as_ref().err().map(|error| root_cause(error));
+        let statistics = if self.calibrated.is_none() { self.enable_statistics() } else { None };
         let before = events.probe_times().unwrap_or_default();
         let start = Instant::now();
-        self.measurement = Some(Measurement { statistics: statistics.ok(), before, start });
+        self.measurement = Some(Measurement { statistics, before, start });
         self.due = start + MEASURE_FOR;
         None
     }
 
+    fn enable_statistics(&mut self) -> Option<RunTimeStatistics> {
+        let statistics = RunTimeStatistics::enable();
+        self.unavailable = statistics.as_ref().err().map(|error| root_cause(error));
+        statistics.ok()
+    }
+
     fn end(&mut self, Measurement { statistics, before, start }: Measurement, events: &Events) -> CpuUse {
-        let probes =
-            statistics.as_ref().and_then(|_| Some((events.probe_times().ok()? - before, start.elapsed())));
+        let times = events.probe_times().ok().map(|times| times - before);
+        let times = match self.calibrated {
+            Some(ns_per_event) => times.map(|times| times.estimated(ns_per_event)),
+            None => times.filter(|_| statistics.is_some()),
+        };
+        let probes = times.map(|times| (times, start.elapsed()));
         drop(statistics);
         self.cpu.add(probes, cpu_reading())
     }
