@@ -76,6 +76,15 @@ impl CpuRing {
         Some(room)
     }
 
+    /// Whether an event of so many bytes would be lost.
+    #[inline(always)]
+    pub fn is_full_for(&self, len: u64) -> bool {
+        let (control, bytes) = (self.control, config!(rings.places[self.writer].bytes));
+        // SAFETY: as in `room`.
+        let (head, tail) = unsafe { ((*control).head, (&raw const (*control).tail).read_volatile()) };
+        Spot::find(head, tail, 0, bytes, len).is_none()
+    }
+
     #[inline(always)]
     fn room(&self, len: u64) -> Option<Room> {
         let control = self.control;

@@ -230,9 +230,12 @@ pub fn free(writer: usize, ptr: u64, cache: u64) -> Option<()> {
 }
 
 /// An object that must be free, since it is handed out now: unlike a free, that is later than all that happened to it, whoever sees
-/// which ring first. Only to rings of CPUs. None if it is lost.
+/// which ring first. Only to rings of CPUs. None where there is no room: then it is not lost, and can be told later.
 #[inline(always)]
 pub fn free_by_now(writer: usize, ptr: u64, cache: u64) -> Option<()> {
+    if CpuRing::of(writer)?.is_full_for(size_of::<Head>() as u64) {
+        return None;
+    }
     free_to_cpu_ring(writer, ptr, cache, CpuRing::reserve)
 }
 

@@ -291,7 +291,7 @@ impl Object {
         if cache == config!(caches.of_caches) {
             generation::begin(self.ptr);
         }
-        let Some(by) = filter::traced_task() else { return self.tell_free(ctx, cache) };
+        let Some(by) = filter::traced_task() else { return self.tell_free(cache) };
         held::note(self.ptr);
         let Call { site: call_site, gfp } = call;
         let alloc = emit::Alloc { ptr: self.ptr, cache, call_site, gfp, writer: self.writer };
@@ -303,13 +303,13 @@ impl Object {
 
     /// Handed out to somebody whom the filters leave out: if it was noted, nobody saw that it was freed.
     #[inline(always)]
-    fn tell_free(self, ctx: &impl EbpfContext, cache: u64) -> Option<()> {
+    fn tell_free(self, cache: u64) -> Option<()> {
         if held::are_noted()
             && held::release(self.ptr)
             && emit::free_by_now(self.writer, self.ptr, cache).is_none()
         {
+            // The next free or allocation there can still tell.
             held::note(self.ptr);
-            warn!(ctx, "the ring is full: lost the free of {:x}", self.ptr);
         }
         Some(())
     }
