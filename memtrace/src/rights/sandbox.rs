@@ -20,6 +20,10 @@ const NEWEST: ABI = ABI::V7;
 /// The window's size is asked of it, whatever standard output is.
 const TERMINAL: &str = "/dev/tty";
 
+/// Keys of hash tables come from there in a program that is linked statically: the crate `getrandom` looks for the C library's function by
+/// name, and finds none. It waits at the first until the second has enough of it.
+const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
+
 /// What is needed yet, beside what is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sandbox {
@@ -77,7 +81,8 @@ impl Sandbox {
             .add_rules(rules(readable, read))?
             .add_rules(rules(named, name))?
             .add_rules(rules(written, make))?
-            .add_rules(rules(&[TERMINAL.into()], terminal))?;
+            .add_rules(rules(&[TERMINAL.into()], terminal))?
+            .add_rules(rules(&RANDOM.map(PathBuf::from), read))?;
         Ok(ruleset.restrict_self()?.ruleset)
     }
 }

@@ -75,6 +75,16 @@ fn no_other_file_is_opened() {
 }
 
 #[test]
+fn keys_of_hash_tables_are_random() {
+    let said = inside(Sandbox::default(), || {
+        RANDOM.map(|path| (errno(File::open(path)), errno(OpenOptions::new().write(true).open(path))))
+    });
+    if let Some(said) = said {
+        assert_eq!(said, [(None, Some(Errno::ACCESS)); 2]);
+    }
+}
+
+#[test]
 fn nothing_is_sent_run_or_looked_into() {
     let parent = rustix::process::getppid();
     let said = inside(Sandbox::default(), move || {
