@@ -21,12 +21,13 @@ pub enum Starts {
     Another,
 }
 
+/// To make and remove files in directories of other users.
+const FILES: CapabilitySet = CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::FOWNER);
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Loads the programs that look at slabs: a census is to come.
     pub looks_at_slabs: bool,
-    /// Asks what programs run that were there before.
-    pub names_programs: bool,
     /// Looks into the files of programs for names of functions.
     pub names_user_stacks: bool,
     /// Turns the kernel's statistics of programs on and off.
@@ -58,26 +59,20 @@ impl Needs {
             return ALL.into_iter().filter(measures).collect();
         }
         let looks: &[Right] = if self.looks_at_slabs { &[PERFMON, BPF, SYSLOG] } else { &[] };
-        let programs: &[Right] = if self.names_programs { &[SYS_PTRACE] } else { &[] };
-        let stacks: &[Right] = if self.names_user_stacks { &[SYS_PTRACE, CHECKPOINT_RESTORE] } else { &[] };
+        let stacks: &[Right] = if self.names_user_stacks { &[CHECKPOINT_RESTORE] } else { &[] };
         let cost: &[Right] = if self.measures_probes { &[SYS_ADMIN] } else { &[] };
-        [&[DAC_READ_SEARCH], looks, programs, stacks, cost].concat()
+        // Each report says which program a process runs. One that was there before the probes is looked up in /proc, and whoever has fewer
+        // capabilities than it is told /proc/PID/exe with SYS_PTRACE only: without it, that is all that root runs.
+        let always = [DAC_READ_SEARCH, SYS_PTRACE];
+        [&always, looks, stacks, cost].concat()
     }
 
     /// Of what is held, what has to be kept.
     pub fn kept_of(&self, held: CapabilitySet) -> CapabilitySet {
         let rights = self.rights().into_iter().map(|right| right.kept_of(held));
-        let files = CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER;
-        let others = [(self.makes_files, files), (self.sends_signals, CapabilitySet::KILL)];
+        let others = [(self.makes_files, FILES), (self.sends_signals, CapabilitySet::KILL)];
         let others = others.into_iter().filter(|(is_needed, _)| *is_needed).map(|(_, set)| set & held);
         rights.chain(others).fold(CapabilitySet::empty(), |all, one| all | one)
-    }
-
-    /// For a thread that does something else than the session: gives up its other capabilities.
-    pub fn give_up_others_here(&self) {
-        let kept = self.kept_of(capability::held());
-        // To have less is always allowed.
-        let _ = keep(kept, kept);
     }
 
     /// Gives up all others: capabilities of this thread, so that those it starts have none either; and for all threads the
@@ -101,6 +96,15 @@ impl Needs {
         };
         Ok(calls::forbid(forbidden)?)
     }
+}
+
+/// For a thread that does something else than the session: it may read files, and perhaps make and remove them.
+pub fn keep_only_files_here(makes_files: bool) {
+    let makes = if makes_files { FILES } else { CapabilitySet::empty() };
+    let held = capability::held();
+    let kept = capability::DAC_READ_SEARCH.kept_of(held) | (makes & held);
+    // To have less is always allowed.
+    let _ = keep(kept, kept);
 }
 
 /// Has these capabilities from now on, and could have others again.

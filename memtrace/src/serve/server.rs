@@ -27,7 +27,7 @@ use super::{
     route::MAX_SECONDS,
     web::Web,
 };
-use crate::rights::needs::Needs;
+use crate::rights::needs;
 
 /// Connections at the same time; others wait until one ends.
 const MAX_CONNECTIONS: usize = 64;
@@ -54,8 +54,7 @@ impl Server {
         let (end, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("serve".to_owned()).spawn(move || {
             // It only has to remove the socket at its end.
-            let needs = Needs { makes_files: listeners.iter().any(Listener::is_file), ..Needs::default() };
-            needs.give_up_others_here();
+            needs::keep_only_files_here(listeners.iter().any(Listener::is_file));
             runtime.block_on(serve(listeners, Answers::new(board, web), ended));
             // Connections are dropped with it.
         })?;

@@ -5,20 +5,14 @@ use super::{
     own_cost::Meter,
     state::State,
 };
-use crate::{
-    kernel::events::Events,
-    rights::needs::Needs,
-    view::{By, Keys},
-};
+use crate::{kernel::events::Events, rights::needs::Needs};
 
 /// What it goes on to do; None where it keeps all rights.
-fn needs(options: &Options, by: &Keys, has_sink: bool, has_census: bool) -> Option<Needs> {
+fn needs(options: &Options, has_census: bool) -> Option<Needs> {
     let command = options.needs?;
-    let has_user_stacks = matches!(options.stacks, Some(StacksOption::User | StacksOption::Both));
     Some(Needs {
         looks_at_slabs: command.looks_at_slabs || has_census || options.census_every.is_some(),
-        names_programs: has_sink || by.contains(By::Pid) || has_user_stacks,
-        names_user_stacks: has_user_stacks,
+        names_user_stacks: matches!(options.stacks, Some(StacksOption::User | StacksOption::Both)),
         measures_probes: options.max_cpu.is_some(),
         sends_signals: options.select.command.is_some(),
         ..command
@@ -30,12 +24,11 @@ impl State {
     pub fn give_up_rights(
         &mut self,
         options: &Options,
-        has_sink: bool,
         has_census: bool,
-        (meter, events): (&mut Meter, &Events),
+        meter: &mut Meter,
+        events: &Events,
     ) {
-        let needs = needs(options, &options.report_options.by, has_sink, has_census);
-        let Some(needs) = needs else { return };
+        let Some(needs) = needs(options, has_census) else { return };
         if !needs.measures_probes {
             meter.calibrate(events);
         }

@@ -129,7 +129,7 @@ async fn run_with(
     }
     let Ready { mut attached, mut state, verification } = setup::set_up(&options, sink.as_ref())?;
     let (mut meter, has_census) = (Meter::start(), census::is_wanted(&options));
-    state.give_up_rights(&options, sink.is_some(), has_census, (&mut meter, &attached.events));
+    state.give_up_rights(&options, has_census, &mut meter, &attached.events);
     let mut session = state.start(&options, verification, sink, meter)?;
     session.state.notes.extend(wishes.signals.mark_problem());
     if let Some(command) = command {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cmd::exit,
-    rights::needs::Needs,
+    rights::needs,
     serve::board::Board,
     session::requests::{Asker, Request},
 };
@@ -44,7 +44,7 @@ impl Reloader {
         let mut signals = Signals::new([SIGHUP])?;
         let handle = signals.handle();
         let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || {
-            Needs::default().give_up_others_here();
+            needs::keep_only_files_here(false);
             for _ in signals.forever() {
                 reloading.reload();
             }

@@ -18,7 +18,6 @@ fn each_need_keeps_its_rights() {
         [
             ("a session", none),
             ("with a census", Needs { looks_at_slabs: true, ..none }),
-            ("by pid", Needs { names_programs: true, ..none }),
             ("--stacks user", Needs { names_user_stacks: true, ..none }),
             ("--max-cpu", Needs { measures_probes: true, ..none }),
             ("into a file", none.with_files()),
@@ -41,20 +40,20 @@ fn nothing_is_kept_that_was_not_there() {
 }
 
 #[test]
-fn a_thread_that_gives_up_has_no_more_than_it_needs() {
+fn a_thread_beside_the_session_has_no_more_than_it_needs() {
     let before = capability::held();
     let after = thread::spawn(|| {
-        Needs::default().give_up_others_here();
+        keep_only_files_here(false);
         let inherited = thread::spawn(capability::held).join().unwrap();
         (capabilities(None).unwrap(), inherited)
     });
     let (sets, inherited) = after.join().unwrap();
-    let kept = Needs::default().kept_of(before);
+    let kept = before & CapabilitySet::DAC_READ_SEARCH;
     assert_eq!((sets.effective, sets.permitted, inherited), (kept, kept, kept));
     assert_eq!(capability::held(), before, "of the others nothing is taken");
     let sets = CapabilitySets { effective: before, permitted: before, inheritable: CapabilitySet::empty() };
     let again = thread::spawn(move || {
-        Needs::default().give_up_others_here();
+        keep_only_files_here(false);
         set_capabilities(None, sets).is_ok()
     });
     assert_eq!(again.join().unwrap(), before == kept, "it does not come back");
