@@ -20,6 +20,7 @@ use crate::{
     Test, host,
     program::Task,
     session::Session,
+    snapshot::Snapshot,
     status::{assert_confined, status},
     tests,
     workload::{Workload, unique},
@@ -100,9 +101,9 @@ fn assert_gave_up_all_but(pid: u32, most: CapabilitySet) {
     assert_confined(pid);
 }
 
-/// A session as nobody counts files that are held, and after that the same number of frees. Returns its notes.
+/// A session counts files that are held, and after that the same number of frees. Returns its last report.
 #[track_caller]
-fn count(memtrace: Command, arguments: &[&str], check: impl FnOnce(u32)) -> Vec<String> {
+fn count(memtrace: Command, arguments: &[&str], check: impl FnOnce(u32)) -> Snapshot {
     let comm = unique("rights");
     let mut files = Workload::start(&comm, &Task::OpenFiles(FILES as usize));
     let mut session = Session::of(memtrace, &[&["--cache", "filp"], arguments].concat());
@@ -113,7 +114,15 @@ fn count(memtrace: Command, arguments: &[&str], check: impl FnOnce(u32)) -> Vec<
     session.until_objects(&comm, 0);
     let last = session.interrupt();
     assert_eq!(last.row(&comm).allocs, u64::from(FILES));
-    last.notes
+    last
+}
+
+/// What the probes take, of an event and of a CPU.
+#[track_caller]
+fn assert_cost_is_known(report: &Snapshot) {
+    let (notes, cost) = (&report.notes, &report.own_cost);
+    assert!(!has(notes, "is unknown") && cost.probe_ns_per_event.is_some_and(|ns| ns > 0.0), "{report}");
+    assert!(cost.cpu_share > cost.userspace_cpu_share, "{cost:?}");
 }
 
 #[track_caller]
@@ -123,7 +132,7 @@ fn has(notes: &[String], part: &str) -> bool {
 
 fn two_capabilities_count_exactly() {
     let memtrace = ForEverybody::new();
-    let notes = count(memtrace.with(TWO), &[], |pid| assert_gave_up_all_but(pid, TWO));
+    let notes = count(memtrace.with(TWO), &[], |pid| assert_gave_up_all_but(pid, TWO)).notes;
     assert!(has(&notes, "slabinfo"), "it says that it cannot compare: {notes:?}");
     assert!(has(&notes, "the CPU time of the probes is unknown"), "{notes:?}");
     let notes = {
@@ -145,11 +154,12 @@ fn limited(mut memtrace: Command) -> Output {
 
 fn four_capabilities_have_names_and_slabinfo() {
     let memtrace = ForEverybody::new();
-    let notes = count(memtrace.with(FOUR), &[], |pid| assert_gave_up_all_but(pid, FOUR));
+    let notes = count(memtrace.with(FOUR), &[], |pid| assert_gave_up_all_but(pid, FOUR)).notes;
     assert!(!has(&notes, "slabinfo"), "{notes:?}");
     let comm = unique("rights");
     let mut files = Workload::start(&comm, &Task::OpenFiles(FILES as usize));
-    let arguments = ["--cache", "filp", "--comm", &comm, "--by", "callsite"];
+    // By the tracepoints, which tell the place on every kernel.
+    let arguments = ["--cache", "filp", "--comm", &comm, "--by", "callsite", "--avoid", "trampolines"];
     let mut session = Session::of(memtrace.with(FOUR), &arguments);
     files.go();
     session.until("files by the function that made them", |report| {
@@ -160,27 +170,28 @@ fn four_capabilities_have_names_and_slabinfo() {
 
 fn six_capabilities_keep_a_limit() {
     let memtrace = ForEverybody::new();
-    let notes = count(memtrace.with(SIX), &["--max-cpu", "1000"], |pid| {
+    let last = count(memtrace.with(SIX), &["--max-cpu", "1000"], |pid| {
         assert_gave_up_all_but(pid, SIX);
         assert!(
             kept(pid).iter().all(|kept| kept.contains(CapabilitySet::SYS_ADMIN)),
             "it goes on to measure"
         );
     });
-    assert!(!has(&notes, "is unknown"), "{notes:?}");
+    assert!(!has(&last.notes, "is unknown"), "{last}");
     // Without a limit, it measures before it gives up the right to.
-    let notes = count(memtrace.with(SIX), &[], |pid| {
-        assert_gave_up_all_but(pid, SIX.difference(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE));
+    let last = count(memtrace.with(SIX), &[], |pid| {
+        assert_gave_up_all_but(pid, SIX.difference(CapabilitySet::SYS_ADMIN));
     });
-    assert!(!has(&notes, "is unknown"), "{notes:?}");
+    assert_cost_is_known(&last);
 }
 
 fn root_gives_up_what_a_session_does_not_need() {
     let root = || Command::new(host::memtrace());
-    count(root(), &[], |pid| assert_gave_up_all_but(pid, FOUR));
+    let most = FOUR | CapabilitySet::SYS_PTRACE;
+    let last = count(root(), &[], |pid| assert_gave_up_all_but(pid, most));
+    assert_cost_is_known(&last);
     count(root(), &["--stacks", "user"], |pid| {
-        let stacks = CapabilitySet::SYS_PTRACE | CapabilitySet::CHECKPOINT_RESTORE;
-        assert_gave_up_all_but(pid, FOUR | stacks);
+        assert_gave_up_all_but(pid, most | CapabilitySet::CHECKPOINT_RESTORE);
     });
 }
 
