@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use rustix::process::Signal;
+use rustix::{process::Signal, thread::CapabilitySet};
 
 use super::{
     check::{self, CheckArgs},
@@ -51,6 +51,7 @@ use crate::{
     knowledge::incidents::{Incidents, IncidentsError},
     output::{self, documents::report::verdict_sentences, triage},
     rights::{
+        capability,
         needs::{Needs, Starts},
         sandbox::Sandbox,
     },
@@ -166,6 +167,7 @@ pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
         scratch: place.scratch(),
         redactor: args.redact.then(Redactor::default),
         incidents: args.rows.incidents()?,
+        held: capability::held(),
     };
     match &args.from_recording {
         Some(path) => bundle.make(sandboxed::open(path, &bundle.sandbox(&place))?, None, place),
@@ -222,6 +224,8 @@ struct Bundle<'a> {
     scratch: PathBuf,
     redactor: Option<Redactor>,
     incidents: Incidents,
+    /// What the session begins with.
+    held: CapabilitySet,
 }
 
 impl Bundle<'_> {
@@ -353,7 +357,7 @@ impl Bundle<'_> {
         contents.members.extend([
             Member::new("triage.md", "what fills the memory, slab or not, and what to do", markdown),
             Member::new("triage.json", "the same for programs (docs/triage.md)", json),
-            Member::new("host/memtrace-check", "what memtrace can do on this host", host_support()),
+            Member::new("host/memtrace-check", "what memtrace can do on this host", host_support(self.held)),
         ]);
         contents.members.append(&mut files.members);
         contents.missing.append(&mut files.missing);
@@ -426,10 +430,10 @@ struct Contents {
 }
 
 /// What `memtrace check` prints.
-fn host_support() -> Vec<u8> {
+fn host_support(held: CapabilitySet) -> Vec<u8> {
     let mut text = Vec::new();
     let args = CheckArgs { output: check::Output::Text, avoid: Vec::new() };
-    if let Err(error) = check::run(&args, &mut text) {
+    if let Err(error) = check::print(&args, held, &mut text) {
         text.extend(format!("\n{error}\n").into_bytes());
     }
     let version = format!("memtrace {}\n", env!("CARGO_PKG_VERSION"));

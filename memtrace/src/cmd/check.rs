@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
+use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
@@ -15,6 +16,7 @@ use crate::{
         model::{Block, Cell, Column, Kind, Sentence, Table},
         render::terminal::{self, Frame, Style},
     },
+    rights::capability,
     text::width,
 };
 
@@ -54,9 +56,14 @@ impl Failure for CheckError {
 }
 
 pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
+    print(args, capability::held(), out)
+}
+
+/// For a process that had these rights, whatever it has given up since.
+pub fn print(args: &CheckArgs, held: CapabilitySet, out: &mut impl Write) -> Result<(), CheckError> {
     let uname = rustix::system::uname();
     let kernel = uname.release().to_string_lossy();
-    let support = HostSupport::probe(&args.avoid);
+    let support = HostSupport::probe(held, &args.avoid);
     match args.output {
         Output::Text => out.write_all(text(&kernel, &support).as_bytes())?,
         Output::Json => writeln!(out, "{}", json(&kernel, &support).map_err(io::Error::from)?)?,
@@ -142,8 +149,6 @@ fn json_item(Item { name, state }: &Item) -> JsonItem<'_> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::thread::CapabilitySet;
-
     use super::*;
     use crate::kernel::support::rights;
 
@@ -170,7 +175,7 @@ mod tests {
             (right["ok"].as_bool(), right["detail"].as_str().map(str::to_owned))
         };
         assert_eq!(of("CAP_BPF"), (Some(true), Some("load programs, run them on request".to_owned())));
-        let lost = "read names of kernel functions: call sites and kernel stacks are addresses";
+        let lost = "read names of kernel functions; without it, call sites and kernel stacks are addresses";
         assert_eq!(of("CAP_SYSLOG"), (Some(false), Some(lost.to_owned())));
     }
 }

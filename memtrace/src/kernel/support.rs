@@ -46,8 +46,8 @@ const TRACEPOINTS: [&str; 6] =
 
 impl HostSupport {
     /// Reads what the kernel says of itself, and attaches programs that do nothing, each for a moment.
-    pub fn probe(avoid: &[Avoid]) -> Self {
-        let mut support = Self { rights: rights(capability::held()), ..Self::default() };
+    pub fn probe(held: CapabilitySet, avoid: &[Avoid]) -> Self {
+        let mut support = Self { rights: rights(held), ..Self::default() };
         support.add("programs", object::ensure_built().map(|()| "built in".to_owned()).map_err(to_reason));
         support.add("privileges", held_privileges());
         support.add("lockdown", lockdown_mode());
@@ -117,8 +117,11 @@ fn held_privileges() -> Result<String, Reason> {
 pub fn rights(held: CapabilitySet) -> Vec<Item> {
     let item = |right: Right| {
         let Right { name, purpose, loss, .. } = right;
-        let state =
-            if right.is_in(held) { Ok(purpose.to_owned()) } else { Err(format!("{purpose}: {loss}")) };
+        let state = if right.is_in(held) {
+            Ok(purpose.to_owned())
+        } else {
+            Err(format!("{purpose}; without it, {loss}"))
+        };
         Item { name, state }
     };
     capability::ALL.into_iter().map(item).collect()

@@ -57,7 +57,7 @@ pub const SYS_PTRACE: Right = Right {
     set: CapabilitySet::SYS_PTRACE,
     stand_ins: NONE,
     purpose: "see which programs others run",
-    loss: "user stacks may have no names, programs no path",
+    loss: "programs may have no path, user stacks no names",
 };
 
 pub const CHECKPOINT_RESTORE: Right = Right {
@@ -81,7 +81,7 @@ pub const SYS_RESOURCE: Right = Right {
     set: CapabilitySet::SYS_RESOURCE,
     stand_ins: NONE,
     purpose: "lock memory for maps, before Linux 5.11",
-    loss: "there, maps need a higher limit (ulimit -l)",
+    loss: "maps need a higher limit there (ulimit -l)",
 };
 
 /// All that memtrace makes use of, what matters most first.
