@@ -4,6 +4,7 @@
 
 pub mod text;
 pub mod procfs;
+pub mod rights;
 pub mod condition;
 pub mod knowledge;
 pub mod stream;

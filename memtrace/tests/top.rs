@@ -2,6 +2,8 @@
 
 #[path = "kernel/pty.rs"]
 mod pty;
+#[path = "kernel/status.rs"]
+mod status;
 
 use std::{
     fs,
@@ -9,9 +11,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use self::pty::Terminal;
+use self::{pty::Terminal, status::assert_confined};
 
 fn memtrace() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_memtrace"))
@@ -79,6 +81,34 @@ fn a_recording_is_looked_at_forth_and_back() {
     assert!(terminal.ended().success());
     terminal.assert_given_back();
     assert!(terminal.shows().contains("trust: "), "a last table: {}", terminal.shows());
+}
+
+#[test]
+fn it_is_in_a_sandbox_and_writes_where_it_may() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("a.mt");
+    fs::copy(v1(), &file).expect("there is room");
+    let mut terminal = start_with(file.to_str().expect("it is UTF-8"), &[]);
+    terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+    assert_confined(terminal.process.id());
+    let beside = folder.path().join("beside.txt");
+    terminal.press(&format!("w{}\r", beside.display()));
+    terminal.until(|screen| screen.contains("wrote "));
+    assert!(fs::read_to_string(&beside).expect("it is written").contains("dentry"));
+    terminal.press("w/etc/elsewhere.txt\r");
+    terminal.until(|screen| screen.contains("is elsewhere: files are written below"));
+    // Stopped and gone on, the window has another size.
+    terminal.press("\x1a");
+    let pid = Pid::from_child(&terminal.process);
+    let (_, status) =
+        waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is ours").expect("it is waited for");
+    assert!(status.stopped());
+    terminal.signal(Signal::CONT);
+    terminal.resize((110, 30));
+    terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
+    terminal.press("q");
+    assert!(terminal.ended().success());
+    terminal.assert_given_back();
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn host(data: &[u8]) {
 
 fn processes(data: &[u8]) {
     let _ = (process::parse_stat(data), memory::parse_statm(data), memory::parse_rollup(data));
-    let _ = (security::effective_capabilities(data), Fdinfo::parse(data).number("a"));
+    let _ = (security::lockdown_mode(data), Fdinfo::parse(data).number("a"));
     let _ = maps::parse(data).count();
 }
 

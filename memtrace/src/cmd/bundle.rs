@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use rustix::process::Signal;
+use rustix::{process::Signal, thread::CapabilitySet};
 
 use super::{
     check::{self, CheckArgs},
@@ -22,6 +22,7 @@ use super::{
         progress::ProgressLine,
         rows::RowArgs,
         runtime::block_on,
+        sandboxed,
         status::{StatusLine, with_bar},
         trace::TraceArgs,
     },
@@ -39,7 +40,7 @@ use crate::{
             pages,
             readme::Readme,
         },
-        output_file::{Destination, FileError, NewFile, Target},
+        output_file::{Destination, FileError, NewFile, Target, directory},
         recording::{
             Progress, ReadError, Reader,
             file::{Sink, WriteError},
@@ -49,6 +50,11 @@ use crate::{
     },
     knowledge::incidents::{Incidents, IncidentsError},
     output::{self, documents::report::verdict_sentences, triage},
+    rights::{
+        capability,
+        needs::{Needs, Starts},
+        sandbox::Sandbox,
+    },
     select::filter::Filter,
     session::{self, Options, SessionError, StacksOption, sink::RecordingTarget},
     text::{escape, human},
@@ -161,9 +167,10 @@ pub fn run(args: &BundleArgs) -> Result<(), BundleError> {
         scratch: place.scratch(),
         redactor: args.redact.then(Redactor::default),
         incidents: args.rows.incidents()?,
+        held: capability::held(),
     };
     match &args.from_recording {
-        Some(path) => bundle.make(Reader::open(path)?, None, place),
+        Some(path) => bundle.make(sandboxed::open(path, &bundle.sandbox(&place))?, None, place),
         None => {
             let recording = NewFile::scratch(&bundle.scratch)?;
             let made = bundle
@@ -217,9 +224,21 @@ struct Bundle<'a> {
     scratch: PathBuf,
     redactor: Option<Redactor>,
     incidents: Incidents,
+    /// What the session begins with.
+    held: CapabilitySet,
 }
 
 impl Bundle<'_> {
+    /// What it takes to make it of a recording.
+    fn sandbox(&self, place: &Place) -> Sandbox {
+        let sandbox = match place {
+            Place::File(_, destination) => destination.sandbox(),
+            Place::Into(directory) => Sandbox::default().writes_in(directory),
+        };
+        // The redacted copy.
+        if self.redactor.is_some() { sandbox.writes_in(directory(&self.scratch)) } else { sandbox }
+    }
+
     fn reader(&self, recording: &NewFile) -> Result<Reader, BundleError> {
         Ok(Reader::of_file(recording.handle()?, Path::new(RECORDING))?)
     }
@@ -259,6 +278,9 @@ impl Bundle<'_> {
         let mut options = live::options(self.args.trace.clone(), self.args.rows.clone())?;
         options.duration.get_or_insert(DURATION);
         options.stacks.get_or_insert(StacksOption::Both);
+        // Afterwards it reads the host, and tries what it offers.
+        let packs = |needs: Needs| Needs { starts: Starts::Itself, ..needs.with_files() };
+        options.needs = options.needs.map(packs);
         Ok(options)
     }
 
@@ -335,7 +357,7 @@ impl Bundle<'_> {
         contents.members.extend([
             Member::new("triage.md", "what fills the memory, slab or not, and what to do", markdown),
             Member::new("triage.json", "the same for programs (docs/triage.md)", json),
-            Member::new("host/memtrace-check", "what memtrace can do on this host", host_support()),
+            Member::new("host/memtrace-check", "what memtrace can do on this host", host_support(self.held)),
         ]);
         contents.members.append(&mut files.members);
         contents.missing.append(&mut files.missing);
@@ -408,10 +430,10 @@ struct Contents {
 }
 
 /// What `memtrace check` prints.
-fn host_support() -> Vec<u8> {
+fn host_support(held: CapabilitySet) -> Vec<u8> {
     let mut text = Vec::new();
     let args = CheckArgs { output: check::Output::Text, avoid: Vec::new() };
-    if let Err(error) = check::run(&args, &mut text) {
+    if let Err(error) = check::print(&args, held, &mut text) {
         text.extend(format!("\n{error}\n").into_bytes());
     }
     let version = format!("memtrace {}\n", env!("CARGO_PKG_VERSION"));

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
+use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
@@ -15,6 +16,7 @@ use crate::{
         model::{Block, Cell, Column, Kind, Sentence, Table},
         render::terminal::{self, Frame, Style},
     },
+    rights::capability,
     text::width,
 };
 
@@ -54,9 +56,14 @@ impl Failure for CheckError {
 }
 
 pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
+    print(args, capability::held(), out)
+}
+
+/// For a process that had these rights, whatever it has given up since.
+pub fn print(args: &CheckArgs, held: CapabilitySet, out: &mut impl Write) -> Result<(), CheckError> {
     let uname = rustix::system::uname();
     let kernel = uname.release().to_string_lossy();
-    let support = HostSupport::probe(&args.avoid);
+    let support = HostSupport::probe(held, &args.avoid);
     match args.output {
         Output::Text => out.write_all(text(&kernel, &support).as_bytes())?,
         Output::Json => writeln!(out, "{}", json(&kernel, &support).map_err(io::Error::from)?)?,
@@ -67,6 +74,7 @@ pub fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CheckError> {
 
 fn text(kernel: &str, support: &HostSupport) -> String {
     let sections = [
+        ("This process may", &support.rights),
         ("This host offers", &support.host),
         ("Tracepoints", &support.tracepoints),
         ("memtrace uses", &support.strategies),
@@ -88,7 +96,7 @@ fn table(items: &[Item], names: usize) -> Table {
             Cell::words(format!("  {}", width::pad_right(item.name, names)))
         }),
         Column::<Item>::new("ok", "", Kind::word(3), |item| Cell::YesNo(item.state.is_ok())),
-        Column::<Item>::new("detail", "", Kind::text(0, usize::MAX), |item| match &item.state {
+        Column::<Item>::new("detail", "", Kind::text(1, usize::MAX), |item| match &item.state {
             Ok(text) | Err(text) => Cell::name(text.as_bytes()),
         }),
     ];
@@ -102,6 +110,7 @@ struct JsonOffer<'a> {
     kernel: &'a str,
     /// Whether a session can run.
     ok: bool,
+    rights: Vec<JsonItem<'a>>,
     host: Vec<JsonItem<'a>>,
     tracepoints: Vec<JsonItem<'a>>,
     ways: Vec<JsonItem<'a>>,
@@ -120,6 +129,7 @@ fn json(kernel: &str, support: &HostSupport) -> serde_json::Result<String> {
         version: 1,
         kernel,
         ok: support.obstacle.is_none(),
+        rights: json_items(&support.rights),
         host: json_items(&support.host),
         tracepoints: json_items(&support.tracepoints),
         ways: json_items(&support.strategies),
@@ -134,5 +144,38 @@ fn json_item(Item { name, state }: &Item) -> JsonItem<'_> {
     match state {
         Ok(detail) => JsonItem { name, ok: true, detail },
         Err(why) => JsonItem { name, ok: false, detail: why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::support::rights;
+
+    fn with(held: CapabilitySet) -> HostSupport {
+        let item = Item { name: "BTF", state: Ok("/sys/kernel/btf/vmlinux".to_owned()) };
+        HostSupport { rights: rights(held), host: vec![item], ..HostSupport::default() }
+    }
+
+    #[test]
+    fn each_right_is_said_with_what_it_is_for_and_what_is_lost_without() {
+        let two = CapabilitySet::BPF | CapabilitySet::PERFMON;
+        insta::assert_snapshot!("check_two_capabilities", text("6.18.44", &with(two)));
+        insta::assert_snapshot!("check_root", text("6.18.44", &with(CapabilitySet::all())));
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let json: serde_json::Value =
+            serde_json::from_str(&json("6.18.44", &with(CapabilitySet::BPF)).expect("it is JSON"))
+                .expect("it is JSON");
+        let of = |name: &str| {
+            let rights = json["rights"].as_array().expect("it is a list");
+            let right = rights.iter().find(|right| right["name"] == name).expect("it is one");
+            (right["ok"].as_bool(), right["detail"].as_str().map(str::to_owned))
+        };
+        assert_eq!(of("CAP_BPF"), (Some(true), Some("load programs, run them on request".to_owned())));
+        let lost = "read names of kernel functions; without it, call sites and kernel stacks are addresses";
+        assert_eq!(of("CAP_SYSLOG"), (Some(false), Some(lost.to_owned())));
     }
 }

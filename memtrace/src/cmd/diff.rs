@@ -1,6 +1,7 @@
 //! `memtrace diff`: what is outstanding in one recording, or at one time of it, and was not in another.
 
 use std::{
+    fs::File,
     io::{self, Write},
     path::PathBuf,
 };
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     evidence::{
-        recording::{Reader, pipe},
+        recording::{Reader, pipe, reader},
         replay::{self, Query, Report, when, window::When},
     },
     output::{
@@ -138,7 +139,10 @@ pub fn run(args: &DiffArgs) -> Result<(), DiffError> {
     }
     let target = args.out.target(args.output == Format::Pprof, &inputs);
     let destination = target.open().map_err(ReportError::from)?;
-    let (before, after) = (read(args, &args.before)?, read(args, &args.after)?);
+    let opened = |part: &FilePart| reader::open(&part.file).map_err(ReportError::from);
+    let (before, after) = (opened(&args.before)?, opened(&args.after)?);
+    destination.sandbox().enter();
+    let (before, after) = (read(args, &args.before, before)?, read(args, &args.after, after)?);
     let order = Order { sort: args.rows.sort, top: Some(args.rows.top.get()) };
     let difference = difference(before.taken(), after.taken(), order)?;
     let sides = [&before.report, &after.report];
@@ -165,8 +169,8 @@ impl Side {
     }
 }
 
-fn read(args: &DiffArgs, part: &FilePart) -> Result<Side, ReportError> {
-    let reader = Reader::open(&part.file)?;
+fn read(args: &DiffArgs, part: &FilePart, file: File) -> Result<Side, ReportError> {
+    let reader = Reader::of_file(file, &part.file)?;
     let query = Query {
         // A row that is not among the first of one may be among those of the other.
         report_options: ReportOptions { top: usize::MAX, ..args.rows.report_options() },

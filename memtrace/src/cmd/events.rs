@@ -18,6 +18,7 @@ use super::{
         number,
         output::OutputArgs,
         runtime::block_on,
+        sandboxed,
         select::{LiveSelectArgs, SelectArgs},
         status::with_bar,
         trace,
@@ -45,6 +46,7 @@ use crate::{
         },
         parquet,
     },
+    rights::needs::Needs,
     select::filter::{Filter, FilterError},
     session::{
         self, Options, SessionError,
@@ -120,6 +122,11 @@ pub struct LiveArgs {
     #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
 
+    /// Keep all rights while tracing, for debugging. Without it, those that are not needed any more are given up once the probes are
+    /// attached
+    #[arg(long)]
+    pub keep_privileges: bool,
+
     /// Print the BPF programs' log to standard error
     #[arg(short, long)]
     pub verbose: bool,
@@ -183,13 +190,14 @@ pub fn run(args: EventsArgs) -> Result<(), EventsError> {
     };
     let inputs: Vec<_> = args.file.as_deref().into_iter().collect();
     let destination = args.out.target(args.output == Format::Parquet, &inputs).open()?;
+    let sandbox = destination.sandbox();
     let (stream, file): (Box<dyn Write + Send>, Option<NewFile>) = match destination {
         Destination::Stream(stream) => (stream, None),
         Destination::File(file) => (Box::new(file.handle()?), Some(file)),
     };
     let out = BufWriter::new(stream);
     match args.file.clone() {
-        Some(recording) => recorded(&args, &Reader::open(&recording)?, &query, out)?,
+        Some(recording) => recorded(&args, &sandboxed::open(&recording, &sandbox)?, &query, out)?,
         None => live(args, query, out)?,
     }
     file.map_or(Ok(()), |mut file| Ok(file.publish()?))
@@ -243,6 +251,7 @@ fn live(args: EventsArgs, choice: EventQuery, out: impl Write + Send + 'static) 
 fn options(args: EventsArgs) -> Options {
     let EventsArgs { select, live_select, live, .. } = args;
     Options {
+        needs: (!live.keep_privileges).then(|| Needs::default().with_files()),
         select: select.select_live(&live_select),
         report_options: ReportOptions { by: By::Comm.into(), sort: Sort::Bytes, older: None, top: 1 },
         stacks: None,

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     knowledge::incidents::IncidentsError,
     output::{Output, json::JsonLines},
+    rights::needs::{Needs, Starts},
     session::{self, Options, SessionError, budget::CpuLimit, options::TakeCensus},
     text::duration,
     top::terminal::is_interactive,
@@ -111,7 +112,10 @@ pub fn show(
     recorded: impl FnOnce() -> Vec<OsString>,
 ) -> Result<Found, LiveError> {
     if is_interactive() && !trace.verbose {
-        let options = Options { has_early_report: true, ..options(trace, rows)? };
+        // A key starts a recording, in a process of its own, and another writes a report.
+        let with_keys = |needs| Needs { starts: Starts::Another, makes_files: true, ..needs };
+        let options = options(trace, rows)?;
+        let options = Options { has_early_report: true, needs: options.needs.map(with_keys), ..options };
         return Ok(keyboard::session(options, view, width, finding, recorded())?);
     }
     print(trace, rows, Format::Table, width, finding)
@@ -145,6 +149,7 @@ pub fn output(format: Format, width: WidthArgs) -> Box<dyn Output + Send> {
 pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsError> {
     Ok(Options {
         select: trace.select(),
+        needs: trace.needs(),
         report_options: rows.report_options(),
         has_directories: false,
         stacks: trace.stacks,

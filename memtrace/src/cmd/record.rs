@@ -42,6 +42,7 @@ use crate::{
     },
     knowledge::incidents::IncidentsError,
     output::{Output, Shown},
+    rights::needs::Needs,
     session::{self, SessionError, sink::RecordingTarget},
     text::{escape, human, size},
     view::Snapshot,
@@ -131,6 +132,7 @@ pub fn run(args: RecordArgs) -> Result<ExitCode, RecordError> {
     args.with_parent.map_or(Ok(()), |parent| end_with(parent, Signal::INT))?;
     let duration = args.trace.duration;
     let mut options = live::options(args.trace.clone(), args.rows.clone())?;
+    options.needs = options.needs.map(Needs::with_files);
     let (tell, told) = channel();
     let until = args.until.until(&Copied { path: &args.output, force: args.force }, tell)?;
     let (command, ending) = args.command.start(&mut options)?.unzip();

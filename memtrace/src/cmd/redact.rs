@@ -9,13 +9,13 @@ use clap::Args;
 
 use super::{
     exit::{Exit, Failure},
-    shared::status::with_bar,
+    shared::{sandboxed, status::with_bar},
 };
 use crate::{
     evidence::{
         output_file::{Destination, FileError, NewFile, Target},
         recording::{
-            ReadError, Reader,
+            ReadError,
             file::{Sink, WriteError},
         },
         redact::{
@@ -63,8 +63,10 @@ impl Failure for RedactError {
 pub fn run(args: &RedactArgs) -> Result<(), RedactError> {
     let inputs = [&*args.file];
     let target = Target { path: &args.output, replace: args.force, inputs: &inputs, is_binary: true };
-    let mut copy = Copy::new(target.open()?)?;
-    let reader = Reader::open(&args.file)?;
+    let destination = target.open()?;
+    let sandbox = destination.sandbox();
+    let mut copy = Copy::new(destination)?;
+    let reader = sandboxed::open(&args.file, &sandbox)?;
     let rewritten = with_bar(|progress| rewrite(&reader, &mut copy.sink, &Redactor::default(), progress))?;
     copy.publish()?;
     // Nowhere to complain if even standard error is closed.

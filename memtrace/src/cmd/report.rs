@@ -15,6 +15,7 @@ use super::{
         follow::{FollowError, follow},
         output::OutputArgs,
         rows::RowArgs,
+        sandboxed,
         screen::Screen,
         select::SelectArgs,
         status::with_bar,
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     evidence::{
         output_file::FileError,
-        recording::{Header, ReadError, Reader},
+        recording::{Header, ReadError},
         replay::{
             self, Query, Report,
             key_series::key_series,
@@ -170,7 +171,7 @@ pub fn run(args: &ReportArgs) -> Result<Found, ReportError> {
     let write_series = series(args)?;
     let inputs = [&*args.file];
     let destination = args.out.target(args.output.is_binary(), &inputs).open()?;
-    let reader = Reader::open(&args.file)?;
+    let reader = sandboxed::open(&args.file, &destination.sandbox())?;
     if let Some(write) = write_series {
         let keys = args.rows.top.get();
         let series = with_bar(|progress| key_series(&reader, &query, keys, progress))?;

@@ -31,6 +31,7 @@ use crate::{
         render::terminal::{Frame, Style, text},
         shown,
     },
+    rights::needs::Needs,
     session::{self, Options, SessionError, options::TakeCensus},
     view::Snapshot,
 };
@@ -101,7 +102,8 @@ impl Failure for RunError {
 pub fn run(args: RunArgs) -> Result<ExitCode, RunError> {
     let options = live::options(args.trace.clone(), args.rows.clone())?;
     // What was there before is none of the command's.
-    let mut options = Options { has_early_report: false, census: TakeCensus::Never, ..options };
+    let needs = options.needs.map(Needs::with_files);
+    let mut options = Options { has_early_report: false, census: TakeCensus::Never, needs, ..options };
     let (out, file) = open(&args)?;
     let (output, outcome) = args.finding.watch(output(out, args.output, frame(&args)));
     let Some((command, ending)) = args.command.start(&mut options)? else {

@@ -36,6 +36,7 @@ use super::{
 use crate::{
     knowledge::incidents::IncidentsError,
     output::metrics::{Config, KEYS},
+    rights::needs::Needs,
     serve::{
         address::{self, Address},
         board::{Adjustable, Board, Publisher},
@@ -53,7 +54,7 @@ pub struct ServeArgs {
     /// TOML file of these options: series = 100, cache = ["dentry", "filp"]. What stands on the command line counts more
     ///
     /// Each key is the long name of an option. SIGHUP reads the file again: census-every, incidents, interval, labels,
-    /// max-cpu and series change while it runs, other options at the next start. If the file is wrong by then, the old configuration stays.
+    /// max-cpu (where there was one at the start) and series change while it runs, other options at the next start. If the file is wrong by then, the old configuration stays.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -179,7 +180,12 @@ fn options(args: &ServeArgs) -> Result<Options, IncidentsError> {
     let census_every = Some(args.census_every).filter(|every| !every.is_zero());
     // What is asked for each few minutes is worth asking at the start.
     let census = if census_every.is_some() { TakeCensus::Always } else { options.census };
-    Ok(Options { census, census_every, ..options })
+    // One that is read again may ask for them later.
+    let may_ask = args.config.is_some();
+    let needs = options.needs.map(|needs| Needs { looks_at_slabs: may_ask, ..needs });
+    // Its recorder needs what a session needs, and its hook may be anything.
+    let needs = needs.filter(|_| !args.arm);
+    Ok(Options { census, census_every, needs, ..options })
 }
 
 /// Where it listens; and what others than this host's users should know.

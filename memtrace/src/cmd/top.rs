@@ -15,6 +15,7 @@ use super::{
         keyboard::{ViewArgs, words},
         recorded::options_of,
         rows::RowArgs,
+        sandboxed,
         screen::Screen,
         status::with_bar,
         terminal::{self, WidthArgs},
@@ -34,6 +35,7 @@ use crate::{
     },
     knowledge::incidents::IncidentsError,
     output::Output as _,
+    rights::sandbox::Sandbox,
     select::{
         ALL, Select,
         filter::{Filter, FilterError},
@@ -131,10 +133,13 @@ pub fn run(args: TopArgs) -> Result<Found, TopError> {
 fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
     let select = args.trace.select();
     let query = query(args, Filter::new(&select)?)?;
-    let reader = Reader::open(file)?;
     if !is_interactive() {
-        return printed(args, &reader, &query);
+        return printed(args, &sandboxed::open(file, &Sandbox::default())?, &query);
     }
+    let folder = sandboxed::folder(file);
+    let written = written_in(&folder);
+    let sandbox = Sandbox::default().reads_in(&folder);
+    let reader = sandboxed::open(file, &written.iter().fold(sandbox, |sandbox, it| sandbox.writes_in(it)))?;
     let at = args.at.as_ref();
     let at =
         at.map(|_| with_bar(|step| replay::window(&reader, &query.filter, query.from.as_ref(), at, step)));
@@ -160,11 +165,18 @@ fn recorded(args: &TopArgs, file: &Path) -> Result<Found, TopError> {
     }
     let mut top = Top::new(source, state, History::recorded(points), terminal::style());
     top.inputs.push(file.to_owned());
+    top.written_in = written;
     let Some(last) = top.run().map_err(TopError::Terminal)? else { return Ok(Found::Nothing) };
     let found = args.finding.found(&last);
     let mut screen = Screen::stdout(terminal::style(), args.width);
     screen.show(&last.cut_to(args.rows.top.get())).map_err(FileError::Stdout).map(drop)?;
     Ok(found)
+}
+
+/// Where a key may write files: nobody knows yet what they will be called.
+fn written_in(folder: &Path) -> Vec<PathBuf> {
+    let folders = [env::current_dir().ok(), Some(folder.to_owned()), Some(env::temp_dir())];
+    folders.into_iter().flatten().filter_map(|folder| folder.canonicalize().ok()).collect()
 }
 
 fn query(args: &TopArgs, filter: Filter) -> Result<Query, TopError> {

@@ -25,7 +25,7 @@ use rustix::{
 };
 use tempfile::TempPath;
 
-use crate::text::escape;
+use crate::{rights::sandbox::Sandbox, text::escape};
 
 /// What is on the command line for standard output.
 pub const STANDARD_OUTPUT: &str = "-";
@@ -113,6 +113,14 @@ impl Target<'_> {
 }
 
 impl Destination {
+    /// What it takes yet, beside what is open.
+    pub fn sandbox(&self) -> Sandbox {
+        match self {
+            Self::Stream(_) => Sandbox::default(),
+            Self::File(file) => Sandbox::default().names_in(directory(&file.path)),
+        }
+    }
+
     /// Writes all of it. A file is there as a whole afterwards, or not at all. `path` is what errors call it.
     pub fn write(
         self,
@@ -276,7 +284,8 @@ fn check_replaceable(path: &Path, found: &Metadata, replace: bool) -> Result<(),
     }
 }
 
-fn directory(path: &Path) -> &Path {
+/// The directory that a file is in.
+pub fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -24,7 +24,7 @@ impl RunTimeStatistics {
     }
 }
 
-/// Time that probes ran, as far as [`RunTimeStatistics`] were on.
+/// Time that probes ran, and how often, as far as [`RunTimeStatistics`] were on: without them the kernel counts neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeTimes {
     /// Of all programs. Includes about one reading of the clock a run, but not the call of the program: on the hosts that
@@ -32,6 +32,13 @@ pub struct ProbeTimes {
     pub run_time: Duration,
     /// Allocations and frees of the whole host, filtered out or not.
     pub events: u64,
+}
+
+impl ProbeTimes {
+    /// None without any event.
+    pub fn ns_per_event(self) -> Option<f64> {
+        (self.events > 0).then(|| self.run_time.as_nanos() as f64 / self.events as f64)
+    }
 }
 
 impl Sub for ProbeTimes {

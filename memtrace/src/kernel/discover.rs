@@ -8,12 +8,11 @@ use super::{
     bulk,
     caches::{self, KernelCache},
     layout::Layout,
-    limits, loader,
+    limits, loader, lockdown,
     memory::{Memory, MemoryError},
     object::{self, NotBuilt, Object},
     pages, pids,
     plan::{Findings, Plan},
-    privileges,
     reason::{ON_REQUEST, Reason, root_cause},
     trials::{self, Avoid},
     types::{KernelTypes, TypesError},
@@ -32,7 +31,7 @@ pub enum DiscoverError {
 /// What would make it work, if we know.
 fn advice(error: &MemoryError) -> &'static str {
     let errno = error.errno();
-    if privileges::lockdown().as_deref() == Some("confidentiality") {
+    if lockdown::mode().as_deref() == Some("confidentiality") {
         "\nThe kernel is locked down (confidentiality), which forbids tracing: boot with lockdown=integrity, or without lockdown."
     } else if errno == Some(Errno::PERM) {
         "\nThe kernel refuses bpf(): in a container or user namespace the capabilities must be those of the host, and \

@@ -26,7 +26,7 @@ use rustix::{
 };
 use tokio::sync::oneshot;
 
-use crate::stream::event::Comm;
+use crate::{rights::needs, stream::event::Comm};
 
 /// Where programs are, as libc has it.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -106,6 +106,7 @@ pub fn start(program: Program) -> io::Result<(Stopped, Ending)> {
         let child = command.spawn();
         // Its ends of the pipes: if the child could not be made, nobody waits for its number.
         drop(command);
+        needs::keep_only_files_here(false);
         let (child, result) = match child {
             Ok(child) => (Some(child), Ok(())),
             Err(error) => (None, Err(error)),

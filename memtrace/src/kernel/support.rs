@@ -1,16 +1,24 @@
 //! What this host supports, with a reason for each gap: what `memtrace check` shows.
 
+use std::thread;
+
+use landlock::RulesetStatus;
+use rustix::thread::CapabilitySet;
+
 use super::{
     bulk::{At, BulkHook},
     discover::Kernel,
-    limits, load,
+    limits, load, lockdown,
     memory::Memory,
     object,
     plan::{CacheStrategy, NameStrategy, Plan},
-    privileges,
     reason::Reason,
     trials::Avoid,
     types::KernelTypes,
+};
+use crate::rights::{
+    capability::{self, Right},
+    sandbox::{Confined, Sandbox},
 };
 
 /// One line of the report.
@@ -24,6 +32,8 @@ pub struct Item {
 /// What the host supports, and how memtrace uses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostSupport {
+    /// What this process may do, and what is lost where it may not.
+    pub rights: Vec<Item>,
     pub host: Vec<Item>,
     pub tracepoints: Vec<Item>,
     pub strategies: Vec<Item>,
@@ -36,11 +46,12 @@ const TRACEPOINTS: [&str; 6] =
 
 impl HostSupport {
     /// Reads what the kernel says of itself, and attaches programs that do nothing, each for a moment.
-    pub fn probe(avoid: &[Avoid]) -> Self {
-        let mut support = Self::default();
+    pub fn probe(held: CapabilitySet, avoid: &[Avoid]) -> Self {
+        let mut support = Self { rights: rights(held), ..Self::default() };
         support.add("programs", object::ensure_built().map(|()| "built in".to_owned()).map_err(to_reason));
         support.add("privileges", held_privileges());
-        support.add("lockdown", lockdown());
+        support.add("lockdown", lockdown_mode());
+        support.add("sandbox", sandbox());
         let types = KernelTypes::load();
         support.add("BTF", types.as_ref().map(|_| "/sys/kernel/btf/vmlinux".to_owned()).map_err(to_reason));
         if let Ok(types) = types {
@@ -94,16 +105,48 @@ fn object_details(kernel: &Kernel) -> Result<String, Reason> {
 }
 
 fn held_privileges() -> Result<String, Reason> {
-    let missing = privileges::missing_capabilities().map_err(to_reason)?;
+    let missing = capability::missing(capability::held());
     if missing.is_empty() {
         return Ok("sufficient".to_owned());
     }
-    let names: Vec<_> = missing.iter().map(|capability| capability.name).collect();
+    let names: Vec<_> = missing.iter().map(|right| right.name).collect();
     Err(format!("{} missing: run memtrace as root", names.join(" and ")))
 }
 
-fn lockdown() -> Result<String, Reason> {
-    match privileges::lockdown() {
+/// For each right what it is for; without it, also what is lost.
+pub fn rights(held: CapabilitySet) -> Vec<Item> {
+    let item = |right: Right| {
+        let Right { name, purpose, loss, .. } = right;
+        let state = if right.is_in(held) {
+            Ok(purpose.to_owned())
+        } else {
+            Err(format!("{purpose}; without it, {loss}"))
+        };
+        Item { name, state }
+    };
+    capability::ALL.into_iter().map(item).collect()
+}
+
+/// What recordings are read in, tried in a thread that ends then.
+fn sandbox() -> Result<String, Reason> {
+    let Confined { files, calls } = thread::spawn(|| Sandbox::default().enter())
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let files = match files {
+        Ok(RulesetStatus::FullyEnforced) => Ok("files (Landlock)"),
+        Ok(RulesetStatus::PartiallyEnforced) => Ok("files (a part of Landlock)"),
+        Ok(RulesetStatus::NotEnforced) => Err("this kernel has no Landlock, or it is off".to_owned()),
+        Err(why) => Err(why.to_string()),
+    };
+    match (files, calls) {
+        (Ok(files), Ok(())) => Ok(format!("for readers of recordings: {files}, system calls (seccomp)")),
+        (Err(why), Ok(())) => Ok(format!("for readers of recordings: system calls (seccomp); {why}")),
+        (_, Err(why)) => Err(format!("readers of recordings have none: {why}")),
+    }
+}
+
+fn lockdown_mode() -> Result<String, Reason> {
+    match lockdown::mode() {
         None => Ok("not in this kernel".to_owned()),
         Some(mode) if mode == "confidentiality" => {
             Err("confidentiality: kernel memory cannot be read".to_owned())

@@ -134,6 +134,11 @@ impl Listener {
         Ok(Self { socket: Socket::Unix(socket), address: Address::Unix(path), _file: file })
     }
 
+    /// Whether it is a file, which goes with it.
+    pub fn is_file(&self) -> bool {
+        matches!(self.socket, Socket::Unix(_))
+    }
+
     /// Whether other hosts can connect.
     pub fn is_remote(&self) -> bool {
         matches!(self.address, Address::Tcp(address) if !address.ip().to_canonical().is_loopback())

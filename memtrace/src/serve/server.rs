@@ -27,6 +27,7 @@ use super::{
     route::MAX_SECONDS,
     web::Web,
 };
+use crate::rights::needs;
 
 /// Connections at the same time; others wait until one ends.
 const MAX_CONNECTIONS: usize = 64;
@@ -52,6 +53,8 @@ impl Server {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("serve".to_owned()).spawn(move || {
+            // It only has to remove the socket at its end.
+            needs::keep_only_files_here(listeners.iter().any(Listener::is_file));
             runtime.block_on(serve(listeners, Answers::new(board, web), ended));
             // Connections are dropped with it.
         })?;

@@ -86,16 +86,20 @@ pub struct AtStart {
     pub panel: Option<(Panel, HashSet<Address>)>,
 }
 
-/// Beside a session, which does not need it, and knows the kernel. A panel is of these caches.
-pub fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>) -> Option<Taking<AtStart>> {
+/// Whether a session takes one at its start.
+pub(super) fn is_wanted(options: &Options) -> bool {
     match options.census {
-        TakeCensus::Never => return None,
-        TakeCensus::IfMuch if !is_much()? => return None,
-        TakeCensus::IfMuch | TakeCensus::Always => {}
+        TakeCensus::Never => false,
+        TakeCensus::IfMuch => is_much().unwrap_or(false),
+        TakeCensus::Always => true,
     }
+}
+
+/// Beside a session, which does not need it, and knows the kernel. A panel is of these caches.
+pub(super) fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>) -> Taking<AtStart> {
     let options = options_of(options);
     let (facts, traced) = (kernel.facts(), traced.clone());
-    Some(Taking::of(move |goes_on| {
+    Taking::of(move |goes_on| {
         let kernel = match facts.open() {
             Ok(kernel) => kernel,
             Err(why) => return AtStart { census: Err(why.into()), panel: None },
@@ -104,7 +108,7 @@ pub fn of_session(options: &Options, kernel: &Kernel, traced: &HashSet<Address>)
         // Last, so that little time passes before frees are compared with it.
         let panel = (!traced.is_empty()).then(|| Panel::choose(&kernel, traced, options.seed, goes_on));
         AtStart { census, panel: panel.and_then(Result::ok) }
-    }))
+    })
 }
 
 /// Of the caches that a session traces, and no more than a recording has of it.

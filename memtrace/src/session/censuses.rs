@@ -1,6 +1,6 @@
 //! The censuses of a session: one at its start, and further ones from time to time, beside it.
 
-use std::{collections::HashSet, mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     kernel::discover::Kernel,
-    stream::event::Address,
     view::{Census, census::By},
 };
 
@@ -44,8 +43,7 @@ pub enum Next {
 }
 
 impl Censuses {
-    pub fn start(options: &Options, kernel: &Kernel, traced: &HashSet<Address>) -> Self {
-        let at_start = census::of_session(options, kernel, traced);
+    pub fn start(options: &Options, at_start: Option<Taking<AtStart>>) -> Self {
         let Options { census_every: every, max_cpu, .. } = *options;
         let due = Instant::now() + every.unwrap_or_default();
         Self { was_on: at_start.is_some(), at_start, further: None, every, max_cpu, due }

@@ -95,6 +95,13 @@ impl Session {
         notes.extend(
             self.meter.unavailable().map(|why| format!("the CPU time of the probes is unknown: {why}")),
         );
+        // There is no other reason for it where the CPU time is not measured all the time.
+        if self.meter.is_calibrated() && self.state.budget.note().is_some() {
+            notes.push(
+                "what an event takes was measured at the start: it is less since objects are sampled"
+                    .to_owned(),
+            );
+        }
         if unfollowed > 0 {
             notes.push(format!(
                 "{unfollowed} processes of the tree are not followed: too many lived at the same time"

@@ -1,13 +1,13 @@
 //! Why a session cannot start, or cannot go on.
 
-use std::io;
+use std::{io, path::Path};
 
 use aya::maps::MapError;
 
 use super::budget::memory;
 use crate::{
     evidence::recording::file::WriteError,
-    kernel::{discover::DiscoverError, error::LoadError, privileges::StatusError, rings::error::RingError},
+    kernel::{discover::DiscoverError, error::LoadError, reason::Reason, rings::error::RingError},
     procfs::slab::{ResolveError, SlabError},
     text::human,
 };
@@ -16,8 +16,13 @@ use crate::{
 pub enum SetupError {
     #[error("memtrace may not trace the kernel: it lacks {missing}. Run it as root:\n  sudo {command}")]
     Privileges { missing: String, command: String },
-    #[error(transparent)]
-    Status(#[from] StatusError),
+    #[error(
+        "--max-cpu cannot be kept: the CPU time of the probes cannot be measured: {0}. It takes CAP_SYS_ADMIN; \
+        to lower what tracing costs, use --sample, or choose caches with --cache"
+    )]
+    NoCpuTime(Reason),
+    #[error("cannot read {}: {source}; is /proc mounted?", path.display())]
+    NoProc { path: &'static Path, source: io::Error },
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! A live session: attach, drain, report each interval, settle, detach, report once more.
 //!
-//! [`setup`] attaches and hands over a [`state`]; [`run`] waits for what comes next. [`drain`] applies what is in the rings
+//! [`setup`] attaches and hands over a [`state`], which [`give_up`]s rights; [`run`] waits for what comes next. [`drain`] applies what is in the rings
 //! to the ledger. [`tick`] makes a report: checkpoint, record, build. [`settle`] follows frees at the end.
 //!
 //! One task does all of it. Only writing is elsewhere ([`reporter`], [`sink`]): a slow terminal or a full pipe must not keep
@@ -28,6 +28,7 @@ mod wishes;
 mod reporter;
 mod state;
 mod setup;
+mod give_up;
 mod start;
 mod drain;
 mod govern;

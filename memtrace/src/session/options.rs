@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::budget::CpuLimit;
 use crate::{
-    kernel::trials::Avoid, knowledge::incidents::Incidents, select::Select, view::build::ReportOptions,
+    kernel::trials::Avoid, knowledge::incidents::Incidents, rights::needs::Needs, select::Select,
+    view::build::ReportOptions,
 };
 
 /// Whose calls stacks contain.
@@ -56,6 +57,8 @@ pub struct Options {
     pub max_memory: Option<u64>,
     pub max_cpu: Option<CpuLimit>,
     pub verbose: bool,
+    /// What the command does beside the session, for which rights are kept; None: all are.
+    pub needs: Option<Needs>,
     /// Ways to leave out, for testing.
     pub avoid: Vec<Avoid>,
     /// Overrides the size that follows from the host's memory.

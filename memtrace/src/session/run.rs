@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{
-    census::CensusError,
+    census::{self, CensusError},
     censuses::{Censuses, Next},
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
@@ -13,6 +13,7 @@ use super::{
     look_out::LOOK_EVERY,
     marks::Mark,
     options::Options,
+    own_cost::Meter,
     reporter::Reporter,
     requests::{Request, Requests},
     setup::{self, Ready},
@@ -126,13 +127,17 @@ async fn run_with(
     if hangup == Hangup::IsElsewhere {
         wishes.signals.leave_hangup();
     }
-    let Ready { mut attached, state, verification } = setup::set_up(&options, sink.as_ref())?;
-    let mut session = state.start(&options, verification, sink)?;
+    let Ready { mut attached, mut state, verification } = setup::set_up(&options, sink.as_ref())?;
+    let (mut meter, has_census) = (Meter::start(), census::is_wanted(&options));
+    state.give_up_rights(&options, has_census, &mut meter, &attached.events);
+    let mut session = state.start(&options, verification, sink, meter)?;
     session.state.notes.extend(wishes.signals.mark_problem());
     if let Some(command) = command {
         wishes.signals.follow(command.go().await.map_err(SessionError::Command)?);
     }
-    let mut censuses = Censuses::start(&options, &session.state.kernel, &session.state.traced);
+    let at_start =
+        has_census.then(|| census::of_session(&options, &session.state.kernel, &session.state.traced));
+    let mut censuses = Censuses::start(&options, at_start);
     let reporter = Reporter::start(output);
     session.compare(&mut attached.events)?;
     let end = session.watch(&options, &mut attached, &reporter, &mut wishes, &mut censuses).await?;

@@ -1,6 +1,6 @@
 //! From the options to a session that runs.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
 use memtrace_common::{COMM_LEN, config, sample};
 
@@ -29,6 +29,7 @@ use crate::{
     kernel::{
         attach::Attached,
         caches::KernelCache,
+        cost::RunTimeStatistics,
         discover::Kernel,
         gfp::GfpNames,
         layout::Layout,
@@ -36,8 +37,7 @@ use crate::{
         nodes::Nodes,
         options::{Filters, LoadOptions, Members, Processes},
         plan::{CacheStrategy, Plan},
-        privileges,
-        reason::OUR_BUG,
+        reason::{OUR_BUG, root_cause},
         rings::sizes::RingPlan,
         symbols::Symbols,
         trials::Avoid,
@@ -46,6 +46,7 @@ use crate::{
         Files,
         slab::{self, SelectedCaches},
     },
+    rights::capability,
     select::Select,
     stream::{
         comm_pattern::CommPattern,
@@ -76,6 +77,7 @@ pub struct Ready {
 pub fn set_up(options: &Options, sink: Option<&SinkConfig>) -> Result<Ready, SetupError> {
     check_privileges()?;
     check_memory()?;
+    check_cpu_limit(options)?;
     let Options { select, .. } = options;
     check_pids(select)?;
     let slab_caches = Files::live().slab_caches()?;
@@ -251,13 +253,24 @@ fn memory_budget(options: &Options, caches: Option<usize>) -> MemoryBudget {
 }
 
 pub fn check_privileges() -> Result<(), SetupError> {
-    let missing = privileges::missing_capabilities()?;
+    // Without it, much would be missing that nothing else misses.
+    let status = Path::new("/proc/self/status");
+    fs::metadata(status).map_err(|source| SetupError::NoProc { path: status, source })?;
+    let missing = capability::missing(capability::held());
     if missing.is_empty() {
         return Ok(());
     }
-    let missing: Vec<_> = missing.iter().map(|capability| capability.name).collect();
+    let missing: Vec<_> = missing.iter().map(|right| right.name).collect();
     let command = shell::line(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()));
     Err(SetupError::Privileges { missing: missing.join(" and "), command })
+}
+
+/// A limit is kept by measuring again and again.
+fn check_cpu_limit(options: &Options) -> Result<(), SetupError> {
+    if options.max_cpu.is_none() {
+        return Ok(());
+    }
+    RunTimeStatistics::enable().map(drop).map_err(|error| SetupError::NoCpuTime(root_cause(&error)))
 }
 
 /// The kernel ends a process that takes more than its cgroup may, without a word.

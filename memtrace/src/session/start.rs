@@ -25,6 +25,7 @@ impl State {
         options: &Options,
         verification: Verification,
         mut sink: Option<SinkConfig>,
+        meter: Meter,
     ) -> Result<Session, WriteError> {
         let started = clock::now();
         let until = sink.as_mut().and_then(SinkConfig::take_until);
@@ -46,7 +47,7 @@ impl State {
             unseen: Unseen::default(),
             slabinfo: SlabinfoSeries::new(Files::live()),
             comparison: Comparison::default(),
-            meter: Meter::start(),
+            meter,
             started,
             left_out: 0,
             undecodable: 0,

@@ -1,9 +1,9 @@
 //! Writes what is shown to a file, in the format that its name ends with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
-    evidence::output_file::{FileError, Target},
+    evidence::output_file::{FileError, Target, directory},
     output::{
         self,
         documents::report,
@@ -20,9 +20,25 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     #[error("a file's name ends with .txt, .json, .ndjson, .csv or .md, which says its format; {} does not", escape::path(.0))]
-    Format(std::path::PathBuf),
+    Format(PathBuf),
+    #[error("{} is elsewhere: files are written below {}", escape::path(path), folders(written_in))]
+    Elsewhere { path: PathBuf, written_in: Vec<PathBuf> },
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+fn folders(all: &[PathBuf]) -> String {
+    all.iter().map(|folder| escape::path(folder)).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses a file outside of these folders, if there are any; with its links resolved, as they are.
+pub fn check(path: &Path, written_in: &[PathBuf]) -> Result<(), KeepError> {
+    // One that does not exist is refused later.
+    let Ok(folder) = directory(path).canonicalize() else { return Ok(()) };
+    if written_in.is_empty() || written_in.iter().any(|allowed| folder.starts_with(allowed)) {
+        return Ok(());
+    }
+    Err(KeepError::Elsewhere { path: path.to_owned(), written_in: written_in.to_vec() })
 }
 
 /// Refuses to write over what exists, and over what is read.

@@ -45,6 +45,8 @@ pub struct Top<S> {
     pub colours: Style,
     /// Files that are read: nothing is written over them.
     pub inputs: Vec<PathBuf>,
+    /// Folders that files are written in; none for anywhere.
+    pub written_in: Vec<PathBuf>,
     /// Options of `memtrace record` that make a recording of what is seen here.
     pub recorded: Vec<OsString>,
     recorder: Option<Recorder>,
@@ -79,6 +81,7 @@ impl<S: Source> Top<S> {
             history,
             colours,
             inputs: Vec::new(),
+            written_in: Vec::new(),
             recorded: Vec::new(),
             recorder: None,
             step: None,
@@ -282,7 +285,9 @@ impl<S: Source> Top<S> {
     fn write(&self, path: &Path) -> String {
         let Some(moment) = self.state.moment(&self.history) else { return "nothing is shown yet".to_owned() };
         let inputs: Vec<&Path> = self.inputs.iter().map(PathBuf::as_path).collect();
-        match keep::write(path, &moment.snapshot, &inputs) {
+        let kept =
+            keep::check(path, &self.written_in).and_then(|()| keep::write(path, &moment.snapshot, &inputs));
+        match kept {
             Ok(()) => format!("wrote {}", path.display()),
             Err(error) => error.to_string(),
         }

@@ -43,6 +43,7 @@ mod outputs;
 mod program;
 mod pty;
 mod recording;
+mod rights;
 mod runs;
 mod seeds;
 #[path = "../scenes/mod.rs"]
@@ -52,6 +53,7 @@ mod session;
 mod settle;
 mod snapshot;
 mod soak;
+mod status;
 mod terminal;
 mod torture;
 mod trees;
@@ -194,6 +196,7 @@ fn main() -> ExitCode {
         modules::tests(),
         settle::tests(),
         budget::tests(),
+        rights::tests(),
         serve::tests(),
         terminal::tests(),
         hostile::tests(),

@@ -56,7 +56,12 @@ pub struct Session {
 impl Session {
     /// Starts a session; returns when its probes are attached, which the first report shows.
     pub fn start<A: AsRef<OsStr>>(arguments: &[A]) -> Self {
-        let mut process = Command::new(host::memtrace())
+        Self::of(Command::new(host::memtrace()), arguments)
+    }
+
+    /// The same, of a memtrace that is started in some way of its own.
+    pub fn of<A: AsRef<OsStr>>(mut memtrace: Command, arguments: &[A]) -> Self {
+        let mut process = memtrace
             .args(["--output", "json", "--interval", "200ms", "--top", "1000000"])
             .args(arguments)
             .stdin(Stdio::null())

@@ -51,6 +51,7 @@ pub struct Settled {
 pub struct OwnCost {
     pub probe_ns_per_event: Option<f64>,
     pub cpu_share: Option<f64>,
+    pub userspace_cpu_share: Option<f64>,
     pub rss_bytes: Option<u64>,
     pub kernel_bytes: Option<u64>,
     pub max_memory_bytes: Option<u64>,

@@ -15,10 +15,11 @@ use signal_hook::{
 
 use super::{
     ServeError, options,
-    settings::{Changes, CommandLine, Settings},
+    settings::{Changes, CommandLine, MAX_CPU, Settings},
 };
 use crate::{
     cmd::exit,
+    rights::needs,
     serve::board::Board,
     session::requests::{Asker, Request},
 };
@@ -43,6 +44,7 @@ impl Reloader {
         let mut signals = Signals::new([SIGHUP])?;
         let handle = signals.handle();
         let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            needs::keep_only_files_here(false);
             for _ in signals.forever() {
                 reloading.reload();
             }
@@ -81,8 +83,11 @@ impl Reloading {
 
     fn take_over(&mut self) -> Result<Changes, ServeError> {
         let new = self.line.settle()?;
-        let options = options(&new.args)?;
+        let mut options = options(&new.args)?;
         let changes = self.settings.change_to(&new);
+        if changes.put_off.iter().any(|name| name == MAX_CPU) {
+            options.max_cpu = None;
+        }
         self.board.change(|adjustable| {
             adjustable.interval = options.interval;
             adjustable.series = new.args.series;

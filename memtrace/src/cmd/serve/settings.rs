@@ -36,7 +36,8 @@ pub struct Changes {
 }
 
 /// What can change while it runs.
-const CHANGEABLE: [&str; 6] = ["census-every", "incidents", "interval", "labels", "max-cpu", "series"];
+const CHANGEABLE: [&str; 6] = ["census-every", "incidents", "interval", "labels", MAX_CPU, "series"];
+pub const MAX_CPU: &str = "max-cpu";
 
 impl CommandLine {
     /// None where all is on it.
@@ -67,12 +68,16 @@ impl CommandLine {
 }
 
 impl Settings {
+    /// A limit is kept by measuring, and a session that has none gave up the right to measure.
+    fn can_change(&self, name: &str) -> bool {
+        CHANGEABLE.contains(&name) && (name != MAX_CPU || self.values.contains_key(MAX_CPU))
+    }
+
     /// Takes over from a new reading what can change.
     pub fn change_to(&mut self, new: &Self) -> Changes {
         let names = self.values.keys().chain(new.values.keys()).cloned().collect::<BTreeSet<_>>();
         let different = names.into_iter().filter(|name| self.values.get(name) != new.values.get(name));
-        let (made, put_off): (Vec<_>, Vec<_>) =
-            different.partition(|name| CHANGEABLE.contains(&name.as_str()));
+        let (made, put_off): (Vec<_>, Vec<_>) = different.partition(|name| self.can_change(name));
         for name in &made {
             match new.values.get(name) {
                 Some(values) => self.values.insert(name.clone(), values.clone()),

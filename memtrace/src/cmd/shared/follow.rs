@@ -16,7 +16,7 @@ use signal_hook::{
     flag,
 };
 
-use super::status::with_bar;
+use super::{sandboxed, status::with_bar};
 use crate::{
     cmd::exit::{Exit, Failure},
     evidence::{
@@ -25,6 +25,7 @@ use crate::{
         replay::{Query, follow::Follower, window::WindowError},
     },
     output::{Output, Shown},
+    rights::sandbox::Sandbox,
     text::escape,
     view::Snapshot,
 };
@@ -71,7 +72,7 @@ pub fn follow(path: &Path, query: &Query, output: &mut dyn Output) -> Result<Opt
         flag::register(signal, Arc::clone(&ended)).map_err(FollowError::Signals)?;
     }
     let mut state = state(path);
-    let reader = Reader::open(path)?;
+    let reader = sandboxed::open(path, &Sandbox::default().reads_in(&sandboxed::folder(path)))?;
     let mut follower = with_bar(|progress| Follower::start(reader, query, progress))?;
     let mut report = with_bar(|progress| follower.latest(progress)).map_err(WindowError::from)?;
     let mut last = None;

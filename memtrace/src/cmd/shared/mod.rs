@@ -1,5 +1,5 @@
 //! What several commands share: options ([`trace`], [`rows`], [`select`], [`output`], [`finding`], [`until`], [`conditions`], [`arming`], [`command`]) with their numbers ([`number`]),
-//! what the terminal is ([`terminal`]), the table on it ([`screen`]), a line for each report ([`lines`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), a session with somebody who presses keys ([`keyboard`]), and a recording that grows ([`follow`]).
+//! what the terminal is ([`terminal`]), the table on it ([`screen`]), a line for each report ([`lines`]), what stands on it meanwhile ([`status`], [`progress`]), the event loop ([`runtime`]), a session with somebody who presses keys ([`keyboard`]), recordings in a sandbox ([`sandboxed`]), and one that grows ([`follow`]).
 
 pub mod arming;
 pub mod command;
@@ -15,6 +15,7 @@ pub mod progress;
 pub mod recorded;
 pub mod rows;
 pub mod runtime;
+pub mod sandboxed;
 pub mod screen;
 pub mod select;
 pub mod status;

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     kernel::trials::Avoid,
+    rights::needs::Needs,
     select::Select,
     session::{StacksOption, budget::memory},
     text::{duration, human, size},
@@ -56,6 +57,11 @@ pub struct TraceArgs {
     #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
 
+    /// Keep all rights while tracing, for debugging. Without it, those that are not needed any more are given up once the probes are
+    /// attached
+    #[arg(long)]
+    pub keep_privileges: bool,
+
     /// Print the BPF programs' log to standard error
     #[arg(short, long)]
     pub verbose: bool,
@@ -76,6 +82,11 @@ pub struct TraceArgs {
 impl TraceArgs {
     pub fn select(&self) -> Select {
         self.select.select_live(&self.live_select)
+    }
+
+    /// For a session of a command that does nothing else; None where rights are kept.
+    pub fn needs(&self) -> Option<Needs> {
+        (!self.keep_privileges).then(Needs::default)
     }
 }
 

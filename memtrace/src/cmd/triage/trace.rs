@@ -13,13 +13,17 @@ use crate::{
     },
     knowledge::incidents::Incidents,
     output::{Output, Shown},
+    rights::{
+        capability::{self, SYS_ADMIN},
+        needs::{Needs, Starts},
+    },
     select::{Select, filter::Filter},
     session::{self, Options, SessionError, budget::CpuLimit, options::TakeCensus},
     triage::tracing::Tracing,
     view::{By, Snapshot, Sort, build::ReportOptions},
 };
 
-/// What the session may take. A guest on a host that has a problem already.
+/// What the session may take, as far as that can be measured. A guest on a host that has a problem already.
 const MAX_MEMORY: u64 = 64 << 20;
 const MAX_CPU: CpuLimit = CpuLimit { percent: 25.0 };
 
@@ -114,9 +118,11 @@ fn options(duration: Duration) -> Options {
         settle: SETTLE,
         sample: 1,
         max_memory: Some(MAX_MEMORY),
-        max_cpu: Some(MAX_CPU),
+        max_cpu: SYS_ADMIN.is_in(capability::held()).then_some(MAX_CPU),
         verbose: false,
         avoid: Vec::new(),
         ring_bytes: None,
+        // Afterwards all of the host is looked at.
+        needs: Some(Needs { starts: Starts::Itself, ..Needs::default() }),
     }
 }

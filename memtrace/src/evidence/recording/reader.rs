@@ -62,16 +62,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A recording in a file. `-` is standard input: a pipe is copied to a temporary file first, since a recording is read back
-    /// and forth.
+    /// A recording in a file.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        if pipe::is_descriptor(path) {
-            return Self::of_file(pipe::open(path)?, path);
-        }
-        // Without blocking: a FIFO that nobody writes to would never open.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-        Self::of_file(file.map_err(|source| ReadError::Open { path: path.to_owned(), source })?, path)
+        Self::of_file(open(path)?, path)
     }
 
     /// A recording in a file that is open; `path` is what errors call it.
@@ -151,6 +144,18 @@ impl Reader {
         self.unpacked.copied(block.definitions.copied())?;
         Ok(block)
     }
+}
+
+/// Opens a recording without understanding any of it. `-` is standard input: a pipe is copied to a temporary file first, since a
+/// recording is read back and forth.
+pub fn open(path: &Path) -> Result<File, ReadError> {
+    if pipe::is_descriptor(path) {
+        return Ok(pipe::open(path)?);
+    }
+    // Without blocking: a FIFO that nobody writes to would never open.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    file.map_err(|source| ReadError::Open { path: path.to_owned(), source })
 }
 
 /// What stands behind the frame at this place.

@@ -82,6 +82,22 @@ fn what_changes_is_told_from_what_needs_a_restart() {
     assert_eq!(settings.change_to(&of("cache = \"dentry\"\ninterval = 5\n")), Changes::default());
 }
 
+/// Without one at the start, the right to measure is given up.
+#[test]
+fn a_cpu_limit_changes_where_there_is_one() {
+    let of = |limit: Option<&str>| Settings {
+        args: line("").args,
+        values: limit.map(|limit| (MAX_CPU.to_owned(), vec![limit.into()])).into_iter().collect(),
+    };
+    let changes = |before, after| {
+        let Changes { made, put_off } = of(before).change_to(&of(after));
+        (made.len(), put_off.len())
+    };
+    assert_eq!(changes(None, Some("1")), (0, 1));
+    assert_eq!(changes(Some("1"), Some("2")), (1, 0));
+    assert_eq!(changes(Some("1"), None), (1, 0));
+}
+
 #[test]
 fn what_can_change_is_an_option() {
     let definition = definition();
