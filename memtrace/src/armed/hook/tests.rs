@@ -4,11 +4,13 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// A program in a directory that only we may write in.
+/// A program in a directory that only we may write in. Another process writes it: while this one has a file open to write, what
+/// other tests start has it open too until it is executed, and who would run the file is told that it is busy.
 fn program(directory: &Path, text: &str) -> PathBuf {
-    let path = directory.join("hook");
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    let (written, path) = (directory.join("text"), directory.join("hook"));
+    fs::write(&written, format!("#!/bin/sh\n{text}\n")).unwrap();
+    let install = std::process::Command::new("install").args(["-m", "755"]).args([&written, &path]).status();
+    assert!(install.unwrap().success());
     path
 }
 
@@ -48,8 +50,14 @@ fn what_hangs_is_killed_with_all_that_it_started() {
         assert!(!ran.is_good);
         assert_eq!(ran.said.last().map(String::as_str), Some("hook killed: it took more than 300 ms"));
         let Some(pid) = ran.said[0].strip_prefix("hook: ") else { continue };
-        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        // A signal is on its way for a while.
+        let is_gone = || {
+            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        };
+        while !is_gone() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
