@@ -27,8 +27,15 @@ static CHECK: LazyLock<String> = LazyLock::new(|| {
     String::from_utf8_lossy(&output.stdout).into_owned()
 });
 
-/// How a line of it begins.
-const BULK_IS_SEEN: &str = "bulk, kfree_rcu        yes";
+/// Whether it says yes to this.
+fn has(what: &str) -> bool {
+    let is_yes = |line: &str| {
+        line.trim_start().strip_prefix(what).is_some_and(|rest| rest.trim_start().starts_with("yes"))
+    };
+    let text = &*CHECK;
+    assert!(text.lines().any(|line| line.trim_start().starts_with(what)), "no line has {what}: {text}");
+    text.lines().any(is_yes)
+}
 
 /// A way, forced by leaving out the others.
 #[derive(Clone, Copy)]
@@ -67,9 +74,6 @@ pub fn rings() -> &'static [&'static [&'static str]] {
     if Ways::found().cpu_rings { ALL } else { &ALL[..1] }
 }
 
-/// How its line begins where each program has rings of its own on each CPU.
-const HAS_CPU_RINGS: &str = "rings of each CPU      yes";
-
 /// What the note says where names are not streamed.
 pub const SAMPLE_NOTE: &str = "names are a sample";
 
@@ -97,8 +101,7 @@ impl Ways {
         }
         let cache = CACHE_WAYS.into_iter().filter(|way| finds_caches(*way)).collect();
         let names = NAME_WAYS.into_iter().filter(|way| streams_names(*way)).collect();
-        let says = |start| CHECK.lines().any(|line| line.trim_start().starts_with(start));
-        Self { cache, names, bulk: says(BULK_IS_SEEN), cpu_rings: says(HAS_CPU_RINGS) }
+        Self { cache, names, bulk: has("bulk, kfree_rcu"), cpu_rings: has("rings of each CPU") }
     }
 }
 
