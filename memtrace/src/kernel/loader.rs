@@ -12,7 +12,6 @@ use super::{log, object::Object};
 static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(|| {
     let mut loader = EbpfLoader::new();
     loader.btf(None);
-    give_back();
     Mutex::new(loader)
 });
 
@@ -43,7 +42,10 @@ pub fn load(object: &Object, entries: &[(&'static str, u32)], verbose: bool) -> 
     }
     loader.override_global(global::LOG_LEVEL, log::level(verbose), true);
     loader.map_max_entries(map::LOGS, log::ring_bytes(verbose));
-    loader.load(object.bytes())
+    let ebpf = loader.load(object.bytes());
+    // What it was parsed into, megabytes, is gone.
+    give_back();
+    ebpf
 }
 
 /// Returns freed memory to the host: the allocator keeps it while a later block is in use.
