@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,7 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use tempfile::TempDir;
@@ -168,7 +170,12 @@ fn on_terminal(command: &mut Command) -> Result<()> {
     unlockpt(&master)?;
     tcsetwinsize(&master, Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 })?;
     let name = ptsname(&master, Vec::new())?;
-    let side = || File::options().read(true).write(true).open(name.to_str().expect("a path in /dev"));
+    // A bench that has no terminal would have this one, and get its SIGHUP.
+    let not_ours = OFlags::NOCTTY.bits().cast_signed();
+    let side = || {
+        let path = name.to_str().expect("a path in /dev");
+        File::options().read(true).write(true).custom_flags(not_ours).open(path)
+    };
     command.env("TERM", "xterm").stdin(side()?).stdout(side()?).stderr(side()?);
     thread::spawn(move || throw_away(master));
     Ok(())
