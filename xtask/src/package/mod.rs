@@ -31,7 +31,7 @@ pub struct Args {
     /// Package this program, linked statically, instead of building one
     #[arg(long, value_name = "PROGRAM")]
     program: Option<PathBuf>,
-    /// Then try the Debian package in a VM: install, start, leak, upgrade, remove, purge
+    /// Then try the Debian package in a VM: install, start, leak, a day's traffic, upgrade, remove, purge
     #[arg(long)]
     boot: bool,
 }
