@@ -68,8 +68,9 @@ fn system() -> Result<PathBuf> {
         ),
     ];
     let links: String = links.map(|(target, link)| format!("ln -sf {target} \"$1/{link}\" && ")).concat();
+    // While mmdebstrap is at work, it forbids packages to start services.
     let pack = format!(
-        "{links}cd \"$1\" && find . -xdev -print0 | cpio --quiet --null --create --format=newc >'{}'",
+        "{links}cd \"$1\" && find . -xdev ! -path ./usr/sbin/policy-rc.d -print0 | cpio --quiet --null --create --format=newc >'{}'",
         partial.display()
     );
     let mut mmdebstrap = host::as_root("mmdebstrap");
