@@ -22,3 +22,5 @@ pub mod armed;
 pub mod cmd;
 
 pub mod cli;
+#[cfg(test)]
+mod testing;

@@ -1,6 +1,6 @@
 //! The eBPF object that is built into this binary.
 
-use std::{ops::Range, ptr, slice};
+use std::{borrow::Cow, ops::Range, ptr, slice};
 
 use aya::{
     Ebpf,
@@ -22,12 +22,12 @@ pub fn ensure_built() -> Result<(), NotBuilt> {
     if OBJECT.is_empty() { Err(NotBuilt) } else { Ok(()) }
 }
 
-/// A copy of the object, which may be changed before it is loaded.
-pub struct Object(Vec<u8>);
+/// The object, or a copy of it that was changed before it is loaded.
+pub struct Object(Cow<'static, [u8]>);
 
 impl Object {
     pub fn built_in() -> Self {
-        Self(OBJECT.to_vec())
+        Self(Cow::Borrowed(OBJECT))
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -38,9 +38,10 @@ impl Object {
     /// atomic_[cmp]xchg") (in v5.12) the kernel refuses a program with a compare-and-swap even where it never runs, as that for these
     /// rings does not then: it becomes an instruction that does nothing.
     pub fn without_swaps(mut self) -> Self {
-        for code in code_sections(&self.0) {
+        let bytes = self.0.to_mut();
+        for code in code_sections(bytes) {
             let mut at = code.start;
-            while let Some(instruction) = self.0.get_mut(at..at + INSTRUCTION).filter(|_| at < code.end) {
+            while let Some(instruction) = bytes.get_mut(at..at + INSTRUCTION).filter(|_| at < code.end) {
                 if instruction[0] == ATOMIC && instruction[4..] == COMPARE_AND_SWAP {
                     instruction.copy_from_slice(&NOTHING);
                 }
@@ -58,7 +59,7 @@ impl Object {
             unsafe { slice::from_raw_parts(ptr::from_ref(config).cast::<u8>(), size_of::<Config>()) };
         let place = global_variable(&self.0, global::CONFIG)
             .expect("the object has it: both are built from one tree");
-        self.0[place].copy_from_slice(config);
+        self.0.to_mut()[place].copy_from_slice(config);
         self
     }
 }

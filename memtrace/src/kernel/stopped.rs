@@ -213,6 +213,7 @@ mod tests {
     use std::{fs, os::unix::process::ExitStatusExt as _};
 
     use super::*;
+    use crate::testing;
 
     fn program(words: &[&str]) -> Program {
         Program { words: words.iter().map(OsString::from).collect(), identity: None }
@@ -260,12 +261,7 @@ mod tests {
     #[test]
     fn what_is_no_program_says_why() {
         let directory = tempfile::tempdir().unwrap();
-        let (written, path) = (directory.path().join("text"), directory.path().join("script"));
-        fs::write(&written, "#!/nowhere/to/be/found\n").unwrap();
-        // By another process: what other tests start has this one's open files too, and a file that is written to cannot be executed.
-        let install =
-            std::process::Command::new("install").args(["-m", "755"]).args([&written, &path]).status();
-        assert!(install.unwrap().success());
+        let path = testing::executable(directory.path(), "#!/nowhere/to/be/found\n");
         let (stopped, ending) = start(program(&[path.to_str().unwrap()])).unwrap();
         assert_eq!(block_on(stopped.go()).err().unwrap().kind(), io::ErrorKind::NotFound);
         assert_eq!(ending.wait(), None);

@@ -96,10 +96,6 @@ impl Right {
         held.intersects(self.set | self.stand_ins)
     }
 
-    pub fn is_required(&self) -> bool {
-        REQUIRED.contains(self)
-    }
-
     /// What has to be kept of `held` so that it stays.
     pub fn kept_of(&self, held: CapabilitySet) -> CapabilitySet {
         if held.contains(self.set) { self.set } else { held & self.stand_ins }

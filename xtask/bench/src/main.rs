@@ -220,26 +220,18 @@ impl Args {
         let flood = Duration::from_secs(flood);
         let time = Duration::from_secs_f64(time);
         let mut broken = Vec::new();
-        let mut kept = |what: &'static str, error: anyhow::Error| broken.push(error.context(what));
-        let sessions = self
-            .has(Part::Sessions)
-            .then(|| sessions::Bench { memtrace, scratch, repeats, flood }.run())
-            .and_then(|sessions| sessions.map_err(|error| kept("sessions", error)).ok());
-        let running = self
-            .has(Part::Running)
-            .then(|| running::Bench { memtrace, scratch, time: flood }.run())
-            .and_then(|running| running.map_err(|error| kept("running", error)).ok());
-        let stages = self
-            .stages
-            .as_ref()
-            .map(|program| stages::run(program, self.quick))
-            .and_then(|stages| stages.map_err(|error| kept("stages", error)).ok());
-        let profile = self
-            .has(Part::Profile)
-            .then(|| profile::Bench { memtrace, scratch, time }.run())
-            .and_then(|profile| profile.map_err(|error| kept("profile", error)).ok());
-        let (running, stages) = (running.unwrap_or_default(), stages.unwrap_or_default());
-        (Rest { sessions, running, stages, profile }, broken)
+        let sessions = || sessions::Bench { memtrace, scratch, repeats, flood }.run();
+        let running = || running::Bench { memtrace, scratch, time: flood }.run();
+        let stages = self.stages.as_ref().map(|program| || stages::run(program, self.quick));
+        let profile = || profile::Bench { memtrace, scratch, time }.run();
+        let rest = Rest {
+            sessions: kept(&mut broken, "sessions", self.has(Part::Sessions).then_some(sessions)),
+            running: kept(&mut broken, "running", self.has(Part::Running).then_some(running))
+                .unwrap_or_default(),
+            stages: kept(&mut broken, "stages", stages).unwrap_or_default(),
+            profile: kept(&mut broken, "profile", self.has(Part::Profile).then_some(profile)),
+        };
+        (rest, broken)
     }
 
     fn publish(&self, report: &Report, results: &Results) -> Result<()> {
@@ -256,6 +248,15 @@ impl Args {
         write("results.json", &serde_json::to_string_pretty(report)?)?;
         write("runs.json", &serde_json::to_string_pretty(&results.runs)?)
     }
+}
+
+/// What is wanted, and not broken.
+fn kept<T>(
+    broken: &mut Vec<anyhow::Error>,
+    what: &'static str,
+    measure: Option<impl FnOnce() -> Result<T>>,
+) -> Option<T> {
+    measure?().map_err(|error| broken.push(error.context(what))).ok()
 }
 
 /// What is measured besides the comparison.

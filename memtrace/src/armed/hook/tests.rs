@@ -1,17 +1,29 @@
 use std::fs::Permissions;
 
 use super::*;
+use crate::testing;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// A program in a directory that only we may write in. Another process writes it: while this one has a file open to write, what
-/// other tests start has it open too until it is executed, and who would run the file is told that it is busy.
+/// A program in a directory that only we may write in.
 fn program(directory: &Path, text: &str) -> PathBuf {
-    let (written, path) = (directory.join("text"), directory.join("hook"));
-    fs::write(&written, format!("#!/bin/sh\n{text}\n")).unwrap();
-    let install = std::process::Command::new("install").args(["-m", "755"]).args([&written, &path]).status();
-    assert!(install.unwrap().success());
-    path
+    testing::executable(directory, &format!("#!/bin/sh\n{text}\n"))
+}
+
+/// What `/proc` says of a process: nothing, or that it is a zombie, once it is dead. Its signal is on its way for a while.
+fn state_when_dead(pid: &str) -> String {
+    let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    for _ in 0..1_000 {
+        if is_dead(&state()) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    state()
+}
+
+fn is_dead(state: &str) -> bool {
+    state.is_empty() || state.contains(") Z ")
 }
 
 fn run(text: &str, within: Duration) -> Ran {
@@ -50,14 +62,8 @@ fn what_hangs_is_killed_with_all_that_it_started() {
         assert!(!ran.is_good);
         assert_eq!(ran.said.last().map(String::as_str), Some("hook killed: it took more than 300 ms"));
         let Some(pid) = ran.said[0].strip_prefix("hook: ") else { continue };
-        // A signal is on its way for a while.
-        let is_gone = || {
-            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            state.is_empty() || state.contains(") Z ")
-        };
-        while !is_gone() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let state = state_when_dead(pid);
+        assert!(is_dead(&state), "{state}");
     }
 }
 
