@@ -179,6 +179,12 @@ pub const fn stamp(time_ns: u64) -> u32 {
     (time_ns >> STAMP_SHIFT) as u32
 }
 
+/// A time as it is read from a record.
+#[inline]
+pub const fn in_steps(time_ns: u64) -> u64 {
+    time_ns >> STAMP_SHIFT << STAMP_SHIFT
+}
+
 /// The first time with this stamp that is not before the last one.
 #[inline]
 pub const fn time(stamp_of_it: u32, last: u64) -> u64 {

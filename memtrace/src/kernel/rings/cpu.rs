@@ -8,7 +8,7 @@ use std::{
 
 use memtrace_common::{
     counters::{ByKind, Counters},
-    cpu_ring::{Control, WRITERS, follow, time, writer},
+    cpu_ring::{Control, WRITERS, follow, in_steps, time, writer},
 };
 use rustix::mm::ProtFlags;
 
@@ -241,7 +241,8 @@ impl Source for Ring {
         };
         // There is no first jump where the host has just started.
         let has_jumped = self.position == self.jumped && self.jump_time > 0;
-        let time = if has_jumped { self.jump_time } else { time(next.stamp, self.last) };
+        // In steps as all others: the free of an object may have the time of its allocation, and would come first.
+        let time = if has_jumped { in_steps(self.jump_time) } else { time(next.stamp, self.last) };
         self.last = time;
         self.next = Some((time, next));
         Ok(Some(time))

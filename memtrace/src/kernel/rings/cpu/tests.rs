@@ -241,6 +241,24 @@ fn writers_and_reader_run_at_the_same_time() {
     }
 }
 
+/// A free has the time that is noted for its page, which may be that of the allocation: also where nothing was allocated for long.
+#[test]
+fn an_allocation_after_a_long_pause_comes_before_its_free() {
+    const START: TimeNs = 1 << 40;
+    for offset in 0..16 {
+        let host = Host::new(1, MIN_RING).unwrap();
+        let (mut rings, mut ledger) = (host.rings().unwrap(), Naive::default());
+        let (mut allocs, mut frees) =
+            (host.writer(ALLOC_RING, 0).unwrap(), host.writer(FREE_RING, 0).unwrap());
+        let (other, time) = (address(1), START + offset);
+        assert!(
+            frees.free(START, other) && allocs.alloc(time, address(0), 1) && frees.free(time, address(0))
+        );
+        rings.drain(usize::MAX, u64::MAX, &mut ledger).unwrap();
+        assert_eq!((ledger.seen, ledger.holds.len(), ledger.unknown_frees), (3, 0, 1), "{offset}");
+    }
+}
+
 /// As many rings as a large host has, each full and empty again and again, and objects that are freed on another CPU.
 #[test]
 fn a_host_of_256_cpus_is_read_exactly() {
