@@ -24,7 +24,9 @@ fn main() {
 
 /// The object that xtask built, empty if it has not yet.
 fn built_object() -> Vec<u8> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf");
+    // Asked when it runs: a tree that was moved or copied has its script from where it was.
+    let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let directory = Path::new(&package).join("../target/bpf");
     let path = directory.join("memtrace.bpf.o");
     match fs::read(&path) {
         Ok(object) => {
