@@ -85,8 +85,8 @@ struct Program {
 }
 
 /// For the VM tests: the machine, its disk image, its kernel's packages and modules; a terminal to test in; Go, of whose tools
-/// pprof is one; who scrapes and alerts: a Prometheus, its Alertmanager, a curl; and what checks units.
-const TEST_PROGRAMS: [Program; 10] = [
+/// pprof is one; who scrapes and alerts: a Prometheus, its Alertmanager, a curl, and what is used in their place; and what checks units.
+const TEST_PROGRAMS: [Program; 12] = [
     Program { name: "qemu-system-x86_64", package: "qemu-system-x86", version_flag: "--version" },
     Program { name: "mkfs.ext4", package: "e2fsprogs", version_flag: "-V" },
     Program { name: "dpkg-deb", package: "dpkg", version_flag: "--version" },
@@ -98,6 +98,12 @@ const TEST_PROGRAMS: [Program; 10] = [
     Program {
         name: "prometheus-alertmanager",
         package: "prometheus-alertmanager",
+        version_flag: "--version",
+    },
+    Program { name: "victoria-metrics", package: "victoria-metrics", version_flag: "--version" },
+    Program {
+        name: "prometheus-node-exporter",
+        package: "prometheus-node-exporter",
         version_flag: "--version",
     },
     Program { name: "systemd-analyze", package: "systemd", version_flag: "--version" },

@@ -35,6 +35,7 @@ pub mod pages;
 pub mod panel;
 pub mod pids;
 pub mod plan;
+pub mod priority;
 pub mod reason;
 pub mod rings;
 pub mod generations;

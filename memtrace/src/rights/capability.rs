@@ -84,9 +84,26 @@ pub const SYS_RESOURCE: Right = Right {
     loss: "maps need a higher limit there (ulimit -l)",
 };
 
+pub const SYS_NICE: Right = Right {
+    name: "CAP_SYS_NICE",
+    set: CapabilitySet::SYS_NICE,
+    stand_ins: NONE,
+    purpose: "read events first where all CPUs are busy",
+    loss: "more events are lost there",
+};
+
 /// All that memtrace makes use of, what matters most first.
-pub const ALL: [Right; 8] =
-    [PERFMON, BPF, DAC_READ_SEARCH, SYSLOG, SYS_PTRACE, CHECKPOINT_RESTORE, SYS_ADMIN, SYS_RESOURCE];
+pub const ALL: [Right; 9] = [
+    PERFMON,
+    BPF,
+    DAC_READ_SEARCH,
+    SYSLOG,
+    SYS_PTRACE,
+    CHECKPOINT_RESTORE,
+    SYS_ADMIN,
+    SYS_RESOURCE,
+    SYS_NICE,
+];
 
 /// Without these, nothing works.
 const REQUIRED: [Right; 2] = [PERFMON, BPF];

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     evidence::recording::Written,
-    kernel::{attach::Attached, clock, events::Events, stopped::Stopped},
+    kernel::{attach::Attached, clock, events::Events, priority, stopped::Stopped},
     output::Output,
     view::Census,
 };
@@ -128,6 +128,8 @@ async fn run_with(
         wishes.signals.leave_hangup();
     }
     let Ready { mut attached, mut state, verification } = setup::set_up(&options, sink.as_ref())?;
+    // Without the right to do so, it shares busy CPUs with all others.
+    let _ = priority::put_ahead();
     let (mut meter, has_census) = (Meter::start(), census::is_wanted(&options));
     state.give_up_rights(&options, has_census, &mut meter, &attached.events);
     let mut session = state.start(&options, verification, sink, meter)?;

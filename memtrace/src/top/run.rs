@@ -32,7 +32,7 @@ use super::{
 use crate::{evidence::Step, output::render::terminal::Style, view::Snapshot};
 
 /// Keys are waited for so long, then signals and moments have their turn.
-const TURN: Duration = Duration::from_millis(50);
+const TURN: Duration = Duration::from_millis(100);
 
 /// Moments and keys between two screens at most: a flood of them should not keep the screen from being drawn.
 const MAX_AT_ONCE: usize = 100;

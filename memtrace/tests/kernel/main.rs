@@ -45,6 +45,7 @@ mod pty;
 mod recording;
 mod rights;
 mod runs;
+mod scrapers;
 mod seeds;
 #[path = "../scenes/mod.rs"]
 mod scenes;
@@ -198,6 +199,7 @@ fn main() -> ExitCode {
         budget::tests(),
         rights::tests(),
         serve::tests(),
+        scrapers::tests(),
         terminal::tests(),
         hostile::tests(),
         errors::tests(),

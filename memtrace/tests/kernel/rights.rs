@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    process::{Resource, Rlimit, setrlimit},
+    process::{Pid, Resource, Rlimit, getpriority_process, setrlimit},
     thread::{
         CapabilitySet, CapabilitySets, Gid, Uid, configure_capability_in_ambient_set, set_capabilities,
         set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
@@ -101,6 +101,21 @@ fn assert_gave_up_all_but(pid: u32, most: CapabilitySet) {
     assert_confined(pid);
 }
 
+/// The thread that reads events gets a busy CPU before others, where the tests' own priority was not changed.
+#[track_caller]
+fn assert_only_the_reader_is_ahead(pid: u32) {
+    let ours = getpriority_process(None).expect("of this thread");
+    let threads = status(pid, "Pid").into_iter().filter_map(|thread| Pid::from_raw(thread.parse().ok()?));
+    for thread in threads {
+        let is_reader = thread.as_raw_nonzero().get().cast_unsigned() == pid;
+        let expected = if is_reader && ours == 0 { -5 } else { ours };
+        // A thread may end meanwhile.
+        if let Ok(priority) = getpriority_process(Some(thread)) {
+            assert_eq!(priority, expected, "{thread:?}");
+        }
+    }
+}
+
 /// A session counts files that are held, and after that the same number of frees. Returns its last report.
 #[track_caller]
 fn count(memtrace: Command, arguments: &[&str], check: impl FnOnce(u32)) -> Snapshot {
@@ -188,7 +203,10 @@ fn six_capabilities_keep_a_limit() {
 fn root_gives_up_what_a_session_does_not_need() {
     let root = || Command::new(host::memtrace());
     let most = FOUR | CapabilitySet::SYS_PTRACE;
-    let last = count(root(), &[], |pid| assert_gave_up_all_but(pid, most));
+    let last = count(root(), &[], |pid| {
+        assert_gave_up_all_but(pid, most);
+        assert_only_the_reader_is_ahead(pid);
+    });
     assert_cost_is_known(&last);
     count(root(), &["--stacks", "user"], |pid| {
         assert_gave_up_all_but(pid, most | CapabilitySet::CHECKPOINT_RESTORE);

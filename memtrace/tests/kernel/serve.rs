@@ -71,7 +71,7 @@ impl Served {
 }
 
 /// The head and the body of an answer.
-fn get(mut stream: impl Read + Write, path: &str) -> Option<(String, Vec<u8>)> {
+pub fn get(mut stream: impl Read + Write, path: &str) -> Option<(String, Vec<u8>)> {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
@@ -191,6 +191,15 @@ impl OnPort {
         let address = line.trim().trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
         Self { process, address, errors }
     }
+
+    /// It listens before it traces.
+    #[track_caller]
+    pub fn until_it_traces(&self) {
+        until("a report", || {
+            let (head, _) = get(TcpStream::connect(&self.address).ok()?, "/metrics")?;
+            head.starts_with("HTTP/1.1 200").then_some(())
+        });
+    }
 }
 
 /// Without Prometheus there is nothing to test.
@@ -213,11 +222,7 @@ fn a_prometheus_scrapes_it() {
     let mut memtrace = OnPort::start(&[]);
     let target = memtrace.address.clone();
     let mut prometheus = prometheus(directory.path(), &target, "");
-    // It listens before it traces.
-    until("a report", || {
-        let (head, _) = get(TcpStream::connect(&target).ok()?, "/metrics")?;
-        head.starts_with("HTTP/1.1 200").then_some(())
-    });
+    memtrace.until_it_traces();
     files.go();
     let answer = prometheus.until_it_knows(&comm);
     assert!(answer.contains("\"cache\":\"filp\""), "{answer}");
@@ -236,7 +241,7 @@ pub struct Prometheus {
 impl Prometheus {
     /// Until it has what a process of this name holds.
     #[track_caller]
-    fn until_it_knows(&self, comm: &str) -> String {
+    pub fn until_it_knows(&self, comm: &str) -> String {
         let query = format!("/api/v1/query?query=memtrace_outstanding_objects%7Bcomm%3D%22{comm}%22%7D");
         until("Prometheus knows of 700 files", || {
             let (_, body) = get(TcpStream::connect(&self.address).ok()?, &query)?;

@@ -117,7 +117,7 @@ impl Bench<'_> {
             command.arg("--listen").arg(format!("unix:{}", socket.display()));
         }
         match what {
-            What::Top => on_terminal(&mut command)?,
+            What::Table | What::Top => on_terminal(&mut command)?,
             What::Watch => _ = command.arg("--into").arg(directory.path().join("bundles")),
             _ => {}
         }

@@ -16,8 +16,18 @@ use crate::{host, paths};
 const RELEASE: &str = "bookworm";
 const KERNEL: &str = "6.1";
 
-/// systemd, and what the test asks with.
-const PACKAGES: &str = "systemd,systemd-sysv,curl";
+/// systemd, what the test asks with, and who scrapes and alerts.
+const PACKAGES: &str = "systemd,systemd-sysv,curl,prometheus,prometheus-alertmanager";
+
+/// What nobody reads there: the system is unpacked into the machine's memory.
+const LEFT_OUT: [&str; 6] = [
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/javascript/*",
+    "/usr/bin/promtool",
+    "/usr/bin/amtool",
+];
 
 const SERVICE: &str = "[Service]\nType=oneshot\nExecStart=/boot-test.sh\nTTYPath=/dev/ttyS0\nStandardOutput=tty\nStandardError=tty\nLimitNOFILE=500000\n";
 
@@ -58,7 +68,7 @@ fn system() -> Result<PathBuf> {
         return Ok(made);
     }
     fs::create_dir_all(paths::target("vm"))?;
-    // As the kernel finds its init; without a login on the console, and with our test at the end of the boot.
+    // As the kernel finds its init; without a login on the console, and with our test at the end of the boot, which starts the others.
     let links = [
         ("lib/systemd/systemd", "init"),
         ("/dev/null", "etc/systemd/system/serial-getty@ttyS0.service"),
@@ -70,16 +80,13 @@ fn system() -> Result<PathBuf> {
     let links: String = links.map(|(target, link)| format!("ln -sf {target} \"$1/{link}\" && ")).concat();
     // While mmdebstrap is at work, it forbids packages to start services.
     let pack = format!(
-        "{links}cd \"$1\" && find . -xdev ! -path ./usr/sbin/policy-rc.d -print0 | cpio --quiet --null --create --format=newc >'{}'",
+        "{links}cd \"$1\" && rm -r etc/systemd/system/multi-user.target.wants/prometheus* var/cache/apt var/lib/apt/lists/* && find . -xdev ! -path ./usr/sbin/policy-rc.d -print0 | cpio --quiet --null --create --format=newc >'{}'",
         partial.display()
     );
     let mut mmdebstrap = host::as_root("mmdebstrap");
     mmdebstrap.args(["--variant=minbase", "--format=null", &format!("--include={PACKAGES}")]);
-    mmdebstrap.args(["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]);
-    mmdebstrap.args([
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-include=/usr/share/doc/memtrace/*",
-    ]);
+    mmdebstrap.args(LEFT_OUT.map(|path| format!("--dpkgopt=path-exclude={path}")));
+    mmdebstrap.arg("--dpkgopt=path-include=/usr/share/doc/memtrace/*");
     mmdebstrap.arg(format!("--customize-hook={pack}")).args([RELEASE, "-"]).text()?;
     fs::rename(&partial, &made)?;
     Ok(made)

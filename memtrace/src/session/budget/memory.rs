@@ -24,8 +24,9 @@ const SMALLEST_RINGS: u64 = 8 << 20;
 /// A CPU that does nothing but allocate and free writes up to 90 MB of events a second: a reader that stalls for a second
 /// loses nothing.
 const RINGS_PER_CPU: u64 = 128 << 20;
-/// Where each program has rings of its own on each CPU, by default: the same events take half as many bytes.
-const CPU_RINGS_PER_CPU: u64 = 32 << 20;
+/// Where each program has rings of its own on each CPU, by default: the same events take half as many bytes. With all other maps, two CPUs
+/// take 64 MiB.
+const CPU_RINGS_PER_CPU: u64 = 30 << 20;
 /// Of one cache, by default: a CPU also does other things. Three caches that go together, as those of pipes, write as much as all.
 const RINGS_OF_A_CACHE: u64 = 32 << 20;
 
