@@ -3,6 +3,7 @@
 pub mod config;
 mod armed;
 mod reload;
+mod rest;
 pub mod settings;
 
 use std::{
@@ -20,6 +21,7 @@ use self::{
     armed::Watching,
     config::ConfigError,
     reload::{Reloader, Reloading},
+    rest::{Rested, rest},
     settings::Settings,
 };
 use super::{
@@ -125,6 +127,8 @@ pub enum ServeError {
     Write(#[source] io::Error),
     #[error(transparent)]
     Session(#[from] SessionError),
+    #[error("ends after a rest, to be started again: --max-cpu could not be kept")]
+    OverBudget,
 }
 
 impl Failure for ServeError {
@@ -135,7 +139,7 @@ impl Failure for ServeError {
             Self::Arming(error) => error.exit(),
             Self::Session(error) => error.exit(),
             Self::Write(error) => error.exit(),
-            Self::Listen(_) | Self::Thread(_) => Exit::Failed,
+            Self::Listen(_) | Self::Thread(_) | Self::OverBudget => Exit::Failed,
         }
     }
 }
@@ -170,9 +174,10 @@ fn serve(line: CommandLine, settings: Settings, options: Options, web: Web) -> R
     let _ = writeln!(io::stderr(), "{greeting}");
     let watching = guard.map(Watching::start).transpose().map_err(ServeError::Thread)?;
     let session = session::run_asked(options, Box::new(Publisher::new(board)), requests, hangup);
-    block_on(session).map_err(SessionError::Runtime)??;
+    let over_budget = block_on(session).map_err(SessionError::Runtime)??;
+    let rested = over_budget.map(|why| rest(&why, hangup)).transpose()?;
     drop((watching, server, reloader));
-    Ok(())
+    if rested == Some(Rested::Whole) { Err(ServeError::OverBudget) } else { Ok(()) }
 }
 
 fn options(args: &ServeArgs) -> Result<Options, IncidentsError> {

@@ -76,8 +76,8 @@ fn base_from(memory: &Memory, layout: &Layout, cache: &KernelCache, page_shift: 
         return None;
     }
     let slab = entry.wrapping_sub(u64::from(layout.slab.list));
-    let owner = memory.u64(slab + u64::from(layout.offsets.slab_cache)).ok()?;
-    let free_object = memory.u64(slab + u64::from(layout.slab.freelist)).ok()?;
+    let owner = memory.u64(slab.wrapping_add(layout.offsets.slab_cache.into())).ok()?;
+    let free_object = memory.u64(slab.wrapping_add(layout.slab.freelist.into())).ok()?;
     if owner != cache.address || free_object == 0 {
         return None;
     }

@@ -122,6 +122,9 @@ fn health(health: Health) -> Answer {
     match health {
         Health::Good => respond(StatusCode::OK, TEXT, "ok\n"),
         Health::Starting => not_yet(),
+        Health::Ended => {
+            respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "nothing is traced any more: see the log\n")
+        }
         Health::Stuck(silent) => {
             let text = format!("no report for {}\n", human::duration(silent));
             respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)

@@ -56,6 +56,8 @@ pub enum Health {
     Starting,
     /// There was none for so long.
     Stuck(Duration),
+    /// It was the last one.
+    Ended,
 }
 
 /// After so many intervals without a report something is wrong; after a few seconds at the earliest.
@@ -92,6 +94,9 @@ impl Board {
 
     pub fn health(&self) -> Health {
         let Some(posted) = self.posted() else { return Health::Starting };
+        if posted.exposed.snapshot.is_final {
+            return Health::Ended;
+        }
         let silent = posted.at.elapsed();
         let allowed = self.adjustable().interval.saturating_mul(MISSED_REPORTS).saturating_add(GRACE);
         if silent > allowed { Health::Stuck(silent) } else { Health::Good }

@@ -85,14 +85,15 @@ pub async fn run_command(
     run_with(options, output, beside).await.map(drop)
 }
 
-/// The same, while somebody asks for other reports, or for changes.
+/// The same, while somebody asks for other reports, or for changes. Says why it ended, where it took more of the host than it may.
 pub async fn run_asked(
     options: Options,
     output: Box<dyn Output + Send>,
     requests: Requests,
     hangup: Hangup,
-) -> Result<(), SessionError> {
-    run_with(options, output, Beside { requests, hangup, ..Beside::default() }).await.map(drop)
+) -> Result<Option<String>, SessionError> {
+    let beside = Beside { requests, hangup, ..Beside::default() };
+    Ok(run_with(options, output, beside).await?.over_budget)
 }
 
 /// The same, while its events go to a stream.
@@ -113,14 +114,22 @@ pub async fn record(
     command: Option<Stopped>,
 ) -> Result<Written, SessionError> {
     let beside = Beside { sink: Some(SinkConfig::Recording(target)), command, ..Beside::default() };
-    Ok(run_with(options, output, beside).await?.unwrap_or_default())
+    Ok(run_with(options, output, beside).await?.written.unwrap_or_default())
+}
+
+/// What is left of a session.
+#[derive(Default)]
+struct Finished {
+    written: Option<Written>,
+    /// Why it took more of the host than it may.
+    over_budget: Option<String>,
 }
 
 async fn run_with(
     options: Options,
     output: Box<dyn Output + Send>,
     beside: Beside,
-) -> Result<Option<Written>, SessionError> {
+) -> Result<Finished, SessionError> {
     let Beside { sink, requests, hangup, command } = beside;
     let signals = if sink.is_some() { Signals::with_marks() } else { Signals::new() };
     let mut wishes = Wishes { signals: signals.map_err(SessionError::Signals)?, requests };
@@ -146,7 +155,7 @@ async fn run_with(
     if end == End::Unread {
         drop(attached);
         session.finish_sink()?;
-        return reporter.finish(None).map(|()| None).map_err(SessionError::Output);
+        return reporter.finish(None).map(|()| Finished::default()).map_err(SessionError::Output);
     }
     if end == End::RecordingFull {
         session.state.notes.push("the recording reached --max-size, and the session ended".to_owned());
@@ -169,11 +178,12 @@ async fn run_with(
     session.drain_rest(&mut events).await?;
     let last = session.tick(&mut events, true)?;
     drop(events);
+    let over_budget = session.state.budget.note().filter(|_| end == End::OverBudget).cloned();
     let written = session.finish_sink();
     reporter.finish(Some(last)).map_err(SessionError::Output)?;
     // One that the session did not see to its end: it gets its signals until then.
     wishes.signals.command_end().await;
-    written
+    Ok(Finished { written: written?, over_budget })
 }
 
 /// What a session waits for.

@@ -56,7 +56,7 @@ impl Signals {
     }
 
     /// SIGHUP does not end the session: whoever else listens to it has it.
-    pub(super) fn leave_hangup(&mut self) {
+    pub fn leave_hangup(&mut self) {
         self.ends.hangup = None;
     }
 

@@ -8,13 +8,13 @@ use super::{
     shortage::Shortage,
     signs::Signs,
     sum::{Part, Sum},
-    suspect::{Candidate, judge},
-    tracing::Tracing,
+    suspect::{Candidate, fills_soon, judge},
+    tracing::{Claim, Tracing},
     window::{CacheRow, CgroupRow, ProcessRow, Window},
 };
 use crate::{
     procfs::{cgroup::Version, dentry_state::DentryState, slab::MissingSource},
-    view::Census,
+    view::{Census, finding::Kind},
 };
 
 /// Of each list: the biggest, and those that grew most.
@@ -111,6 +111,14 @@ impl Page {
     /// Who is accused, if anybody is.
     pub fn suspect(&self) -> Option<&Candidate> {
         self.candidates.first().filter(|candidate| candidate.charge.is_some())
+    }
+
+    /// Who leaks too slowly for anybody to be woken: the fastest of them.
+    pub fn slow_leak(&self) -> Option<Claim> {
+        let is_slow =
+            |claim: &Claim| claim.kind == Kind::Leak && !fills_soon(self.available, claim.bytes_per_s);
+        let claims = self.tracing.claims().unwrap_or_default().into_iter().filter(is_slow);
+        claims.max_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))
     }
 
     /// The parts of memory that are largest, so many at most.

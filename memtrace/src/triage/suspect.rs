@@ -442,7 +442,12 @@ fn unknown_slab(window: &Window) -> Option<Candidate> {
 }
 
 fn is_soon(window: &Window, bytes_per_s: f64) -> bool {
-    bytes_per_s * SOON.as_secs_f64() >= window.after.glance.meminfo.available() as f64
+    fills_soon(window.after.glance.meminfo.available(), bytes_per_s)
+}
+
+/// Whether what is available is gone soon enough for somebody to be woken.
+pub fn fills_soon(available: u64, bytes_per_s: f64) -> bool {
+    bytes_per_s * SOON.as_secs_f64() >= available as f64
 }
 
 fn total(caches: &[CacheRow], of: fn(&CacheRow) -> u64) -> u64 {

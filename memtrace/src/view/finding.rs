@@ -39,6 +39,8 @@ pub struct Finding {
     pub started_by: Vec<Vec<u8>>,
     pub processes: u64,
     pub cache: String,
+    /// Other names of the cache: the kernel merged it with these.
+    pub aliases: Vec<String>,
     /// Which part of the row's bytes are in this cache.
     pub share_of_cache: f64,
     /// Other caches of the row that grow with it, those of most bytes first.

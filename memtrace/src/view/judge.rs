@@ -211,6 +211,7 @@ impl SessionFacts<'_> {
             started_by: row.started_by.first().map(|ancestors| ancestors.comms.clone()).unwrap_or_default(),
             processes: row.processes,
             cache: cache.name.clone(),
+            aliases: cache.aliases.clone(),
             share_of_cache: if row.bytes == 0 { 1.0 } else { (bytes / row.bytes as f64).min(1.0) },
             with,
             objects,

@@ -96,7 +96,8 @@ fn a_node_exporter_passes_on_its_text() {
     };
     memtrace.until_it_traces();
     files.go();
-    let holds = format!("memtrace_outstanding_objects{{cache=\"filp\",comm=\"{comm}\"}} 700\n");
+    // Go leaves out what stands behind a whole number.
+    let holds = format!("memtrace_outstanding_objects{{cache=\"filp\",comm=\"{comm}\"}} 700");
     let text = until("700 files", || metrics(&memtrace.address).filter(|metrics| metrics.contains(&holds)));
     // Those of a process, it has itself.
     let ours: String = text.split_inclusive('\n').filter(|line| line.contains("memtrace_")).collect();

@@ -26,6 +26,7 @@ pub fn tests() -> Vec<Test> {
     tests.extend(tests![Tracing, Once:
         a_hangup_reads_the_configuration_again,
         an_armed_one_records_whom_it_finds,
+        over_its_limit_it_rests,
         a_prometheus_scrapes_it,
         a_prometheus_scrapes_it_by_tls_with_a_password,
     ]);
@@ -335,6 +336,25 @@ fn a_prometheus_scrapes_it_by_tls_with_a_password() {
     files.go();
     prometheus.until_it_knows(&comm);
     prometheus.process.terminate();
+    memtrace.process.terminate();
+}
+
+/// Whatever it takes, it is more than that.
+fn over_its_limit_it_rests() {
+    let (comm, mut line) = (unique("busy"), String::new());
+    let mut files = Workload::start(&comm, &Task::OpenFiles(700));
+    let mut memtrace = OnPort::start(&["--max-cpu", "0.001", "--census-every", "0"]);
+    memtrace.until_it_traces();
+    files.go();
+    memtrace.errors.read_line(&mut line).expect("it says what it does");
+    assert!(line.starts_with("memtrace: stopped tracing after "), "{line}");
+    assert!(line.ends_with("when sampling 1 in 1024 objects; rests for 5 m 0 s\n"), "{line}");
+    let ask = |path: &str| get(TcpStream::connect(&memtrace.address).expect("it listens"), path);
+    let (head, _) = ask("/healthz").expect("it answers");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    let (_, metrics) = ask("/metrics").expect("it answers");
+    let metrics = String::from_utf8_lossy(&metrics);
+    assert!(metrics.contains("\nmemtrace_tracing 0.0\n"), "{metrics}");
     memtrace.process.terminate();
 }
 

@@ -295,11 +295,9 @@ impl<'a> Paths<'a> {
             if link == 0 || link == head {
                 break;
             }
-            let address = if self.fields.mount.next.is_some() {
-                link
-            } else {
-                link - u64::from(self.fields.mount.list?)
-            };
+            let within = if self.fields.mount.next.is_some() { 0 } else { self.fields.mount.list? };
+            // Memory that was freed meanwhile may hold any number there.
+            let Some(address) = link.checked_sub(within.into()) else { break };
             let Some(part) = Part::read(self.memory, address, &self.fields.mount.span) else { break };
             if let Some(mount) = self.mount_of(address, &part)
                 && mount.namespace != 0

@@ -56,6 +56,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// What is read may have been freed meanwhile, and then be any number.
     fn pointer(&self, address: u64) -> Option<u64> {
         self.memory.u64(address).ok().filter(|&pointer| pointer != 0)
     }
@@ -63,8 +64,10 @@ impl Reader<'_> {
     fn slabs(&self) -> Option<HashMap<u64, u64>> {
         let shared = self.pointer(self.cache + u64::from(self.layout.cache.cpu_slab?))?;
         let slab_at = u64::from(self.layout.slabs.cpu_slab);
-        let slabs =
-            self.topology.on_each_cpu(shared).filter_map(|cpu| Some((self.pointer(cpu + slab_at)?, cpu)));
+        let slabs = self
+            .topology
+            .on_each_cpu(shared)
+            .filter_map(|cpu| Some((self.pointer(cpu.wrapping_add(slab_at))?, cpu)));
         Some(slabs.collect())
     }
 
@@ -84,7 +87,11 @@ impl Reader<'_> {
     fn of_cpus(&self) -> Option<Vec<u64>> {
         let shared = self.pointer(self.cache + u64::from(self.layout.cache.cpu_sheaves?))?;
         let sheaves = self.topology.on_each_cpu(shared).flat_map(|cpu| {
-            self.layout.at_hand.sheaves.iter().filter_map(move |&at| self.pointer(cpu + u64::from(at)))
+            self.layout
+                .at_hand
+                .sheaves
+                .iter()
+                .filter_map(move |&at| self.pointer(cpu.wrapping_add(at.into())))
         });
         Some(sheaves.collect())
     }
@@ -93,10 +100,10 @@ impl Reader<'_> {
     fn of_node(&self, fields: &BarnFields, node: u32) -> Option<Vec<u64>> {
         let entry = self.cache + u64::from(fields.nodes + node * fields.node_stride);
         let barn = match fields.pointer {
-            BarnPointer::InEntry(at) => self.pointer(entry + u64::from(at))?,
-            BarnPointer::InNode(at) => self.pointer(self.pointer(entry)? + u64::from(at))?,
+            BarnPointer::InEntry(at) => self.pointer(entry.wrapping_add(at.into()))?,
+            BarnPointer::InNode(at) => self.pointer(self.pointer(entry)?.wrapping_add(at.into()))?,
         };
-        let head = barn + u64::from(fields.full);
+        let head = barn.wrapping_add(fields.full.into());
         let list = u64::from(self.layout.at_hand.sheaf_list);
         let mut sheaves = Vec::new();
         let mut at = self.pointer(head)?;

@@ -45,7 +45,7 @@ impl Shape {
     pub fn question(&self, slab: Slab, stride: u32, cpu: u64, slots: [u64; SLOTS]) -> Question {
         Question {
             slab: slab.head,
-            first: slab.address + self.left_pad,
+            first: slab.address.wrapping_add(self.left_pad),
             size: self.size,
             link: self.link,
             random: self.random,
@@ -58,12 +58,12 @@ impl Shape {
     }
 
     pub fn object(&self, slab: Slab, number: u64) -> u64 {
-        slab.address + self.left_pad + number * self.size
+        slab.address.wrapping_add(self.left_pad + number * self.size)
     }
 
     /// The number of the object at an address; None where no object begins there.
     pub fn number(&self, slab: Slab, object: u64) -> Option<u64> {
-        let offset = object.checked_sub(slab.address + self.left_pad)?;
+        let offset = object.checked_sub(slab.address.wrapping_add(self.left_pad))?;
         (offset % self.size == 0).then_some(offset / self.size)
     }
 

@@ -15,7 +15,6 @@ use crate::{
     triage::{
         page::{Page, Top},
         sample::page_size,
-        suspect::Candidate,
         tracing::{Traced, Tracing},
     },
     view::Snapshot,
@@ -118,11 +117,13 @@ fn now(page: &Page) -> Vec<Sentence> {
 /// What else there is: accused too, or harmless.
 fn others(page: &Page) -> Vec<Block> {
     let (skip, most) = if page.suspect().is_some() { (1, MAX_BESIDE) } else { (0, MAX_OTHERS) };
-    let of = |candidate: &Candidate| match candidate.charge {
-        Some(_) => phrases::also(candidate, page),
-        None => phrases::harmless(candidate, page),
-    };
-    page.candidates.iter().skip(skip).take(most).map(|candidate| paragraph(of(candidate))).collect()
+    let others = page.candidates.get(skip..).unwrap_or_default();
+    // Whoever is accused comes first.
+    let (accused, harmless) = others.split_at(others.partition_point(|other| other.charge.is_some()));
+    let accused = accused.iter().map(|candidate| phrases::also(candidate, page));
+    let slow = page.slow_leak().map(|claim| phrases::slow(&claim, page));
+    let harmless = harmless.iter().map(|candidate| phrases::harmless(candidate, page));
+    accused.chain(slow).chain(harmless).take(most).map(paragraph).collect()
 }
 
 fn usage(page: &Page) -> Vec<Block> {

@@ -250,6 +250,9 @@ pub const OURS: &[Family] = &[
         recordings(e, |recordings| recordings.last.map(since_1970))
     }),
     gauge("build_info", None, "Always 1", |_| vec![labelled("version", env!("CARGO_PKG_VERSION"), 1.0)]),
+    gauge("tracing", None, "1, or 0 while it rests because it took more than --max-cpu allows", |e| {
+        one(f64::from(u8::from(!e.snapshot.is_final)))
+    }),
     gauge("last_report_timestamp", SECONDS, "When these figures were read", |e| {
         one(since_1970(e.snapshot.time))
     }),

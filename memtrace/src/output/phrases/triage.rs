@@ -1,5 +1,7 @@
 //! What triage found.
 
+use std::time::Duration;
+
 use super::{merged, place, verdict, with_tail};
 use crate::{
     output::model::{Sentence, bound},
@@ -24,10 +26,10 @@ const MAX_ANCESTORS: usize = 3;
 /// The one line that says it.
 pub fn headline(page: &Page) -> Sentence {
     let Some(suspect) = page.suspect() else {
-        let nothing = if page.candidates.is_empty() {
-            "nothing grew that is worth a word"
-        } else {
-            "nothing leaks or floods it"
+        let nothing = match (page.slow_leak(), &page.candidates[..]) {
+            (Some(_), _) => "nothing leaks or floods it fast",
+            (None, []) => "nothing grew that is worth a word",
+            (None, _) => "nothing leaks or floods it",
         };
         return format!("SUSPECT: none. Memory is not short, and {nothing}").into();
     };
@@ -171,6 +173,14 @@ fn of_claim(claim: &Claim) -> Sentence {
     who.words(format!("{}: {} of ", several.unwrap_or_default(), human::growth(claim.objects_per_s)))
         .name(claim.cache.as_bytes())
         .words(format!(" ({}/s){}", human::bytes(claim.bytes_per_s as u64), share.unwrap_or_default()))
+}
+
+/// `leaks slowly: python3 < bash: +266 /s of sigqueue (20.8 KiB/s); available memory lasts 13 d 8 h at this rate`.
+pub fn slow(claim: &Claim, page: &Page) -> Sentence {
+    let lasts = Duration::try_from_secs_f64(page.available as f64 / claim.bytes_per_s).ok();
+    let lasts = lasts.filter(|time| *time < verdict::FAR).map(|time| bound(&human::duration(time)));
+    let lasts = lasts.map(|time| format!("; available memory lasts {time} at this rate"));
+    Sentence::from("leaks slowly: ") + of_claim(claim) + lasts.unwrap_or_default()
 }
 
 /// Where its objects are.

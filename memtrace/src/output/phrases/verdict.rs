@@ -118,6 +118,19 @@ pub fn evidence(finding: &Finding) -> Sentence {
 /// Of the caches that grow together, so many more are named.
 const MAX_WITH: usize = 3;
 
+/// `sigqueue is one cache with fanotify_mark, inotify_inode_mark: call sites (--by callsite) tell which of them it is`.
+pub fn merged(finding: &Finding) -> Option<Sentence> {
+    let (named, more) = finding.aliases.split_at(finding.aliases.len().min(MAX_ALIASES));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let cache = Sentence::default().name(finding.cache.as_bytes()).words(" is one cache with ");
+    let cache = cache.names(named.iter().map(String::as_bytes), ", ");
+    (!named.is_empty())
+        .then(|| cache.words(format!("{more}: call sites (--by callsite) tell which of them it is")))
+}
+
+/// Of the caches that the kernel merged, so many are named.
+const MAX_ALIASES: usize = 3;
+
 /// `mostly /etc/pki/nssdb/.<n>_dOeSnotExist_.db; 99% of its dentries are negative (names that do not exist)`.
 pub fn place_of(finding: &Finding) -> Option<Sentence> {
     let place = Sentence::from("mostly ").name(place::path(finding.place.as_ref()?));
@@ -178,5 +191,24 @@ pub fn doubt(doubt: Doubt) -> String {
             human::number(freed, "object")
         ),
         Doubt::Refused => "the ledger is full: newer objects are not followed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    #[test]
+    fn a_cache_of_several_names_has_some_of_them() {
+        let snapshot = sample::findings();
+        let said = snapshot.verdict.iter().flat_map(Verdict::accused).filter_map(merged);
+        let said: Vec<_> = said.map(|sentence| sentence.text()).collect();
+        assert_eq!(
+            said,
+            [
+                "filp is one cache with a, b, c and 2 more: call sites (--by callsite) tell which of them it is"
+            ]
+        );
     }
 }

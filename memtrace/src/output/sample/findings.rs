@@ -25,6 +25,7 @@ pub(crate) fn verdict() -> Snapshot {
         started_by: row.started_by[0].comms.clone(),
         processes: row.processes,
         cache: "dentry".to_owned(),
+        aliases: Vec::new(),
         share_of_cache: 1.0,
         with: Vec::new(),
         objects: row.objects,
@@ -80,6 +81,7 @@ pub(crate) fn findings() -> Snapshot {
     };
     let leak = Finding {
         with: vec!["dentry".to_owned(), "inode_cache".to_owned()],
+        aliases: ["a", "b", "c", "d", "e"].map(str::to_owned).into(),
         ..another(Kind::Leak, "postgres", "filp", 20.1, 256.0)
     };
     findings.extend([leak, another(Kind::Cache, "[kworker/0:1-ev]", "buffer_head", 2_013.0, 104.0)]);

@@ -54,6 +54,12 @@ pub fn nothing() -> Page {
     Page { signs: Signs::default(), nodes: Vec::new(), dentries: None, census, ..page(Vec::new()) }
 }
 
+/// Nothing but a leak of some KiB in a second.
+pub fn slow_leak() -> Page {
+    let last = Snapshot { is_final: true, ..output::sample::findings() };
+    Page { tracing: Tracing::done(vec!["all".to_owned()], true, last), ..nothing() }
+}
+
 /// Somebody copies files, somebody else compiles, and a service has just been started.
 pub fn at_work() -> Page {
     let harmless = |kind, growth: u64| Candidate {
@@ -217,8 +223,16 @@ pub fn all_kinds() -> Vec<Page> {
 }
 
 pub fn all() -> Vec<Page> {
-    let mut pages =
-        vec![dentries(), nothing(), at_work(), short(), much_to_say(), without_privileges(), hostile()];
+    let mut pages = vec![
+        dentries(),
+        nothing(),
+        slow_leak(),
+        at_work(),
+        short(),
+        much_to_say(),
+        without_privileges(),
+        hostile(),
+    ];
     pages.extend(all_kinds());
     pages
 }

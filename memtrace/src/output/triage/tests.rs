@@ -42,6 +42,12 @@ fn a_host_at_work() {
     insta::assert_snapshot!(text(&sample::at_work(), Some(80)));
 }
 
+/// It is said, and nobody is woken.
+#[test]
+fn a_slow_leak() {
+    insta::assert_snapshot!(text(&sample::slow_leak(), Some(80)));
+}
+
 #[test]
 fn memory_is_short() {
     insta::assert_snapshot!(text_of(&sample::short(), Some(100), Length::Details));

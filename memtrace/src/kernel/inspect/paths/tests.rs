@@ -119,10 +119,14 @@ proptest! {
     fn any_chains_end(
         words in vec(prop_oneof![4 => (0..32_usize).prop_map(address), 1 => any::<u64>(), 2 => Just(0), 1 => 0..64_u64], 8 * 32),
         from in 0..32_usize,
+        are_linked_by_lists in any::<bool>(),
     ) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let memory = Picture { bytes, reads: Cell::new(0) };
-        let fields = fields();
+        let mut fields = fields();
+        if are_linked_by_lists {
+            fields.mount.list = fields.mount.next.take();
+        }
         let _ = paths(&memory, &fields).directory(address(from));
         // For each directory on the way up, each mount of it, each mount that this is in, each parent of its mount point.
         let most = (MAX_PARENTS + 2) * (MAX_MOUNTS + 2 * MAX_AT_ONE * MAX_MOUNT_LEVELS * (MAX_PARENTS + 2));
