@@ -222,7 +222,8 @@ impl SessionFacts<'_> {
             negative: negative(cache, row),
             explains: totals.and_then(|totals| explained(objects, totals)),
             slab_growth_share: (bytes / all_bytes.max(1) as f64).min(1.0),
-            is_reclaimable: cache.reclaimable,
+            // A cache may count as reclaimable, and yet no object of it can be taken back while somebody holds it: open sockets.
+            is_reclaimable: if kind == Kind::Leak { Some(false) } else { cache.reclaimable },
             full_in: self.full_in(bytes_per_s),
             doubts: doubts(self.trust)
                 .into_iter()

@@ -315,7 +315,7 @@ fn of_finding(finding: &Finding) -> Vec<(Sentence, Tone, Keep)> {
     let warning = |sentence| (sentence, Tone::Warning, Keep::Problem);
     let mut all: Vec<_> = verdict::place_of(finding).into_iter().map(warning).collect();
     all.push(warning(verdict::evidence(finding)));
-    all.extend(verdict::merged(finding).map(warning));
+    all.extend(verdict::of_many_kinds(finding).map(warning));
     all.push(warning(verdict::consequence(finding).into()));
     all.extend(finding.known.first().into_iter().flat_map(verdict::remedy).map(warning));
     all.push((verdict::learn_more(finding), Tone::Quiet, Keep::Note));

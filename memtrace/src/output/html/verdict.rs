@@ -102,7 +102,7 @@ fn evidence(finding: &Finding) -> Markup {
                 dd { (human::percent(share)) " of the growth of " (host(finding.cache.as_bytes())) " by the kernel's own count (slabinfo)" }
             }
             @if let Some(group) = &finding.place { dt { "Where" } dd { "mostly " (place::of_group(group)) } }
-            @if let Some(merged) = words::merged(finding) { dt { "Which" } dd { (merged) } }
+            @if let Some(kinds) = words::of_many_kinds(finding) { dt { "Which" } dd { (kinds) } }
             @if let Some(share) = negative { dt { "What" } dd { (share) " of its dentries are negative: names that do not exist" } }
             dt { "Memory" }
             dd { (words::reclaim(finding.is_reclaimable)) }

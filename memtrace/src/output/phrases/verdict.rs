@@ -6,6 +6,7 @@ use super::place;
 use crate::{
     knowledge::caches,
     output::model::Sentence,
+    procfs::slab::size_of_kmalloc,
     text::human,
     view::{
         Finding, KnownIncident, Verdict,
@@ -119,13 +120,18 @@ pub fn evidence(finding: &Finding) -> Sentence {
 const MAX_WITH: usize = 3;
 
 /// `sigqueue is one cache with fanotify_mark, inotify_inode_mark: call sites (--by callsite) tell which of them it is`.
-pub fn merged(finding: &Finding) -> Option<Sentence> {
+pub fn of_many_kinds(finding: &Finding) -> Option<Sentence> {
+    const TELL: &str = ": call sites (--by callsite) tell";
+    // Long names of dentries have caches of their own.
+    if size_of_kmalloc(&finding.cache).is_some() && !finding.cache.starts_with("kmalloc-rcl-") {
+        let cache = Sentence::default().name(finding.cache.as_bytes());
+        return Some(cache.words(format!(" has objects of all kinds{TELL} what these are")));
+    }
     let (named, more) = finding.aliases.split_at(finding.aliases.len().min(MAX_ALIASES));
     let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
     let cache = Sentence::default().name(finding.cache.as_bytes()).words(" is one cache with ");
     let cache = cache.names(named.iter().map(String::as_bytes), ", ");
-    (!named.is_empty())
-        .then(|| cache.words(format!("{more}: call sites (--by callsite) tell which of them it is")))
+    (!named.is_empty()).then(|| cache.words(format!("{more}{TELL} which of them it is")))
 }
 
 /// Of the caches that the kernel merged, so many are named.
@@ -202,7 +208,7 @@ mod tests {
     #[test]
     fn a_cache_of_several_names_has_some_of_them() {
         let snapshot = sample::findings();
-        let said = snapshot.verdict.iter().flat_map(Verdict::accused).filter_map(merged);
+        let said = snapshot.verdict.iter().flat_map(Verdict::accused).filter_map(of_many_kinds);
         let said: Vec<_> = said.map(|sentence| sentence.text()).collect();
         assert_eq!(
             said,
