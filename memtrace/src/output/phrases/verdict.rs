@@ -6,7 +6,6 @@ use super::place;
 use crate::{
     knowledge::caches,
     output::model::Sentence,
-    procfs::slab::size_of_kmalloc,
     text::human,
     view::{
         Finding, KnownIncident, Verdict,
@@ -123,7 +122,7 @@ const MAX_WITH: usize = 3;
 pub fn of_many_kinds(finding: &Finding) -> Option<Sentence> {
     const TELL: &str = ": call sites (--by callsite) tell";
     // Long names of dentries have caches of their own.
-    if size_of_kmalloc(&finding.cache).is_some() && !finding.cache.starts_with("kmalloc-rcl-") {
+    if finding.cache.starts_with("kmalloc-") && !finding.cache.starts_with("kmalloc-rcl-") {
         let cache = Sentence::default().name(finding.cache.as_bytes());
         return Some(cache.words(format!(" has objects of all kinds{TELL} what these are")));
     }
@@ -206,15 +205,23 @@ mod tests {
     use crate::output::sample;
 
     #[test]
-    fn a_cache_of_several_names_has_some_of_them() {
+    fn what_shares_a_cache_is_told_by_call_sites() {
         let snapshot = sample::findings();
-        let said = snapshot.verdict.iter().flat_map(Verdict::accused).filter_map(of_many_kinds);
-        let said: Vec<_> = said.map(|sentence| sentence.text()).collect();
+        let merged =
+            snapshot.verdict.iter().flat_map(Verdict::accused).find(|finding| finding.cache == "filp");
+        let of = |cache: &str| Finding { cache: cache.to_owned(), ..merged.expect("it is there").clone() };
+        let said = |finding: &Finding| of_many_kinds(finding).map(|sentence| sentence.text());
         assert_eq!(
-            said,
-            [
+            said(&of("filp")).as_deref(),
+            Some(
                 "filp is one cache with a, b, c and 2 more: call sites (--by callsite) tell which of them it is"
-            ]
+            )
         );
+        let alone = |cache| Finding { aliases: Vec::new(), ..of(cache) };
+        assert_eq!(
+            said(&alone("kmalloc-cg-256")).as_deref(),
+            Some("kmalloc-cg-256 has objects of all kinds: call sites (--by callsite) tell what these are")
+        );
+        assert_eq!(["dentry", "kmalloc-rcl-128"].map(|cache| said(&alone(cache))), [None, None]);
     }
 }
