@@ -6,7 +6,7 @@ use std::{
 };
 
 use sd_notify::NotifyState;
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval, sleep_until};
 
 use super::super::shared::runtime::block_on;
 use crate::{
@@ -42,17 +42,15 @@ async fn wait(why: &str, hangup: Hangup) -> Result<Rested, SessionError> {
     let status = format!("{why}; rests for {}", human::duration(REST));
     // Nowhere to complain if even standard error is closed.
     let _ = writeln!(io::stderr(), "memtrace: {status}");
-    let tell = async {
-        let mut due = interval(TELL_EVERY);
-        loop {
-            due.tick().await;
-            // Where systemd does not listen, nobody waits for it.
-            let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::Watchdog]);
+    let (mut tell, over) = (interval(TELL_EVERY), Instant::now() + REST);
+    loop {
+        tokio::select! {
+            () = signals.end() => return Ok(Rested::Ended),
+            () = sleep_until(over) => return Ok(Rested::Whole),
+            _ = tell.tick() => {
+                // Where systemd does not listen, nobody waits for it.
+                let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::Watchdog]);
+            }
         }
-    };
-    Ok(tokio::select! {
-        () = signals.end() => Rested::Ended,
-        () = sleep(REST) => Rested::Whole,
-        () = tell => Rested::Ended,
-    })
+    }
 }
