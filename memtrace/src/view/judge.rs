@@ -106,7 +106,11 @@ pub fn verdict<'a>(
         findings.extend(session.findings(grown));
         few.extend(too_few);
     }
-    let strength = |finding: &Finding| (finding.is_accusation(), finding.bytes_per_s as u64);
+    // What leaks comes back with its holder only, so it weighs more; and of a leak and a flood that are as fast, not each report should
+    // name another one first.
+    let weight = |kind| if kind == Kind::Leak { 2 } else { 1 };
+    let strength =
+        |finding: &Finding| (finding.is_accusation(), finding.bytes_per_s as u64 * weight(finding.kind));
     findings.sort_by(|a, b| strength(b).cmp(&strength(a)).then_with(|| a.keys.cmp(&b.keys)));
     let accused = findings.iter().filter(|finding| finding.is_accusation()).count();
     findings.truncate(accused + MAX_CACHES);
