@@ -175,3 +175,14 @@ pub fn has_cache(name: &str) -> bool {
 pub fn has_sheaves() -> bool {
     Path::new("/sys/kernel/slab/maple_node/sheaf_capacity").exists()
 }
+
+/// A program that a test needs. Where it is missing there is nothing to test.
+#[track_caller]
+pub fn has(program: &str) -> bool {
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    assert!(is_there || !may_not_skip(), "there is no {program}; cargo xtask setup installs one");
+    if !is_there {
+        eprintln!("skipped: there is no {program}");
+    }
+    is_there
+}

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     Test, host,
     program::Task,
-    serve::{OnPort, Prometheus, Running, free_address, get, until},
+    serve::{OnPort, Prometheus, Running, free_address, get, scrapes, until},
     tests,
     workload::{Workload, unique},
 };
@@ -20,16 +20,6 @@ pub fn tests() -> Vec<Test> {
         a_victoria_metrics_scrapes_it,
         a_node_exporter_passes_on_its_text,
     ]
-}
-
-/// Where it is missing there is nothing to test.
-fn has(program: &str) -> bool {
-    let is_there = Command::new(program).arg("--version").output().is_ok();
-    assert!(is_there || !host::may_not_skip(), "there is no {program}; cargo xtask setup installs one");
-    if !is_there {
-        eprintln!("skipped: there is no {program}");
-    }
-    is_there
 }
 
 fn start(command: &mut Command) -> Running {
@@ -42,10 +32,7 @@ const VICTORIA_METRICS: &str = "victoria-metrics";
 /// It takes a Prometheus' configuration, and is asked as one.
 fn victoria_metrics(directory: &Path, target: &str) -> Prometheus {
     let configuration = directory.join("scrape.yml");
-    let text = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, static_configs: [{{targets: ['{target}']}}]}}]\n"
-    );
-    fs::write(&configuration, text).expect("there is room");
+    fs::write(&configuration, scrapes(target, "")).expect("there is room");
     let address = free_address();
     let process = start(Command::new(VICTORIA_METRICS).args([
         format!("-promscrape.config={}", configuration.display()),
@@ -59,7 +46,7 @@ fn victoria_metrics(directory: &Path, target: &str) -> Prometheus {
 }
 
 fn a_victoria_metrics_scrapes_it() {
-    if !has(VICTORIA_METRICS) {
+    if !host::has(VICTORIA_METRICS) {
         return;
     }
     let (comm, directory) = (unique("scraped"), tempfile::tempdir().expect("there is room"));
@@ -77,7 +64,7 @@ fn a_victoria_metrics_scrapes_it() {
 const NODE_EXPORTER: &str = "prometheus-node-exporter";
 
 fn a_node_exporter_passes_on_its_text() {
-    if !has(NODE_EXPORTER) {
+    if !host::has(NODE_EXPORTER) {
         return;
     }
     let (comm, directory) = (unique("passed"), tempfile::tempdir().expect("there is room"));

@@ -205,12 +205,7 @@ impl OnPort {
 
 /// Without Prometheus there is nothing to test.
 pub fn has_prometheus() -> bool {
-    let is_there = Command::new("promtool").arg("--version").output().is_ok();
-    assert!(is_there || !host::may_not_skip(), "there is no Prometheus; cargo xtask setup installs one");
-    if !is_there {
-        eprintln!("skipped: there is no Prometheus");
-    }
-    is_there
+    host::has("promtool")
 }
 
 fn a_prometheus_scrapes_it() {
@@ -252,12 +247,15 @@ impl Prometheus {
     }
 }
 
-/// With more settings of the scrape, each with a comma behind it.
 fn prometheus(directory: &Path, target: &str, settings: &str) -> Prometheus {
-    let text = format!(
+    start_prometheus(directory, &scrapes(target, settings))
+}
+
+/// The configuration of one scrape, with more settings of it, each with a comma behind it.
+pub fn scrapes(target: &str, settings: &str) -> String {
+    format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: memtrace, {settings} static_configs: [{{targets: ['{target}']}}]}}]\n"
-    );
-    start_prometheus(directory, &text)
+    )
 }
 
 /// An address of this host that is free at this moment, which is all that can be had.

@@ -265,12 +265,7 @@ const ALERTMANAGER: &str = "prometheus-alertmanager";
 
 /// Without Alertmanager there is nothing to test.
 pub fn has_alertmanager() -> bool {
-    let is_there = Command::new(ALERTMANAGER).arg("--version").output().is_ok();
-    assert!(is_there || !host::may_not_skip(), "there is no Alertmanager; cargo xtask setup installs one");
-    if !is_there {
-        eprintln!("skipped: there is no Alertmanager");
-    }
-    is_there
+    host::has(ALERTMANAGER)
 }
 
 /// With its configuration, and all that it keeps, in this directory. Also where it listens.
