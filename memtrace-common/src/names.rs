@@ -50,6 +50,7 @@ pub mod program {
     pub const KMALLOC_BACKUP: &str = "kmalloc_backup";
     pub const KMEM_CACHE_FREE_BACKUP: &str = "kmem_cache_free_backup";
     pub const KFREE_BACKUP: &str = "kfree_backup";
+    pub const SCHED_PROCESS_FORK_BACKUP: &str = "sched_process_fork_backup";
 
     // Trampolines, for kernels whose tracepoints do not carry the cache.
     pub const ALLOC_FEXIT: &str = "alloc_fexit";

@@ -133,6 +133,7 @@ fn frame(args: &CachesArgs) -> Frame {
 fn gather(args: &CachesArgs, files: &Files) -> Result<Report, CachesError> {
     let interval = args.interval.or((args.sort == Sort::Growth).then_some(DEFAULT_INTERVAL));
     let mut caches = files.slab_caches()?;
+    files.read_object_sizes(&mut caches);
     match caches.missing.take() {
         Some(MissingSource::Slabinfo(error)) if interval.is_some() => return Err(CachesError::Growth(error)),
         Some(MissingSource::Slabinfo(error @ SlabinfoError::NotPermitted { .. })) => {

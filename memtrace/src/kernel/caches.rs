@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::{
     layout::Layout,
     memory::{Memory, MemoryError, Readable as _},
+    per_cpu_free::PerCpuFree,
 };
 
 /// More caches than any kernel has: a longer walk has lost its way.
@@ -28,6 +29,7 @@ pub struct KernelCache {
     pub order: u32,
     /// Objects of one slab.
     pub objects: u32,
+    pub per_cpu_free: PerCpuFree,
 }
 
 /// Lists all slab caches.
@@ -75,17 +77,33 @@ fn first_cache(memory: &Memory, layout: &Layout) -> Result<u64, MemoryError> {
 }
 
 fn read_unchecked(memory: &Memory, layout: &Layout, address: u64) -> Result<KernelCache, MemoryError> {
-    let at = |offset: u32| address.wrapping_add(u64::from(offset));
-    let name = memory.string(memory.u64(at(layout.cache.name))?)?;
-    let order_objects = memory.u32(at(layout.cache.order_objects))?;
+    let layout = &layout.cache;
+    // All at once: each reading takes two system calls.
+    let mut bytes = vec![0; layout.end()];
+    memory.read(address, &mut bytes)?;
+    let u32_at = |offset: u32| bytes_at(&bytes, offset).map_or(0, u32::from_ne_bytes);
+    let name = memory.string(bytes_at(&bytes, layout.name).map_or(0, u64::from_ne_bytes))?;
+    let order_objects = u32_at(layout.order_objects);
+    let objects = order_objects & 0xffff;
+    let partial_slabs = match (layout.cpu_partial_slabs, layout.cpu_partial) {
+        (Some(slabs), _) => u32_at(slabs),
+        (None, Some(objects)) => PerCpuFree::slabs_within(u32_at(objects)),
+        (None, None) => 0,
+    };
+    let sheaf_capacity = layout.sheaf_capacity.map_or(0, u32_at);
     Ok(KernelCache {
         address,
         name: String::from_utf8(name).unwrap_or_default(),
-        size: u64::from(memory.u32(at(layout.cache.size))?),
-        object_size: u64::from(memory.u32(at(layout.cache.object_size))?),
+        size: u64::from(u32_at(layout.size)),
+        object_size: u64::from(u32_at(layout.object_size)),
         order: order_objects >> 16,
-        objects: order_objects & 0xffff,
+        objects,
+        per_cpu_free: PerCpuFree { objects_per_slab: objects, partial_slabs, sheaf_capacity },
     })
+}
+
+fn bytes_at<const N: usize>(bytes: &[u8], offset: u32) -> Option<[u8; N]> {
+    bytes.get(offset as usize..)?.first_chunk().copied()
 }
 
 impl KernelCache {

@@ -83,8 +83,30 @@ pub struct CacheLayout {
     pub order_objects: u32,
     /// Links all caches.
     pub list: u32,
+    /// How many slabs a CPU may have beside its own, or before v5.16 how many free objects may be in them. Neither is there where CPUs
+    /// have none.
+    pub cpu_partial_slabs: Option<u32>,
+    pub cpu_partial: Option<u32>,
+    /// From v6.18 on.
+    pub sheaf_capacity: Option<u32>,
     pub nodes: u32,
     pub node_partial: u32,
+}
+
+impl CacheLayout {
+    /// Behind the last field that says what a cache is like.
+    pub fn end(&self) -> usize {
+        let fields = [
+            Some(self.name),
+            Some(self.size),
+            Some(self.object_size),
+            Some(self.order_objects),
+            self.cpu_partial_slabs,
+            self.cpu_partial,
+            self.sheaf_capacity,
+        ];
+        fields.into_iter().flatten().max().map_or(0, |last| last as usize + size_of::<u64>())
+    }
 }
 
 /// `struct slab`, or before v5.17 the part of `struct page` that became it.
@@ -143,6 +165,9 @@ impl Layout {
                 object_size: cache("object_size")?,
                 order_objects: cache("oo")?,
                 list: cache("list")?,
+                cpu_partial_slabs: cache("cpu_partial_slabs").ok(),
+                cpu_partial: cache("cpu_partial").ok(),
+                sheaf_capacity: cache("sheaf_capacity").ok(),
                 nodes: cache("node").or_else(|_| per_node(types))?,
                 node_partial: types.offset("kmem_cache_node", "partial")?,
             },

@@ -53,6 +53,7 @@ fn backup_of(probe: &str, confuses_objects: bool, preempts_probes: bool) -> Opti
         program::KFREE if confuses_objects => Some(program::KFREE_BACKUP),
         program::KMEM_CACHE_ALLOC if preempts_probes => Some(program::KMEM_CACHE_ALLOC_BACKUP),
         program::KMALLOC if preempts_probes => Some(program::KMALLOC_BACKUP),
+        program::SCHED_PROCESS_FORK if preempts_probes => Some(program::SCHED_PROCESS_FORK_BACKUP),
         _ => None,
     }
 }
@@ -112,12 +113,14 @@ pub fn writers(plan: &Plan, layout: &Layout, filters: &Filters, options: LoadOpt
     cpu::writers(names.into_iter().chain(backups))
 }
 
-/// They have the names of their tracepoints.
-const PROCESS_PROGRAMS: [&str; 3] =
-    [program::SCHED_PROCESS_FORK, program::SCHED_PROCESS_EXEC, program::SCHED_PROCESS_EXIT];
-
-/// Where trees of processes are followed, processes are forgotten when they are gone.
-const TREE_PROGRAMS: [&str; 1] = [program::SCHED_PROCESS_FREE];
+/// What follows processes; they have the names of their tracepoints.
+fn process_programs(follows_trees: bool) -> Vec<&'static str> {
+    let mut names =
+        vec![program::SCHED_PROCESS_FORK, program::SCHED_PROCESS_EXEC, program::SCHED_PROCESS_EXIT];
+    // Where trees are followed, processes are forgotten when they are gone.
+    names.extend(follows_trees.then_some(program::SCHED_PROCESS_FREE));
+    names
+}
 
 /// Room for processes of a tree that live at the same time, and for its first ones. A process that there is no room for is counted.
 const TREE_ENTRIES: u32 = 1 << 15;
@@ -313,15 +316,18 @@ impl Loaded {
             return Err(ON_REQUEST.to_owned());
         }
         layout.processes.as_ref().map_err(Clone::clone)?;
-        let of_trees = matches!(filters.processes, Processes::Trees(_));
-        let of_trees = if of_trees { &TREE_PROGRAMS[..] } else { &[] };
-        let names = || PROCESS_PROGRAMS.iter().chain(of_trees).copied();
-        for name in names() {
-            let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
-            program.load().map_err(|error| unusable(&error))?;
+        let follows_trees = matches!(filters.processes, Processes::Trees(_));
+        let mut ready = Vec::new();
+        for target in process_programs(follows_trees) {
+            let backup = backup_of(target, false, follows_trees && self.preempts_probes);
+            let backup = backup.filter(|_| self.backups);
+            for name in [Some(target), backup].into_iter().flatten() {
+                let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
+                program.load().map_err(|error| unusable(&error))?;
+                ready.push(Ready { name, target, stage: self.stage, part: Part::Processes });
+            }
         }
-        let ready = |name| Ready { name, target: name, stage: self.stage, part: Part::Processes };
-        self.ready.extend(names().map(ready));
+        self.ready.append(&mut ready);
         Ok(())
     }
 

@@ -30,6 +30,7 @@ pub mod memory;
 pub mod nodes;
 pub mod object;
 pub mod options;
+pub mod per_cpu_free;
 pub mod support;
 pub mod pages;
 pub mod panel;

@@ -199,7 +199,7 @@ impl CacheDirectory {
         if number != address {
             self.generations.insert(address, number);
         }
-        self.infos.insert(number, from_kernel(cache));
+        self.infos.insert(number, from_kernel(cache, Machine::read()));
     }
 }
 
@@ -207,25 +207,40 @@ impl CacheDirectory {
 pub fn described(kernel: &[KernelCache], known: &SlabCaches, requested: &[String]) -> Caches {
     let by_kernel_name: HashMap<&str, &slab::SlabCache> =
         known.caches.iter().flat_map(|cache| cache.kernel_names().map(move |name| (name, cache))).collect();
-    let (cpus, nodes) = (host::cpus() as u64, host::nodes() as u64);
+    let machine = Machine::read();
     let info = |cache: &KernelCache| {
         let name = slab::root_name(&cache.name);
         let known = by_kernel_name.get(cache.name.as_str()).or_else(|| by_kernel_name.get(name));
         CacheInfo {
-            name: name.to_owned(),
             aliases: known.map(|known| known.aliases.clone()).unwrap_or_default(),
-            object_size: cache.size,
             reclaimable: known.and_then(|known| known.reclaimable),
-            slack: known.and_then(|known| known.per_cpu_free).map(|free| free.most(cpus, nodes)),
             is_requested: requested.iter().any(|requested| requested == name),
+            ..from_kernel(cache, machine)
         }
     };
     kernel.iter().map(|cache| (cache.address, info(cache))).collect()
 }
 
-fn from_kernel(cache: &KernelCache) -> CacheInfo {
-    let name = slab::root_name(&cache.name).to_owned();
-    CacheInfo { name, object_size: cache.size, ..CacheInfo::default() }
+/// Who has lists of free objects.
+#[derive(Clone, Copy)]
+struct Machine {
+    cpus: u64,
+    nodes: u64,
+}
+
+impl Machine {
+    fn read() -> Self {
+        Self { cpus: host::cpus() as u64, nodes: host::nodes() as u64 }
+    }
+}
+
+fn from_kernel(cache: &KernelCache, machine: Machine) -> CacheInfo {
+    CacheInfo {
+        name: slab::root_name(&cache.name).to_owned(),
+        object_size: cache.size,
+        slack: Some(cache.per_cpu_free.most(machine.cpus, machine.nodes)),
+        ..CacheInfo::default()
+    }
 }
 
 /// Aliases are only added: objects of a destroyed one may be left.

@@ -54,6 +54,7 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).expect("it has a name");
         let name = name.to_str().expect("a path in /dev").to_owned();
         let side = || File::options().read(true).write(true).open(&name).expect("its other side");
+        let before = tcgetattr(&master).expect("it is a terminal");
         let process = Command::new(program)
             .args(arguments)
             .env("TERM", "xterm")
@@ -63,7 +64,6 @@ impl Terminal {
             .stderr(Stdio::null())
             .spawn()
             .expect("memtrace starts");
-        let before = tcgetattr(&master).expect("it is a terminal");
         let (sender, output) = channel();
         let master = File::from(master);
         let reader = master.try_clone().expect("a descriptor can be copied");

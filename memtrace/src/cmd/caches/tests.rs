@@ -21,7 +21,6 @@ fn cache(name: &str, aliases: &[&str], size: u64, reclaimable: bool, counts: [u6
         object_size: Some(size - size / 50),
         slab_size: Some(size),
         reclaimable: Some(reclaimable),
-        per_cpu_free: None,
         counts: Some(Counts { active_objects, total_objects, slabs, pages }),
     }
 }

@@ -4,7 +4,6 @@
 //! carry. /sys/kernel/slab has the names that were merged into each cache, and whether its memory can be reclaimed.
 //! Where only one of the two can be read, [`SlabCaches`] says which is missing and has what the other one knows.
 
-mod per_cpu_free;
 pub mod nearest;
 pub mod resolve;
 pub mod slabinfo;
@@ -15,7 +14,6 @@ use std::{
     path::PathBuf,
 };
 
-pub use per_cpu_free::PerCpuFree;
 pub use resolve::{
     ResolveError, SelectedCaches, printable, resolve, resolve_without, root_name, size_of_kmalloc,
 };
@@ -43,14 +41,12 @@ pub struct SlabCache {
     pub aliases: Vec<String>,
     /// False where slabinfo does not list the cache: then the kernel's name is this one or one of the aliases.
     pub name_is_certain: bool,
-    /// Bytes that the cache's user asked for.
+    /// Bytes that the cache's user asked for; None before [`Files::read_object_sizes`].
     pub object_size: Option<u64>,
     /// Bytes of memory that one object takes, padding included.
     pub slab_size: Option<u64>,
     /// The kernel can reclaim this memory under pressure.
     pub reclaimable: Option<bool>,
-    /// None where sysfs does not say.
-    pub per_cpu_free: Option<PerCpuFree>,
     /// None where slabinfo cannot be read.
     pub counts: Option<Counts>,
 }
@@ -86,12 +82,16 @@ pub struct SlabError {
 impl Files {
     pub fn slab_caches(&self) -> Result<SlabCaches, SlabError> {
         // sysfs first: a cache that appears in between has its numbers, and lacks only its attributes.
-        let groups = sysfs::read(&self.slab_directory());
+        let directory = self.slab_directory();
+        let groups = sysfs::read(&directory);
         let lines = self.slabinfo();
         let (lines, groups, missing) = match (lines, groups) {
             (Ok(lines), Ok(groups)) => (lines, groups, None),
             (Ok(lines), Err(error)) => (lines, Vec::new(), Some(MissingSource::Sysfs(error))),
-            (Err(error), Ok(groups)) => (Vec::new(), groups, Some(MissingSource::Slabinfo(error))),
+            (Err(error), Ok(mut groups)) => {
+                groups.iter_mut().for_each(|group| group.read_size(&directory));
+                (Vec::new(), groups, Some(MissingSource::Slabinfo(error)))
+            }
             (Err(slabinfo), Err(sysfs)) => return Err(SlabError { slabinfo, sysfs }),
         };
         Ok(SlabCaches { caches: combine(lines, &groups), missing })
@@ -100,6 +100,15 @@ impl Files {
     /// Only the numbers, for [`SlabCaches::update`]. Takes locks that allocations take: every five seconds at most.
     pub fn slabinfo(&self) -> Result<Vec<SlabinfoLine>, SlabinfoError> {
         slabinfo::read(&self.proc().join("slabinfo"))
+    }
+
+    /// Reads what the users of these caches asked for: a file for each.
+    pub fn read_object_sizes(&self, caches: &mut SlabCaches) {
+        let directory = self.slab_directory();
+        for cache in &mut caches.caches {
+            let size_of = |name| sysfs::number(&directory.join(name), "object_size");
+            cache.object_size = size_of(cache.name.as_str()).or_else(|| size_of(root_name(&cache.name)));
+        }
     }
 
     /// What sysfs says of the caches with these names, which are the kernel's own. No object counts, and no locks.
@@ -230,10 +239,8 @@ fn described(name: &str, group_of: &HashMap<&str, &Group>, is_kernels: impl Fn(&
 fn from_group(group: &Group, is_alias: impl Fn(&str) -> bool) -> SlabCache {
     SlabCache {
         aliases: group.names.iter().filter(|name| is_alias(name)).cloned().collect(),
-        object_size: group.attributes.object_size,
-        slab_size: group.attributes.slab_size,
-        reclaimable: group.attributes.reclaimable,
-        per_cpu_free: group.attributes.per_cpu_free,
+        slab_size: group.slab_size,
+        reclaimable: group.reclaimable,
         ..SlabCache::default()
     }
 }

@@ -15,7 +15,6 @@ use std::{
 use foldhash::fast::FixedState;
 use thiserror::Error;
 
-use super::PerCpuFree;
 use crate::text::escape;
 
 /// One `struct kmem_cache` as sysfs shows it.
@@ -24,18 +23,18 @@ pub struct Group {
     /// Every name that lives in it, sorted. The first creator's is the one that the kernel's struct carries; sysfs
     /// does not say which that is.
     pub names: Vec<String>,
-    pub attributes: Attributes,
+    /// None where the file is absent, or unreadable: it is root's.
+    pub reclaimable: Option<bool>,
+    /// Bytes that one object takes, as slabinfo says too; None before [`Self::read_size`].
+    pub slab_size: Option<u64>,
+    directory: String,
 }
 
-/// None where a file is absent, or unreadable: they are root's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// Bytes that the cache's user asked for.
-    pub object_size: Option<u64>,
-    /// Bytes that one object takes.
-    pub slab_size: Option<u64>,
-    pub reclaimable: Option<bool>,
-    pub per_cpu_free: Option<PerCpuFree>,
+impl Group {
+    /// Reads the size of its objects; the path is that of all groups.
+    pub fn read_size(&mut self, path: &Path) {
+        self.slab_size = number(&path.join(&self.directory), "slab_size");
+    }
 }
 
 #[derive(Debug, Error)]
@@ -62,15 +61,16 @@ pub fn read(path: &Path) -> Result<Vec<Group>, SysfsError> {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(directory) = directory_of(&entry, &name) else { continue };
-        let group = groups.entry(directory).or_default();
+        let new = || Group { directory: directory.clone(), ..Group::default() };
+        let group = groups.entry(directory.clone()).or_insert_with(new);
         // `:A-0000256` is a shape, not a name.
         if !name.starts_with(':') {
             group.names.push(name);
         }
     }
-    for (directory, group) in &mut groups {
+    for group in groups.values_mut() {
         group.names.sort_unstable();
-        group.attributes = attributes(&path.join(directory));
+        group.reclaimable = number(&path.join(&group.directory), "reclaim_account").map(|flag| flag != 0);
     }
     Ok(groups.into_values().collect())
 }
@@ -97,20 +97,7 @@ fn directory_of(entry: &std::fs::DirEntry, name: &str) -> Option<String> {
     }
 }
 
-fn attributes(directory: &Path) -> Attributes {
-    let number = |file| -> Option<u64> {
-        let text = std::fs::read_to_string(directory.join(file)).ok()?;
-        text.trim().parse().ok()
-    };
-    Attributes {
-        object_size: number("object_size"),
-        slab_size: number("slab_size"),
-        reclaimable: number("reclaim_account").map(|flag| flag != 0),
-        // Not every kernel has the other two.
-        per_cpu_free: number("objs_per_slab").map(|objects_per_slab| PerCpuFree {
-            objects_per_slab,
-            cpu_partial: number("cpu_partial").unwrap_or(0),
-            sheaf_capacity: number("sheaf_capacity").unwrap_or(0),
-        }),
-    }
+/// What a file of a cache's directory says.
+pub fn number(directory: &Path, file: &str) -> Option<u64> {
+    std::fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()
 }

@@ -32,8 +32,6 @@ fn files(slabinfo: Option<&str>, with_sysfs: bool) -> (tempfile::TempDir, Files)
             fs::write(directory.join("slab_size"), slab_size).unwrap();
             fs::write(directory.join("reclaim_account"), reclaimable).unwrap();
         }
-        fs::write(slab.join("dentry/objs_per_slab"), "21\n").unwrap();
-        fs::write(slab.join("dentry/cpu_partial"), "120\n").unwrap();
         for (name, directory) in [
             ("task_delay_info", ":A-0000256"),
             ("ip6_dst_cache", ":A-0000256"),
@@ -64,7 +62,8 @@ fn show(caches: &SlabCaches) -> String {
 #[test]
 fn both_sources_are_joined() {
     let (_root, files) = files(Some(SLABINFO), true);
-    let caches = files.slab_caches().unwrap();
+    let mut caches = files.slab_caches().unwrap();
+    files.read_object_sizes(&mut caches);
     assert!(caches.missing.is_none());
     insta::assert_snapshot!(show(&caches), @r#"
     dentry [] (Some(184), Some(192)) Some(true) Some((100, 105, 5, 5))
@@ -81,8 +80,8 @@ fn the_kernel_s_own_names_are_described_without_numbers() {
     let (_root, files) = files(None, true);
     let caches = files.described_caches(["pid", "dentry", "dentry(12:web)", "odd"].into_iter()).unwrap();
     insta::assert_snapshot!(show(&caches), @r#"
-    dentry [] (Some(184), Some(192)) Some(true) None
-    dentry(12:web) [] (Some(184), Some(192)) Some(true) None
+    dentry [] (None, None) Some(true) None
+    dentry(12:web) [] (None, None) Some(true) None
     odd [] (None, None) None None
     pid ["cred"] (None, None) Some(false) None
     "#);
@@ -104,21 +103,10 @@ fn an_entry_that_comes_or_goes_changes_the_fingerprint() {
 }
 
 #[test]
-fn what_a_cache_keeps_at_hand_is_known_where_sysfs_says_so() {
-    let (_root, files) = files(Some(SLABINFO), true);
-    let caches = files.slab_caches().unwrap();
-    let per_cpu_free = |name| caches.get(name).unwrap().per_cpu_free;
-    assert_eq!(
-        per_cpu_free("dentry"),
-        Some(PerCpuFree { objects_per_slab: 21, cpu_partial: 120, sheaf_capacity: 0 })
-    );
-    assert_eq!([per_cpu_free("pid"), per_cpu_free("odd")], [None, None]);
-}
-
-#[test]
 fn without_slabinfo_names_and_sizes_remain() {
     let (root, files) = files(None, true);
-    let caches = files.slab_caches().unwrap();
+    let mut caches = files.slab_caches().unwrap();
+    files.read_object_sizes(&mut caches);
     let missing =
         caches.missing.as_ref().unwrap().to_string().replace(&root.path().display().to_string(), "");
     insta::assert_snapshot!(missing, @"/proc/slabinfo does not exist: /proc is not mounted, or the kernel has no CONFIG_SLUB_DEBUG; the numbers of objects are unknown");
@@ -186,11 +174,12 @@ fn an_update_takes_the_numbers_of_later() {
 #[test]
 fn this_host() {
     let files = Files::live();
-    let caches = match files.slab_caches() {
+    let mut caches = match files.slab_caches() {
         Ok(caches) if caches.missing.is_none() => caches,
         Ok(caches) => return eprintln!("skipped: {}", caches.missing.unwrap()),
         Err(error) => return eprintln!("skipped: {error}"),
     };
+    files.read_object_sizes(&mut caches);
     for cache in &caches.caches {
         for name in cache.names() {
             let selection = resolve(&[name.to_owned()], &caches).unwrap();
