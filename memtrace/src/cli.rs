@@ -203,7 +203,7 @@ fn only_of_session(command: clap::Command) -> clap::Command {
 }
 
 /// What a recording was made with cannot be chosen any more.
-const OF_SESSION: [&str; 15] = [
+const OF_SESSION: [&str; 16] = [
     "children",
     "trees",
     "users",
@@ -215,6 +215,7 @@ const OF_SESSION: [&str; 15] = [
     "sample",
     "max_memory",
     "max_cpu",
+    "readers",
     "verbose",
     "avoid",
     "ring_bytes",

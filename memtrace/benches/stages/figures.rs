@@ -37,7 +37,7 @@ impl Args {
 pub struct Figures {
     pub stage: &'static str,
     pub name: String,
-    /// By CPU time of the thread, as everything here.
+    /// By CPU time of the thread, as everything here but for [`Self::against_one`].
     pub events_per_s: Option<f64>,
     pub ns_per_event: Option<f64>,
     /// In a recording.
@@ -49,6 +49,8 @@ pub struct Figures {
     pub outstanding: Option<usize>,
     /// The longest time that one batch of events took.
     pub longest_pause_ns: Option<u64>,
+    /// How many times as many events two threads follow as one does, by the clock.
+    pub against_one: Option<f64>,
 }
 
 impl Figures {
@@ -68,6 +70,7 @@ impl Figures {
         let figures = [
             (self.ns_per_event, "ns/event"),
             (self.events_per_s.map(|rate| rate / 1e6), "M events/s"),
+            (self.against_one, "x one thread"),
             (self.bytes_per_event, "B/event"),
             (self.outstanding.map(|count| count as f64), "outstanding"),
             (self.bytes_per_object, "B/object"),

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use memtrace::stream::{
     decode::decode,
     event::Event,
-    ledger::{Batch, Ledger},
+    ledger::{Applier, Ledger},
 };
 
 use crate::{
@@ -204,15 +204,15 @@ impl Bench {
 impl Run {
     fn time(&mut self, ledger: &mut Ledger, records: &Records) {
         let mut iter = records.iter();
-        let mut batch = Batch::default();
+        let mut applier = Applier::default();
         let mut last = cpu_ns();
         loop {
             let mut read = 0;
             for record in iter.by_ref().take(BATCH) {
-                decode(record, &mut |event: Event<'_>| batch.add(event, ledger)).expect("a record of ours");
+                decode(record, &mut |event: Event<'_>| applier.add(event, ledger)).expect("a record of ours");
                 read += 1;
             }
-            batch.apply(ledger);
+            applier.finish(ledger);
             if read == 0 {
                 break;
             }

@@ -7,6 +7,7 @@ mod decode;
 mod figures;
 mod ledger;
 mod measure;
+mod readers;
 mod recording;
 mod rings;
 mod source;
@@ -22,6 +23,7 @@ fn main() {
     let args = Args::parse();
     decode::run(&args);
     ledger::run(&args);
+    readers::run(&args);
     recording::run(&args);
     rings::run(&args);
 }

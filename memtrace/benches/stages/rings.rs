@@ -19,7 +19,7 @@ use memtrace::{
     stream::{
         decode::RecordVisitor,
         event::Event,
-        ledger::{Batch, Ledger},
+        ledger::{Applier, Ledger},
     },
 };
 
@@ -59,7 +59,7 @@ fn simulated(cpus: u32, events: usize, name: &str) -> Figures {
     let mut rings = host.rings().expect("it can be mapped");
     let pairs = events / 2 / cpus as usize;
     let (travelling, is_over) = (Mutex::new(VecDeque::new()), AtomicBool::new(false));
-    let mut reader = Reader { ledger: Ledger::new(usize::MAX), batch: Batch::default(), events: 0 };
+    let mut reader = Reader { ledger: Ledger::new(usize::MAX), applier: Applier::default(), events: 0 };
     let (mut cpu, mut longest) = (0, 0);
     thread::scope(|scope| {
         let writers: Vec<_> = (0..cpus)
@@ -107,7 +107,7 @@ fn drains(cpus: u32, name: &str) -> Figures {
     const TIMES: usize = 1_000;
     let host = Host::new(cpus, RING_BYTES).expect("there is memory");
     let mut rings = host.rings().expect("it can be mapped");
-    let mut reader = Reader { ledger: Ledger::new(usize::MAX), batch: Batch::default(), events: 0 };
+    let mut reader = Reader { ledger: Ledger::new(usize::MAX), applier: Applier::default(), events: 0 };
     let start = cpu_ns();
     for _ in 0..TIMES {
         reader.drain(&mut rings, MOST, Host::settled());
@@ -117,14 +117,14 @@ fn drains(cpus: u32, name: &str) -> Figures {
 
 struct Reader {
     ledger: Ledger,
-    batch: Batch,
+    applier: Applier,
     events: usize,
 }
 
 impl Reader {
     fn drain(&mut self, rings: &mut CpuRings, most: usize, until: u64) -> usize {
         let read = rings.drain(most, until, self).expect("they can be mapped");
-        self.batch.apply(&mut self.ledger);
+        self.applier.finish(&mut self.ledger);
         self.events += read;
         read
     }
@@ -132,7 +132,7 @@ impl Reader {
 
 impl<'a> RecordVisitor<'a> for Reader {
     fn event(&mut self, event: Event<'a>) {
-        self.batch.add(event, &mut self.ledger);
+        self.applier.add(event, &mut self.ledger);
     }
 
     fn undecodable(&mut self) {

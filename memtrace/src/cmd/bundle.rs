@@ -90,7 +90,7 @@ pub struct BundleArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["caches", "pids", "comms", "stacks", "interval", "duration", "count", "settle", "sample", "max_memory", "max_cpu", "max_size"]
+        conflicts_with_all = ["caches", "pids", "comms", "stacks", "interval", "duration", "count", "settle", "sample", "max_memory", "max_cpu", "readers", "max_size"]
     )]
     pub from_recording: Option<PathBuf>,
 

@@ -49,7 +49,7 @@ use crate::{
     rights::needs::Needs,
     select::filter::{Filter, FilterError},
     session::{
-        self, Options, SessionError,
+        self, Options, Readers, SessionError,
         budget::CpuLimit,
         options::TakeCensus,
         sink::{StreamLosses, StreamTarget},
@@ -268,6 +268,7 @@ fn options(args: EventsArgs) -> Options {
         sample: live.sample,
         max_memory: live.max_memory,
         max_cpu: live.max_cpu.map(|percent| CpuLimit { percent }),
+        readers: Readers::default(),
         verbose: live.verbose,
         avoid: live.avoid,
         ring_bytes: live.ring_bytes,

@@ -165,6 +165,7 @@ pub fn options(trace: TraceArgs, rows: RowArgs) -> Result<Options, IncidentsErro
         sample: trace.sample,
         max_memory: trace.max_memory,
         max_cpu: trace.max_cpu.map(|percent| CpuLimit { percent }),
+        readers: trace.readers,
         verbose: trace.verbose,
         avoid: trace.avoid,
         ring_bytes: trace.ring_bytes,

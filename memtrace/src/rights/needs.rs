@@ -107,6 +107,11 @@ pub fn keep_only_files_here(makes_files: bool) {
     let _ = keep(kept, kept);
 }
 
+/// For a thread that only computes.
+pub fn keep_nothing_here() {
+    let _ = keep(CapabilitySet::empty(), CapabilitySet::empty());
+}
+
 /// Has these capabilities from now on, and could have others again.
 fn keep(effective: CapabilitySet, permitted: CapabilitySet) -> Result<(), Errno> {
     let inheritable = capabilities(None)?.inheritable & permitted;

@@ -52,7 +52,7 @@ impl Session {
         let sampling = self.state.budget.sampling();
         let mut apply = Apply { time: clock::now(), is_first: true, session: self };
         let drained = drain(events, &mut apply);
-        self.batch.apply(&mut self.ledger);
+        self.applier.finish(&mut self.ledger);
         let drained = drained?;
         self.state.caches.learn_new(&self.state.kernel, &events.generations)?;
         self.state.tasks.learn_new(&mut self.ledger);
@@ -74,9 +74,9 @@ struct Apply<'s> {
 impl Apply<'_> {
     #[cold]
     fn make_room(&mut self) {
-        let Session { ledger, batch, state, .. } = &mut *self.session;
+        let Session { ledger, applier, state, .. } = &mut *self.session;
         // Events so far count by the period that held then.
-        batch.apply(ledger);
+        applier.finish(ledger);
         if let Some(period) = state.budget.make_room(ledger) {
             self.push_to_sink(&Entry::Period(period));
         }
@@ -96,8 +96,8 @@ impl Apply<'_> {
             self.make_room();
         }
         self.push_to_sink(&Entry::Event(event));
-        let Session { ledger, batch, .. } = &mut *self.session;
-        batch.add(event, ledger);
+        let Session { ledger, applier, .. } = &mut *self.session;
+        applier.add(event, ledger);
     }
 
     fn push_to_sink(&mut self, entry: &Entry<'_>) {
@@ -110,7 +110,7 @@ impl Apply<'_> {
 
     /// The probes cannot decide on all: see [`super::sift`].
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
-        let Session { state, batch, ledger, left_out, .. } = &mut *self.session;
+        let Session { state, applier, ledger, left_out, .. } = &mut *self.session;
         if !state.sift.is_on() {
             return true;
         }
@@ -118,7 +118,7 @@ impl Apply<'_> {
             Event::Alloc(alloc) => state.sift.passes(alloc, &mut state.tasks.cgroups),
             // Whose allocation was left out has no object here.
             Event::Name(name) => {
-                batch.apply(ledger);
+                applier.finish(ledger);
                 ledger.object(name.dentry).is_some()
             }
             Event::Free(_) => true,

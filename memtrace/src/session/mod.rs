@@ -47,7 +47,7 @@ mod run;
 
 pub use self::{
     error::{SessionError, SetupError},
-    options::{Options, StacksOption},
+    options::{Options, Readers, StacksOption},
     run::{Hangup, record, run, run_asked, run_command, stream},
     setup::check_privileges,
     signals::Signals,

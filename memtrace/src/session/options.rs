@@ -19,6 +19,31 @@ pub enum StacksOption {
     Both,
 }
 
+/// Threads for events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Readers {
+    /// Two where the host has at least four CPUs
+    #[default]
+    Auto,
+    /// One reads them and keeps count
+    #[value(name = "1")]
+    One,
+    /// One reads them, and where many wait, another keeps count
+    #[value(name = "2")]
+    Two,
+}
+
+impl Readers {
+    /// A second thread follows more events where there is a CPU for it. On a small host it would take one from those who work.
+    pub fn has_two(self, cpus: usize) -> bool {
+        match self {
+            Self::Auto => cpus >= 4,
+            Self::One => false,
+            Self::Two => true,
+        }
+    }
+}
+
 /// Whether to take a census that nobody asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeCensus {
@@ -56,6 +81,7 @@ pub struct Options {
     /// Bytes, in the kernel and in this process; None for a share of the host's memory.
     pub max_memory: Option<u64>,
     pub max_cpu: Option<CpuLimit>,
+    pub readers: Readers,
     pub verbose: bool,
     /// What the command does beside the session, for which rights are kept; None: all are.
     pub needs: Option<Needs>,

@@ -10,6 +10,7 @@ use super::{
     drain::{DRAIN_EVERY, MAX_DRAINED},
     error::SessionError,
     govern::Outcome,
+    host,
     look_out::LOOK_EVERY,
     marks::Mark,
     options::Options,
@@ -19,13 +20,15 @@ use super::{
     setup::{self, Ready},
     signals::Signals,
     sink::{RecordingTarget, SinkConfig, SinkState, StreamTarget},
-    state::Session,
+    state::{Session, State},
     wishes::Wishes,
 };
 use crate::{
     evidence::recording::Written,
     kernel::{attach::Attached, clock, events::Events, priority, stopped::Stopped},
     output::Output,
+    rights::needs,
+    stream::ledger::Applier,
     view::Census,
 };
 
@@ -137,11 +140,11 @@ async fn run_with(
         wishes.signals.leave_hangup();
     }
     let Ready { mut attached, mut state, verification } = setup::set_up(&options, sink.as_ref())?;
-    // Without the right to do so, it shares busy CPUs with all others.
-    let _ = priority::put_ahead();
+    let applier = applier(&options, &mut state);
+    put_ahead();
     let (mut meter, has_census) = (Meter::start(), census::is_wanted(&options));
     state.give_up_rights(&options, has_census, &mut meter, &attached.events);
-    let mut session = state.start(&options, verification, sink, meter)?;
+    let mut session = state.start(&options, verification, sink, meter, applier)?;
     session.state.notes.extend(wishes.signals.mark_problem());
     if let Some(command) = command {
         wishes.signals.follow(command.go().await.map_err(SessionError::Command)?);
@@ -184,6 +187,28 @@ async fn run_with(
     // One that the session did not see to its end: it gets its signals until then.
     wishes.signals.command_end().await;
     Ok(Finished { written: written?, over_budget })
+}
+
+/// A second thread is there from the start, in case that many events come. It begins with the rights of now.
+fn applier(options: &Options, state: &mut State) -> Applier {
+    if !options.readers.has_two(host::cpus()) {
+        return Applier::default();
+    }
+    let at_start = || {
+        put_ahead();
+        needs::keep_nothing_here();
+    };
+    Applier::with_second_thread(at_start).unwrap_or_else(|error| {
+        state
+            .notes
+            .push(format!("one thread follows all events, as a second one cannot be started: {error}"));
+        Applier::default()
+    })
+}
+
+/// Without the right to do so, a thread shares busy CPUs with all others.
+fn put_ahead() {
+    let _ = priority::put_ahead();
 }
 
 /// What a session waits for.

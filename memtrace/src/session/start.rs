@@ -15,7 +15,7 @@ use crate::{
     kernel::clock,
     procfs::Files,
     select::filter::Filter,
-    stream::{event::TimeNs, ledger::Batch},
+    stream::{event::TimeNs, ledger::Applier},
     view::build::Builder,
 };
 
@@ -26,6 +26,7 @@ impl State {
         verification: Verification,
         mut sink: Option<SinkConfig>,
         meter: Meter,
+        applier: Applier,
     ) -> Result<Session, WriteError> {
         let started = clock::now();
         let until = sink.as_mut().and_then(SinkConfig::take_until);
@@ -40,7 +41,7 @@ impl State {
             has_finding: None,
             defined_stacks: 0,
             ledger,
-            batch: Batch::default(),
+            applier,
             builder,
             shown: Filter::default(),
             verification,

@@ -14,7 +14,7 @@ use crate::{
     select::filter::Filter,
     stream::{
         event::{Address, StackId, TimeNs},
-        ledger::{Batch, Ledger},
+        ledger::{Applier, Ledger},
     },
     view::{Census, Settled, build::Builder},
 };
@@ -59,8 +59,8 @@ pub struct Session {
     /// The last stack that the sink has a definition of.
     pub defined_stacks: StackId,
     pub ledger: Ledger,
-    /// Empty between two drains.
-    pub batch: Batch,
+    /// Has nothing between two drains.
+    pub applier: Applier,
     pub builder: Builder,
     pub verification: Verification,
     pub unseen: Unseen,

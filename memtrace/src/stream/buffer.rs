@@ -5,18 +5,27 @@ use super::{
     event::{Address, Alloc, Event, Free, Label, Name, ObjectId, ObjectKind, TimeNs},
 };
 
-/// Entries in their order. Their texts are copied, one behind the other.
+/// Entries in their order. Each kind has its own room: a free takes a fifth of an allocation's, and texts are copied, one behind the
+/// other.
 #[derive(Default)]
 pub struct EntryBuffer {
-    entries: Vec<Stored>,
+    kinds: Vec<Kind>,
+    allocs: Vec<Alloc>,
+    frees: Vec<Free>,
+    others: Vec<Stored>,
     texts: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Alloc,
+    Free,
+    Other,
 }
 
 /// An entry with the lengths of its texts.
 #[derive(Clone, Copy)]
 enum Stored {
-    Alloc(Alloc),
-    Free(Free),
     Name {
         dentry: Address,
         parent: u32,
@@ -41,11 +50,11 @@ enum Stored {
 
 impl EntryBuffer {
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.kinds.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.kinds.is_empty()
     }
 
     /// Bytes of all texts.
@@ -55,23 +64,64 @@ impl EntryBuffer {
 
     /// Bytes of entries and texts.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.entries[..]) + self.texts.len()
+        size_of_val(&self.kinds[..])
+            + size_of_val(&self.allocs[..])
+            + size_of_val(&self.frees[..])
+            + size_of_val(&self.others[..])
+            + self.texts.len()
     }
 
     #[inline]
     pub fn push(&mut self, entry: &Entry<'_>) {
-        let texts = &mut self.texts;
+        self.kinds.push(match *entry {
+            Entry::Event(Event::Alloc(alloc)) => {
+                self.allocs.push(alloc);
+                Kind::Alloc
+            }
+            Entry::Event(Event::Free(free)) => {
+                self.frees.push(free);
+                Kind::Free
+            }
+            _ => {
+                self.others.push(Stored::new(entry, &mut self.texts));
+                Kind::Other
+            }
+        });
+    }
+
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        let (mut allocs, mut frees, mut others) = (self.allocs.iter(), self.frees.iter(), self.others.iter());
+        let mut texts = &self.texts[..];
+        self.kinds.iter().filter_map(move |kind| match kind {
+            Kind::Alloc => allocs.next().map(|&alloc| alloc.into()),
+            Kind::Free => frees.next().map(|&free| free.into()),
+            Kind::Other => others.next().map(|stored| stored.entry(&mut texts)),
+        })
+    }
+
+    /// Keeps its memory.
+    pub fn clear(&mut self) {
+        self.kinds.clear();
+        self.allocs.clear();
+        self.frees.clear();
+        self.others.clear();
+        self.texts.clear();
+    }
+}
+
+impl Stored {
+    /// What is neither an allocation nor a free. Puts its texts behind the others.
+    fn new(entry: &Entry<'_>, texts: &mut Vec<u8>) -> Self {
         let mut text = |text: &[u8]| {
             texts.extend_from_slice(text);
             text.len() as u32
         };
-        self.entries.push(match *entry {
-            Entry::Event(Event::Alloc(alloc)) => Stored::Alloc(alloc),
-            Entry::Event(Event::Free(free)) => Stored::Free(free),
+        match *entry {
             Entry::Event(Event::Name(Name { dentry, name, parent })) => {
-                Stored::Name { dentry, parent: text(parent), name: text(name) }
+                Self::Name { dentry, parent: text(parent), name: text(name) }
             }
-            Entry::Label(object, Label { kind, filesystem, directory, name, pattern }) => Stored::Label {
+            Entry::Label(object, Label { kind, filesystem, directory, name, pattern }) => Self::Label {
                 object,
                 kind,
                 filesystem: text(filesystem),
@@ -79,27 +129,14 @@ impl EntryBuffer {
                 pattern: pattern.map(&mut text),
                 name: text(name),
             },
-            Entry::Refuted(object) => Stored::Refuted(object),
-            Entry::Period(period) => Stored::Period(period),
-            Entry::Read(time) => Stored::Read(time),
-            Entry::Mark(time, label) => Stored::Mark { time, label: text(label) },
-        });
+            Entry::Refuted(object) => Self::Refuted(object),
+            Entry::Period(period) => Self::Period(period),
+            Entry::Read(time) => Self::Read(time),
+            Entry::Mark(time, label) => Self::Mark { time, label: text(label) },
+            Entry::Event(Event::Alloc(_) | Event::Free(_)) => unreachable!("these have room of their own"),
+        }
     }
 
-    #[inline]
-    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut texts = &self.texts[..];
-        self.entries.iter().map(move |stored| stored.entry(&mut texts))
-    }
-
-    /// Keeps its memory.
-    pub fn clear(&mut self) {
-        self.entries.clear();
-        self.texts.clear();
-    }
-}
-
-impl Stored {
     /// Takes the entry's texts from the front of `texts`, in the order in which they were pushed.
     #[inline]
     fn entry<'a>(&self, texts: &mut &'a [u8]) -> Entry<'a> {
@@ -109,8 +146,6 @@ impl Stored {
             text
         };
         match *self {
-            Self::Alloc(alloc) => alloc.into(),
-            Self::Free(free) => free.into(),
             Self::Name { dentry, parent, name } => {
                 let parent = text(parent);
                 Name { dentry, parent, name: text(name) }.into()

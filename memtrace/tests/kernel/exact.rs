@@ -101,7 +101,7 @@ fn flood_through_the_smallest_ring(rings: &[&str]) {
     check(&last, &comm, flood.objects());
 }
 
-/// A ring that holds what comes between two drains, and overflows when there are none.
+/// A ring that holds what comes between two drains, and overflows when there are none. Two threads follow what waits then.
 fn cpus_lose_no_count_in_a_flood_with_stalls() {
     ways::rings().iter().for_each(|rings| flood_with_stalls(rings));
 }
@@ -110,7 +110,8 @@ fn flood_with_stalls(rings: &[&str]) {
     let comm = unique("flood");
     let mut flood = Flood::start(&comm, pipes_of_a_flood());
     let session = Session::start(
-        &[&CACHES_OF_PIPES[..], rings, &["--comm", &comm, "--ring-bytes", "1048576"]].concat(),
+        &[&CACHES_OF_PIPES[..], rings, &["--comm", &comm, "--ring-bytes", "1048576", "--readers", "2"]]
+            .concat(),
     );
     flood.begin();
     for _ in 0..5 {

@@ -320,7 +320,7 @@ fn running(running: &[Running]) -> Section {
 }
 
 fn stages(stages: &[Figures]) -> Section {
-    let columns: [Column<&Figures>; 8] = [
+    let columns: [Column<&Figures>; 9] = [
         ("stage", |figures| format!("{}: {}", figures.stage, figures.name)),
         ("events/s", |figures| or_dash(figures.events_per_s, human::count)),
         ("an event", |figures| or_dash(figures.ns_per_event, human::ns)),
@@ -329,8 +329,10 @@ fn stages(stages: &[Figures]) -> Section {
         ("resident", |figures| or_dash(figures.resident_bytes_per_object, exact_bytes)),
         ("outstanding", |figures| or_dash(figures.outstanding, |count| human::count(count as f64))),
         ("longest pause", |figures| or_dash(figures.longest_pause_ns, human::ns)),
+        ("against one", |figures| or_dash(figures.against_one, human::number)),
     ];
-    let about = "Userspace alone, from a synthetic source, on one CPU.";
+    let about =
+        "Userspace alone, from a synthetic source, on one CPU; readers: two threads on two, by the clock.";
     let table = Table::from_rows(&columns, stages);
     Section { title: "Stages".into(), about: vec![about.into()], table }
 }

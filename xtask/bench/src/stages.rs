@@ -23,6 +23,8 @@ pub struct Figures {
     pub resident_bytes_per_object: Option<f64>,
     pub outstanding: Option<u64>,
     pub longest_pause_ns: Option<f64>,
+    /// How many times as many events two threads follow as one does.
+    pub against_one: Option<f64>,
 }
 
 /// Builds the program that has them.

@@ -12,7 +12,7 @@ use crate::{
     kernel::trials::Avoid,
     rights::needs::Needs,
     select::Select,
-    session::{StacksOption, budget::memory},
+    session::{Readers, StacksOption, budget::memory},
     text::{duration, human, size},
 };
 
@@ -56,6 +56,10 @@ pub struct TraceArgs {
     /// finally detaches
     #[arg(long, value_name = "PERCENT", value_parser = number::percent, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
+
+    /// Threads that follow events
+    #[arg(long, value_enum, value_name = "N", default_value_t)]
+    pub readers: Readers,
 
     /// Keep all rights while tracing, for debugging. Without it, those that are not needed any more are given up once the probes are
     /// attached

@@ -18,7 +18,7 @@ use crate::{
         needs::{Needs, Starts},
     },
     select::{Select, filter::Filter},
-    session::{self, Options, SessionError, budget::CpuLimit, options::TakeCensus},
+    session::{self, Options, Readers, SessionError, budget::CpuLimit, options::TakeCensus},
     triage::tracing::Tracing,
     view::{By, Snapshot, Sort, build::ReportOptions},
 };
@@ -119,6 +119,7 @@ fn options(duration: Duration) -> Options {
         sample: 1,
         max_memory: Some(MAX_MEMORY),
         max_cpu: SYS_ADMIN.is_in(capability::held()).then_some(MAX_CPU),
+        readers: Readers::default(),
         verbose: false,
         avoid: Vec::new(),
         ring_bytes: None,

@@ -83,6 +83,13 @@ impl Ages {
         spans.filter(|span| span.objects > 0).map(|span| (span.from, span.to(), span.objects))
     }
 
+    /// Reads where most removals look first.
+    pub fn touch(&self) -> u64 {
+        let at = |index: usize| self.older.get(index).map_or(0, |span| span.from);
+        let len = self.older.len();
+        self.newest.from ^ at(len / 2) ^ at(len.wrapping_sub(1))
+    }
+
     pub fn add(&mut self, time: Tick) {
         if self.newest.objects == 0 && self.older.is_empty() {
             self.newest = Span::one(time);

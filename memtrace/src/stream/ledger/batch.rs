@@ -11,31 +11,39 @@ use crate::stream::{buffer::EntryBuffer, entry::Entry, event::Event};
 
 /// Events on their way to a ledger, in their order.
 #[derive(Default)]
-pub struct Batch {
+pub(super) struct Batch {
     /// Of each event.
     places: Vec<HashPlace>,
     events: EntryBuffer,
 }
 
 impl Batch {
-    /// Adds an event; applies all when there are enough.
-    #[inline]
-    pub fn add(&mut self, event: Event<'_>, ledger: &mut Ledger) {
-        self.places.push(HashPlace::new(event.object()));
-        self.events.push(&Entry::Event(event));
-        if self.places.len() == MAX_BATCH {
-            self.apply(ledger);
-        }
+    pub fn len(&self) -> usize {
+        self.places.len()
     }
 
-    /// Applies what is left. A batch that is dropped before loses it.
+    #[inline]
+    pub fn push(&mut self, event: Event<'_>) {
+        self.places.push(HashPlace::new(event.object()));
+        self.events.push(&Entry::Event(event));
+    }
+
+    /// Applies all, and is empty then. A batch that is dropped before loses them.
     pub fn apply(&mut self, ledger: &mut Ledger) {
-        black_box(self.places.iter().fold(0, |read, &place| read ^ ledger.touch(place)));
-        for (&place, entry) in self.places.iter().zip(self.events.iter()) {
-            if let Entry::Event(event) = entry {
-                ledger.apply_at(place, &event);
+        let has_many_origins = ledger.has_many_origins();
+        let (mut seen, mut events) = (self.events.iter(), self.events.iter());
+        for places in self.places.chunks(MAX_BATCH) {
+            black_box(places.iter().fold(0, |read, &place| read ^ ledger.touch(place)));
+            if has_many_origins {
+                black_box(ledger.touch_origins(places.iter().copied().zip(seen.by_ref())));
+            }
+            for (&place, entry) in places.iter().zip(events.by_ref()) {
+                if let Entry::Event(event) = entry {
+                    ledger.apply_at(place, &event);
+                }
             }
         }
+        drop((seen, events));
         self.places.clear();
         self.events.clear();
     }

@@ -11,6 +11,7 @@
 
 mod aged;
 mod ages;
+mod applier;
 mod batch;
 mod entry;
 mod names;
@@ -29,7 +30,7 @@ use memtrace_common::sample;
 pub use self::{
     aged::Aged,
     ages::AllocSpan,
-    batch::Batch,
+    applier::Applier,
     objects::SHARDS as PARTS,
     origins::{FOLDED, OTHERS, Origin, OriginKey},
     watched::Watched,
@@ -40,13 +41,19 @@ use self::{
     objects::{HashPlace, Objects, Slot},
     origins::{Called, Origins},
 };
-use crate::stream::event::{
-    Address, Alloc, CacheTag, Event, Free, Label, NO_GFP, NO_NODE, ObjectId, ObjectKind, ProcessId, TimeNs,
-    cache_tag,
+use crate::stream::{
+    entry::Entry,
+    event::{
+        Address, Alloc, CacheTag, Event, Free, Label, NO_GFP, NO_NODE, ObjectId, ObjectKind, ProcessId,
+        TimeNs, cache_tag,
+    },
 };
 
-/// Events in a [`Batch`] at most: reads beyond some tens do not overlap any more.
+/// Events whose entries are read together at most: reads beyond some tens do not overlap any more.
 const MAX_BATCH: usize = 64;
+
+/// More than these are not all in a CPU's own cache: a megabyte.
+const MANY_ORIGINS: usize = 4096;
 
 /// The largest sampling period. It leaves sixteen of a million objects; fewer make no sense.
 pub const MAX_PERIOD: u32 = 1 << 16;
@@ -285,6 +292,33 @@ impl Ledger {
         self.objects.touch(place)
     }
 
+    /// Whether it is worth it to [touch](Self::touch_origins) them: few are in the CPU's cache anyway.
+    fn has_many_origins(&self) -> bool {
+        self.origins.end() > MANY_ORIGINS
+    }
+
+    /// Reads what applying these events reads of their origins, [`MAX_BATCH`] at most, once their objects are in the CPU's cache: each would
+    /// wait for two or three readings, one after the other.
+    fn touch_origins<'e>(&self, events: impl Iterator<Item = (HashPlace, Entry<'e>)>) -> u64 {
+        let (mut ids, mut len, mut last) = ([0; MAX_BATCH], 0, None);
+        for (place, entry) in events {
+            let id = match entry {
+                Entry::Event(Event::Alloc(alloc)) => {
+                    let key = self.origin_of(&alloc);
+                    if last.replace(key) == Some(key) { None } else { self.origins.guess(key) }
+                }
+                _ => self.objects.get(self.objects.slot(place)).map(|object| object.origin),
+            };
+            let Some(id) = id else { continue };
+            ids[len] = id;
+            len += 1;
+        }
+        // Readings overlap where nothing between them has to be guessed.
+        let origins = || ids[..len].iter().map(|&id| self.origins.get(id));
+        let read = origins().fold(0, |read, origin| read ^ origin.touch());
+        origins().fold(read, |read, origin| read ^ origin.ages.touch())
+    }
+
     pub fn tally(&self) -> Tally {
         self.tally
     }
@@ -292,6 +326,11 @@ impl Ledger {
     /// Whether one more batch may not fit.
     pub fn is_full(&self) -> bool {
         self.objects.len() + MAX_BATCH > self.most_objects
+    }
+
+    /// So many allocations fit before it is full.
+    fn room(&self) -> usize {
+        self.most_objects.saturating_sub(self.objects.len() + MAX_BATCH)
     }
 
     /// Number of outstanding objects that are followed.

@@ -105,6 +105,11 @@ impl Origin {
         }
     }
 
+    /// Reads what most events change.
+    pub(super) fn touch(&self) -> u64 {
+        self.key.cache ^ self.allocs ^ self.outstanding ^ self.followed ^ u64::from(self.is_emptied)
+    }
+
     /// One more object, which stands for so many.
     pub(super) fn gain(&mut self, time: Tick, weight: u64) {
         self.allocs += weight;
@@ -222,6 +227,12 @@ impl Origins {
         };
         self.last = Some((key, id));
         id
+    }
+
+    /// The origin that has this key, or one that has the same hash by chance.
+    pub fn guess(&self, key: OriginKey) -> Option<OriginId> {
+        let hash = self.hasher.hash_one(key);
+        self.by_key.find(hash, |&(known, _)| known == hash).map(|&(_, id)| id)
     }
 
     /// One of the origin's objects, which stands for so many, is freed or followed no more.

@@ -188,23 +188,59 @@ proptest! {
     #[test]
     fn a_batch_is_its_events(steps in steps(SMALL), lengths in vec(1..100_usize, 1..10)) {
         let mut ledger = Ledger::with_bounds(bounds(5));
-        let mut batch = Batch::default();
+        let mut applier = Applier::default();
         let mut ends = lengths.iter().cycle();
         let mut left = *ends.next().unwrap();
         let steps: Vec<_> = steps.into_iter().filter(|step| !matches!(step, Step::Label { .. } | Step::Refute { .. })).collect();
         for (index, step) in steps.iter().enumerate() {
-            batch.add(event(time_of(index), step).unwrap(), &mut ledger);
+            applier.add(event(time_of(index), step).unwrap(), &mut ledger);
             left -= 1;
             if left == 0 {
-                batch.apply(&mut ledger);
+                applier.finish(&mut ledger);
                 left = *ends.next().unwrap();
             }
         }
-        batch.apply(&mut ledger);
+        applier.finish(&mut ledger);
         let (one_by_one, _) = run(bounds(5), &steps);
         prop_assert_eq!(ledger.tally(), one_by_one.tally());
         let times = [1020 * UNIT];
         prop_assert_eq!(seen_in_ledger(&ledger, &times), seen_in_ledger(&one_by_one, &times));
+    }
+
+    /// A second thread changes nothing, whenever somebody wants to see the ledger, and however soon it is full.
+    #[test]
+    fn two_threads_are_as_one(
+        seed: u64, objects in prop_oneof![100..5_000_usize, Just(usize::MAX)], longest in 1..20_000_usize,
+    ) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut ledgers = [0; 2].map(|_| Ledger::with_bounds(Bounds { objects, ..bounds(100) }));
+        let mut appliers = [Applier::default(), Applier::with_second_thread(|| {}).unwrap()];
+        let mut left = 0;
+        for time in 0..30_000 {
+            let ptr = 0xffff_8880_0000_0000 + 64 * random.u64(..8_000);
+            let step = match random.u8(..10) {
+                0..6 => Step::Alloc { alloc: Alloc { ptr, ..some_alloc(task_of(1 + random.u32(..5))) }, late: 0 },
+                6 => Step::Name { ptr, parent: b"nssdb", name: b"name" },
+                _ => Step::Free(ptr),
+            };
+            if left == 0 {
+                left = random.usize(1..=longest);
+                appliers.iter_mut().zip(&mut ledgers).for_each(|(applier, ledger)| applier.finish(ledger));
+                prop_assert_eq!(ledgers[0].outstanding(), ledgers[1].outstanding());
+            }
+            left -= 1;
+            for (applier, ledger) in appliers.iter_mut().zip(&mut ledgers) {
+                if ledger.is_full() {
+                    applier.finish(ledger);
+                }
+                applier.add(event(time_of(time / 100), &step).unwrap(), ledger);
+            }
+        }
+        appliers.iter_mut().zip(&mut ledgers).for_each(|(applier, ledger)| applier.finish(ledger));
+        let [one, two] = &ledgers;
+        prop_assert_eq!(one.tally(), two.tally());
+        let times = [1020 * UNIT];
+        prop_assert_eq!(seen_in_ledger(one, &times), seen_in_ledger(two, &times));
     }
 
     /// A walk meets no more objects than it may, and only those from before a time; wherever it begins, all of them.
@@ -345,6 +381,10 @@ proptest! {
 fn alloc(ledger: &mut Ledger, object: u64, tgid: u32, comm: &str) {
     let task = Task { tgid, started: 0, comm: Comm::truncated(comm.as_bytes()), is_kthread: false };
     ledger.apply(Event::Alloc(Alloc { ptr: 8 * object, ..some_alloc(task) }));
+}
+
+fn task_of(tgid: u32) -> Task {
+    Task { tgid, started: 0, comm: Comm::truncated(b"task"), is_kthread: false }
 }
 
 fn some_alloc(task: Task) -> Alloc {

@@ -136,6 +136,7 @@ fn stages() -> Vec<Figures> {
         resident_bytes_per_object: Some(25.1),
         outstanding: Some(10_000_000),
         longest_pause_ns: Some(1.2e6),
+        against_one: Some(1.3),
     }]
 }
 
