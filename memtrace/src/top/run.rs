@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, Write as _},
+    mem,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -31,8 +32,8 @@ use super::{
 };
 use crate::{evidence::Step, output::render::terminal::Style, view::Snapshot};
 
-/// Keys are waited for so long, then signals and moments have their turn.
-const TURN: Duration = Duration::from_millis(100);
+/// Keys and moments are waited for so long, then signals have their turn.
+const TURN: Duration = Duration::from_millis(250);
 
 /// Moments and keys between two screens at most: a flood of them should not keep the screen from being drawn.
 const MAX_AT_ONCE: usize = 100;
@@ -95,6 +96,7 @@ impl<S: Source> Top<S> {
         let signals = Signals::listen()?;
         let mut screen = Screen::take(self.state.has_mouse)?;
         let keyboard = Keyboard::listen()?;
+        self.source.bell().wakes(keyboard.waker());
         if self.history.is_recording() {
             self.show_missing();
         }
@@ -159,9 +161,12 @@ impl<S: Source> Top<S> {
 
     /// Whether the user did anything.
     fn take_input(&mut self, keyboard: &Keyboard, screen: &mut Screen) -> io::Result<bool> {
-        let mut any = false;
+        let (mut any, mut wait) = (false, TURN);
         for _ in 0..MAX_AT_ONCE {
-            let Some(input) = keyboard.next(if any { Duration::ZERO } else { TURN }) else { break };
+            let Some(input) = keyboard.next(mem::replace(&mut wait, Duration::ZERO)) else { break };
+            if input == Input::Woken {
+                continue;
+            }
             any = true;
             let ask = self.ask(input, screen.area()?);
             if let Some(ask) = ask {
@@ -183,7 +188,7 @@ impl<S: Source> Top<S> {
                 let target = draw::target(area, state, history, (column, row))?;
                 mouse::click(state, target, seen)
             }
-            Input::Resized => None,
+            Input::Resized | Input::Woken => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{
         Once,
         atomic::{AtomicBool, Ordering::SeqCst},
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
     time::Duration,
@@ -152,15 +152,21 @@ pub enum Input {
     Key(Key),
     Mouse(Mouse),
     Resized,
+    /// It was not the user: there is something else to look at.
+    Woken,
 }
 
 /// What the user does, read by a thread of its own: a terminal that is gone keeps crossterm's reader busy for ever, and must not
 /// keep anybody else.
-pub struct Keyboard(Receiver<Input>);
+pub struct Keyboard {
+    inputs: Receiver<Input>,
+    sender: Sender<Input>,
+}
 
 impl Keyboard {
     pub fn listen() -> io::Result<Self> {
         let (sender, inputs) = channel();
+        let typed = sender.clone();
         let read = move || {
             while let Ok(event) = event::read() {
                 let input = match event {
@@ -169,18 +175,26 @@ impl Keyboard {
                     Event::Resize(..) => Some(Input::Resized),
                     _ => None,
                 };
-                if input.is_some_and(|input| sender.send(input).is_err()) {
+                if input.is_some_and(|input| typed.send(input).is_err()) {
                     break;
                 }
             }
         };
         thread::Builder::new().name("keys".to_owned()).spawn(read)?;
-        Ok(Self(inputs))
+        Ok(Self { inputs, sender })
+    }
+
+    /// Wakes who waits for what comes next.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let sender = self.sender.clone();
+        move || {
+            let _ = sender.send(Input::Woken);
+        }
     }
 
     /// Waits for what comes next, but not for longer than this.
     pub fn next(&self, most: Duration) -> Option<Input> {
-        self.0.recv_timeout(most).ok()
+        self.inputs.recv_timeout(most).ok()
     }
 }
 

@@ -49,6 +49,20 @@ pub struct Running {
     pub busy: Option<Busy>,
 }
 
+impl Running {
+    /// With the same at another time.
+    pub fn average(&mut self, other: &Self) {
+        self.idle_percent = f64::midpoint(self.idle_percent, other.idle_percent);
+        self.rss_bytes = self.rss_bytes.max(other.rss_bytes);
+        self.anonymous_bytes = self.anonymous_bytes.max(other.anonymous_bytes);
+        if let (Some(busy), Some(other)) = (&mut self.busy, &other.busy) {
+            busy.percent = f64::midpoint(busy.percent, other.percent);
+            busy.told_percent =
+                busy.told_percent.zip(other.told_percent).map(|(one, two)| f64::midpoint(one, two));
+        }
+    }
+}
+
 /// All CPUs busy. In percent of one CPU.
 #[derive(Debug, Serialize)]
 pub struct Busy {

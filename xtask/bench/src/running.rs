@@ -43,7 +43,9 @@ enum What {
 }
 
 impl What {
-    const ALL: [Self; 5] = [Self::Table, Self::Top, Self::Serve, Self::ServeWithin, Self::Watch];
+    /// The two that are compared come twice, and in another order: a host does not do the same all the time.
+    const IN_TURNS: [Self; 7] =
+        [Self::Table, Self::Top, Self::Top, Self::Table, Self::Serve, Self::ServeWithin, Self::Watch];
 
     fn name(self) -> &'static str {
         match self {
@@ -72,7 +74,15 @@ impl What {
 
 impl Bench<'_> {
     pub fn run(&self) -> Result<Vec<Running>> {
-        What::ALL.into_iter().map(|what| self.measure(what)).collect()
+        let mut all: Vec<Running> = Vec::new();
+        for what in What::IN_TURNS {
+            let one = self.measure(what)?;
+            match all.iter_mut().find(|known| known.name == one.name) {
+                Some(before) => before.average(&one),
+                None => all.push(one),
+            }
+        }
+        Ok(all)
     }
 
     fn measure(&self, what: What) -> Result<Running> {

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Look, Source, Told, options};
+use super::{
+    Look, Source, Told,
+    bell::{Bell, RingsAtEnd},
+    options,
+};
 use crate::{
     output::{Output, Shown},
     procfs::Files,
@@ -24,6 +28,7 @@ const WAITING: usize = 4;
 
 pub struct Live {
     reports: Receiver<Snapshot>,
+    bell: Bell,
     asker: Asker,
     report_options: ReportOptions,
     command: Command,
@@ -39,6 +44,12 @@ pub struct Command {
     pub named: Vec<String>,
 }
 
+/// What a session's moments come through.
+pub struct Reports {
+    reports: SyncSender<Snapshot>,
+    bell: RingsAtEnd,
+}
+
 /// Where a session's reports go: to the screen, and the last one to whatever follows it.
 pub struct Screen {
     state: ScreenState,
@@ -46,28 +57,25 @@ pub struct Screen {
 }
 
 enum ScreenState {
-    Waiting(Box<dyn FnOnce() -> io::Result<JoinHandle<io::Result<()>>> + Send>, SyncSender<Snapshot>),
-    Running(JoinHandle<io::Result<()>>, SyncSender<Snapshot>),
+    Waiting(Box<dyn FnOnce() -> io::Result<JoinHandle<io::Result<()>>> + Send>, Reports),
+    Running(JoinHandle<io::Result<()>>, Reports),
     Over,
 }
 
 impl Live {
     /// The source, and what its moments come through.
-    pub fn new(
-        asker: Asker,
-        report_options: ReportOptions,
-        look: Look,
-        command: Command,
-    ) -> (Self, SyncSender<Snapshot>) {
+    pub fn new(asker: Asker, report_options: ReportOptions, look: Look, command: Command) -> (Self, Reports) {
         let (sender, reports) = sync_channel(WAITING);
-        (Self { reports, asker, report_options, command, look, has_ended: false }, sender)
+        let bell = Bell::default();
+        let to = Reports { reports: sender, bell: RingsAtEnd(bell.clone()) };
+        (Self { reports, bell, asker, report_options, command, look, has_ended: false }, to)
     }
 }
 
 impl Screen {
     /// `start` takes the terminal, with the first report: what goes wrong before is said on the screen that was there.
     pub fn new(
-        reports: SyncSender<Snapshot>,
+        reports: Reports,
         last: Box<dyn Output + Send>,
         start: impl FnOnce() -> io::Result<JoinHandle<io::Result<()>>> + Send + 'static,
     ) -> Self {
@@ -96,8 +104,12 @@ impl Output for Screen {
             other => other,
         };
         let ScreenState::Running(_, reports) = &self.state else { return Ok(Shown::ReaderGone) };
-        match reports.try_send(snapshot.clone()) {
-            Ok(()) | Err(TrySendError::Full(_)) => Ok(Shown::Yes),
+        match reports.reports.try_send(snapshot.clone()) {
+            Ok(()) => {
+                reports.bell.0.ring();
+                Ok(Shown::Yes)
+            }
+            Err(TrySendError::Full(_)) => Ok(Shown::Yes),
             // It has failed, and says why.
             Err(TrySendError::Disconnected(_)) => self.finish().map(|()| Shown::ReaderGone),
         }
@@ -134,6 +146,10 @@ impl Source for Live {
 
     fn end(&mut self) {
         self.asker.ask(Request::End);
+    }
+
+    fn bell(&self) -> Bell {
+        self.bell.clone()
     }
 
     fn told(&mut self) -> Option<Told> {
@@ -189,10 +205,15 @@ mod tests {
         Snapshot { is_final: true, ..sample::dentry() }
     }
 
+    fn channel() -> (Reports, Receiver<Snapshot>) {
+        let (sender, reports) = sync_channel(1);
+        (Reports { reports: sender, bell: RingsAtEnd(Bell::default()) }, reports)
+    }
+
     #[test]
     fn the_last_table_comes_when_the_screen_is_gone() {
         let table = Table::default();
-        let (sender, reports) = sync_channel(1);
+        let (sender, reports) = channel();
         let on_screen = table.clone();
         let start = move || {
             on_screen.say("screen");
@@ -211,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_screen_that_does_not_keep_up_holds_nobody_up() {
-        let (sender, reports) = sync_channel(1);
+        let (sender, reports) = channel();
         let (go_on, wait) = sync_channel::<()>(0);
         let start = move || {
             Ok(std::thread::spawn(move || {
@@ -228,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_terminal_that_fails_ends_the_session() {
-        let (sender, reports) = sync_channel(1);
+        let (sender, reports) = channel();
         let start = move || {
             drop(reports);
             Ok(std::thread::spawn(|| Err(io::ErrorKind::BrokenPipe.into())))

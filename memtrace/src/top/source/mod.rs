@@ -1,10 +1,12 @@
 //! Where moments come from: a session that runs, or a recording. Both work in threads of their own, and tell what they have.
 
+pub mod bell;
 pub mod live;
 pub mod recording;
 
 use std::time::Duration;
 
+use self::bell::Bell;
 use super::{
     history::{Mark, Moment, Point},
     state::{State, View},
@@ -43,6 +45,9 @@ pub trait Source {
 
     /// It is to end.
     fn end(&mut self);
+
+    /// Rings when there is something to tell.
+    fn bell(&self) -> Bell;
 
     /// What it has to tell, without waiting.
     fn told(&mut self) -> Option<Told>;

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Look, Source, Told, options};
+use super::{
+    Look, Source, Told,
+    bell::{Bell, RingsAtEnd},
+    options,
+};
 use crate::{
     evidence::{
         recording::{Place, Reader},
@@ -26,6 +30,7 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 pub struct Recording {
     asks: Sender<Ask>,
     told: Receiver<Told>,
+    bell: Bell,
     command: Vec<String>,
     look: Look,
 }
@@ -51,18 +56,19 @@ impl Recording {
         let points = points(&player, 0);
         let (asks, asked) = channel();
         let (tell, told) = channel();
+        let bell = Bell::default();
         let work = Work {
             path: path.to_owned(),
             player,
             filter,
-            told: tell,
+            told: Teller { told: tell, bell: RingsAtEnd(bell.clone()) },
             follows: false,
             shown: 0,
             outstanding: 0,
             written: None,
         };
         std::thread::Builder::new().name("recording".to_owned()).spawn(move || work.run(&asked))?;
-        Ok((Self { asks, told, command, look }, points))
+        Ok((Self { asks, told, bell, command, look }, points))
     }
 }
 
@@ -86,6 +92,10 @@ impl Source for Recording {
     }
 
     fn end(&mut self) {}
+
+    fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
 
     fn told(&mut self) -> Option<Told> {
         match self.told.try_recv() {
@@ -116,11 +126,25 @@ fn points(player: &Player, from: usize) -> Vec<Point> {
     player.places().iter().skip(from).map(point).collect()
 }
 
+struct Teller {
+    told: Sender<Told>,
+    bell: RingsAtEnd,
+}
+
+impl Teller {
+    /// Nobody may listen any more.
+    fn tell(&self, told: Told) {
+        if self.told.send(told).is_ok() {
+            self.bell.0.ring();
+        }
+    }
+}
+
 struct Work {
     path: PathBuf,
     player: Player,
     filter: FilterOf,
-    told: Sender<Told>,
+    told: Teller,
     follows: bool,
     /// The moment that is shown.
     shown: usize,
@@ -166,7 +190,7 @@ impl Work {
             Ask::Follow(follows) => self.follows = follows,
             Ask::Look(look) => match (self.filter)(&look.caches) {
                 Ok(filter) => self.look(look, filter),
-                Err(error) => drop(self.told.send(Told::Failed(error.to_string()))),
+                Err(error) => self.told.tell(Told::Failed(error.to_string())),
             },
         }
         None
@@ -182,14 +206,14 @@ impl Work {
     fn show(&mut self, number: usize) {
         self.shown = number;
         let told = &self.told;
-        let mut step = |step| drop(told.send(Told::Step(step)));
+        let mut step = |step| told.tell(Told::Step(step));
         match self.player.show(number, &mut step) {
             Ok(snapshot) => {
                 let moment = Moment { snapshot, memory: None };
-                let _ = self.told.send(Told::Moment(number, Box::new(moment)));
+                self.told.tell(Told::Moment(number, Box::new(moment)));
                 self.tell_more();
             }
-            Err(error) => drop(self.told.send(Told::Failed(error.to_string()))),
+            Err(error) => self.told.tell(Told::Failed(error.to_string())),
         }
     }
 
@@ -200,10 +224,10 @@ impl Work {
             return;
         }
         self.outstanding = outstanding.len();
-        let _ = self.told.send(Told::Outstanding(outstanding.to_vec()));
-        let _ = self.told.send(Told::Series(self.player.series()));
+        self.told.tell(Told::Outstanding(outstanding.to_vec()));
+        self.told.tell(Told::Series(self.player.series()));
         let marks = self.player.marks().iter().map(|(time, label)| self.mark(*time, label));
-        let _ = self.told.send(Told::Marks(marks.collect()));
+        self.told.tell(Told::Marks(marks.collect()));
     }
 
     /// A mark belongs to the last moment before it, which is exactly it.
@@ -223,11 +247,11 @@ impl Work {
         let before = self.player.places().len();
         match Reader::open(&self.path) {
             Ok(reader) => self.player.read_on(reader),
-            Err(error) => drop(self.told.send(Told::Failed(error.to_string()))),
+            Err(error) => self.told.tell(Told::Failed(error.to_string())),
         }
         let points = points(&self.player, before);
         if !points.is_empty() {
-            let _ = self.told.send(Told::Points(points));
+            self.told.tell(Told::Points(points));
             self.show(self.player.places().len() - 1);
         }
     }
