@@ -1,4 +1,4 @@
-//! What a session gives up when its probes are attached, before it has threads.
+//! What a session gives up when its probes are attached, before it has threads that need any.
 
 use super::{
     options::{Options, StacksOption},

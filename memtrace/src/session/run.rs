@@ -194,9 +194,12 @@ fn applier(options: &Options, state: &mut State) -> Applier {
     if !options.readers.has_two(host::cpus()) {
         return Applier::default();
     }
-    let at_start = || {
+    let keeps_rights = options.needs.is_none();
+    let at_start = move || {
         put_ahead();
-        needs::keep_nothing_here();
+        if !keeps_rights {
+            needs::keep_nothing_here();
+        }
     };
     Applier::with_second_thread(at_start).unwrap_or_else(|error| {
         state

@@ -185,7 +185,7 @@ fn four_capabilities_have_names_and_slabinfo() {
 
 fn six_capabilities_keep_a_limit() {
     let memtrace = ForEverybody::new();
-    let last = count(memtrace.with(SIX), &["--max-cpu", "1000"], |pid| {
+    let last = count(memtrace.with(SIX), &["--max-cpu", "1000", "--readers", "1"], |pid| {
         assert_gave_up_all_but(pid, SIX);
         assert!(
             kept(pid).iter().all(|kept| kept.contains(CapabilitySet::SYS_ADMIN)),
@@ -203,12 +203,13 @@ fn six_capabilities_keep_a_limit() {
 fn root_gives_up_what_a_session_does_not_need() {
     let root = || Command::new(host::memtrace());
     let most = FOUR | CapabilitySet::SYS_PTRACE;
-    let last = count(root(), &[], |pid| {
+    let last = count(root(), &["--readers", "1"], |pid| {
         assert_gave_up_all_but(pid, most);
         assert_only_the_reader_is_ahead(pid);
     });
     assert_cost_is_known(&last);
-    count(root(), &["--stacks", "user"], |pid| {
+    count(root(), &["--stacks", "user", "--readers", "2"], |pid| {
+        assert!(status(pid, "Name").iter().any(|name| name == "ledger"));
         assert_gave_up_all_but(pid, most | CapabilitySet::CHECKPOINT_RESTORE);
     });
 }

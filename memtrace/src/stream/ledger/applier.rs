@@ -44,7 +44,7 @@ impl Default for Applier {
 }
 
 impl Applier {
-    /// With a second thread for where many events wait, which does this first.
+    /// With a second thread for where many events wait, which has done this first.
     pub fn with_second_thread(at_start: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         Ok(Self { second: Some(SecondThread::start(at_start)?), ..Self::default() })
     }
@@ -114,11 +114,15 @@ impl SecondThread {
         let (jobs, received) = sync_channel(BLOCKS + 2);
         let (done, applied) = sync_channel(BLOCKS);
         let (back, given_back) = sync_channel(1);
+        let (begins, begun) = sync_channel::<()>(0);
         let run = move || {
             at_start();
+            drop(begins);
             keep(&received, &done, &back);
         };
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(run)?;
+        // Nothing is sent: it ends.
+        let _ = begun.recv();
         let placeholder = Ledger::with_bounds(Bounds { objects: 2 * MAX_BATCH, origins: 1, groups: 1 });
         Ok(Self {
             jobs: Some(jobs),
