@@ -103,6 +103,8 @@ fn it_is_in_a_sandbox_and_writes_where_it_may() {
     let (_, status) =
         waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is ours").expect("it is waited for");
     assert!(status.stopped());
+    // What is typed before the terminal is taken again goes to whoever has it then.
+    terminal.until(|screen| !screen.contains("COMM"));
     terminal.signal(Signal::CONT);
     terminal.resize((110, 30));
     terminal.until(|screen| screen.contains("END") && screen.contains("COMM"));
