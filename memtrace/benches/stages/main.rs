@@ -7,6 +7,7 @@ mod decode;
 mod figures;
 mod ledger;
 mod measure;
+mod reader;
 mod readers;
 mod recording;
 mod rings;

@@ -8,15 +8,12 @@ use memtrace::{
         CpuRings,
         imitation::{Cpu, Host},
     },
-    stream::{
-        decode::RecordVisitor,
-        event::Event,
-        ledger::{Applier, Ledger},
-    },
+    stream::ledger::Applier,
 };
 
 use crate::{
     figures::{Args, Figures},
+    reader::Reader,
     source::random,
 };
 
@@ -50,10 +47,10 @@ fn compare(name: &str, objects: usize, blocks: usize) -> Figures {
         }
     }
     let [one, two] = sides;
-    assert_eq!(one.ledger.tally(), two.ledger.tally(), "both saw the same");
+    assert_eq!(one.reader.ledger.tally(), two.reader.ledger.tally(), "both saw the same");
     let ns = two.took.as_nanos() as u64;
     Figures {
-        outstanding: Some(two.ledger.outstanding()),
+        outstanding: Some(two.reader.ledger.outstanding()),
         against_one: Some(one.took.as_secs_f64() / two.took.as_secs_f64()),
         ..Figures::new(STAGE, name).speed(blocks * EVENTS, ns)
     }
@@ -62,8 +59,7 @@ fn compare(name: &str, objects: usize, blocks: usize) -> Figures {
 struct Side<'h> {
     cpu: Cpu<'h>,
     rings: CpuRings,
-    applier: Applier,
-    ledger: Ledger,
+    reader: Reader,
     random: Rng,
     held: Vec<u64>,
     unused: Vec<u64>,
@@ -77,8 +73,7 @@ impl<'h> Side<'h> {
         let mut side = Self {
             cpu: host.cpu(0).expect("it can be mapped"),
             rings: host.rings().expect("it can be mapped"),
-            applier,
-            ledger: Ledger::new(usize::MAX),
+            reader: Reader::new(applier),
             random: random(),
             held: Vec::new(),
             unused: (0..objects + EVENTS).map(address).collect(),
@@ -115,23 +110,6 @@ impl<'h> Side<'h> {
     }
 
     fn drain(&mut self) {
-        let Self { rings, applier, ledger, .. } = self;
-        rings.drain(usize::MAX, u64::MAX, &mut Reader { applier, ledger }).expect("they can be mapped");
-        applier.finish(ledger);
-    }
-}
-
-struct Reader<'s> {
-    applier: &'s mut Applier,
-    ledger: &'s mut Ledger,
-}
-
-impl<'a> RecordVisitor<'a> for Reader<'_> {
-    fn event(&mut self, event: Event<'a>) {
-        self.applier.add(event, self.ledger);
-    }
-
-    fn undecodable(&mut self) {
-        panic!("all is as it was written");
+        self.reader.drain(&mut self.rings, usize::MAX, u64::MAX);
     }
 }

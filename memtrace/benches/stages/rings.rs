@@ -12,20 +12,14 @@ use std::{
 };
 
 use memtrace::{
-    kernel::rings::cpu::{
-        CpuRings,
-        imitation::{Cpu, Host},
-    },
-    stream::{
-        decode::RecordVisitor,
-        event::Event,
-        ledger::{Applier, Ledger},
-    },
+    kernel::rings::cpu::imitation::{Cpu, Host},
+    stream::ledger::Applier,
 };
 
 use crate::{
     figures::{Args, Figures},
     measure::cpu_ns,
+    reader::Reader,
 };
 
 const STAGE: &str = "rings";
@@ -59,7 +53,7 @@ fn simulated(cpus: u32, events: usize, name: &str) -> Figures {
     let mut rings = host.rings().expect("it can be mapped");
     let pairs = events / 2 / cpus as usize;
     let (travelling, is_over) = (Mutex::new(VecDeque::new()), AtomicBool::new(false));
-    let mut reader = Reader { ledger: Ledger::new(usize::MAX), applier: Applier::default(), events: 0 };
+    let mut reader = Reader::new(Applier::default());
     let (mut cpu, mut longest) = (0, 0);
     thread::scope(|scope| {
         let writers: Vec<_> = (0..cpus)
@@ -107,37 +101,12 @@ fn drains(cpus: u32, name: &str) -> Figures {
     const TIMES: usize = 1_000;
     let host = Host::new(cpus, RING_BYTES).expect("there is memory");
     let mut rings = host.rings().expect("it can be mapped");
-    let mut reader = Reader { ledger: Ledger::new(usize::MAX), applier: Applier::default(), events: 0 };
+    let mut reader = Reader::new(Applier::default());
     let start = cpu_ns();
     for _ in 0..TIMES {
         reader.drain(&mut rings, MOST, Host::settled());
     }
     Figures { longest_pause_ns: Some((cpu_ns() - start) / TIMES as u64), ..Figures::new(STAGE, name) }
-}
-
-struct Reader {
-    ledger: Ledger,
-    applier: Applier,
-    events: usize,
-}
-
-impl Reader {
-    fn drain(&mut self, rings: &mut CpuRings, most: usize, until: u64) -> usize {
-        let read = rings.drain(most, until, self).expect("they can be mapped");
-        self.applier.finish(&mut self.ledger);
-        self.events += read;
-        read
-    }
-}
-
-impl<'a> RecordVisitor<'a> for Reader {
-    fn event(&mut self, event: Event<'a>) {
-        self.applier.add(event, &mut self.ledger);
-    }
-
-    fn undecodable(&mut self) {
-        panic!("all is as it was written");
-    }
 }
 
 /// Objects come and go, in slabs of the CPU's own; some are freed by whichever CPU comes next. It waits where the reader is behind.

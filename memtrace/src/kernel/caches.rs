@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 
 use super::{
-    layout::Layout,
+    inspect::part::Part,
+    layout::{CacheLayout, Layout},
     memory::{Memory, MemoryError, Readable as _},
     per_cpu_free::PerCpuFree,
 };
@@ -50,7 +51,7 @@ pub fn list(memory: &Memory, layout: &Layout) -> Result<Vec<KernelCache>, Memory
 
 /// Reads the cache at an address, as it came with an event; None where there is none (any more).
 pub fn read(memory: &Memory, layout: &Layout, address: u64) -> Option<KernelCache> {
-    let cache = read_unchecked(memory, layout, address).ok()?;
+    let cache = read_unchecked(memory, &layout.cache, address)?;
     cache.is_plausible().then_some(cache)
 }
 
@@ -76,34 +77,26 @@ fn first_cache(memory: &Memory, layout: &Layout) -> Result<u64, MemoryError> {
     memory.u64(pid_namespace + u64::from(layout.task.pid_ns_cache))
 }
 
-fn read_unchecked(memory: &Memory, layout: &Layout, address: u64) -> Result<KernelCache, MemoryError> {
-    let layout = &layout.cache;
+fn read_unchecked(memory: &Memory, layout: &CacheLayout, address: u64) -> Option<KernelCache> {
     // All at once: each reading takes two system calls.
-    let mut bytes = vec![0; layout.end()];
-    memory.read(address, &mut bytes)?;
-    let u32_at = |offset: u32| bytes_at(&bytes, offset).map_or(0, u32::from_ne_bytes);
-    let name = memory.string(bytes_at(&bytes, layout.name).map_or(0, u64::from_ne_bytes))?;
-    let order_objects = u32_at(layout.order_objects);
+    let part = Part::read(memory, address, &layout.span())?;
+    let name = memory.string(part.u64(Some(layout.name))?).ok()?;
+    let order_objects = part.u32(Some(layout.order_objects))?;
     let objects = order_objects & 0xffff;
-    let partial_slabs = match (layout.cpu_partial_slabs, layout.cpu_partial) {
-        (Some(slabs), _) => u32_at(slabs),
-        (None, Some(objects)) => PerCpuFree::slabs_within(u32_at(objects)),
-        (None, None) => 0,
-    };
-    let sheaf_capacity = layout.sheaf_capacity.map_or(0, u32_at);
-    Ok(KernelCache {
+    let partial_slabs = || part.u32(layout.cpu_partial).map(PerCpuFree::slabs_within);
+    Some(KernelCache {
         address,
         name: String::from_utf8(name).unwrap_or_default(),
-        size: u64::from(u32_at(layout.size)),
-        object_size: u64::from(u32_at(layout.object_size)),
+        size: part.u32(Some(layout.size))?.into(),
+        object_size: part.u32(Some(layout.object_size))?.into(),
         order: order_objects >> 16,
         objects,
-        per_cpu_free: PerCpuFree { objects_per_slab: objects, partial_slabs, sheaf_capacity },
+        per_cpu_free: PerCpuFree {
+            objects_per_slab: objects,
+            partial_slabs: part.u32(layout.cpu_partial_slabs).or_else(partial_slabs).unwrap_or(0),
+            sheaf_capacity: part.u32(layout.sheaf_capacity).unwrap_or(0),
+        },
     })
-}
-
-fn bytes_at<const N: usize>(bytes: &[u8], offset: u32) -> Option<[u8; N]> {
-    bytes.get(offset as usize..)?.first_chunk().copied()
 }
 
 impl KernelCache {

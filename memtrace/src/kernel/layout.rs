@@ -1,5 +1,7 @@
 //! Everything memtrace needs to know of this kernel's types, looked up once.
 
+use std::ops::Range;
+
 use memtrace_common::config::{
     Arguments, CGROUP_BY_DEFAULT, CGROUP_BY_HELPER, CGROUP_BY_MEMORY, Cgroups, NO_ARGUMENT, Offsets,
     ProcessOffsets, RETURNS_BOOL, RETURNS_COUNT,
@@ -8,7 +10,10 @@ use memtrace_common::config::{
 use super::{
     census::sign_fields::SignFields,
     functions::{self, Functions},
-    inspect::fields::Fields,
+    inspect::{
+        field::{Field, span},
+        fields::Fields,
+    },
     reason::Reason,
     slabs::layout::SlabsLayout,
     types::{KernelTypes, TypesError},
@@ -85,27 +90,29 @@ pub struct CacheLayout {
     pub list: u32,
     /// How many slabs a CPU may have beside its own, or before v5.16 how many free objects may be in them. Neither is there where CPUs
     /// have none.
-    pub cpu_partial_slabs: Option<u32>,
-    pub cpu_partial: Option<u32>,
+    pub cpu_partial_slabs: Field,
+    pub cpu_partial: Field,
     /// From v6.18 on.
-    pub sheaf_capacity: Option<u32>,
+    pub sheaf_capacity: Field,
     pub nodes: u32,
     pub node_partial: u32,
 }
 
 impl CacheLayout {
-    /// Behind the last field that says what a cache is like.
-    pub fn end(&self) -> usize {
-        let fields = [
-            Some(self.name),
-            Some(self.size),
-            Some(self.object_size),
-            Some(self.order_objects),
-            self.cpu_partial_slabs,
-            self.cpu_partial,
-            self.sheaf_capacity,
-        ];
-        fields.into_iter().flatten().max().map_or(0, |last| last as usize + size_of::<u64>())
+    /// Of the fields that say what a cache is like.
+    pub fn span(&self) -> Range<u32> {
+        let Self {
+            name,
+            size,
+            object_size,
+            order_objects,
+            cpu_partial_slabs,
+            cpu_partial,
+            sheaf_capacity,
+            ..
+        } = *self;
+        let always = [name, size, object_size, order_objects].map(Some);
+        span(&[&always[..], &[cpu_partial_slabs, cpu_partial, sheaf_capacity]].concat())
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use aya::{
     Btf, Ebpf, EbpfError,
     maps::{ArrayOfMaps, HashMap, Map, MapData},
-    programs::{FEntry, FExit, KProbe, RawTracePoint},
+    programs::{FEntry, FExit, KProbe, ProgramError, RawTracePoint},
 };
 use memtrace_common::{
     config::Config,
@@ -317,30 +317,38 @@ impl Loaded {
         }
         layout.processes.as_ref().map_err(Clone::clone)?;
         let follows_trees = matches!(filters.processes, Processes::Trees(_));
-        let mut ready = Vec::new();
-        for target in process_programs(follows_trees) {
-            let backup = backup_of(target, false, follows_trees && self.preempts_probes);
-            let backup = backup.filter(|_| self.backups);
-            for name in [Some(target), backup].into_iter().flatten() {
-                let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
-                program.load().map_err(|error| unusable(&error))?;
-                ready.push(Ready { name, target, stage: self.stage, part: Part::Processes });
-            }
+        for name in process_programs(follows_trees) {
+            let backup = backup_of(name, false, follows_trees && self.preempts_probes);
+            self.raw_tracepoint_with(backup, name, Part::Processes).map_err(|(_, error)| unusable(&error))?;
         }
-        self.ready.append(&mut ready);
         Ok(())
     }
 
-    /// Loads a raw tracepoint's program, which has the tracepoint's name, and its backup after it.
+    /// One that sees objects, with the backup that it needs.
     fn raw_tracepoint(&mut self, name: &'static str) -> Result<(), LoadError> {
-        let backup = backup_of(name, self.confuses_objects, self.preempts_probes).filter(|_| self.backups);
+        let backup = backup_of(name, self.confuses_objects, self.preempts_probes);
+        let backup = self
+            .raw_tracepoint_with(backup, name, Part::Objects)
+            .map_err(|(name, error)| LoadError::Program(name, error))?;
         self.probes.push(Probe { name, backup });
-        for program_name in [Some(name), backup].into_iter().flatten() {
-            let program: &mut RawTracePoint = object::program(&mut self.ebpf, program_name);
-            program.load().map_err(|error| LoadError::Program(program_name, error))?;
-            self.make_ready(program_name, name);
-        }
         Ok(())
+    }
+
+    /// Loads a raw tracepoint's program, which has the tracepoint's name, and after it its backup, which is returned, unless backups are
+    /// left out. Of a part that fails, no program is attached.
+    fn raw_tracepoint_with(
+        &mut self,
+        backup: Option<&'static str>,
+        target: &'static str,
+        part: Part,
+    ) -> Result<Option<&'static str>, (&'static str, ProgramError)> {
+        let backup = backup.filter(|_| self.backups);
+        for name in [Some(target), backup].into_iter().flatten() {
+            let program: &mut RawTracePoint = object::program(&mut self.ebpf, name);
+            program.load().map_err(|error| (name, error))?;
+            self.ready.push(Ready { name, target, stage: self.stage, part });
+        }
+        Ok(backup)
     }
 
     fn fexit(&mut self, name: &'static str, function: &'static str) -> Result<(), LoadError> {

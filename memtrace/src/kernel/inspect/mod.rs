@@ -4,11 +4,11 @@
 //! is known to be live afterwards. Every chain of pointers has a maximum length, and what cannot be read is left out.
 
 mod dentry;
-mod field;
+pub mod field;
 pub mod fields;
 mod file;
 mod inode;
-mod part;
+pub mod part;
 mod paths;
 mod sock;
 

@@ -82,19 +82,20 @@ pub struct SlabError {
 impl Files {
     pub fn slab_caches(&self) -> Result<SlabCaches, SlabError> {
         // sysfs first: a cache that appears in between has its numbers, and lacks only its attributes.
-        let directory = self.slab_directory();
-        let groups = sysfs::read(&directory);
+        let groups = sysfs::read(&self.slab_directory());
         let lines = self.slabinfo();
         let (lines, groups, missing) = match (lines, groups) {
             (Ok(lines), Ok(groups)) => (lines, groups, None),
             (Ok(lines), Err(error)) => (lines, Vec::new(), Some(MissingSource::Sysfs(error))),
-            (Err(error), Ok(mut groups)) => {
-                groups.iter_mut().for_each(|group| group.read_size(&directory));
-                (Vec::new(), groups, Some(MissingSource::Slabinfo(error)))
-            }
+            (Err(error), Ok(groups)) => (Vec::new(), groups, Some(MissingSource::Slabinfo(error))),
             (Err(slabinfo), Err(sysfs)) => return Err(SlabError { slabinfo, sysfs }),
         };
-        Ok(SlabCaches { caches: combine(lines, &groups), missing })
+        let mut caches = combine(lines, &groups);
+        // The others' are in slabinfo.
+        for cache in caches.iter_mut().filter(|cache| cache.slab_size.is_none()) {
+            cache.slab_size = self.slab_attribute(cache, "slab_size");
+        }
+        Ok(SlabCaches { caches, missing })
     }
 
     /// Only the numbers, for [`SlabCaches::update`]. Takes locks that allocations take: every five seconds at most.
@@ -104,11 +105,14 @@ impl Files {
 
     /// Reads what the users of these caches asked for: a file for each.
     pub fn read_object_sizes(&self, caches: &mut SlabCaches) {
-        let directory = self.slab_directory();
         for cache in &mut caches.caches {
-            let size_of = |name| sysfs::number(&directory.join(name), "object_size");
-            cache.object_size = size_of(cache.name.as_str()).or_else(|| size_of(root_name(&cache.name)));
+            cache.object_size = self.slab_attribute(cache, "object_size");
         }
+    }
+
+    fn slab_attribute(&self, cache: &SlabCache, file: &str) -> Option<u64> {
+        let of = |name: &str| sysfs::number(&self.slab_directory().join(name), file);
+        of(&cache.name).or_else(|| of(root_name(&cache.name)))
     }
 
     /// What sysfs says of the caches with these names, which are the kernel's own. No object counts, and no locks.
@@ -239,7 +243,6 @@ fn described(name: &str, group_of: &HashMap<&str, &Group>, is_kernels: impl Fn(&
 fn from_group(group: &Group, is_alias: impl Fn(&str) -> bool) -> SlabCache {
     SlabCache {
         aliases: group.names.iter().filter(|name| is_alias(name)).cloned().collect(),
-        slab_size: group.slab_size,
         reclaimable: group.reclaimable,
         ..SlabCache::default()
     }

@@ -25,16 +25,6 @@ pub struct Group {
     pub names: Vec<String>,
     /// None where the file is absent, or unreadable: it is root's.
     pub reclaimable: Option<bool>,
-    /// Bytes that one object takes, as slabinfo says too; None before [`Self::read_size`].
-    pub slab_size: Option<u64>,
-    directory: String,
-}
-
-impl Group {
-    /// Reads the size of its objects; the path is that of all groups.
-    pub fn read_size(&mut self, path: &Path) {
-        self.slab_size = number(&path.join(&self.directory), "slab_size");
-    }
 }
 
 #[derive(Debug, Error)]
@@ -61,16 +51,15 @@ pub fn read(path: &Path) -> Result<Vec<Group>, SysfsError> {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(directory) = directory_of(&entry, &name) else { continue };
-        let new = || Group { directory: directory.clone(), ..Group::default() };
-        let group = groups.entry(directory.clone()).or_insert_with(new);
+        let group = groups.entry(directory).or_default();
         // `:A-0000256` is a shape, not a name.
         if !name.starts_with(':') {
             group.names.push(name);
         }
     }
-    for group in groups.values_mut() {
+    for (directory, group) in &mut groups {
         group.names.sort_unstable();
-        group.reclaimable = number(&path.join(&group.directory), "reclaim_account").map(|flag| flag != 0);
+        group.reclaimable = number(&path.join(directory), "reclaim_account").map(|flag| flag != 0);
     }
     Ok(groups.into_values().collect())
 }

@@ -1,8 +1,7 @@
 //! Applies events to a ledger: by the thread that reads them or, where many wait, by a second one.
 //!
-//! Where a reader finds many, it lends the ledger to a thread that applies blocks
-//! of them in their order, while the next are read. Whoever looks at the ledger takes it back first, with all events applied: nobody else
-//! needs to know, and no lock is held.
+//! Where a reader finds many, it lends the ledger to a thread that applies blocks of them in their order, while the next are read.
+//! Whoever looks at the ledger takes it back first, with all events applied: nobody else needs to know, and no lock is held.
 
 use std::{
     io, mem,
